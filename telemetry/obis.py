@@ -1,0 +1,215 @@
+"""OBIS codes (IEC 62056-6-1, EN 13757-1): the name of every register, `A-B:C.D.E`.
+
+A is the medium, B the channel, C the quantity, D the kind of processing, E the tariff. A friendly name and
+the usual unit are looked up here; they are shown beside the code, never instead of it.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+_FULL = re.compile(r"(\d{1,3})-(\d{1,3}):(\d{1,3})\.(\d{1,3})\.(\d{1,3})")
+
+
+class ObisError(ValueError):
+    """A text or number that is not an OBIS code."""
+
+
+class Medium(IntEnum):
+    """Value group A."""
+
+    ABSTRACT = 0
+    ELECTRICITY = 1
+    HEAT_COST = 4
+    COOLING = 5
+    HEAT = 6
+    GAS = 7
+    COLD_WATER = 8
+    HOT_WATER = 9
+
+    @property
+    def label(self) -> str:
+        """Lower-case words for screens: 'cold water'."""
+        return self.name.lower().replace("_", " ")
+
+
+class RegisterKind(Enum):
+    """How a register behaves, which decides how it is judged and whether it can be billed."""
+
+    COUNTER = "counter"  # only grows, until it rolls over
+    GAUGE = "gauge"  # a momentary value
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Obis:
+    """One code. `str()` gives `A-B:C.D.E`; ordering is by the numbers."""
+
+    a: int
+    b: int
+    c: int
+    d: int
+    e: int
+
+    def __post_init__(self) -> None:
+        for group in (self.a, self.b, self.c, self.d, self.e):
+            if not 0 <= group <= 255:
+                raise ObisError(f"{group} is not a value group (0 to 255) of {self}")
+
+    def __str__(self) -> str:
+        return f"{self.a}-{self.b}:{self.c}.{self.d}.{self.e}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Obis":
+        """The code of `A-B:C.D.E`, in canonical form only, since a code is a database key.
+
+        Raises ObisError.
+        """
+        match = _FULL.fullmatch(text)
+        if not match:
+            raise ObisError(f"{text!r} is not an OBIS code such as 8-0:1.0.0")
+        code = cls(*(int(group) for group in match.groups()))
+        if str(code) != text:
+            raise ObisError(f"{text!r} is not canonical; write {code}")
+        return code
+
+    @property
+    def medium(self) -> Medium | None:
+        """The medium, or None for a value group A that this table does not know."""
+        return Medium(self.a) if self.a in Medium._value2member_map_ else None
+
+    @property
+    def tariff(self) -> int:
+        """0 for the total, else the tariff's number."""
+        return self.e
+
+    @property
+    def definition(self) -> "Definition | None":
+        """Name, unit and kind, or None for a code that the table does not know."""
+        family = _FAMILIES.get(self.a)
+        return family.get((self.c, self.d)) if family else None
+
+    @property
+    def name(self) -> str:
+        """Friendly name: 'active energy import, tariff 2'; the code itself where none is known."""
+        definition = self.definition
+        if definition is None:
+            return str(self)
+        parts = [definition.name]
+        if self.b:
+            parts.append(f"channel {self.b}")
+        if self.e:
+            parts.append(f"tariff {self.e}")
+        return ", ".join(parts)
+
+    @property
+    def unit(self) -> str | None:
+        """The usual unit (UCUM), which a wire message need not spell out; None where none is known."""
+        definition = self.definition
+        return definition.unit if definition else None
+
+    @property
+    def kind(self) -> RegisterKind | None:
+        """Counter or gauge; None where the code is not known."""
+        definition = self.definition
+        return definition.kind if definition else None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What the table says of a quantity. `billed` marks the registers that a bill is usually made of."""
+
+    name: str
+    unit: str
+    kind: RegisterKind
+    billed: bool = False
+
+
+def _counter(name: str, unit: str, *, billed: bool = False) -> Definition:
+    return Definition(name, unit, RegisterKind.COUNTER, billed)
+
+
+def _gauge(name: str, unit: str) -> Definition:
+    return Definition(name, unit, RegisterKind.GAUGE)
+
+
+def _electricity() -> dict[tuple[int, int], Definition]:
+    table = {
+        (1, 8): _counter("active energy import", "kW.h", billed=True),
+        (2, 8): _counter("active energy export", "kW.h", billed=True),
+        (3, 8): _counter("reactive energy import", "kvar.h"),
+        (4, 8): _counter("reactive energy export", "kvar.h"),
+        (9, 8): _counter("apparent energy import", "kV.A.h"),
+        (10, 8): _counter("apparent energy export", "kV.A.h"),
+        (15, 8): _counter("active energy, import plus export", "kW.h"),
+        (16, 8): Definition("active energy, import minus export", "kW.h", RegisterKind.GAUGE),
+        (128, 8): _counter("reactive energy, import plus export", "kvar.h"),
+        (1, 6): _gauge("active power import, maximum demand", "kW"),
+        (1, 7): _gauge("active power import", "W"),
+        (2, 7): _gauge("active power export", "W"),
+        (3, 7): _gauge("reactive power import", "var"),
+        (9, 7): _gauge("apparent power", "V.A"),
+        (11, 7): _gauge("current", "A"),
+        (12, 7): _gauge("voltage", "V"),
+        (13, 7): _gauge("power factor", "1"),
+        (14, 7): _gauge("frequency", "Hz"),
+        (16, 7): _gauge("active power", "W"),
+        (81, 7): _gauge("phase angle", "deg"),
+        (91, 7): _gauge("neutral current", "A"),
+        (130, 7): _gauge("reactive power", "var"),
+    }
+    for phase, first in ((1, 20), (2, 40), (3, 60)):
+        table |= {
+            (first + 1, 8): _counter(f"active energy import L{phase}", "kW.h"),
+            (first + 2, 8): _counter(f"active energy export L{phase}", "kW.h"),
+            (first + 3, 8): _counter(f"reactive energy import L{phase}", "kvar.h"),
+            (first + 4, 8): _counter(f"reactive energy export L{phase}", "kvar.h"),
+            (first + 15, 8): _counter(f"active energy, import plus export L{phase}", "kW.h"),
+            (first + 1, 7): _gauge(f"active power import L{phase}", "W"),
+            (first + 2, 7): _gauge(f"active power export L{phase}", "W"),
+            (first + 3, 7): _gauge(f"reactive power import L{phase}", "var"),
+            (first + 9, 7): _gauge(f"apparent power L{phase}", "V.A"),
+            (first + 11, 7): _gauge(f"current L{phase}", "A"),
+            (first + 12, 7): _gauge(f"voltage L{phase}", "V"),
+            (first + 13, 7): _gauge(f"power factor L{phase}", "1"),
+            (first + 16, 7): _gauge(f"active power L{phase}", "W"),
+            # 128 to 199 are manufacturer specific in C: signed reactive power per phase has no standard code
+            (first + 130, 7): _gauge(f"reactive power L{phase}", "var"),
+        }
+    return table
+
+
+def _thermal(medium: str) -> dict[tuple[int, int], Definition]:
+    return {
+        (1, 0): _counter(f"{medium} energy", "kW.h", billed=True),
+        (2, 0): _counter("volume", "m3"),
+        (3, 0): _counter("mass", "t"),
+        (8, 0): _gauge("thermal power", "kW"),
+        (9, 0): _gauge("flow", "m3/h"),
+        (10, 0): _gauge("flow temperature", "Cel"),
+        (11, 0): _gauge("return temperature", "Cel"),
+        (12, 0): _gauge("temperature difference", "K"),
+    }
+
+
+def _water(medium: str) -> dict[tuple[int, int], Definition]:
+    return {
+        (1, 0): _counter(f"{medium} volume", "m3", billed=True),
+        (2, 0): _gauge("flow", "m3/h"),
+        (3, 0): _gauge("temperature", "Cel"),
+    }
+
+
+_FAMILIES: dict[int, dict[tuple[int, int], Definition]] = {
+    Medium.ABSTRACT: {(96, 8): _counter("operating time", "h")},
+    Medium.ELECTRICITY: _electricity(),
+    Medium.HEAT_COST: {(1, 0): _counter("heat cost allocation", "1", billed=True)},
+    Medium.COOLING: _thermal("cooling"),
+    Medium.HEAT: _thermal("heat"),
+    Medium.GAS: {
+        (3, 0): _counter("gas volume", "m3", billed=True),
+        (43, 0): _gauge("flow", "m3/h"),
+        (41, 0): _gauge("gas temperature", "Cel"),
+    },
+    Medium.COLD_WATER: _water("cold water"),
+    Medium.HOT_WATER: _water("hot water"),
+}

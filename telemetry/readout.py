@@ -1,0 +1,41 @@
+"""Readout and Reading: what a driver returns, and the single value that everything else is about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from telemetry.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A register's value: micro-units of a UCUM unit."""
+
+    micro: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """One meter's registers at one instant, with the raw telegram that they were read from.
+
+    `at` is an aware instant; `values` maps OBIS text (`A-B:C.D.E`) to a Quantity; `raw` is the exchange's
+    answer as received, all telegrams of a multi-telegram readout in a row.
+    """
+
+    meter: str
+    at: datetime
+    values: Mapping[str, Quantity]
+    status: Status = Status(0)
+    raw: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One register's value at one instant. `value` is in micro-units of the register's unit."""
+
+    meter: str
+    obis: str
+    at: datetime
+    value: int
+    status: Status = Status(0)

@@ -1,0 +1,178 @@
+"""The wire format: JSON messages between gateways and ingesters (deploy/asyncapi.yaml).
+
+Structs here are the contract; fields that a receiver does not know are ignored, so fields may be added.
+Instants are milliseconds since 1970-01-01T00:00:00Z. A register's value is a JSON number in the register's
+usual unit (`Obis.unit`) unless `units` names another, with at most 15 significant digits (`micro.to_wire`).
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from telemetry.micro import ValueOutOfRangeError, to_micro, to_wire
+from telemetry.obis import Obis, ObisError
+from telemetry.readout import Quantity, Readout
+from telemetry.status import Status
+
+M = TypeVar("M", bound=Struct)
+
+MAX_MESSAGE_BYTES = 1_000_000  # brokers and ingesters refuse larger ones
+MAX_READOUTS = 5_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Milliseconds = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # up to the year 9999
+ShortText = Annotated[str, Meta(max_length=64)]
+Count = Annotated[int, Meta(ge=0)]
+BatchNumber = Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class WireError(ValueError):
+    """A message that does not follow the contract; the text says where."""
+
+
+class WireReadout(Struct, frozen=True, omit_defaults=True):
+    """One meter at one instant. `raw` travels as base64. `units` names units that are not the usual ones."""
+
+    meter: ShortText
+    at: Milliseconds
+    values: Annotated[dict[ShortText, float], Meta(max_length=1_000)]
+    status: Annotated[int, Meta(ge=0, le=32_767)] = 0
+    units: dict[ShortText, ShortText] = field(default_factory=dict)
+    raw: bytes = b""
+
+
+class Batch(Struct, frozen=True):
+    """`batch` counts up within `epoch`, which names one life of a gateway's buffer. Topic: readings."""
+
+    epoch: ShortText
+    batch: BatchNumber
+    sent_at: Milliseconds
+    readouts: Annotated[list[WireReadout], Meta(max_length=MAX_READOUTS)]
+
+
+class Outcome(Struct, frozen=True, omit_defaults=True):
+    """What became of a batch's readings. `known` were stored before with the same value."""
+
+    batch: BatchNumber
+    stored: Count = 0
+    known: Count = 0
+    conflicts: Count = 0
+    quarantined: dict[str, Count] = field(default_factory=dict)  # reason -> readouts
+
+
+class Ack(Struct, frozen=True, omit_defaults=True):
+    """These batches are committed: the gateway may forget them. Topic: ack."""
+
+    epoch: ShortText
+    batches: list[BatchNumber]
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class GatewayStatus(Struct, frozen=True):
+    """Retained, with an offline one as last will. Topic: status."""
+
+    state: Literal["online", "offline"]
+    at: Milliseconds
+    version: ShortText = ""
+
+
+class LineHealth(Struct, frozen=True):
+    """Counters since start; `utilisation` is the share of wire time used in the last period, 0 to 1."""
+
+    line: ShortText
+    exchanges: Count = 0
+    retries: Count = 0
+    timeouts: Count = 0
+    errors: Count = 0
+    utilisation: float = 0.0
+
+
+class MeterHealth(Struct, frozen=True):
+    """`failures` counts polls in a row without an answer; `last_success` is None before the first."""
+
+    meter: ShortText
+    last_success: Milliseconds | None = None
+    failures: Count = 0
+
+
+class Health(Struct, frozen=True):
+    """Once a minute. Topic: health."""
+
+    at: Milliseconds
+    version: ShortText
+    epoch: ShortText
+    clock_synchronised: bool
+    buffered_readouts: Count  # not yet acknowledged
+    oldest_unacknowledged: Milliseconds | None = None
+    disk_free_bytes: Count | None = None
+    memory_bytes: Count | None = None
+    cpu_celsius: float | None = None
+    lines: list[LineHealth] = field(default_factory=list)
+    meters: list[MeterHealth] = field(default_factory=list)
+
+
+_encoder = msgspec.json.Encoder()
+_decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (Batch, Ack, GatewayStatus, Health)
+}
+
+
+def encode(message: Struct) -> bytes:
+    """The JSON bytes of a message."""
+    return _encoder.encode(message)
+
+
+def decode(payload: bytes, kind: type[M]) -> M:
+    """The message in `payload`. Raises WireError, and nothing else, whatever the bytes are."""
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise WireError(f"message of {len(payload)} bytes; at most {MAX_MESSAGE_BYTES} are taken")
+    try:
+        return _decoders[kind].decode(payload)  # type: ignore[no-any-return]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"not a {kind.__name__}: {error}") from None
+
+
+def to_milliseconds(instant: datetime) -> int:
+    """Milliseconds since 1970 of an aware instant, exact (no float in between)."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """The aware UTC instant."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def wire_readout(readout: Readout) -> WireReadout:
+    """A readout as it travels: units are named only where they are not the register's usual ones."""
+    values: dict[str, float] = {}
+    units: dict[str, str] = {}
+    for obis, quantity in readout.values.items():
+        values[obis] = to_wire(quantity.micro)
+        if Obis.parse(obis).unit != quantity.unit:
+            units[obis] = quantity.unit
+    return WireReadout(
+        meter=readout.meter,
+        at=to_milliseconds(readout.at),
+        values=values,
+        status=int(readout.status),
+        units=units,
+        raw=readout.raw,
+    )
+
+
+def read_back(wire: WireReadout) -> Readout:
+    """The readout of a wire readout. Raises WireError for codes, units or values that cannot be used."""
+    values: dict[str, Quantity] = {}
+    for obis, number in wire.values.items():
+        try:
+            unit = wire.units.get(obis) or Obis.parse(obis).unit
+            if unit is None:
+                raise WireError(f"{obis} has no usual unit and the message names none")
+            values[obis] = Quantity(to_micro(repr(number)), unit)
+        except (ObisError, ValueOutOfRangeError) as error:
+            raise WireError(str(error)) from None
+    return Readout(wire.meter, from_milliseconds(wire.at), values, Status(wire.status), wire.raw)

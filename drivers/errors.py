@@ -43,7 +43,7 @@ class GarbledAnswerError(DriverError):
 
 
 class MeterError(DriverError):
-    """The meter's own refusal. `code` is the protocol's number for it; `retry` whether asking later can help."""
+    """The meter's own refusal. `code` is the protocol's number for it; `retry`: asking later can help."""
 
     def __init__(self, message: str, code: int, *, retry: bool = False, advice: str = "") -> None:
         super().__init__(message, advice=advice)

@@ -1,0 +1,32 @@
+"""Rules for every test: real inputs where present, and no unexpected warning in the log."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real telegrams and readings, which are not part of the project."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs ../shared/data beside the checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_warnings(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fails a test that logs at WARNING or above, unless it says `@pytest.mark.expects_log("part of it")`."""
+    expected = [text for mark in request.node.iter_markers("expects_log") for text in mark.args]
+    yield
+    records = [r for phase in ("setup", "call") for r in caplog.get_records(phase)]
+    unexpected = [
+        f"{record.levelname} {record.name}: {record.getMessage()}"
+        for record in records
+        if record.levelno >= logging.WARNING and not any(text in record.getMessage() for text in expected)
+    ]
+    if unexpected:
+        pytest.fail("unexpected log records:\n" + "\n".join(unexpected))

@@ -18,7 +18,9 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_unexpected_warnings(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def no_unexpected_warnings(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
     """Fails a test that logs at WARNING or above, unless it says `@pytest.mark.expects_log("part of it")`."""
     expected = [text for mark in request.node.iter_markers("expects_log") for text in mark.args]
     yield

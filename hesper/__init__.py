@@ -1,0 +1,1 @@
+"""Composition: the command line, settings, supervision of processes, and the demo."""

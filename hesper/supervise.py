@@ -1,0 +1,206 @@
+"""Several processes as one: start in order, restart what dies, end together.
+
+Ready means that a probe says so. A program that dies is started again after a pause that grows with each
+death in a row. When the supervisor itself is killed, the kernel ends its children (`setpriv --pdeathsig`).
+All children are started by one thread that lives as long as they do: the kernel's promise is tied to it.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import structlog
+
+_TICK = 0.05  # seconds between looks at the children
+_STOP_GRACE = 10.0  # seconds from the polite signal to SIGKILL
+_PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before a restart, by deaths in a row
+_STEADY = 30.0  # seconds alive after which earlier deaths are forgotten
+
+log = structlog.get_logger(__name__)
+
+
+class StartError(RuntimeError):
+    """A program did not become ready; the text ends with the last lines it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One child. `ready` is asked until it says True; None means ready once started."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready: Callable[[], bool] | None = None
+    ready_timeout: float = 60.0
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+def hesper_command(*arguments: str) -> list[str]:
+    """The command line of another `hesper` process with this interpreter."""
+    return [sys.executable, "-m", "hesper", *arguments]
+
+
+class _Child:
+    """A program, its present process, and how it has fared."""
+
+    def __init__(self, program: Program, log_folder: Path | None) -> None:
+        self.program = program
+        self.log_path = log_folder / f"{program.name}.log" if log_folder else None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.deaths = 0
+        self.started_at = 0.0
+        self.restart_at: float | None = None
+
+    def start(self) -> None:
+        command = list(self.program.command)
+        setpriv = shutil.which("setpriv")
+        if setpriv:
+            parting = self.program.stop_signal.name.removeprefix("SIG")
+            command = [setpriv, "--pdeathsig", parting, "--", *command]
+        environment = os.environ | dict(self.program.environment)
+        # own session: Ctrl-C reaches the supervisor only, which then ends the children in order
+        if self.log_path is None:
+            self.process = subprocess.Popen(  # noqa: S603 - commands are composed here, never from input
+                command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        else:
+            self.log_path.parent.mkdir(parents=True, exist_ok=True)
+            with self.log_path.open("ab") as output:
+                self.process = subprocess.Popen(  # noqa: S603 - as above
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        self.started_at = time.monotonic()
+        self.restart_at = None
+
+    def last_words(self) -> str:
+        if self.log_path is None or not self.log_path.exists():
+            return ""
+        lines = self.log_path.read_text(errors="replace").splitlines()[-12:]
+        return f"; the end of {self.log_path}:\n" + "\n".join(lines)
+
+    def stop(self) -> None:
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(self.program.stop_signal)
+        try:
+            process.wait(_STOP_GRACE)
+        except subprocess.TimeoutExpired:
+            log.warning("killed", program=self.program.name, waited_seconds=_STOP_GRACE)
+            process.kill()
+            process.wait()
+
+
+class Supervisor:
+    """A context manager over a list of programs.
+
+    Entering starts them one after the other, each when the one before it is ready, and raises StartError
+    (with all stopped again) if one does not get there. Leaving ends them in reverse order.
+    """
+
+    def __init__(self, programs: Sequence[Program], *, log_folder: Path | None = None) -> None:
+        self._children = [_Child(program, log_folder) for program in programs]
+        self._stopping = threading.Event()
+        self._settled = threading.Event()  # all ready, or failed
+        self._failure: StartError | None = None
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+
+    def __enter__(self) -> "Supervisor":
+        self._thread.start()
+        try:
+            self._settled.wait()
+        except BaseException:  # Ctrl-C while starting: leave nothing behind
+            self.stop()
+            raise
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End all children, last started first. Safe to call twice."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def pid(self, name: str) -> int | None:
+        """The process id of a program that is alive now."""
+        for child in self._children:
+            if child.program.name == name and child.process is not None and child.process.poll() is None:
+                return child.process.pid
+        return None
+
+    def restarts(self) -> dict[str, int]:
+        """How often each program had to be started again in a row."""
+        return {child.program.name: child.deaths for child in self._children}
+
+    def _run(self) -> None:
+        try:
+            for child in self._children:
+                child.start()
+                self._await_ready(child)
+                if self._stopping.is_set():
+                    return
+            self._settled.set()
+            while not self._stopping.wait(_TICK):
+                for child in self._children:
+                    self._look_after(child)
+        except (StartError, OSError) as error:
+            self._failure = error if isinstance(error, StartError) else StartError(str(error))
+        finally:
+            for child in reversed(self._children):
+                child.stop()
+            self._settled.set()
+
+    def _await_ready(self, child: _Child) -> None:
+        program = child.program
+        deadline = time.monotonic() + program.ready_timeout
+        while program.ready is not None and not program.ready() and not self._stopping.is_set():
+            if child.process is not None and child.process.poll() is not None:
+                raise StartError(
+                    f"{program.name} ended with code {child.process.returncode} at its start"
+                    + child.last_words()
+                )
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"{program.name} was not ready after {program.ready_timeout:.0f} s" + child.last_words()
+                )
+            self._stopping.wait(_TICK)
+
+    def _look_after(self, child: _Child) -> None:
+        process, now = child.process, time.monotonic()
+        if process is None or process.poll() is None:
+            if child.deaths and now - child.started_at > _STEADY:
+                log.info("steady again", program=child.program.name, deaths=child.deaths)
+                child.deaths = 0
+            return
+        if child.restart_at is None:
+            pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]
+            child.deaths += 1
+            child.restart_at = now + pause
+            log.warning(
+                "program died, will be restarted",
+                program=child.program.name,
+                code=process.returncode,
+                pause_seconds=pause,
+            )
+        elif now >= child.restart_at:
+            child.start()

@@ -1,0 +1,112 @@
+"""A serial port: UART of the gateway, USB converter, M-Bus level converter, optical head."""
+
+import errno
+import os
+import select
+import termios
+import time
+
+import serial
+
+from drivers.errors import LineError
+from drivers.line import Line, SerialSettings
+
+_READ = 4096
+_PTY = "/dev/pts/"  # a pty (virtual meter, tunnel) has a speed but no frame, and refuses to be asked for one
+_ADVICE = {
+    errno.ENOENT: "is the converter plugged in? Name it by /dev/serial/by-id/..., which survives replugging",
+    errno.EACCES: "let this user open serial ports: add it to the group 'dialout' and log in again",
+    errno.EAGAIN: "another program holds the port; find it with: fuser -v <device>",
+    errno.EBUSY: "another program holds the port; find it with: fuser -v <device>",
+    errno.EIO: "the converter was unplugged or lost its supply",
+    errno.ENXIO: "the device exists but no hardware answers behind it; is it the right port?",
+    errno.ENOTTY: "this is not a serial port",
+}
+
+
+class SerialLine(Line):
+    """`device` such as '/dev/serial/by-id/...'. Opened exclusively with the first `send` or `receive`."""
+
+    def __init__(self, device: str, settings: SerialSettings) -> None:
+        self.name = device
+        self.settings = settings
+        self._port: serial.Serial | None = None
+
+    def now(self) -> float:
+        """Seconds of the system's monotonic clock."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep."""
+        if seconds > 0:
+            time.sleep(seconds)
+
+    def send(self, data: bytes) -> None:
+        """Write, drain, and wait until the last bit has left: USB converters report "drained" too early."""
+        port = self._open()
+        begun = self.now()
+        try:
+            port.write(data)
+            port.flush()
+        except (OSError, termios.error) as error:
+            raise self._lost("could not send", error) from error
+        self.wait(begun + len(data) * self.settings.character_time - self.now())
+
+    def receive(self, timeout: float) -> bytes:
+        """See `Line.receive`."""
+        port = self._open()
+        try:
+            ready, _, _ = select.select([port], [], [], max(timeout, 0.0))
+            return port.read(_READ) if ready else b""
+        except (OSError, termios.error) as error:
+            raise self._lost("could not receive", error) from error
+
+    def discard(self) -> None:
+        """See `Line.discard`."""
+        if self._port is None:
+            return
+        try:
+            self._port.reset_input_buffer()
+        except (OSError, termios.error) as error:
+            raise self._lost("could not clear the input", error) from error
+
+    def configure(self, settings: SerialSettings) -> None:
+        """See `Line.configure`. Call it only after `send` has returned: nothing may be left to transmit."""
+        if self._port is not None and settings != self.settings:
+            try:
+                self._port.apply_settings(self._port_settings(settings))
+            except (OSError, ValueError, termios.error) as error:
+                raise self._lost(f"could not switch to {settings}", error) from error
+        self.settings = settings
+
+    def close(self) -> None:
+        """See `Line.close`."""
+        port, self._port = self._port, None
+        if port is not None:
+            port.close()
+
+    def _open(self) -> serial.Serial:
+        if self._port is None:
+            try:
+                self._port = serial.Serial(self.name, exclusive=True, timeout=0, write_timeout=10)
+                self._port.apply_settings(self._port_settings(self.settings))
+            except (OSError, ValueError, termios.error) as error:
+                raise self._lost("could not open", error) from error
+        return self._port
+
+    def _port_settings(self, settings: SerialSettings) -> dict[str, object]:
+        if os.path.realpath(self.name).startswith(_PTY):
+            return {"baudrate": settings.baud}
+        return {
+            "baudrate": settings.baud,
+            "bytesize": settings.bits,
+            "parity": settings.parity,
+            "stopbits": settings.stop,
+        }
+
+    def _lost(self, what: str, error: Exception) -> LineError:
+        self.close()
+        number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+        return LineError(
+            f"{self.name}: {what}: {error}", advice=_ADVICE.get(number, "") if number is not None else ""
+        )

@@ -1,0 +1,101 @@
+"""A line on a virtual clock: every byte is charged its exact wire time, and nothing sleeps.
+
+So the time of a session and the utilisation of a bus are computed to the bit, in microseconds of real time.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from drivers.bus import garbled
+from drivers.line import Line, SerialSettings, VirtualMeter
+
+
+@dataclass(slots=True)
+class _Burst:
+    """Bytes on their way to the master; `start` is when the first bit leaves the meter (line seconds)."""
+
+    data: bytes
+    start: float
+    character_time: float
+    taken: int = 0
+
+    @property
+    def end(self) -> float:
+        return self.arrival(len(self.data) - 1)
+
+    def arrival(self, index: int) -> float:
+        """When the last bit of that byte has arrived."""
+        return self.start + (index + 1) * self.character_time
+
+    def take(self, until: float) -> bytes:
+        """The bytes that have arrived by then and were not taken before."""
+        first = self.taken
+        while self.taken < len(self.data) and self.arrival(self.taken) <= until:
+            self.taken += 1
+        return self.data[first : self.taken]
+
+
+class SimulatedLine(Line):
+    """One virtual meter (or a `VirtualBus` of them) at the other end. `now()` starts at 0 s."""
+
+    def __init__(self, meter: VirtualMeter, settings: SerialSettings, *, name: str = "simulated") -> None:
+        self.name = name
+        self.settings = settings
+        self.meter = meter
+        self._now = 0.0
+        self._bursts: deque[_Burst] = deque()
+
+    def now(self) -> float:
+        """Virtual seconds since the line was made."""
+        return self._now
+
+    def wait(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self._now += max(seconds, 0.0)
+
+    def send(self, data: bytes) -> None:
+        """Charge the wire time of `data`, then let the meter hear it."""
+        self._now += len(data) * self.settings.character_time
+        free = self._bursts[-1].end if self._bursts else self._now
+        for transmission in self.meter.hear(data, self.settings):
+            settings = transmission.settings or self.settings
+            heard = transmission.data if settings == self.settings else None
+            start = max(self._now + transmission.delay, free)
+            burst = _Burst(
+                garbled(transmission.data) if heard is None else heard, start, settings.character_time
+            )
+            self._bursts.append(burst)
+            free = burst.end
+
+    def receive(self, timeout: float) -> bytes:
+        """What has arrived, with the rest of a telegram in transit, as far as it comes within `timeout`."""
+        deadline = self._now + max(timeout, 0.0)
+        while self._bursts:
+            burst = self._bursts[0]
+            if burst.arrival(burst.taken) > deadline:
+                break
+            self._now = max(self._now, min(burst.end, deadline))
+            data = burst.take(self._now)
+            if burst.taken == len(burst.data):
+                self._bursts.popleft()
+            if data:
+                return data
+        self._now = deadline
+        return b""
+
+    def discard(self) -> None:
+        """Forget what has arrived by now; what is still on its way will arrive."""
+        while self._bursts:
+            burst = self._bursts[0]
+            burst.take(self._now)
+            if burst.taken < len(burst.data):
+                return
+            self._bursts.popleft()
+
+    def configure(self, settings: SerialSettings) -> None:
+        """Change speed and frame."""
+        self.settings = settings
+
+    def close(self) -> None:
+        """Forget what is on its way."""
+        self._bursts.clear()

@@ -1,0 +1,117 @@
+"""When a meter is due: slots aligned to the local clock, as pure functions of time.
+
+A slot is an instant at which a meter should be read. `15min` means :00, :15, :30 and :45 of the local hour;
+`midnight` the first instant of every local day, so a day of 23 or 25 hours has one slot like any other.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
+
+_INTERVAL = re.compile(r"(?P<count>\d{1,4})\s*(?P<unit>s|min|h)")
+_SECONDS = {"s": 1, "min": 60, "h": 3600}
+_HOUR = timedelta(hours=1)
+
+
+class ScheduleError(ValueError):
+    """A text that is not a schedule."""
+
+
+class Schedule(ABC):
+    """Slots in time. All instants are aware; results are UTC. `str()` gives the configuration's form."""
+
+    @property
+    @abstractmethod
+    def period(self) -> timedelta:
+        """The usual distance of two slots."""
+
+    @abstractmethod
+    def next_after(self, instant: datetime) -> datetime:
+        """The first slot later than `instant`."""
+
+    @abstractmethod
+    def latest(self, instant: datetime) -> datetime:
+        """The last slot that is not later than `instant`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Every(Schedule):
+    """Slots on the local clock at multiples of `interval`, which divides an hour."""
+
+    interval: timedelta
+    zone: tzinfo
+
+    def __str__(self) -> str:
+        seconds = int(self.interval.total_seconds())
+        unit = max((u for u in _SECONDS if seconds % _SECONDS[u] == 0), key=_SECONDS.__getitem__)
+        return f"{seconds // _SECONDS[unit]}{unit}"
+
+    @property
+    def period(self) -> timedelta:
+        return self.interval
+
+    def next_after(self, instant: datetime) -> datetime:
+        slot = self._floor(instant, self._offset(instant)) + self.interval
+        # Where the local clock was changed by a part of the interval (Lord Howe: 30 minutes), slots after the
+        # change stand elsewhere than counting on would put them.
+        while (floor := self._floor(slot, self._offset(slot))) != slot:
+            slot = floor + self.interval
+        return slot
+
+    def latest(self, instant: datetime) -> datetime:
+        slot = self._floor(instant, self._offset(instant))
+        while (floor := self._floor(slot, self._offset(slot))) != slot:
+            slot = floor
+        return slot
+
+    def _offset(self, instant: datetime) -> timedelta:
+        offset = instant.astimezone(self.zone).utcoffset()
+        assert offset is not None
+        return offset
+
+    def _floor(self, instant: datetime, offset: timedelta) -> datetime:
+        utc = instant.astimezone(UTC)
+        since_hour = timedelta(minutes=utc.minute, seconds=utc.second, microseconds=utc.microsecond)
+        return utc - (since_hour + offset) % self.interval
+
+
+@dataclass(frozen=True, slots=True)
+class Midnight(Schedule):
+    """One slot at the first instant of each local day."""
+
+    zone: tzinfo
+
+    def __str__(self) -> str:
+        return "midnight"
+
+    @property
+    def period(self) -> timedelta:
+        return timedelta(days=1)
+
+    def next_after(self, instant: datetime) -> datetime:
+        local = instant.astimezone(self.zone)
+        return self._midnight(local, days=1)
+
+    def latest(self, instant: datetime) -> datetime:
+        return self._midnight(instant.astimezone(self.zone), days=0)
+
+    def _midnight(self, local: datetime, days: int) -> datetime:
+        # fold=0: a midnight that the clock skips is the instant of the change, one that it repeats the first
+        day = local.date() + timedelta(days=days)
+        return datetime.combine(day, time(), tzinfo=self.zone).astimezone(UTC)
+
+
+def parse_schedule(text: str, zone: tzinfo) -> Schedule:
+    """The schedule of '15min', '1h', '10s' or 'midnight', on the clock of `zone`. Raises ScheduleError."""
+    if text == "midnight":
+        return Midnight(zone)
+    match = _INTERVAL.fullmatch(text.strip())
+    if match:
+        interval = timedelta(seconds=int(match["count"]) * _SECONDS[match["unit"]])
+        if interval and not _HOUR % interval:
+            return Every(interval, zone)
+    raise ScheduleError(
+        f"{text!r} is not a schedule; use an interval that divides the hour, such as 15min, 1h or 10s, "
+        "or midnight"
+    )

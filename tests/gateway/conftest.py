@@ -1,0 +1,46 @@
+"""What several gateway tests need: readouts by number, and a clock that stands still until it is moved."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from telemetry.readout import Quantity, Readout
+
+BEGIN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+
+class HandClock:
+    """The present, moved by hand; also counts as a monotonic clock."""
+
+    def __init__(self, now: datetime = BEGIN) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return (self.now - BEGIN).total_seconds()
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def readout() -> Callable[..., Readout]:
+    """`readout(7)` is the seventh readout of a water meter: 7 minutes after BEGIN, 7 m3."""
+
+    def build(number: int, raw: bytes = b"\x68") -> Readout:
+        return Readout(
+            meter="KAM-06855817",
+            at=BEGIN + timedelta(minutes=number),
+            values={"8-0:1.0.0": Quantity(number * 1_000_000, "m3")},
+            raw=raw,
+        )
+
+    return build

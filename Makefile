@@ -1,0 +1,47 @@
+# The two commands of the README: `make demo` and `make test`. Each sets up all that it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+NODE_READY := tests/timescale/node_modules/.ready
+
+.PHONY: demo test check setup screenshot lock clean
+
+demo: $(READY)
+	@$(BIN)/hesper demo
+
+test: check $(NODE_READY)
+	@scripts/doctor test
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+check: $(READY)
+	@echo "== ruff, mypy, import-linter"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+setup: $(READY) $(NODE_READY)
+
+screenshot: $(READY)
+	@scripts/screenshot
+
+lock:
+	@scripts/lock
+
+$(READY): requirements.lock pyproject.toml
+	@PYTHON=$(PYTHON) scripts/doctor python
+	@echo "== setting up $(VENV) from requirements.lock (about a minute, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -q --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(NODE_READY): tests/timescale/package-lock.json
+	@scripts/doctor node
+	@echo "== installing the WebAssembly TimescaleDB of the tests"
+	@cd tests/timescale && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+clean:
+	rm -rf $(VENV) tests/timescale/node_modules .mypy_cache .ruff_cache .pytest_cache

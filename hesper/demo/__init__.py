@@ -1,0 +1,1 @@
+"""The demo: a virtual building whose meters really speak their protocols, and thirteen months of history."""

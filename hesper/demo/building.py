@@ -1,0 +1,343 @@
+"""The virtual building: 24 flats and their house meters, what each register shows when, and its faults.
+
+Everything is a function of (seed, now at the first start), which the demo's folder keeps, so that history,
+live polls and a second start tell one story.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from hesper.demo.consumption import (
+    Household,
+    Micro,
+    Series,
+    Sum,
+    Use,
+    cold_water,
+    electricity,
+    heating,
+    hot_water,
+    household,
+    steady,
+)
+from telemetry.meter_id import meter_id
+from telemetry.micro import MICRO
+from telemetry.obis import Medium
+
+UTILITY = "demo"
+GATEWAY = "house-1"
+TIME_ZONE = ZoneInfo("Europe/Berlin")
+FLATS = 24
+HISTORY_MONTHS = 13
+
+COLD, HOT, HEAT, POWER = "8-0:1.0.0", "9-0:1.0.0", "6-0:1.0.0", "1-0:1.8.0"
+
+_SECOND = 1_000_000
+_HOUR = 3600 * _SECOND
+
+
+class Source(Protocol):
+    """What a register shows."""
+
+    def at(self, instants: Micro) -> Micro:
+        """Micro-units (int64, same shape) at instants (int64 microseconds since 1970)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The wheel turns no more from `since` on."""
+
+    source: Source
+    since: int
+
+    def at(self, instants: Micro) -> Micro:
+        return self.source.at(np.minimum(instants, self.since))
+
+
+@dataclass(frozen=True, slots=True)
+class Glitch:
+    """One hour in which the meter says 0."""
+
+    source: Source
+    hour: int
+
+    def at(self, instants: Micro) -> Micro:
+        wrong = (instants >= self.hour) & (instants < self.hour + _HOUR)
+        return np.where(wrong, 0, self.source.at(instants))
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The register begins again at 0 at an instant."""
+
+    source: Source
+    instant: int
+
+    def at(self, instants: Micro) -> Micro:
+        before = self.source.at(np.array([self.instant], dtype=np.int64))[0]
+        return self.source.at(instants) - np.where(instants >= self.instant, before, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollover:
+    """The register has no more digits and goes on at 0."""
+
+    source: Source
+    capacity: int
+
+    def at(self, instants: Micro) -> Micro:
+        return self.source.at(instants) % self.capacity
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What was planted, for the demo's own page of truth."""
+
+    meter: str
+    kind: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BuildingMeter:
+    """One meter: who it is, where it hangs, and what its billed register shows.
+
+    `digits` are the register's whole digits. `silent` is a span in which it did not answer. `offset` is
+    the place in the line's round, in seconds after the full hour.
+    """
+
+    meter: str
+    medium: Medium
+    model: str
+    line: str
+    address: int
+    point: str
+    point_name: str
+    account: str
+    obis: str
+    unit: str
+    digits: int
+    source: Source
+    offset: int
+    profile: str | None = None
+    installed_from: datetime | None = None
+    installed_to: datetime | None = None
+    silent: tuple[datetime, datetime] | None = None
+
+    def value(self, instant: datetime) -> int:
+        """Micro-units that the register shows."""
+        return int(self.source.at(np.array([microseconds(instant)], dtype=np.int64))[0])
+
+    def keeps_set_day(self) -> bool:
+        """M-Bus meters store their register at the beginning of each month."""
+        return self.line in {"water", "heat"}
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """All meters, history included; `meters_now` are those that hang there today."""
+
+    meters: list[BuildingMeter]
+    faults: list[Fault]
+    begins: datetime
+    born: datetime
+
+    @property
+    def meters_now(self) -> list[BuildingMeter]:
+        return [meter for meter in self.meters if meter.installed_to is None]
+
+
+def microseconds(instant: datetime) -> int:
+    """Microseconds since 1970 of an aware instant, exact."""
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def month_start(instant: datetime, months_back: int = 0) -> datetime:
+    """The local midnight that begins the month of `instant`, or one of those before it; UTC."""
+    local = instant.astimezone(TIME_ZONE)
+    month = local.year * 12 + local.month - 1 - months_back
+    return datetime(month // 12, month % 12 + 1, 1, tzinfo=TIME_ZONE).astimezone(UTC)
+
+
+def build(seed: int, born: datetime) -> Building:
+    """The building as of its first start at `born` (aware)."""
+    return _Builder(seed, born).build()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One medium's flat meters."""
+
+    code: str
+    name: str
+    medium: Medium
+    obis: str
+    unit: str
+    manufacturer: str
+    model: str
+    line: str
+    digits: int
+    resolution: int
+    use: Callable[[Household], Use]
+    start: tuple[int, int]  # whole units that a register may show when history begins
+    profile: str | None = None
+
+
+_FLAT_METERS = (
+    _Kind(
+        "cw", "cold water", Medium.COLD_WATER, COLD, "m3", "ZRI", "Zelsius C5 pulse", "water", 5, 1000,
+        cold_water, (20, 900),
+    ),
+    _Kind(
+        "hw", "hot water", Medium.HOT_WATER, HOT, "m3", "ZRI", "Zelsius C5 pulse", "water", 5, 1000,
+        hot_water, (10, 500),
+    ),
+    _Kind(
+        "heat", "heat", Medium.HEAT, HEAT, "kW.h", "KAM", "Multical 302", "heat", 7, MICRO,
+        heating, (3_000, 60_000),
+    ),
+    _Kind(
+        "el", "electricity", Medium.ELECTRICITY, POWER, "kW.h", "EAS", "SDM120", "electricity", 5, 10_000,
+        electricity, (300, 9_000), "eastron-sdm120",
+    ),
+)  # fmt: skip
+
+
+class _Builder:
+    def __init__(self, seed: int, born: datetime) -> None:
+        self.seed = seed
+        self.born = born
+        self.begins = month_start(born, HISTORY_MONTHS)
+        self.origin = self.begins - timedelta(days=2)  # a counter's own beginning, safely before
+        self.meters: list[BuildingMeter] = []
+        self.faults: list[Fault] = []
+        self.parts: dict[str, list[Series]] = {kind.code: [] for kind in _FLAT_METERS}
+        self.addresses: dict[str, int] = {}
+
+    def build(self) -> Building:
+        for flat in range(1, FLATS + 1):
+            home = household(self.seed, flat)
+            for number, kind in enumerate(_FLAT_METERS):
+                self._add_flat_meter(flat, home, number, kind)
+        self._plant_faults()
+        self._add_house_meters()
+        return Building(self.meters, self.faults, self.begins, self.born)
+
+    def _add_flat_meter(self, flat: int, home: Household, number: int, kind: _Kind) -> None:
+        random = np.random.default_rng([self.seed, 2, number, flat])
+        series = Series(
+            (self.seed, 3, number, flat),
+            self.origin,
+            kind.use(home),
+            start=int(random.integers(*kind.start)) * MICRO + int(random.integers(0, MICRO)),
+            resolution=kind.resolution,
+        )
+        self.parts[kind.code].append(series)
+        self._add(
+            meter=meter_id(kind.manufacturer, f"{20_000_000 + 100_000 * number + 137 * flat:08d}"),
+            medium=kind.medium,
+            model=kind.model,
+            line=kind.line,
+            point=f"flat-{flat:02d}-{kind.code}",
+            point_name=f"Flat {flat}, {kind.name}",
+            account=f"{100_000 + flat}",
+            obis=kind.obis,
+            unit=kind.unit,
+            digits=kind.digits,
+            source=series,
+            profile=kind.profile,
+        )
+
+    def _add_house_meters(self) -> None:
+        common = Series((self.seed, 4, 0), self.origin, steady(1.1), start=5_321 * MICRO, resolution=1000)
+        house = {"account": "100000", "point_name": "House"}
+        water = Sum(self.parts["cw"] + self.parts["hw"], factor=1.02, start=9_120 * MICRO, resolution=1000)
+        self._add(
+            meter="KAM-61000001", medium=Medium.COLD_WATER, model="flowIQ 3200", line="water",
+            point="house-cw", obis=COLD, unit="m3", digits=6, source=water,
+            **house | {"point_name": "House, cold water intake"},
+        )  # fmt: skip
+        heat = Sum(self.parts["heat"], factor=1.07, start=310_000 * MICRO, resolution=MICRO)
+        self._add(
+            meter="KAM-61000002", medium=Medium.HEAT, model="Multical 603", line="heat",
+            point="house-heat", obis=HEAT, unit="kW.h", digits=7, source=heat,
+            **house | {"point_name": "House, heat substation"},
+        )  # fmt: skip
+        power = Sum([*self.parts["el"], common], factor=1.005, start=81_000 * MICRO, resolution=100_000)
+        self._add(
+            meter="EAS-61000003", medium=Medium.ELECTRICITY, model="SDM630", line="electricity",
+            point="house-el", obis=POWER, unit="kW.h", digits=6, source=power, profile="eastron-sdm630",
+            **house | {"point_name": "House, electricity"},
+        )  # fmt: skip
+        self._add(
+            meter="LGZ-61000004", medium=Medium.ELECTRICITY, model="ZMD310", line="optical",
+            point="common-el", obis=POWER, unit="kW.h", digits=6, source=common,
+            **house | {"point_name": "Stairs and lift, electricity"},
+        )  # fmt: skip
+
+    def _add(self, *, meter: str, line: str, **fields: object) -> None:
+        address = self.addresses.get(line, 0) + 1
+        self.addresses[line] = address
+        offset = 3 + (address * 37) % 50
+        self.meters.append(
+            BuildingMeter(meter=meter, line=line, address=address, offset=offset, **fields)  # type: ignore[arg-type]
+        )
+
+    # --- what real life brings -----------------------------------------------------------------------
+
+    def _plant_faults(self) -> None:
+        last_month = month_start(self.born, 1)
+        this_month = month_start(self.born)
+        self._change("flat-11-cw", "stuck", self.born - timedelta(days=45), Stuck)
+        self._change("flat-03-hw", "glitch", last_month + timedelta(days=9, hours=7), Glitch)
+        self._change("flat-15-el", "reset", last_month + timedelta(days=16, hours=11), Reset)
+        self._plant_rollover("flat-19-cw", self.begins + timedelta(days=200))
+        self._plant_silence("flat-08-el", this_month - timedelta(days=4), timedelta(days=7))
+        self._plant_silence("flat-21-el", this_month - timedelta(hours=20), timedelta(hours=33))
+        self._plant_swap("flat-05-heat", last_month + timedelta(days=12, hours=9))
+
+    def _change(self, point: str, kind: str, at: datetime, fault: Callable[[Source, int], Source]) -> None:
+        index, meter = self._find(point)
+        self.meters[index] = replace(meter, source=fault(meter.source, microseconds(at)))
+        self.faults.append(Fault(meter.meter, kind, at))
+
+    def _plant_rollover(self, point: str, at: datetime) -> None:
+        index, meter = self._find(point)
+        series = meter.source
+        assert isinstance(series, Series)
+        capacity = 10**meter.digits * MICRO
+        used = int(series.used(np.array([microseconds(at)], dtype=np.int64))[0])
+        series.start_at(capacity - used)
+        self.meters[index] = replace(meter, source=Rollover(series, capacity))
+        self.faults.append(Fault(meter.meter, "rollover", at))
+
+    def _plant_silence(self, point: str, since: datetime, length: timedelta) -> None:
+        index, meter = self._find(point)
+        self.meters[index] = replace(meter, silent=(since, min(since + length, self.born)))
+        self.faults.append(Fault(meter.meter, "silent", since))
+
+    def _plant_swap(self, point: str, at: datetime) -> None:
+        index, old = self._find(point)
+        series = old.source
+        manufacturer, _, serial = old.meter.partition("-")
+        self.meters[index] = replace(old, installed_to=at)
+        new = replace(
+            old,
+            meter=meter_id(manufacturer, f"{int(serial) + 9_000_000:08d}"),
+            source=Reset(series, microseconds(at)),
+            installed_from=at,
+        )
+        self.meters.append(new)
+        self.faults.append(Fault(old.meter, "swap", at))
+
+    def _find(self, point: str) -> tuple[int, BuildingMeter]:
+        for index, meter in enumerate(self.meters):
+            if meter.point == point:
+                return index, meter
+        raise KeyError(point)

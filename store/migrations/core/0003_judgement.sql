@@ -26,3 +26,10 @@ create table findings (
     unique (register_id, kind, started_at)
 );
 create index findings_by_utility on findings (utility_id, started_at desc);
+
+-- One row per block of registers that was ever validated. A validator locks it while it works on the block,
+-- and counts it up: a series remembered from an older generation has been changed by another validator.
+create table validation_blocks (
+    block      int primary key,                               -- register_id / 32
+    generation bigint not null default 0
+);

@@ -33,19 +33,22 @@ class StartError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One child. `ready` is asked until it says True; None means ready once started."""
+    """One child. `command` is asked for before every start, so that it can clear what a dead one left.
+
+    `ready` is asked until it says True; None means ready once started.
+    """
 
     name: str
-    command: Sequence[str]
+    command: Callable[[], Sequence[str]]
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] | None = None
     ready_timeout: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
 
 
-def hesper_command(*arguments: str) -> list[str]:
-    """The command line of another `hesper` process with this interpreter."""
-    return [sys.executable, "-m", "hesper", *arguments]
+def hesper_command(*arguments: str) -> Callable[[], list[str]]:
+    """The command of another `hesper` process with this interpreter."""
+    return lambda: [sys.executable, "-m", "hesper", *arguments]
 
 
 class _Child:
@@ -60,7 +63,7 @@ class _Child:
         self.restart_at: float | None = None
 
     def start(self) -> None:
-        command = list(self.program.command)
+        command = list(self.program.command())
         setpriv = shutil.which("setpriv")
         if setpriv:
             parting = self.program.stop_signal.name.removeprefix("SIG")

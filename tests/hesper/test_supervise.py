@@ -12,7 +12,12 @@ import pytest
 
 from hesper.supervise import Program, StartError, Supervisor
 
-SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+def python(code: str) -> Callable[[], list[str]]:
+    return lambda: [sys.executable, "-c", code]
+
+
+SLEEPER = python("import time; time.sleep(600)")
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
@@ -31,12 +36,11 @@ def test_programs_start_in_order_each_when_the_one_before_is_ready(tmp_path: Pat
     flag = tmp_path / "flag"
     first = Program(
         "first",
-        [sys.executable, "-c", f"import pathlib, time; pathlib.Path({str(flag)!r}).touch(); time.sleep(600)"],
+        python(f"import pathlib, time; pathlib.Path({str(flag)!r}).touch(); time.sleep(600)"),
         ready=flag.exists,
     )
     second = Program(
-        "second",
-        [sys.executable, "-c", f"import os, time; assert os.path.exists({str(flag)!r}); time.sleep(600)"],
+        "second", python(f"import os, time; assert os.path.exists({str(flag)!r}); time.sleep(600)")
     )
     with Supervisor([first, second]) as supervisor:
         assert supervisor.pid("first")
@@ -60,7 +64,7 @@ def test_leaving_ends_every_program() -> None:
 
 
 def test_a_program_that_cannot_start_is_an_error_with_its_last_words(tmp_path: Path) -> None:
-    broken = Program("broken", [sys.executable, "-c", "raise SystemExit('no port')"], ready=lambda: False)
+    broken = Program("broken", python("raise SystemExit('no port')"), ready=lambda: False)
     with pytest.raises(StartError, match=r"broken ended with code 1(?s:.*)no port"):
         Supervisor([Program("good", SLEEPER), broken], log_folder=tmp_path).__enter__()
 
@@ -70,7 +74,8 @@ def test_a_killed_supervisor_leaves_no_orphan(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"
         "from hesper.supervise import Program, Supervisor\n"
-        "with Supervisor([Program('child', [sys.executable, '-c', 'import time; time.sleep(600)'])]) as s:\n"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "with Supervisor([Program('child', lambda: sleep)]) as s:\n"
         f"    pathlib.Path({str(report)!r}).write_text(str(s.pid('child')))\n"
         "    time.sleep(600)\n"
     )

@@ -1,0 +1,242 @@
+"""The central side on one machine: database, broker, ingester, validator and API as supervised processes.
+
+What is given (DATABASE_URL, HESPER_BROKER) is used; what is not is the embedded one, in the data folder:
+
+    data/lock           held while a central side runs on this folder
+    data/runtime.json   where the running one can be reached, for other commands
+    data/postgres/      the embedded database
+    data/broker/        the embedded broker's configuration
+    data/logs/          what the processes said, where the terminal is not theirs
+"""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import psycopg
+
+from hesper.settings import broker_address
+from hesper.supervise import Program, StartError, Supervisor, hesper_command
+
+API_PORT = 8480
+BROKER_PORT = 1883
+_LOOPBACK = "127.0.0.1"
+
+
+class Role(StrEnum):
+    """The processes of the central side, in the order in which they start."""
+
+    DATABASE = "database"
+    BROKER = "broker"
+    INGEST = "ingest"
+    VALIDATE = "validate"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Where a running central side can be reached; `runtime.json` in its data folder."""
+
+    pid: int
+    database_url: str
+    broker_host: str
+    broker_port: int
+    api_url: str | None
+
+
+class BusyError(RuntimeError):
+    """Another central side runs on this data folder."""
+
+
+def running(data: Path) -> Runtime | None:
+    """The central side that runs on this data folder now, if one does."""
+    lock = _try_lock(data)
+    if lock is not None:
+        lock.close()
+        return None
+    try:
+        return Runtime(**json.loads((data / "runtime.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+class Central:
+    """A context manager: inside, the chosen roles run and are looked after.
+
+    Raises BusyError, StartError, or what the store raises for a database that cannot be used.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        roles: Collection[Role] = tuple(Role),
+        database_url: str | None = None,
+        broker: str | None = None,
+        api_host: str = _LOOPBACK,
+        api_port: int = API_PORT,
+        broker_port: int | None = None,
+        logs_in_files: bool = True,
+        extra: Callable[["Central"], list[Program]] = lambda _central: [],
+    ) -> None:
+        self.data = data.resolve()
+        self.api_url: str | None = None
+        self._roles = roles
+        self._given_database = database_url
+        self._given_broker = broker
+        self._api = (api_host, api_port)
+        self._wanted_broker_port = broker_port
+        self._log_folder = self.data / "logs" if logs_in_files else None
+        self._extra = extra
+        self._lock: IO[str] | None = None
+
+    def __enter__(self) -> "Central":
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._lock = _try_lock(self.data)
+        if self._lock is None:
+            raise BusyError(
+                f"another Hesper runs on {self.data}; stop it, or name another folder "
+                "with --data or HESPER_DATA"
+            )
+        try:
+            self.supervisor = Supervisor(self._programs(), log_folder=self._log_folder)
+            self.supervisor.__enter__()
+        except BaseException:
+            self._release()
+            raise
+        self.runtime = Runtime(
+            os.getpid(), self.database_url, self.broker_host, self.broker_port, self.api_url
+        )
+        self._write_runtime()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.supervisor.stop()
+        self._release()
+
+    def _release(self) -> None:
+        (self.data / "runtime.json").unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _write_runtime(self) -> None:
+        path = self.data / "runtime.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(self.runtime)), encoding="utf-8")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a child of this central side needs to find it."""
+        return {
+            "DATABASE_URL": self.database_url,
+            "HESPER_BROKER": f"mqtt://{self.broker_host}:{self.broker_port}",
+            "HESPER_DATA": str(self.data),
+        }
+
+    def _programs(self) -> list[Program]:
+        programs = [*self._database(), *self._broker()]
+        environment = self.environment
+        if Role.INGEST in self._roles:
+            programs.append(Program("ingest", hesper_command("ingest", "run"), environment))
+        if Role.VALIDATE in self._roles:
+            programs.append(Program("validate", hesper_command("validate", "run"), environment))
+        if Role.API in self._roles:
+            programs.append(self._api_program(environment))
+        return programs + self._extra(self)
+
+    def _database(self) -> list[Program]:
+        if self._given_database is not None:
+            self.database_url = self._given_database
+            _migrate(self.database_url)
+            return []
+        from store.embedded import STOP_SIGNAL, EmbeddedPostgres
+
+        server = EmbeddedPostgres(self.data / "postgres")
+        self.database_url = server.url
+        migrated = False
+
+        def ready() -> bool:
+            nonlocal migrated
+            if not migrated and _answers(server.url):
+                _migrate(server.url)
+                migrated = True
+            return migrated
+
+        return [Program("database", server.prepare, ready=ready, stop_signal=STOP_SIGNAL)]
+
+    def _broker(self) -> list[Program]:
+        if self._given_broker is not None:
+            self.broker_host, self.broker_port = broker_address(self._given_broker)
+            return []
+        self.broker_host = _LOOPBACK
+        self.broker_port = free_port(self._wanted_broker_port or BROKER_PORT, self._wanted_broker_port)
+        command = [sys.executable, "-m", "hesper.broker", str(self.broker_port), str(self.data / "broker")]
+        address = (self.broker_host, self.broker_port)
+        return [Program("broker", lambda: command, ready=lambda: _listens(address))]
+
+    def _api_program(self, environment: dict[str, str]) -> Program:
+        host, wanted = self._api
+        port = free_port(wanted, None if wanted == API_PORT else wanted, host)
+        self.api_url = f"http://{host if host != '0.0.0.0' else _LOOPBACK}:{port}"  # noqa: S104 - compared only
+        command = hesper_command("api", "run", "--host", host, "--port", str(port))
+        return Program("api", command, environment, ready=lambda: _listens((host, port)))
+
+
+def free_port(preferred: int, insisted: int | None = None, host: str = _LOOPBACK) -> int:
+    """`preferred` if nobody listens there, else any free port; StartError where one was insisted on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, preferred))
+        except OSError as error:
+            if insisted is not None:
+                raise StartError(f"port {preferred} of {host} is taken; name another one") from error
+            probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _try_lock(data: Path) -> IO[str] | None:
+    if not data.is_dir():
+        return (Path(os.devnull)).open()
+    handle = (data / "lock").open("a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        return None
+    return handle
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=0.5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _migrate(url: str) -> None:
+    from store.database import connect
+    from store.migrate import migrate
+
+    with connect(url, application="hesper migrate") as connection:
+        migrate(connection)

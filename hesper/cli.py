@@ -1,0 +1,87 @@
+"""The `hesper` command: sub-commands are mounted here, and import what they run only when they run."""
+
+import importlib
+import importlib.metadata
+import sys
+from dataclasses import dataclass
+
+import typer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A name on the command line, where its code is (a typer app, or a function that is one command)."""
+
+    name: str
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS = (
+    Entry("demo", "demo", "demo", "A virtual building and the whole system, in one command."),
+    Entry("serve", "serve", "serve", "The central side of a small utility, in one command."),
+    Entry("gateway", "gateway", "app", "Read meters and publish: what runs in the basement."),
+    Entry("decode", "decode", "decode", "Explain an M-Bus telegram."),
+    Entry("import", "import_", "import_", "Bring history from a CSV file into the store."),
+    Entry("close", "close", "close", "Close a month: billing readings and exceptions."),
+    Entry("registry", "registry", "app", "Utilities, gateways, meters, service points."),
+    Entry("key", "key", "app", "API keys of billing systems and people."),
+    Entry("migrate", "migrate", "migrate", "Bring the database to this version's schema."),
+    Entry("ingest", "ingest", "app", "The process that takes messages into the store."),
+    Entry("validate", "validate", "app", "The process that judges what was stored."),
+    Entry("api", "api", "app", "The process that serves the API and the pages."),
+)
+_OURS = {"telemetry", "drivers", "gateway", "anomaly", "store", "ingest", "api", "hesper"}
+
+
+def build(arguments: list[str]) -> typer.Typer:
+    """The command line for these arguments: only the module of the command that they name is imported."""
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        help="Hesper: from telegrams on a wire to billing-ready readings.",
+    )
+    app.callback()(_version)
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for entry in COMMANDS:
+        if entry.name == wanted:
+            _mount(app, entry)
+        else:
+            app.command(entry.name, help=entry.help)(_not_called)
+    return app
+
+
+def _version(
+    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
+) -> None:
+    if version:
+        typer.echo(importlib.metadata.version("hesper"))
+        raise typer.Exit
+
+
+def _not_called() -> None:
+    """Stands for a command in the list of commands."""
+
+
+def _mount(app: typer.Typer, entry: Entry) -> None:
+    try:
+        target = getattr(importlib.import_module(f"hesper.commands.{entry.module}"), entry.attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in _OURS:
+            raise
+        extra = "gateway" if entry.name == "gateway" else "central,embedded"
+        sys.exit(
+            f"hesper {entry.name} needs the Python package {error.name!r}, which is not installed here; "
+            f'install "hesper[{extra}]"'
+        )
+    if isinstance(target, typer.Typer):
+        app.add_typer(target, name=entry.name, help=entry.help)
+    else:
+        app.command(entry.name)(target)
+
+
+def main() -> None:
+    """The entry point of the `hesper` command."""
+    build(sys.argv[1:])()

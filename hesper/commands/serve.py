@@ -1,0 +1,70 @@
+"""`hesper serve`: the central side of a small utility on one machine."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hesper.central import API_PORT, BusyError, Central, Runtime
+from hesper.settings import Settings, SettingsError
+from hesper.supervise import StartError
+
+
+def serve(
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")
+    ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="TOML of utilities, gateways, meters: applied at the start.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Where the API and pages listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Their port; if the default is taken, a free one.")] = API_PORT,
+    broker_port: Annotated[
+        int | None, typer.Option(help="Port of the embedded broker; default 1883 or a free one.")
+    ] = None,
+) -> None:
+    """Database and broker (given or embedded), ingester, validator, API and pages. Ctrl-C ends all.
+
+    The database is DATABASE_URL, the broker HESPER_BROKER (mqtt://host:port); each is embedded if not given.
+    The embedded broker listens on this machine only: gateways elsewhere need a broker with TLS and an ACL.
+    """
+    settings = Settings()
+    console = Console(stderr=True)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    try:
+        with (
+            console.status("starting database, broker, ingester, validator, API"),
+            Central(
+                data or settings.data,
+                database_url=settings.database_url,
+                broker=settings.broker,
+                api_host=host,
+                api_port=port,
+                broker_port=broker_port,
+                logs_in_files=False,
+            ) as central,
+        ):
+            if registry is not None:
+                _apply(registry, central.database_url)
+            console.print(_where(central))
+            stop.wait()
+            console.print("ending all processes")
+    except (BusyError, StartError, SettingsError) as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+
+
+def _where(central: Central) -> str:
+    runtime: Runtime = central.runtime
+    return (
+        f"pages and API   {runtime.api_url}\n"
+        f"gateways to     mqtt://{runtime.broker_host}:{runtime.broker_port}\n"
+        f"database        {runtime.database_url}\n"
+        "an API key      hesper key create --utility <code> --name <who>\n"
+        "Ctrl-C ends all of it."
+    )

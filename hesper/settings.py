@@ -1,0 +1,38 @@
+"""Where things are: from the environment, with defaults for one machine.
+
+DATABASE_URL    postgresql://... of the store; unset: the embedded PostgreSQL in the data folder
+HESPER_BROKER   mqtt://host:port of the broker; unset: the embedded one
+HESPER_DATA     the data folder; default ./hesper-data
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names the variable and the remedy."""
+
+
+class Settings(BaseSettings):
+    """Read once by a command, then passed on as arguments."""
+
+    model_config = SettingsConfigDict(env_prefix="HESPER_", extra="ignore")
+
+    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
+    broker: str | None = None
+    data: Path = Path("hesper-data")
+
+
+def broker_address(url: str) -> tuple[str, int]:
+    """(host, port) of `mqtt://host:port`. Raises SettingsError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 1883
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if parts.scheme != "mqtt" or not parts.hostname:
+        raise SettingsError(f"HESPER_BROKER is {url!r}; write it as mqtt://host:port")
+    return parts.hostname, port

@@ -24,7 +24,8 @@ from telemetry.wire import Batch, Outcome, WireReadout, from_milliseconds, wire_
 log = logging.getLogger(__name__)
 
 _SCHEMA_VERSION = 1
-_SCHEMA = """
+_CREATE = """
+begin immediate;
 create table life (
     epoch text not null,
     next_batch integer not null
@@ -36,6 +37,9 @@ create table readouts (
     batch integer                 -- null until it is numbered
 );
 create index readouts_by_batch on readouts (batch);
+insert into life values (lower(hex(randomblob(8))), 1);
+pragma user_version = 1;
+commit;
 """
 
 
@@ -225,13 +229,10 @@ def _open(path: Path) -> sqlite3.Connection:
             raise sqlite3.DatabaseError(found)
         (version,) = connection.execute("pragma user_version").fetchone()
         if version == 0:
-            connection.executescript(
-                f"begin immediate; {_SCHEMA} insert into life values ('{secrets.token_hex(8)}', 1); "
-                f"pragma user_version = {_SCHEMA_VERSION}; commit;"
-            )
+            connection.executescript(_CREATE)
         elif version != _SCHEMA_VERSION:
             raise sqlite3.OperationalError(
-                f"it was written by another version of Hesper (schema {version}, this one uses {_SCHEMA_VERSION})"
+                f"it was written by another version of Hesper (schema {version}, not {_SCHEMA_VERSION})"
             )
     except sqlite3.Error:
         connection.close()

@@ -1,4 +1,4 @@
-"""The buffer keeps what it has confirmed, whatever happens, and gives each batch the same content for ever."""
+"""The buffer keeps what it has confirmed, and gives each batch the same content for ever."""
 
 import os
 import signal

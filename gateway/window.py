@@ -1,0 +1,91 @@
+"""The batches that are on their way: sent, and kept until our own acknowledgement. No I/O, no clock.
+
+The broker's PUBACK says that the broker has a batch, not that it is stored, so it only stops the immediate
+repetition. Brokers lose sessions and queues when they die, and shared subscriptions lose messages when a
+consumer drops; therefore every batch is sent again, at growing distances, until the ingester acknowledges it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+
+from telemetry.wire import Batch
+
+
+@dataclass(slots=True)
+class _Flight:
+    batch: Batch
+    sends: int = 0
+    message: int | None = None  # the MQTT packet that carries it, until the broker has confirmed that
+    due: float = -inf  # monotonic seconds at which it is to be sent (again)
+
+
+class Window:
+    """At most `size` batches. Instants are monotonic seconds.
+
+    A batch is due again `resend_after` seconds after the broker took it, doubling up to `longest`.
+    """
+
+    def __init__(self, size: int, *, resend_after: float, longest: float) -> None:
+        self.size = size
+        self._resend_after = resend_after
+        self._longest = longest
+        self._flights: dict[int, _Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    @property
+    def free(self) -> int:
+        """How many batches more it takes."""
+        return self.size - len(self._flights)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether the broker owes a PUBACK."""
+        return any(flight.message is not None for flight in self._flights.values())
+
+    def add(self, batches: Iterable[Batch]) -> None:
+        """Batches to be sent now."""
+        for batch in batches:
+            self._flights[batch.batch] = _Flight(batch)
+
+    def due(self, now: float) -> list[Batch]:
+        """What is to be sent now, in order of numbers. Follow with `sent` for each."""
+        return [flight.batch for _, flight in sorted(self._flights.items()) if flight.due <= now]
+
+    def next_due(self) -> float:
+        """When the next batch is due; infinity if none is."""
+        return min((flight.due for flight in self._flights.values()), default=inf)
+
+    def sent(self, number: int, message: int) -> int:
+        """A batch was handed to MQTT as packet `message`. Returns how often it has been sent by now."""
+        flight = self._flights[number]
+        flight.sends += 1
+        flight.message = message
+        flight.due = inf
+        return flight.sends
+
+    def confirmed(self, message: int, now: float) -> None:
+        """The broker has taken a packet, or refused it: from now on the acknowledgement is waited for."""
+        for flight in self._flights.values():
+            if flight.message == message:
+                flight.message = None
+                flight.due = now + min(self._resend_after * 2.0 ** (flight.sends - 1), self._longest)
+
+    def reconnected(self, *, session_kept: bool) -> None:
+        """A new connection: due at once is what the broker does not have, or has forgotten."""
+        for flight in self._flights.values():
+            if flight.message is not None or not session_kept:
+                flight.message = None
+                flight.due = -inf
+
+    def acknowledged(self, epoch: str, numbers: Iterable[int], now: float) -> None:
+        """These are committed. An ingester that lives makes the others due at the shortest distance again."""
+        for number in numbers:
+            flight = self._flights.get(number)
+            if flight is not None and flight.batch.epoch == epoch:
+                del self._flights[number]
+        for flight in self._flights.values():
+            if flight.due < inf:
+                flight.due = min(flight.due, now + self._resend_after)

@@ -38,9 +38,7 @@ def buffer(tmp_path: Path) -> Iterator[Buffer]:
 
 
 @contextmanager
-def publishing(
-    broker: Broker, buffer: Buffer, pace: Pace = QUICK, flush: float = 10.0
-) -> Iterator[Publisher]:
+def publishing(port: int, buffer: Buffer, pace: Pace = QUICK, flush: float = 10.0) -> Iterator[Publisher]:
     settings = MqttSettings("127.0.0.1", port, "stadtwerke", "gw-7", keepalive=5)
     publisher = Publisher(settings, buffer, clock=lambda: datetime.now(UTC), version="0.1.0", pace=pace)
     publisher.start()

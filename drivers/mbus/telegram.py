@@ -1,0 +1,118 @@
+"""What a meter answered: a telegram with its records, or its own refusal (EN 13757-3, 4 and 9).
+
+telegram = decode(bytes.fromhex("68 1F 1F 68 08 02 72 ..."))
+"""
+
+from dataclasses import dataclass
+
+from drivers.errors import DecodeError
+from drivers.mbus.dif import Function
+from drivers.mbus.fixed import read_fixed
+from drivers.mbus.frame import LongFrame, decode_frame
+from drivers.mbus.header import (
+    LONG_HEADER,
+    SHORT_HEADER,
+    ByteOrder,
+    Header,
+    encode_long_header,
+    read_long_header,
+    read_short_header,
+)
+from drivers.mbus.records import Record, read_records
+
+VARIABLE_LONG = 0x72  # CI fields of answers; bit 2 set: most significant byte first
+VARIABLE_LONG_MSB = 0x76
+FIXED = 0x73
+FIXED_MSB = 0x77
+VARIABLE_BARE = 0x78
+VARIABLE_SHORT = 0x7A
+APPLICATION_ERROR = 0x70
+ALARM = 0x71
+
+BUSY = 8
+
+_APPLICATION_ERRORS = {
+    0: "unspecified error",
+    1: "it does not know this CI field",
+    2: "buffer too long, truncated",
+    3: "too many records",
+    4: "premature end of record",
+    5: "more than 10 DIFEs",
+    6: "more than 10 VIFEs",
+    BUSY: "application busy",
+    9: "too many readouts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Telegram:
+    """One answer with data. `raw` is the frame as received."""
+
+    header: Header
+    records: tuple[Record, ...]
+    raw: bytes = b""
+
+    @property
+    def more_follow(self) -> bool:
+        """The meter has a further telegram of this readout (DIF 1F)."""
+        return bool(self.records) and self.records[-1].function is Function.MORE_FOLLOWS
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The meter's own report instead of data: an application error (CI 70) or an alarm (CI 71)."""
+
+    code: int
+    message: str
+
+    @property
+    def busy(self) -> bool:
+        """Asking later can help."""
+        return self.code == BUSY and self.message == _APPLICATION_ERRORS[BUSY]
+
+
+def decode(data: bytes) -> Telegram | Refusal:
+    """The answer in one frame. Raises DecodeError for what is none or breaks the rules."""
+    frame = decode_frame(data)
+    if not isinstance(frame, LongFrame):
+        raise DecodeError(f"{type(frame).__name__} carries no data")
+    return decode_answer(frame)
+
+
+def decode_answer(frame: LongFrame) -> Telegram | Refusal:
+    """The same of a frame that was taken apart already. Offsets in errors count from the user data on."""
+    ci, data = frame.control_information, frame.user_data
+    if not frame.is_answer:
+        raise DecodeError(f"control field {frame.control:02X} is no answer of a meter")
+    if ci == APPLICATION_ERROR:
+        code = data[0] if data else 0
+        return Refusal(code, _APPLICATION_ERRORS.get(code, f"application error {code}"))
+    if ci == ALARM:
+        return Refusal(data[0] if data else 0, f"alarm {data.hex(' ').upper()}".rstrip())
+    order = ByteOrder.MSB_FIRST if ci in (VARIABLE_LONG_MSB, FIXED_MSB) else ByteOrder.LSB_FIRST
+    match ci:
+        case 0x73 | 0x77:
+            header, records = read_fixed(data, order)
+        case 0x72 | 0x76:
+            header = read_long_header(data, order)
+            records = _records(header, data, LONG_HEADER, order)
+        case 0x7A:
+            header = read_short_header(data)
+            records = _records(header, data, SHORT_HEADER, order)
+        case 0x78:
+            header = Header()
+            records = _records(header, data, 0, order)
+        case _:
+            raise DecodeError(f"CI {ci:02X} is no meter data of EN 13757-3")
+    return Telegram(header, records, frame.encode())
+
+
+def _records(header: Header, data: bytes, start: int, order: ByteOrder) -> tuple[Record, ...]:
+    if header.encrypted:
+        raise DecodeError(f"the records of {header.meter or 'this meter'} are encrypted, and there is no key")
+    return read_records(data, order, start=start)
+
+
+def encode_telegram(address: int, header: Header, records: bytes) -> bytes:
+    """An answer RSP_UD with a long header (CI 72) and encoded records. Raises ValueError where it is too long."""
+    return LongFrame(0x08, address, VARIABLE_LONG, encode_long_header(header) + records).encode()

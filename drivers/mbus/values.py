@@ -1,0 +1,157 @@
+"""Coded values of records (EN 13757-3, 6.3 and annex A): integers, BCD, floats, variable length.
+
+A number is exact: integers and BCD as they are, a float32 as the shortest decimal that denotes it.
+"""
+
+import struct
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from drivers.errors import DecodeError
+from drivers.mbus.dif import Coding
+from drivers.mbus.header import ByteOrder
+
+_MINUS = 0xF  # top nibble of a negative BCD number
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """One value: its bytes (least significant first), and the number or text that they are.
+
+    `error` says why there is no number where one was to be expected: hexadecimal digits on the display,
+    or a float that is not finite.
+    """
+
+    raw: bytes
+    number: Decimal | None = None
+    text: str | None = None
+    error: str | None = None
+
+
+def read_value(coding: Coding, data: bytes, at: int, order: ByteOrder) -> tuple[Coded, int]:
+    """The value that begins at `at`, and where it ends. Raises DecodeError."""
+    if coding is Coding.VARIABLE:
+        return _read_variable(data, at, order)
+    raw = _take(data, at, coding.size)
+    return _fixed(coding, _lsb_first(raw, order)), at + coding.size
+
+
+def _fixed(coding: Coding, raw: bytes) -> Coded:
+    if not raw:
+        return Coded(raw)
+    if coding is Coding.FLOAT32:
+        return _float32(raw)
+    return _bcd(raw) if coding.is_bcd else Coded(raw, Decimal(int.from_bytes(raw, "little", signed=True)))
+
+
+def _read_variable(data: bytes, at: int, order: ByteOrder) -> tuple[Coded, int]:
+    """LVAR, one byte that says form and length, then the value."""
+    lvar = _take(data, at, 1)[0]
+    at += 1
+    size = _variable_size(lvar, at - 1)
+    raw = _take(data, at, size)
+    end = at + size
+    if lvar < 0xC0:
+        text = raw if order is ByteOrder.MSB_FIRST else raw[::-1]
+        return Coded(raw, text=text.decode("latin-1")), end
+    raw = _lsb_first(raw, order)
+    if lvar < 0xE0:
+        return _bcd(raw, negative=lvar >= 0xD0), end
+    if lvar <= 0xEF:
+        return Coded(raw, Decimal(int.from_bytes(raw, "little", signed=True))), end
+    if size == 4:
+        return _float32(raw), end
+    if size == 8:
+        return _float(raw, repr(struct.unpack("<d", raw)[0])), end
+    return Coded(raw), end
+
+
+def _variable_size(lvar: int, at: int) -> int:
+    if lvar < 0xC0:
+        return lvar
+    if lvar in (0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF, 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF) or lvar > 0xFA:
+        raise DecodeError(f"variable length {lvar:02X} is reserved", offset=at)
+    # F0 would be a float without bytes; since 2013 it is a binary number of 16, and meters send that
+    return 16 if lvar == 0xF0 else lvar & 0x0F
+
+
+def _take(data: bytes, at: int, size: int) -> bytes:
+    raw = data[at : at + size]
+    if len(raw) < size:
+        raise DecodeError(f"the telegram ends within a value of {size} bytes", offset=len(data))
+    return raw
+
+
+def _lsb_first(raw: bytes, order: ByteOrder) -> bytes:
+    return raw if order is ByteOrder.LSB_FIRST else raw[::-1]
+
+
+def _bcd(raw: bytes, *, negative: bool = False) -> Coded:
+    """Digits, most significant nibble last. F on top means minus; other letters are no number."""
+    digits = raw[::-1].hex().upper()
+    if digits[:1] == f"{_MINUS:X}" and len(digits) > 1:
+        negative, digits = True, digits[1:]
+    if digits and not digits.isdecimal():
+        shown = raw[::-1].hex().upper()
+        return Coded(raw, error=f"the meter shows {shown} instead of a number")
+    number = Decimal((int(negative), tuple(int(digit) for digit in digits), 0))
+    return Coded(raw, number or abs(number))
+
+
+def _float32(raw: bytes) -> Coded:
+    return _float(raw, str(np.frombuffer(raw, "<f4")[0]))
+
+
+def _float(raw: bytes, shortest: str) -> Coded:
+    number = Decimal(shortest)
+    if not number.is_finite():
+        return Coded(raw, error=f"the meter sends {shortest} instead of a number")
+    return Coded(raw, number)
+
+
+def encode_value(coding: Coding, number: Decimal | int) -> bytes:
+    """The bytes of a number, least significant first; variable length is positive or negative BCD.
+
+    Raises ValueError where the coding does not hold the number exactly.
+    """
+    if coding is Coding.FLOAT32:
+        raw = struct.pack("<f", float(number))
+        if _float32(raw).number != number:
+            raise ValueError(f"{number} is no float32")
+        return raw
+    whole = int(number)
+    if whole != number:
+        raise ValueError(f"{number} has digits below the resolution of its VIF")
+    if coding.is_integer:
+        try:
+            return whole.to_bytes(coding.size, "little", signed=True)
+        except OverflowError:
+            raise ValueError(f"{number} does not fit into {coding.name}") from None
+    if coding.is_bcd:
+        return _encode_bcd(whole, 2 * coding.size)
+    if coding is Coding.VARIABLE:
+        digits = str(abs(whole))
+        digits = digits.zfill(len(digits) + len(digits) % 2)
+        if len(digits) > 18:
+            raise ValueError(f"{number} has more than 18 digits")
+        lvar = (0xD0 if whole < 0 else 0xC0) + len(digits) // 2
+        return bytes((lvar,)) + bytes.fromhex(digits)[::-1]
+    raise ValueError(f"{coding.name} carries no number")
+
+
+def _encode_bcd(whole: int, digits: int) -> bytes:
+    shown = str(abs(whole)).zfill(digits if whole >= 0 else digits - 1)
+    text = shown if whole >= 0 else f"{_MINUS:X}{shown}"
+    if len(text) > digits:
+        raise ValueError(f"{whole} does not fit into {digits} BCD digits")
+    return bytes.fromhex(text)[::-1]
+
+
+def encode_text(text: str) -> bytes:
+    """LVAR and the text, last character first. Raises ValueError for what Latin-1 or 191 bytes do not hold."""
+    raw = text.encode("latin-1")[::-1]
+    if len(raw) >= 0xC0:
+        raise ValueError(f"{len(raw)} characters do not fit into one record")
+    return bytes((len(raw),)) + raw

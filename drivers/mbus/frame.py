@@ -111,7 +111,7 @@ def decode_frame(data: bytes) -> Frame:
 
 
 def _length(data: bytes) -> int | None:
-    """Length of the frame that begins here, None while that can't be told. Raises DecodeError if none does."""
+    """Length of the frame that begins here, None while that can't be told. Raises DecodeError if none."""
     if not data:
         return None
     if data[0] == ACK:
@@ -145,7 +145,7 @@ def _decode(data: bytes) -> Frame:
 
 
 class FrameReader:
-    """`add` what arrives, take frames with `next`. Bytes that begin no valid frame are skipped and counted."""
+    """`add` what arrives, take frames with `next`. Bytes that begin no frame are skipped and counted."""
 
     def __init__(self) -> None:
         self._pending = b""

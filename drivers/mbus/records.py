@@ -28,9 +28,11 @@ Value = Decimal | TimePoint | str | bytes
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One data record. `value` is an exact Decimal in `unit` (UCUM; None where there is none), a point in
-    the meter's local time, a text, or bytes that only the manufacturer can read; None where the meter sends
-    no value, and `error` then says why, if it is a fault. `raw` are the value's bytes, least significant first.
+    """One data record.
+
+    `value` is an exact Decimal in `unit` (UCUM; None where there is none), a point in the meter's local time,
+    a text, or bytes that only the manufacturer can read; None where the meter sends no value, and `error`
+    then says why, if it is a fault. `raw` are the value's bytes, least significant first.
     """
 
     function: Function
@@ -50,10 +52,8 @@ class Record:
         return self.value if isinstance(self.value, Decimal) else None
 
 
-def read_records(
-    data: bytes, order: ByteOrder = ByteOrder.LSB_FIRST, *, start: int = 0
-) -> tuple[Record, ...]:
-    """All records from `start` on, in their order, fillers left out. Raises DecodeError."""
+def read_records(data: bytes, order: ByteOrder = ByteOrder.LSB_FIRST, start: int = 0) -> tuple[Record, ...]:
+    """All records from byte `start` on, in their order, fillers left out. Raises DecodeError."""
     records: list[Record] = []
     at = start
     while at < len(data):

@@ -110,9 +110,9 @@ def decode_answer(frame: LongFrame) -> Telegram | Refusal:
 def _records(header: Header, data: bytes, start: int, order: ByteOrder) -> tuple[Record, ...]:
     if header.encrypted:
         raise DecodeError(f"the records of {header.meter or 'this meter'} are encrypted, and there is no key")
-    return read_records(data, order, start=start)
+    return read_records(data, order, start)
 
 
 def encode_telegram(address: int, header: Header, records: bytes) -> bytes:
-    """An answer RSP_UD with a long header (CI 72) and encoded records. Raises ValueError where it is too long."""
+    """An answer RSP_UD with a long header (CI 72) and encoded records. Raises ValueError if too long."""
     return LongFrame(0x08, address, VARIABLE_LONG, encode_long_header(header) + records).encode()

@@ -78,7 +78,7 @@ def _date(low: int, high: int, century: int) -> date:
 
 
 def encode_timepoint(point: TimePoint, size: int) -> bytes:
-    """The bytes of type G (size 2), J (3), F (4) or I (6). Raises ValueError where it cannot carry the point."""
+    """The bytes of type G (size 2), J (3), F (4) or I (6). Raises ValueError where they do not hold it."""
     clock = point.clock or time()
     if size == _TYPE_J and point.clock and point.day is None:
         return bytes((clock.second, clock.minute, clock.hour))

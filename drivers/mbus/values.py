@@ -150,7 +150,7 @@ def _encode_bcd(whole: int, digits: int) -> bytes:
 
 
 def encode_text(text: str) -> bytes:
-    """LVAR and the text, last character first. Raises ValueError for what Latin-1 or 191 bytes do not hold."""
+    """LVAR and the text, last character first. Raises ValueError for more than 191 Latin-1 characters."""
     raw = text.encode("latin-1")[::-1]
     if len(raw) >= 0xC0:
         raise ValueError(f"{len(raw)} characters do not fit into one record")

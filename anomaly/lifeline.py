@@ -1,0 +1,141 @@
+"""The life of a register: the readings that tell one consistent story, told apart from those that do not.
+
+A counter's readings should form a chain in which each follows plausibly from the one before. Around every
+impossible step there are several ways to restore that: leave out a few readings (they were glitches, or came
+from another register), or accept that the register itself was reset, rolled over or exchanged. The cheapest
+explanation of the whole series wins, found by dynamic programming. Costs are hundredths of a left-out reading,
+so that up to three wrong readings in a row are glitches, and four that agree with each other are a new level:
+
+    leaving out a reading           100, a stretch of them at most 650
+    a small backward step             1
+    a roll-over                     150
+    a break (reset, other level)    350, so a there-and-back of any length is left out rather than broken twice
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from anomaly.pace import IMPOSSIBLE, Pace
+from anomaly.series import BoolArray, Int64Array, Series
+
+GLITCH_READINGS = 3  # in a row; more than that agree with each other
+_LEFT_OUT, _STRETCH = 100, 650
+_LOOK_BACK = 64  # pieces; a piece is a single reading near an impossible step, else a quiet stretch
+
+
+class Link(Enum):
+    """How a reading follows from the one before it in the chain. The value is the cost."""
+
+    PLAUSIBLE = 0
+    JITTER = 1
+    ROLLOVER = 150
+    BREAK = 350
+
+
+@dataclass(frozen=True, slots=True)
+class Lifeline:
+    """`chain`: bool, shape (n,), readings that belong to the story. `links`: of the chain's readings, in
+    order of time, those that do not follow plausibly: (index before, index, link)."""
+
+    chain: BoolArray
+    links: tuple[tuple[int, int, Link], ...]
+
+
+def trace(series: Series, pace: Pace) -> Lifeline:
+    """The cheapest explanation of a series. The same for every order of arrival, as it looks at time only."""
+    first, last = _pieces(series, pace)
+    on_chain = _cheapest(series, pace, first, last)
+    chain = np.zeros(len(series), dtype=np.bool_)
+    for piece in on_chain:
+        chain[first[piece] : last[piece] + 1] = True
+    return Lifeline(chain, _links(series, pace, np.flatnonzero(chain)))
+
+
+def link(series: Series, pace: Pace, before: int, after: int) -> Link:
+    """How the reading `after` follows from the earlier reading `before` (indices)."""
+    a, b = int(series.values[before]), int(series.values[after])
+    elapsed = int(series.times[after] - series.times[before])
+    if b >= a:
+        return Link.PLAUSIBLE if pace.possible(b - a, elapsed) else Link.BREAK
+    if a - b <= pace.jitter:
+        return Link.JITTER
+    capacity = series.capacity
+    near_top = capacity is not None and 9 * capacity <= 10 * a <= 10 * capacity and 10 * b <= capacity
+    if capacity is not None and near_top and pace.possible(b - a + capacity, elapsed):
+        return Link.ROLLOVER
+    return Link.BREAK
+
+
+def _links(series: Series, pace: Pace, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
+    steps, elapsed = np.diff(series.values[chain]), np.diff(series.times[chain])
+    suspects = np.flatnonzero((steps < 0) | _impossible(steps, elapsed, pace))
+    return tuple(
+        (int(chain[i]), int(chain[i + 1]), link(series, pace, int(chain[i]), int(chain[i + 1])))
+        for i in suspects
+    )
+
+
+def _impossible(steps: Int64Array, elapsed: Int64Array, pace: Pace) -> BoolArray:
+    if pace.rate is None:
+        return np.zeros(len(steps), dtype=np.bool_)
+    usual = (pace.rate * np.maximum(elapsed, pace.interval)).astype(np.int64)
+    # `Pace.possible` for all steps at once, divided (rounding up) because the product could overflow
+    return (steps > 0) & (-(-steps // IMPOSSIBLE) > usual)
+
+
+def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:
+    """First and last index of each piece: single readings near an impossible step, quiet stretches between."""
+    n = len(series)
+    if n == 0:
+        nothing = np.zeros(0, dtype=np.int64)
+        return nothing, nothing
+    steps, elapsed = np.diff(series.values), np.diff(series.times)
+    odd = np.flatnonzero((steps < -pace.jitter) | _impossible(steps, elapsed, pace))
+    near = np.zeros(n, dtype=np.bool_)
+    for offset in range(-GLITCH_READINGS, GLITCH_READINGS + 2):
+        near[np.clip(odd + offset, 0, n - 1)] = True
+    starts = np.ones(n, dtype=np.bool_)
+    starts[1:] = near[1:] | near[:-1]
+    first = np.flatnonzero(starts).astype(np.int64)
+    return first, np.append(first[1:] - 1, n - 1).astype(np.int64)
+
+
+def _cheapest(series: Series, pace: Pace, first: Int64Array, last: Int64Array) -> list[int]:
+    """The pieces of the cheapest chain, in order of time."""
+    count = len(first)
+    if count < 2:
+        return list(range(count))
+    cost = np.zeros(count, dtype=np.int64)
+    came_from = np.full(count, -1, dtype=np.int64)
+    for piece in range(count):
+        cost[piece] = _left_out(int(first[piece]))
+        lowest = max(0, piece - _LOOK_BACK)
+        for earlier in range(piece - 1, lowest - 1, -1):
+            between = _left_out(int(first[piece] - last[earlier] - 1))
+            total = int(cost[earlier]) + between
+            if total > cost[piece]:
+                continue
+            total += link(series, pace, int(last[earlier]), int(first[piece])).value
+            if total < cost[piece] or (
+                total == cost[piece] and _higher(series, last, earlier, came_from[piece])
+            ):
+                cost[piece], came_from[piece] = total, earlier
+    final = min(
+        range(count), key=lambda piece: (cost[piece] + _left_out(len(series) - 1 - int(last[piece])), -piece)
+    )
+    chain = []
+    while final >= 0:
+        chain.append(final)
+        final = int(came_from[final])
+    return chain[::-1]
+
+
+def _left_out(readings: int) -> int:
+    return min(_LEFT_OUT * readings, _STRETCH)
+
+
+def _higher(series: Series, last: Int64Array, earlier: int, chosen: np.int64) -> bool:
+    """Of two equally cheap explanations: the one in which the lower reading was the glitch."""
+    return chosen < 0 or bool(series.values[last[earlier]] > series.values[last[chosen]])

@@ -1,0 +1,99 @@
+"""What detectors take and give: a register's series, and what is to be said of it.
+
+Indices in findings and marks count the readings of the series in the order of time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from telemetry.quality import Quality
+
+Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Evidence = Mapping[str, str | int]
+
+HOUR = 3_600_000_000  # microseconds
+DAY = 24 * HOUR
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Severity(Enum):
+    """How soon somebody should look."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One counter's readings in the order of time.
+
+    `times`: int64, shape (n,), microseconds since 1970-01-01T00:00Z, strictly increasing. `values`: int64,
+    shape (n,), micro-units. `capacity`: micro-units at which the register rolls over to 0, None if unknown.
+    """
+
+    times: Int64Array
+    values: Int64Array
+    capacity: int | None = None
+
+    @classmethod
+    def of(cls, times: Int64Array, values: Int64Array, capacity: int | None = None) -> "Series":
+        """The series of readings in any order of arrival. Raises ValueError where two share an instant."""
+        order = np.argsort(times, kind="stable")
+        series = cls(
+            np.asarray(times, dtype=np.int64)[order], np.asarray(values, dtype=np.int64)[order], capacity
+        )
+        if (np.diff(series.times) <= 0).any():
+            raise ValueError("two readings of one register at the same instant")
+        return series
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One event: the readings `first` to `last` (inclusive), from `started_at` to `ended_at`.
+
+    Instants are microseconds since 1970; `ended_at` is None while the event still goes on. `evidence` holds
+    the figures that a person can check, values as decimals in the register's unit, instants as ISO 8601.
+    """
+
+    kind: str
+    severity: Severity
+    first: int
+    last: int
+    started_at: int
+    ended_at: int | None
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is said of the reading at `index`. Not `usable`: it must never be a boundary of a bill."""
+
+    index: int
+    rule: str
+    quality: Quality
+    usable: bool
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Everything said of a series. `usable`: bool, shape (n,), readings that may be boundary values."""
+
+    findings: tuple[Finding, ...]
+    marks: tuple[Mark, ...]
+    usable: BoolArray
+
+
+def iso(instant: int) -> str:
+    """Microseconds since 1970 as ISO 8601 in UTC: '2016-03-01T00:30:27Z'."""
+    return (_EPOCH + timedelta(microseconds=int(instant))).isoformat().replace("+00:00", "Z")

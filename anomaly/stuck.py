@@ -1,0 +1,72 @@
+"""A stuck register: unchanged for longer than this meter ever was.
+
+Some meters repeat a value for an hour, a flat stands still over a weekend, a heating register rests all
+summer. So a register is measured against itself: a stretch without change is a finding when it lasts
+
+- longer than twice the longest stretch that came before it (in at least 28 days of history), and
+- longer than 20 times that stretch, but no less than 3 days and no more than `rest`: three weeks unless told
+  otherwise, which a holiday rarely exceeds.
+
+A house's main meter that never rested for more than three hours is so reported after three days; a flat whose
+owners were away for a fortnight, after a month. A register that never moved is unused, not stuck. Only earlier
+stretches count: what happens later does not change what was right to report.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomaly.series import DAY, BoolArray, Finding, Series, Severity, iso
+from telemetry.micro import from_micro
+
+
+@dataclass(frozen=True, slots=True)
+class StuckRule:
+    """Durations in microseconds. `rest`: how long any register of this kind may stand still."""
+
+    history: int = 28 * DAY
+    least: int = 3 * DAY
+    rest: int = 21 * DAY
+    times_longest: int = 2
+    times_busy: int = 20
+
+
+def detect(series: Series, on_chain: BoolArray, rule: StuckRule) -> tuple[Finding, ...]:
+    """Stuck stretches, judged on the readings `on_chain` (bool, shape (n,)): a glitch does not end a stretch."""
+    chain = np.flatnonzero(on_chain)
+    if len(chain) < 2:
+        return ()
+    times, values = series.times[chain], series.values[chain]
+    changes = np.flatnonzero(np.diff(values) != 0)
+    begins = np.concatenate(([0], changes + 1))
+    ends = np.append(changes, len(chain) - 1)
+    durations = times[ends] - times[begins]
+    longest_before = np.concatenate(([0], np.maximum.accumulate(durations)[:-1]))
+    limit = np.maximum(
+        rule.times_longest * longest_before,
+        np.clip(rule.times_busy * longest_before, rule.least, rule.rest),
+    )
+    known = times[begins] - times[0] >= rule.history
+    findings = []
+    for k in np.flatnonzero((durations > limit) & known & (begins > 0)):
+        begin, end = int(begins[k]), int(ends[k])
+        changed = end + 1 < len(chain)
+        findings.append(
+            Finding(
+                "stuck",
+                Severity.WARNING,
+                int(chain[begin]),
+                int(chain[end]),
+                int(times[begin]),
+                int(times[end + 1]) if changed else None,
+                {
+                    "value": str(from_micro(int(values[begin]))),
+                    "since": iso(int(times[begin])),
+                    "until": iso(int(times[end])),
+                    "hours": int(durations[k] // (DAY // 24)),
+                    "longest_before_hours": int(longest_before[k] // (DAY // 24)),
+                    "limit_hours": int(limit[k] // (DAY // 24)),
+                },
+            )
+        )
+    return tuple(findings)

@@ -73,7 +73,5 @@ create table billing_acknowledgements (
     cursor     bigint not null,                               -- highest billing_readings.id taken
     readings   int not null,                                  -- how many it took in all
     totals     jsonb not null,                                -- {"8-0:1.0.0 m3": "123.456"} as the billing system says
-    expected   jsonb not null,                                -- count and totals as we know them at that cursor
-    agreed     boolean not null,                              -- whether the two are the same
     at         timestamptz not null default now()
 );

@@ -7,7 +7,7 @@ from anomaly.stuck import StuckRule
 
 
 def judge(series: Series, stuck_rule: StuckRule | None = None) -> Judgement:
-    """Everything said of the series: a pure function of it, so late and repeated data give the same result."""
+    """Everything said of the series: a pure function of it, so late data give the same result."""
     steps = negative_step.detect(series, learn(series))
     standing = stuck.detect(series, steps.usable, stuck_rule or StuckRule())
     findings = sorted(steps.findings + standing, key=lambda finding: (finding.started_at, finding.kind))

@@ -1,15 +1,15 @@
 """The life of a register: the readings that tell one consistent story, told apart from those that do not.
 
 A counter's readings should form a chain in which each follows plausibly from the one before. Around every
-impossible step there are several ways to restore that: leave out a few readings (they were glitches, or came
-from another register), or accept that the register itself was reset, rolled over or exchanged. The cheapest
-explanation of the whole series wins, found by dynamic programming. Costs are hundredths of a left-out reading,
-so that up to three wrong readings in a row are glitches, and four that agree with each other are a new level:
+impossible step there are several ways to restore that: leave out a few readings (they were glitches, or
+came from another register), or accept that the register itself was reset, rolled over or exchanged. The
+cheapest explanation of the series wins, found by dynamic programming. Costs are hundredths of a left-out
+reading: up to three wrong readings in a row are glitches, four that agree with each other are a new level.
 
     leaving out a reading           100, a stretch of them at most 650
     a small backward step             1
     a roll-over                     150
-    a break (reset, other level)    350, so a there-and-back of any length is left out rather than broken twice
+    a break (reset, other level)    350; a there-and-back of any length is left out, not broken twice
 """
 
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def _impossible(steps: Int64Array, elapsed: Int64Array, pace: Pace) -> BoolArray
 
 
 def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:
-    """First and last index of each piece: single readings near an impossible step, quiet stretches between."""
+    """First and last index of each piece: readings near an impossible step, and quiet stretches."""
     n = len(series)
     if n == 0:
         nothing = np.zeros(0, dtype=np.int64)
@@ -138,4 +138,4 @@ def _left_out(readings: int) -> int:
 
 def _higher(series: Series, last: Int64Array, earlier: int, chosen: np.int64) -> bool:
     """Of two equally cheap explanations: the one in which the lower reading was the glitch."""
-    return chosen < 0 or bool(series.values[last[earlier]] > series.values[last[chosen]])
+    return bool(chosen < 0 or series.values[last[earlier]] > series.values[last[chosen]])

@@ -5,17 +5,17 @@
 | `glitch` | up to three readings beside an otherwise unbroken level, down (a momentary 0) or up | not these |
 | `jitter` | a step back of no more than the meter commonly moves in an hour: reverse flow, rounding | yes |
 | `rollover` | across the register's capacity, from its top tenth to its bottom tenth | yes |
-| `reset` | down to near zero without having been near the top, and on from there | yes, but nothing across it |
+| `reset` | down to near zero, not from near the top, and on from there | yes, but nothing across it |
 | `swap_suspect` | on from another level (a break), or two levels in turn (a mix-up) | not the mixed-up ones |
 
-The step back from an upward glitch belongs to the glitch: nothing is explained twice, and nothing is left out.
+The step back from an upward glitch belongs to the glitch: every backward step has exactly one explanation.
 """
 
 import numpy as np
 
 from anomaly.lifeline import GLITCH_READINGS, Lifeline, Link, trace
 from anomaly.pace import Pace
-from anomaly.series import DAY, BoolArray, Finding, Int64Array, Judgement, Mark, Series, Severity, iso
+from anomaly.series import DAY, Finding, Judgement, Mark, Series, Severity, iso
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
 
@@ -33,7 +33,7 @@ def detect(series: Series, pace: Pace) -> Judgement:
     usable = life.chain.copy()
     findings: list[Finding] = []
     marks: list[Mark] = []
-    for group in _visits(series, pace, life):
+    for group in _visits(series, life):
         if _is_mix_up(series, pace, life, group):
             finding, group_marks = _mix_up(series, life, group)
             usable[group[0][0] : group[-1][1] + 1] = False
@@ -56,7 +56,7 @@ def detect(series: Series, pace: Pace) -> Judgement:
     return Judgement(tuple(findings), tuple(marks), usable)
 
 
-def _visits(series: Series, pace: Pace, life: Lifeline) -> list[list[Stretch]]:
+def _visits(series: Series, life: Lifeline) -> list[list[Stretch]]:
     """Stretches of readings off the chain, grouped where they follow each other within a day."""
     off = np.flatnonzero(~life.chain)
     if not len(off):
@@ -73,7 +73,7 @@ def _visits(series: Series, pace: Pace, life: Lifeline) -> list[list[Stretch]]:
 
 
 def _is_mix_up(series: Series, pace: Pace, life: Lifeline, group: list[Stretch]) -> bool:
-    """Whether the readings off the chain are another register's life: long, or often, growing and far away."""
+    """Whether the readings off the chain are another register's: long, or often, growing and far away."""
     if any(last - first >= GLITCH_READINGS for first, last in group):
         return True
     if len(group) < MIXED_UP_STRETCHES:
@@ -143,7 +143,7 @@ def _glitch(series: Series, life: Lifeline, stretch: Stretch) -> tuple[Finding, 
 
 
 def _mix_up(series: Series, life: Lifeline, group: list[Stretch]) -> tuple[Finding, list[Mark]]:
-    """Both levels' readings are unusable while the mix-up lasts: nobody can tell from the series whose is whose."""
+    """Both levels are unusable while it lasts: nobody can tell from the series whose is whose."""
     whole = (group[0][0], group[-1][1])
     evidence, after = _around(series, life, whole)
     evidence |= {"pattern": "mix-up", "visits": len(group)}
@@ -155,7 +155,7 @@ def _mix_up(series: Series, life: Lifeline, group: list[Stretch]) -> tuple[Findi
         None if after is None else int(series.times[after]),
         evidence,
     )
-    brief = {"since": iso(int(series.times[whole[0]])), "visits": len(group)}
+    brief: dict[str, str | int] = {"since": iso(int(series.times[whole[0]])), "visits": len(group)}
     marks = [Mark(i, "mix_up", Quality.QUESTIONABLE, False, brief) for i in range(whole[0], whole[1] + 1)]
     return finding, marks
 
@@ -206,11 +206,3 @@ def _jitters(series: Series, steps: list[Stretch]) -> list[Finding]:
         started, ended = int(series.times[first]), int(series.times[last])
         findings.append(Finding("negative_step.jitter", Severity.INFO, first, last, started, ended, evidence))
     return findings
-
-
-def unexplained(series: Series, judgement: Judgement) -> Int64Array:
-    """Indices i of backward steps (from i to i + 1) that no finding covers; empty, or `detect` is wrong."""
-    covered: BoolArray = np.zeros(max(len(series) - 1, 0), dtype=np.bool_)
-    for finding in judgement.findings:
-        covered[max(finding.first - 1, 0) : finding.last + 1] = True
-    return np.flatnonzero((np.diff(series.values) < 0) & ~covered).astype(np.int64)

@@ -7,9 +7,9 @@ summer. So a register is measured against itself: a stretch without change is a 
 - longer than 20 times that stretch, but no less than 3 days and no more than `rest`: three weeks unless told
   otherwise, which a holiday rarely exceeds.
 
-A house's main meter that never rested for more than three hours is so reported after three days; a flat whose
-owners were away for a fortnight, after a month. A register that never moved is unused, not stuck. Only earlier
-stretches count: what happens later does not change what was right to report.
+A house's main meter that never rested for more than three hours is so reported after three days; a flat
+whose owners were once away for a fortnight, after a month. A register that never moved is unused, not stuck.
+Only earlier stretches count: what happens later does not change what was right to report.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class StuckRule:
 
 
 def detect(series: Series, on_chain: BoolArray, rule: StuckRule) -> tuple[Finding, ...]:
-    """Stuck stretches, judged on the readings `on_chain` (bool, shape (n,)): a glitch does not end a stretch."""
+    """Stuck stretches, judged on readings `on_chain` (bool, shape (n,)): a glitch does not end one."""
     chain = np.flatnonzero(on_chain)
     if len(chain) < 2:
         return ()

@@ -7,13 +7,12 @@ from drivers.driver import Clock, Driver
 from drivers.errors import LineError
 from drivers.line import Line, SerialSettings
 from drivers.serial_line import SerialLine
-from drivers.tcp_line import NO_WIRE, TcpLine
+from drivers.tcp_line import TcpLine
 
 # protocol -> module and class, imported when first asked for: a gateway loads only what it speaks
 _DRIVERS = {
     "mbus": ("drivers.mbus.master", "MBusDriver"),
     "modbus": ("drivers.modbus.master", "ModbusDriver"),
-    "modbus-tcp": ("drivers.modbus.master", "ModbusTcpDriver"),
     "optical": ("drivers.optical.master", "OpticalDriver"),
 }
 PROTOCOLS = tuple(_DRIVERS)
@@ -21,7 +20,6 @@ PROTOCOLS = tuple(_DRIVERS)
 _DEFAULT_SETTINGS = {
     "mbus": SerialSettings(2400, 8, "E", 1),
     "modbus": SerialSettings(9600, 8, "N", 1),
-    "modbus-tcp": NO_WIRE,
     "optical": SerialSettings(300, 7, "E", 1),
 }
 

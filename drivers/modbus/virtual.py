@@ -1,0 +1,126 @@
+"""Virtual Modbus meters: they answer as the real ones do, for tests and the demo."""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+
+from drivers.errors import DecodeError
+from drivers.line import SerialSettings, Transmission
+from drivers.modbus.profile import Profile
+from drivers.modbus.protocol import (
+    ILLEGAL_ADDRESS,
+    ILLEGAL_FUNCTION,
+    ILLEGAL_VALUE,
+    MAX_REGISTERS,
+    Request,
+    Transport,
+    framing,
+)
+from drivers.modbus.timing import silence
+
+Words = Mapping[tuple[int, int], int]  # (function, address) -> 0 to 65535
+Values = Mapping[str, Decimal]  # OBIS -> in the unit of the profile's register
+
+_BROADCAST = 0
+_MOST_HEARD = 512
+
+
+class RegisterMeter:
+    """A unit whose memory is given word by word. What is not in `words` is refused with exception 2.
+
+    `turnaround` is its reaction time in seconds, after the t3.5 that ends a request on a serial line.
+    """
+
+    def __init__(
+        self,
+        unit: int,
+        words: Callable[[], Words],
+        *,
+        transport: Transport = Transport.RTU,
+        turnaround: float = 0.02,
+    ) -> None:
+        self.unit = unit
+        self.transport = transport
+        self.turnaround = turnaround
+        self.requests: list[Request] = []  # those meant for this unit
+        self._words = words
+        self._framing = framing(transport)
+        self._heard = b""
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        """See `VirtualMeter`."""
+        self._heard = (self._heard + data)[-_MOST_HEARD:]
+        delay = self.turnaround + (silence(settings) if self.transport is Transport.RTU else 0.0)
+        said: list[Transmission] = []
+        try:
+            while (found := self._framing.next_request(self._heard)) is not None:
+                request, self._heard = found
+                if request.unit == self.unit and request.unit != _BROADCAST:
+                    self.requests.append(request)
+                    said.append(Transmission(self._answer(request), delay))
+        except DecodeError:
+            self._heard = b""
+        return said
+
+    def _answer(self, request: Request) -> bytes:
+        if request.function not in (3, 4):
+            return self._framing.refusal(request, ILLEGAL_FUNCTION)
+        if not 1 <= request.count <= MAX_REGISTERS:
+            return self._framing.refusal(request, ILLEGAL_VALUE)
+        words = self._words()
+        wanted = [(request.function, request.address + position) for position in range(request.count)]
+        if any(key not in words for key in wanted):
+            return self._framing.refusal(request, ILLEGAL_ADDRESS)
+        return self._framing.registers(request, [words[key] for key in wanted])
+
+
+class VirtualModbusMeter(RegisterMeter):
+    """A meter of a profile, showing `values` (OBIS -> value, or a function that gives them when asked).
+
+    A register without a value shows "not available". Unused addresses between the first and the last
+    register read as 0, unless `spans` names the only (function, addresses) that the meter has.
+    """
+
+    def __init__(
+        self,
+        unit: int,
+        profile: Profile,
+        values: Values | Callable[[], Values],
+        *,
+        transport: Transport = Transport.RTU,
+        turnaround: float = 0.02,
+        spans: Iterable[tuple[int, range]] | None = None,
+    ) -> None:
+        self.profile = profile
+        empty = {
+            (function, address): 0
+            for function, span in (_hull(profile) if spans is None else spans)
+            for address in span
+        }
+
+        def words() -> Words:
+            now = values() if callable(values) else values
+            return empty | {key: word for key, word in profile_words(profile, now).items() if key in empty}
+
+        super().__init__(unit, words, transport=transport, turnaround=turnaround)
+
+
+def profile_words(profile: Profile, values: Values) -> dict[tuple[int, int], int]:
+    """The register words that show `values`: what the driver reads back, to the meter's resolution.
+
+    Raises ValueError for a value that its register cannot hold.
+    """
+    words: dict[tuple[int, int], int] = {}
+    for register in profile.registers:
+        value = values.get(register.obis)
+        shown = register.words(None if value is None else Fraction(value))
+        words |= {(register.function, register.address + i): word for i, word in enumerate(shown)}
+    return words
+
+
+def _hull(profile: Profile) -> list[tuple[int, range]]:
+    spans: dict[int, range] = {}
+    for register in profile.registers:
+        span = spans.get(register.function, range(register.address, register.end))
+        spans[register.function] = range(min(span.start, register.address), max(span.stop, register.end))
+    return list(spans.items())

@@ -1,0 +1,178 @@
+"""What a gateway's configuration holds. `config_file.py` reads it; gateway/README.md shows a whole one.
+
+Frozen models: a changed file is a new process.
+"""
+
+from datetime import UTC
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from drivers.catalogue import PROTOCOLS, default_settings, open_line
+from drivers.driver import Target
+from drivers.errors import LineError
+from drivers.line import SerialSettings
+from gateway.link import MqttSettings, Tls
+from gateway.schedule import Schedule, parse_schedule
+from telemetry.meter_id import check_meter_id
+from telemetry.topics import check_segment
+
+FOLDER = "folder"  # validation context: the configuration's own, from which relative paths count
+
+
+def _protocol(text: str) -> str:
+    if text not in PROTOCOLS:
+        raise ValueError(
+            f"protocol {text!r} is not known; use {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}"
+        )
+    return text
+
+
+def _line_spec(text: str) -> str:
+    try:
+        open_line(text, SerialSettings())
+    except LineError as error:
+        raise ValueError(f"{error}; {error.advice}") from None
+    return text
+
+
+def _settings(text: object) -> SerialSettings | None:
+    if text is None or isinstance(text, SerialSettings):
+        return text
+    return SerialSettings.parse(str(text))
+
+
+def _zone(name: object) -> ZoneInfo:
+    if isinstance(name, ZoneInfo):
+        return name
+    try:
+        return ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"time_zone {name!r} is not known; use a name such as 'Europe/Berlin'") from None
+
+
+def _schedule(text: str) -> str:
+    parse_schedule(text, UTC)
+    return text
+
+
+def _path(path: Path, info: ValidationInfo) -> Path:
+    folder: Path = (info.context or {}).get(FOLDER, Path())
+    return folder / path.expanduser()
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(
+            f"there is no file {path}; check the path, which counts from the configuration's folder"
+        )
+    return path
+
+
+Segment = Annotated[str, AfterValidator(check_segment)]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+ScheduleText = Annotated[str, AfterValidator(_schedule)]
+Address = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+ConfigPath = Annotated[Path, AfterValidator(_path)]
+ConfigFile = Annotated[Path, AfterValidator(_path), AfterValidator(_existing)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class MeterConfig(_Table):
+    """`[[line.meter]]`. `timeout` in seconds, None for the protocol's own; `schedule` None for the line's."""
+
+    address: Address = ""
+    meter: Annotated[str, AfterValidator(check_meter_id)] | None = None
+    profile: str | None = None
+    schedule: ScheduleText | None = None
+    timeout: Annotated[float, Field(gt=0, le=60)] | None = None
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+
+    @property
+    def label(self) -> str:
+        """The meter id, or where it is not configured, the address."""
+        return self.meter or f"address {self.address}"
+
+
+class LineConfig(_Table):
+    """`[[line]]`: one serial port or TCP socket. `settings` None for the protocol's usual ones."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, examples=["basement"])]
+    port: Annotated[
+        str, AfterValidator(_line_spec), Field(examples=["/dev/ttyUSB0", "tcp://192.168.1.20:5000"])
+    ]
+    protocol: Annotated[str, AfterValidator(_protocol), Field(examples=["mbus"])]
+    settings: Annotated[SerialSettings | None, BeforeValidator(_settings)] = None
+    schedule: ScheduleText = "15min"
+    meter: tuple[MeterConfig, ...]
+
+    @property
+    def serial_settings(self) -> SerialSettings:
+        """The configured settings, or the protocol's usual ones."""
+        return self.settings or default_settings(self.protocol)
+
+
+class MqttConfig(_Table):
+    """`[mqtt]`. `ca`, `cert` and `key` in PEM; any of them, or `tls = true`, turns TLS on."""
+
+    host: Annotated[str, Field(min_length=1, examples=["mqtt.example.org"])]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
+    tls: bool = False
+    ca: ConfigFile | None = None
+    cert: ConfigFile | None = None
+    key: ConfigFile | None = None
+    username: str | None = None
+    password_file: ConfigFile | None = None
+
+
+class BufferConfig(_Table):
+    """`[buffer]`: where readouts are kept until they are acknowledged."""
+
+    path: ConfigPath = Field(examples=["/var/lib/hesper/buffer.sqlite"])
+
+
+class GatewayConfig(_Table):
+    """The whole file. `clock` "trusted": the clock is right although the kernel does not say so."""
+
+    utility: Annotated[Segment, Field(examples=["stadtwerke"])]
+    gateway: Annotated[Segment, Field(examples=["gw-7"])]
+    time_zone: Annotated[Zone, Field(examples=["Europe/Berlin"])]
+    clock: Literal["ntp", "trusted"] = "ntp"
+    mqtt: MqttConfig
+    buffer: BufferConfig
+    line: tuple[LineConfig, ...]
+
+    @property
+    def mqtt_settings(self) -> MqttSettings:
+        """The broker and our identity there."""
+        mqtt = self.mqtt
+        tls = Tls(mqtt.ca, mqtt.cert, mqtt.key) if mqtt.tls or mqtt.ca or mqtt.cert else None
+        return MqttSettings(
+            host=mqtt.host,
+            port=mqtt.port,
+            utility=self.utility,
+            gateway=self.gateway,
+            tls=tls,
+            username=mqtt.username,
+            password_file=mqtt.password_file,
+        )
+
+    def schedule(self, line: LineConfig, meter: MeterConfig) -> Schedule:
+        """When a meter of a line is due, on the local clock."""
+        return parse_schedule(meter.schedule or line.schedule, self.time_zone)
+
+    def target(self, meter: MeterConfig) -> Target:
+        """A meter as the drivers want it."""
+        return Target(
+            address=meter.address,
+            meter=meter.meter,
+            profile=meter.profile,
+            time_zone=self.time_zone,
+            timeout=meter.timeout,
+            retries=meter.retries,
+        )

@@ -1,0 +1,231 @@
+"""A configuration that cannot be used says on which line, where, and what to write instead."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.line import SerialSettings
+from gateway.config import GatewayConfig
+from gateway.config_file import ConfigError, load_config
+from gateway.toml_lines import TomlLines
+
+GOOD = """\
+utility = "stadtwerke"
+gateway = "gw-7"
+time_zone = "Europe/Berlin"
+
+[mqtt]
+host = "127.0.0.1"
+
+[buffer]
+path = "buffer.sqlite"
+
+[[line]]
+name = "basement"
+port = "/dev/ttyUSB0"
+protocol = "mbus"
+settings = "2400 8E1"
+schedule = "1h"
+
+[[line.meter]]
+address = 5
+meter = "KAM-06855817"
+timeout = 1.5
+
+[[line.meter]]
+address = "6"
+schedule = "midnight"
+
+[[line]]
+name = "roof"
+port = "tcp://127.0.0.1:5000"
+protocol = "modbus"
+
+[[line.meter]]
+address = 1
+meter = "EAS-12345678"
+profile = "eastron-sdm630"
+"""
+
+
+def load(tmp_path: Path, text: str) -> GatewayConfig:
+    path = tmp_path / "gateway.toml"
+    path.write_text(text, "utf-8")
+    return load_config(path)
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, text)
+    return str(refused.value).splitlines()
+
+
+def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD)
+    basement, roof = config.line
+    assert (config.mqtt.port, config.clock) == (1883, "ntp")
+    assert config.buffer.path == tmp_path / "buffer.sqlite", "paths count from the file's folder"
+    assert basement.serial_settings == SerialSettings(2400, 8, "E", 1)
+    assert roof.serial_settings == SerialSettings(9600, 8, "N", 1), "the protocol's own"
+    assert [meter.address for meter in basement.meter] == ["5", "6"]
+    assert [str(config.schedule(basement, meter)) for meter in basement.meter] == ["1h", "midnight"]
+    target = config.target(basement.meter[0])
+    assert (target.address, target.meter, target.timeout) == ("5", "KAM-06855817", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            ('"mbus"', '"mbuss"'),
+            ("line 14: [[line]] 'basement': protocol 'mbuss' is not known; "
+            "use mbus, modbus or optical"),
+        ),
+        (
+            ('"2400 8E1"', '"2400 8X1"'),
+            ("line 15: [[line]] 'basement': '2400 8X1' is not a serial setting such as "
+            "'2400 8E1' or '9600 8N1'"),
+        ),
+        (
+            ('"/dev/ttyUSB0"', '"COM3"'),
+            ("line 13: [[line]] 'basement': 'COM3' names no line; write the path of a serial "
+            "port (/dev/serial/by-id/...), or tcp://host:port"),
+        ),
+        (
+            ('"midnight"', '"7min"'),
+            ("line 25: [[line.meter]] '6': '7min' is not a schedule; use an interval that "
+            "divides the hour, such as 15min, 1h or 10s, or midnight"),
+        ),
+        (
+            ("timeout", "timeuot"),
+            ("line 21: [[line.meter]] 'KAM-06855817': timeuot is not a setting; "
+            "did you mean timeout?"),
+        ),
+        (
+            ('address = "6"', 'address = "5"'),
+            "line 24: [[line.meter]] '5': KAM-06855817 has address '5' on this line, too; mend one",
+        ),
+        (
+            ("EAS-12345678", "KAM-06855817"),
+            ("line 34: [[line.meter]] 'KAM-06855817': KAM-06855817 is on line 'basement' already; "
+            "remove one"),
+        ),
+        (
+            ('name = "roof"', 'name = "basement"'),
+            ("line 28: [[line]] 'basement': another line is called 'basement' already; "
+            "give each its own name"),
+        ),
+        (
+            ("tcp://127.0.0.1:5000", "/dev/ttyUSB0"),
+            ("line 29: [[line]] 'roof': line 'basement' has /dev/ttyUSB0 already; "
+            "put its meters there"),
+        ),
+        (
+            ('profile = "eastron-sdm630"', ""),
+            ("line 32: [[line.meter]] 'EAS-12345678': Modbus needs a register map; "
+            'write profile = "eastron-sdm630" or another profile'),
+        ),
+        (
+            ("address = 1\n", "address = 248\n"),
+            ("line 32: [[line.meter]] 'EAS-12345678': address '248' is not a Modbus unit; "
+            "write a number from 1 to 247"),
+        ),
+        (
+            ('"Europe/Berlin"', '"Berlin"'),
+            "line 3: time_zone 'Berlin' is not known; use a name such as 'Europe/Berlin'",
+        ),
+        (
+            ('"gw-7"', '"gw/7"'),
+            ("line 2: 'gw/7' cannot be a topic segment: 1 to 64 letters, digits, '.', '_' or '-', "
+            "beginning with a letter or digit ('+', '#' and '/' are refused)"),
+        ),
+        (
+            ('host = "127.0.0.1"', ""),
+            'line 5: [mqtt]: host is missing; write host = "mqtt.example.org"',
+        ),
+        (
+            ('utility = "stadtwerke"', ""),
+            'utility is missing; write utility = "stadtwerke"',
+        ),
+        (
+            ('host = "127.0.0.1"', 'host = "127.0.0.1"\nport = 70000'),
+            "line 7: [mqtt]: port = 70000: input should be less than or equal to 65535",
+        ),
+        (
+            ('host = "127.0.0.1"', 'host = "127.0.0.1"\nca = "ca.pem"'),
+            ("line 7: [mqtt]: there is no file {folder}/ca.pem; check the path, which counts from "
+            "the configuration's folder"),
+        ),
+        (
+            ("meter = \"KAM-06855817\"", "meter = \"06855817\""),
+            ("line 20: [[line.meter]] '06855817': '06855817' is not a meter id: three letters of "
+            "the FLAG manufacturer, a hyphen, and the serial number in capitals and digits, "
+            "such as KAM-06855817"),
+        ),
+        (
+            ('name = "basement"', "name = basement"),
+            ("line 12: this is not TOML: Invalid value; texts stand in quotes, "
+            'as in name = "basement"'),
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_line_place_and_remedy(
+    tmp_path: Path, change: tuple[str, str], expected: str
+) -> None:
+    (told,) = problems(tmp_path, GOOD.replace(*change))
+    assert re.sub("^gateway.toml:? ", "", told) == expected.replace("{folder}", str(tmp_path))
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = GOOD.replace('"1h"', '"2h"').replace('"modbus"', '"knx"').replace("[buffer]", "[bufer]")
+    told = problems(tmp_path, text)
+    assert [line.partition(":")[0] for line in told] == [
+        "gateway.toml",
+        "gateway.toml line 8",
+        "gateway.toml line 16",
+        "gateway.toml line 30",
+    ]
+    assert told[1] == "gateway.toml line 8: bufer is not a setting; did you mean buffer?"
+
+
+def test_a_line_without_meters_is_told_what_to_add(tmp_path: Path) -> None:
+    text = GOOD[: GOOD.index("[[line.meter]]")]
+    assert problems(tmp_path, text) == [
+        "gateway.toml line 11: [[line]] 'basement': meter is missing; write a table [[line.meter]] below it"
+    ]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"none\.toml: cannot be read: No such file or directory; check the path"
+    ):
+        load_config(tmp_path / "none.toml")
+
+
+keys = st.text("abcdefgh_", min_size=1, max_size=4)
+values = st.one_of(
+    st.integers(), st.booleans(), st.sampled_from(['"a = b"', "'[x]'", '"# no"', '"""\n[no]\nx = 1\n"""'])
+).map(lambda value: str(value).lower() if isinstance(value, bool) else str(value))
+long_values = st.lists(values, max_size=3).map(lambda items: "[\n  " + ",\n  ".join(items) + "\n]")
+
+
+@given(st.lists(st.dictionaries(keys, st.one_of(values, long_values), max_size=4), max_size=4))
+def test_each_key_of_an_array_of_tables_is_found_on_its_own_line(tables: list[dict[str, str]]) -> None:
+    text, expected = "", {}
+    for number, table in enumerate(tables):
+        text += "[[t]]  # a comment with = and [\n\n"
+        for key, value in table.items():
+            expected["t", number, key] = text.count("\n") + 1
+            text += f"{key} = {value} # done\n"
+    tomllib.loads(text)
+    lines = TomlLines(text)
+    assert {path: lines.find(path) for path in expected} == expected
+
+
+@given(st.text())
+def test_no_text_upsets_the_line_finder(text: str) -> None:
+    assert TomlLines(text).find(("line", 0)) is None or "line" in text

@@ -5,6 +5,7 @@ is then replaced by PROGRAM: same process id, so a supervisor sees and signals t
 a process group of its own, so a Ctrl-C in the terminal reaches only the supervisor, which stops all in order.
 """
 
+import ctypes
 import os
 import pwd
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 _CANDIDATES = ("hesper", "postgres", "nobody")
+_PR_SET_PDEATHSIG = 1
+_PR_GET_PDEATHSIG = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +65,26 @@ def passable(path: Path, account: Account) -> None:
 
 
 def become(account: Account) -> None:
-    """Gives up root for good."""
+    """Gives up root for good.
+
+    The kernel then forgets which signal the death of the parent should bring (prctl(2), PR_SET_PDEATHSIG);
+    a supervisor that asked for one still gets it.
+    """
+    libc = ctypes.CDLL(None)
+    parting = ctypes.c_int(0)
+    libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(parting))
     os.setgroups([])
     os.setgid(account.gid)
     os.setuid(account.uid)
+    libc.prctl(_PR_SET_PDEATHSIG, parting)
 
 
 def main(arguments: list[str]) -> None:
     """Never returns: the process becomes the program."""
     folder, program = Path(arguments[0]), arguments[1:]
     account = account_for(folder)
-    os.setpgid(0, 0)
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
     os.chdir(folder)
     if account is not None:
         become(account)

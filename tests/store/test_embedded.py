@@ -1,8 +1,11 @@
 """The embedded server survives what a machine does to it."""
 
 import os
+import select
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +66,30 @@ def test_a_supervisor_runs_the_prepared_command_and_stops_it_by_signal(folder: P
     assert server.pid == process.pid, "the supervisor's child is the postmaster itself"
     process.send_signal(STOP_SIGNAL)
     assert process.wait(20) == 0
+    server.close()
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux")
+def test_it_ends_with_a_supervisor_that_asked_the_kernel_for_it(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    dying_parent = (
+        "import subprocess, sys\n"
+        "subprocess.Popen(['setpriv', '--pdeathsig', 'INT', '--', *sys.argv[1:]], start_new_session=True)\n"
+        "sys.stdin.read()\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", dying_parent, *server.prepare()],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    server.wait_ready(alive=lambda: parent.poll() is None)
+    pid = server.pid
+    assert pid is not None
+    child = os.pidfd_open(pid)
+    parent.kill()
+    parent.communicate()
+    assert select.select([child], [], [], 20)[0], "the postmaster outlived its supervisor"
+    os.close(child)
     server.close()
 
 

@@ -1,0 +1,84 @@
+"""API keys: 256 random bits, shown once; the database keeps their SHA-256.
+
+A hash without salt or stretching is enough: the key is random, so no dictionary holds it.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+_PREFIX = "hesper_"  # lets secret scanners and people recognise a key
+_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key in force: what it opens is one utility."""
+
+    id: int
+    utility_id: int
+    name: str
+
+
+def issue(connection: Connection[Any], utility: str, name: str, *, expires_at: datetime | None = None) -> str:
+    """A new key of a utility, by its code. This is the only time that the key can be seen.
+
+    Raises LookupError for a utility that is not registered.
+    """
+    key = _PREFIX + secrets.token_urlsafe(_BYTES)
+    row = connection.execute(
+        """
+        insert into api_keys (utility_id, name, secret_hash, expires_at)
+        select id, %s, %s, %s from utilities where code = %s
+        returning id
+        """,
+        (name, _hash(key), expires_at, utility),
+    ).fetchone()
+    if row is None:
+        raise LookupError(f"no utility has the code {utility!r}")
+    return key
+
+
+def verify(connection: Connection[Any], key: str) -> ApiKey | None:
+    """The key in force with this text, its use noted to the minute; None for any other text."""
+    if not key.startswith(_PREFIX):
+        return None
+    with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
+        found = cursor.execute(f"{_IN_FORCE} and secret_hash = %s", (_hash(key),)).fetchone()
+    if found is not None:
+        connection.execute(
+            """
+            update api_keys set last_used_at = now()
+            where id = %s and (last_used_at is null or last_used_at < now() - interval '1 minute')
+            """,
+            (found.id,),
+        )
+    return found
+
+
+def find(connection: Connection[Any], key_id: int) -> ApiKey | None:
+    """The key with this id while it is in force: a session that a key began ends with the key."""
+    with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
+        return cursor.execute(f"{_IN_FORCE} and id = %s", (key_id,)).fetchone()
+
+
+def revoke(connection: Connection[Any], key_id: int) -> None:
+    """Ends a key at once; what it acknowledged stays on record."""
+    connection.execute(
+        "update api_keys set revoked_at = now() where id = %s and revoked_at is null", (key_id,)
+    )
+
+
+_IN_FORCE = """
+    select id, utility_id, name from api_keys
+    where revoked_at is null and (expires_at is null or expires_at > now())
+"""
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

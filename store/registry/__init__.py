@@ -1,0 +1,55 @@
+"""The registry: what a utility owns and where it is, as a document, as rows, and as the ingester sees it.
+
+`entries.py` is the document (TOML, or built in code), `checks.py` its rules, `apply.py` brings it into the
+database; `snapshot.py` answers which register a reading belongs to, `admission.py` adds what is met later.
+"""
+
+from store.registry.admission import add_register, admit_meters, register_import
+from store.registry.apply import Summary, apply
+from store.registry.checks import RegistryError, check
+from store.registry.entries import (
+    GatewayEntry,
+    InstallationEntry,
+    MeterEntry,
+    RegisterEntry,
+    Registry,
+    ServicePointEntry,
+    SiteEntry,
+    UtilityEntry,
+    load,
+    parse,
+)
+from store.registry.snapshot import (
+    KnownGateway,
+    KnownMeter,
+    KnownRegister,
+    RegistrySnapshot,
+    lookup,
+    meter_registers,
+)
+
+__all__ = [
+    "GatewayEntry",
+    "InstallationEntry",
+    "KnownGateway",
+    "KnownMeter",
+    "KnownRegister",
+    "MeterEntry",
+    "RegisterEntry",
+    "Registry",
+    "RegistryError",
+    "RegistrySnapshot",
+    "ServicePointEntry",
+    "SiteEntry",
+    "Summary",
+    "UtilityEntry",
+    "add_register",
+    "admit_meters",
+    "apply",
+    "check",
+    "load",
+    "lookup",
+    "meter_registers",
+    "parse",
+    "register_import",
+]

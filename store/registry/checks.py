@@ -1,0 +1,160 @@
+"""The rules of a registry document that need no database. Each error names the entry and the remedy."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from store.database import StoreError
+from telemetry.meter_id import MeterIdError, check_meter_id
+from telemetry.micro import ValueOutOfRangeError, to_micro
+from telemetry.obis import Medium, Obis, ObisError
+from telemetry.topics import TopicError, check_segment
+from telemetry.units import UnitError, unit
+
+if TYPE_CHECKING:
+    from store.registry.entries import InstallationEntry, MeterEntry, RegisterEntry, Registry, UtilityEntry
+
+MAX_DIGITS = 9  # a stored value stays below 9e9 units
+_MEDIA = {medium.label: medium for medium in Medium}
+
+
+class RegistryError(StoreError):
+    """An entry that cannot be used: `entry` says which, the message why, `advice` what to write instead."""
+
+    def __init__(self, entry: str, message: str, advice: str) -> None:
+        super().__init__(f"{entry}: {message}", advice=advice)
+        self.entry = entry
+
+
+def medium_of(medium: Medium | str) -> Medium:
+    """The medium of a number or label. Raises KeyError."""
+    return medium if isinstance(medium, Medium) else _MEDIA[medium]
+
+
+def check(registry: "Registry") -> None:
+    """Raises RegistryError for the first entry that breaks a rule."""
+    _unique("the document", "utilities", (utility.code for utility in registry.utilities))
+    for utility in registry.utilities:
+        _check_utility(utility)
+
+
+def _check_utility(utility: "UtilityEntry") -> None:
+    name = f"utility {utility.code}"
+    _segment(name, utility.code)
+    try:
+        ZoneInfo(utility.time_zone)
+    except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise _bad_zone(name, utility.time_zone) from error
+    except KeyError as error:
+        raise _bad_zone(name, utility.time_zone) from error
+    if utility.reading_day is not None and not 1 <= utility.reading_day <= 28:
+        raise RegistryError(name, f"reading_day is {utility.reading_day}", "choose a day from 1 to 28")
+    for limit in (utility.boundary_tolerance, utility.interpolation_limit):
+        _positive(name, limit)
+    for kind in ("sites", "gateways", "meters", "service_points"):
+        _unique(name, kind, (entry.code for entry in getattr(utility, kind)))
+    for gateway in utility.gateways:
+        _segment(f"{name}, gateway {gateway.code}", gateway.code)
+    for meter in utility.meters:
+        _check_meter(f"{name}, meter {meter.code}", meter)
+    for point in utility.service_points:
+        place = f"{name}, service point {point.code}"
+        _medium(place, point.medium)
+        for installation in point.installations:
+            _check_installation(f"{place}, installation of {installation.meter}", installation)
+
+
+def _bad_zone(name: str, zone: str) -> RegistryError:
+    return RegistryError(name, f"unknown time zone {zone!r}", "use an IANA name such as Europe/Madrid")
+
+
+def _check_meter(name: str, meter: "MeterEntry") -> None:
+    try:
+        check_meter_id(meter.code)
+    except MeterIdError as error:
+        raise RegistryError(name, str(error), "use the meter id that the driver reports") from error
+    _medium(name, meter.medium)
+    _unique(name, "registers", (register.obis for register in meter.registers))
+    for register in meter.registers:
+        _check_register(f"{name}, register {register.obis}", register)
+
+
+def _check_register(name: str, register: "RegisterEntry") -> None:
+    try:
+        obis = Obis.parse(register.obis)
+        if register.unit is not None:
+            unit(register.unit)
+        elif obis.unit is None:
+            raise RegistryError(name, "no unit is usual for this code", 'add its unit, such as unit = "m3"')
+    except ObisError as error:
+        raise RegistryError(name, str(error), "write the code as the driver reports it") from error
+    except UnitError as error:
+        raise RegistryError(name, str(error), "use one of the known codes") from error
+    if register.digits is not None and not 1 <= register.digits <= MAX_DIGITS:
+        raise RegistryError(
+            name,
+            f"digits is {register.digits}",
+            f"count the integer digits of the display, 1 to {MAX_DIGITS}",
+        )
+    _positive(name, register.interval)
+    _positive(name, register.boundary_tolerance)
+
+
+def _check_installation(name: str, installation: "InstallationEntry") -> None:
+    start, end = installation.valid_from, installation.valid_to
+    if end is not None and (start.tzinfo is None) != (end.tzinfo is None):
+        raise RegistryError(name, "one instant has an offset, the other none", "write both the same way")
+    if end is not None and end <= start:
+        raise RegistryError(name, "ends before it begins", "let valid_to lie after valid_from")
+    try:
+        multiplier = Decimal(installation.multiplier)
+    except InvalidOperation:
+        multiplier = Decimal(0)
+    if not multiplier.is_finite() or multiplier <= 0:
+        raise RegistryError(
+            name,
+            f"multiplier is {installation.multiplier!r}",
+            'write a positive number as text, such as "40"',
+        )
+    for obis, value in _pairs(installation.start_values, installation.end_values):
+        try:
+            Obis.parse(obis)
+            to_micro(value)
+        except (ObisError, ValueOutOfRangeError) as error:
+            raise RegistryError(name, str(error), 'write values as {"8-0:1.0.0" = "123.456"}') from error
+
+
+def _pairs(*values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for mapping in values:
+        yield from mapping.items()
+
+
+def _medium(name: str, medium: Medium | str) -> None:
+    try:
+        medium_of(medium)
+    except KeyError as error:
+        raise RegistryError(name, f"unknown medium {medium!r}", f"use one of: {', '.join(_MEDIA)}") from error
+
+
+def _segment(name: str, code: str) -> None:
+    try:
+        check_segment(code)
+    except TopicError as error:
+        raise RegistryError(name, str(error), "choose another code") from error
+
+
+def _positive(name: str, duration: timedelta | None) -> None:
+    if duration is not None and duration <= timedelta(0):
+        raise RegistryError(
+            name, f"the duration {duration} is not positive", "write one such as PT15M or P3D"
+        )
+
+
+def _unique(name: str, kind: str, codes: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for code in codes:
+        if code in seen:
+            raise RegistryError(name, f"{kind} lists {code} twice", "keep one of them")
+        seen.add(code)

@@ -124,7 +124,7 @@ class ModbusDriver(Driver):
                 failure = error
                 continue
             if attempt and self.transport is Transport.RTU:
-                self._outwait(timeout)
+                self._outwait(1.5 * timeout + profile.pause)
             if answer.exception in (None, ILLEGAL_ADDRESS, ILLEGAL_VALUE):
                 return answer
             failure = MeterError(
@@ -151,11 +151,14 @@ class ModbusDriver(Driver):
         finally:
             self._quiet_since = line.now()
 
-    def _outwait(self, timeout: float) -> None:
-        """Let a late answer to an earlier attempt pass: RTU cannot tell it from one to the next request."""
-        for _ in range(3):
-            if not self.line.receive(timeout):
-                break
+    def _outwait(self, longest: float) -> None:
+        """Let late answers to earlier attempts pass, which were sent up to `longest` seconds apart.
+
+        RTU cannot tell them from answers to the next request.
+        """
+        end = self.line.now() + 4 * longest  # a line that never falls silent is the next request's problem
+        while self.line.now() < end and self.line.receive(longest):
+            continue
         self._quiet_since = self.line.now()
 
     def _answer(self, request: Request, sent: bytes, timeout: float) -> Answer:

@@ -1,0 +1,1 @@
+"""From messages to stored, judged and billable readings. Start reading at `ingester.py`."""

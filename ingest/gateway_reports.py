@@ -1,0 +1,41 @@
+"""What gateways say of themselves, status and health, into the store."""
+
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from ingest.subscriber import Delivery
+from store.gateways import set_health, set_state
+from telemetry.topics import Kind, Topic, TopicError
+from telemetry.wire import GatewayStatus, Health, WireError, decode, encode, from_milliseconds
+
+log = structlog.get_logger(__name__)
+
+
+def note(connection: Connection[Any], delivery: Delivery) -> bool:
+    """Keep a status or health message; False for one that cannot be used, which is only logged.
+
+    The next one replaces it, so nothing is lost by that. Raises psycopg.Error where the database fails.
+    """
+    try:
+        with connection.transaction():
+            known = _keep(connection, delivery)
+    except (TopicError, WireError, psycopg.DataError) as error:
+        log.warning("unusable report of a gateway", topic=delivery.topic, reason=str(error))
+        return False
+    if not known:
+        log.warning("report of a gateway that is not registered", topic=delivery.topic)
+    return known
+
+
+def _keep(connection: Connection[Any], delivery: Delivery) -> bool:
+    topic = Topic.parse(delivery.topic)
+    if topic.kind is Kind.STATUS:
+        status = decode(delivery.payload, GatewayStatus)
+        at = from_milliseconds(status.at)
+        return set_state(connection, topic.utility, topic.gateway, status.state, at)
+    health = decode(delivery.payload, Health)
+    at = from_milliseconds(health.at)
+    return set_health(connection, topic.utility, topic.gateway, encode(health).decode(), at)

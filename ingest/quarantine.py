@@ -1,0 +1,101 @@
+"""Why something cannot be used, and the form in which it is kept until somebody looks at it.
+
+A refusal keeps what was refused as a message that can be published again (`payload`), and a `digest` that is
+the same when the same content is sent again, whatever batch number or sending time it then carries.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from telemetry.wire import Batch, WireReadout, encode
+
+
+class Reason(StrEnum):
+    """The short name of a cause, as `quarantine.reason` and the outcomes of an acknowledgement carry it."""
+
+    MALFORMED = "malformed"  # does not follow the wire contract
+    UNKNOWN_GATEWAY = "unknown_gateway"  # the topic's utility or gateway is not registered
+    UNKNOWN_METER = "unknown_meter"
+    WRONG_GATEWAY = "wrong_gateway"  # the meter is read by another gateway
+    OBIS = "obis"  # not an OBIS code, or more registers than a meter has
+    UNIT = "unit"  # no unit, an unknown one, or no exact conversion to the register's
+    RANGE = "range"  # not a number below 9e9 in magnitude
+    INSTANT = "instant"  # in the future, or before there was remote reading
+    CONFLICT = "conflict"  # another value is stored for that register and instant
+    REFUSED = "refused"  # the database would not take it
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing that is not used. `payload` is whole; `utility` and `meter` are None where unknown."""
+
+    topic: str
+    reason: Reason
+    detail: str
+    payload: bytes
+    digest: bytes
+    utility: int | None = None
+    meter: str | None = None
+    readouts: int = 1
+
+
+def refuse_message(
+    topic: str, payload: bytes, reason: Reason, detail: str, *, utility: int | None = None
+) -> Refusal:
+    """A message that cannot be used at all."""
+    return Refusal(topic, reason, detail, payload, _digest(payload), utility)
+
+
+def refuse_batch(
+    topic: str, payload: bytes, batch: Batch, reason: Reason, detail: str, *, utility: int | None = None
+) -> Refusal:
+    """A readable message none of which can be used; sent again later it is the same refusal."""
+    digest = _digest(msgspec.json.encode((batch.epoch, batch.readouts)))
+    return Refusal(topic, reason, detail, payload, digest, utility, readouts=max(1, len(batch.readouts)))
+
+
+def refuse_readout(
+    topic: str, batch: Batch, readout: WireReadout, reason: Reason, detail: str, *, utility: int | None
+) -> Refusal:
+    """One readout, or those of its values that cannot be used."""
+    alone = Batch(batch.epoch, batch.batch, batch.sent_at, [readout])
+    return Refusal(
+        topic, reason, detail, encode(alone), _digest(encode(readout)), utility, _printable(readout.meter)
+    )
+
+
+def refuse_raw_readout(topic: str, identity: "Identity", raw: msgspec.Raw, detail: str) -> Refusal:
+    """One readout of a message that does not follow the contract while others of the message do."""
+    payload = msgspec.json.encode(
+        {"epoch": identity.epoch, "batch": identity.batch, "sent_at": identity.sent_at, "readouts": [raw]}
+    )
+    return Refusal(topic, Reason.MALFORMED, detail, payload, _digest(bytes(raw)))
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What names a batch, read even where the rest of the message is unusable, so that it is acknowledged."""
+
+    epoch: str
+    batch: int
+    sent_at: int = 0
+
+
+def count_by_reason(refusals: Sequence[Refusal]) -> dict[str, int]:
+    """Readouts by reason, as an Outcome says them; conflicts are counted apart and left out."""
+    counts: dict[str, int] = {}
+    for refusal in refusals:
+        if refusal.reason is not Reason.CONFLICT:
+            counts[refusal.reason.value] = counts.get(refusal.reason.value, 0) + refusal.readouts
+    return counts
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _printable(text: str) -> str:
+    return text.replace("\x00", "�")

@@ -1,0 +1,123 @@
+"""What could not be used, kept whole with its reason until a person mends the cause or discards it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing refused. `utility_id` is None where the topic names no utility that we know.
+
+    `payload` is a message that can be published to `topic` again; `payload_hash` is equal for equal content.
+    """
+
+    utility_id: int | None
+    topic: str
+    reason: str
+    detail: str
+    meter: str | None
+    payload: bytes
+    payload_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An entry as it stands in the table."""
+
+    id: int
+    utility_id: int | None
+    topic: str
+    reason: str
+    detail: str
+    meter: str | None
+    payload: bytes
+    state: str
+    received_at: datetime
+
+
+def insert(connection: Connection, entries: Sequence[Entry]) -> int:
+    """Keep `entries`; how many are new, or wait again because their replay failed.
+
+    An entry that waits already, or that a person discarded, stays as it is.
+    """
+    if not entries:
+        return 0
+    statement = """
+        insert into quarantine (utility_id, topic, reason, detail, meter, payload, payload_hash)
+        select * from unnest(
+            %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bytea[])
+        on conflict (topic, reason, payload_hash) do update
+            set state = 'waiting', detail = excluded.detail, received_at = now(), resolved_at = null
+            where quarantine.state = 'replayed'
+    """
+    unique = {(entry.topic, entry.reason, entry.payload_hash): entry for entry in reversed(entries)}
+    rows = [
+        unique[key] for key in sorted(unique)
+    ]  # one order for all writers, so that none waits in a circle
+    columns = (
+        [row.utility_id for row in rows],
+        [_text(row.topic) for row in rows],
+        [row.reason for row in rows],
+        [_text(row.detail) for row in rows],
+        [None if row.meter is None else _text(row.meter) for row in rows],
+        [row.payload for row in rows],
+        [row.payload_hash for row in rows],
+    )
+    return connection.execute(statement, columns).rowcount
+
+
+def waiting(
+    connection: Connection, *, utility_id: int | None = None, after: int = 0, limit: int = 100
+) -> list[Kept]:
+    """Entries that wait for a person, oldest first, with an id above `after`; of one utility if given."""
+    statement = """
+        select id, utility_id, topic, reason, detail, meter, payload, state, received_at
+        from quarantine
+        where state = 'waiting' and id > %(after)s
+          and (%(utility_id)s::int is null or utility_id = %(utility_id)s)
+        order by id
+        limit %(limit)s
+    """
+    with connection.cursor(row_factory=class_row(Kept)) as cursor:
+        return cursor.execute(
+            statement, {"after": after, "utility_id": utility_id, "limit": limit}
+        ).fetchall()
+
+
+def count_waiting(connection: Connection, *, utility_id: int | None = None) -> dict[str, int]:
+    """Waiting entries by reason."""
+    statement = """
+        select reason, count(*) from quarantine
+        where state = 'waiting' and (%(utility_id)s::int is null or utility_id = %(utility_id)s)
+        group by reason order by reason
+    """
+    return dict(connection.execute(statement, {"utility_id": utility_id}).fetchall())
+
+
+def mark_replayed(connection: Connection, ids: Sequence[int]) -> int:
+    """Say that these waiting entries are being published again; how many there were.
+
+    Mark before publishing, commit after: an entry refused again then waits again.
+    """
+    return _resolve(connection, ids, "replayed")
+
+
+def discard(connection: Connection, ids: Sequence[int]) -> int:
+    """Say that these waiting entries will never be used; how many there were. They stay in the table."""
+    return _resolve(connection, ids, "discarded")
+
+
+def _resolve(connection: Connection, ids: Sequence[int], state: str) -> int:
+    statement = """
+        update quarantine set state = %s, resolved_at = now() where id = any(%s) and state = 'waiting'
+    """
+    return connection.execute(statement, (state, list(ids))).rowcount
+
+
+def _text(text: str) -> str:
+    """Text as PostgreSQL can keep it: no NUL."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -55,14 +55,12 @@ def _says(meaning: Meaning, quantity: str, unit: str | None, digit: Decimal) -> 
     if meaning.quantity != quantity or meaning.kind is not Kind.NUMBER:
         return False
     one = Decimal((0, (1,), meaning.exponent))
-    if meaning.unit == unit or meaning.unit not in UNITS or unit not in UNITS:
-        return meaning.unit == unit and one == digit
-    if (
-        UNITS[meaning.unit].dimension != UNITS[unit].dimension
-        or UNITS[unit].offset != UNITS[meaning.unit].offset
-    ):
+    if meaning.unit == unit:
+        return one == digit
+    own, asked = UNITS.get(meaning.unit or ""), UNITS.get(unit or "")
+    if own is None or asked is None or (own.dimension, own.offset) != (asked.dimension, asked.offset):
         return False
-    return convert(one, meaning.unit, unit) == digit
+    return convert(one, own.code, asked.code) == digit
 
 
 def date_record(

@@ -1,0 +1,238 @@
+"""From telegrams to readouts: which records are register values, of which instant, in which unit.
+
+Three rules decide (docs/decisions/006):
+1. Storage 0 is the present. A counter of another storage belongs to the set day whose date record has the
+   same storage, and becomes a readout of its own at that instant.
+2. Where records claim one register at one instant, the finest resolution is taken if the others agree with
+   it as far as they show; if they don't, none of them is taken, and all are reported.
+3. A value goes out in the register's usual unit if every decimal of the meter's unit is one there, too (MW.h
+   or Gcal as kW.h), else in the meter's own (GJ): decided by the units alone, so a register keeps its unit.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal
+from fractions import Fraction
+
+from drivers.errors import DecodeError
+from drivers.mbus import vif
+from drivers.mbus.dif import Function
+from drivers.mbus.header import Header, status_bits
+from drivers.mbus.obis import register
+from drivers.mbus.records import Record
+from drivers.mbus.telegram import Refusal, Telegram, decode
+from drivers.mbus.timepoint import TimePoint
+from telemetry.micro import ValueOutOfRangeError, to_micro
+from telemetry.obis import Obis, RegisterKind
+from telemetry.readout import Quantity, Readout
+from telemetry.status import Status
+from telemetry.units import UNITS, convert, ratio
+
+_UNSET_CLOCK = date(2000, 1, 1)  # where many clocks start, and what a set day without a year looks like
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that would be a register value but for `reason`."""
+
+    record: Record
+    obis: Obis
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A record as a register value, of the present or of the local instant `set_day`."""
+
+    record: Record
+    obis: Obis
+    quantity: Quantity
+    set_day: TimePoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """The readouts of one exchange, the present first, and what was left out of them."""
+
+    readouts: list[Readout]
+    rejected: list[Rejected]
+
+
+def readouts(
+    telegrams: Sequence[bytes], at: datetime, time_zone: tzinfo = UTC, meter: str | None = None
+) -> list[Readout]:
+    """The readouts in the frames of one answer. Raises DecodeError (also for a meter's refusal)."""
+    return interpret([_data(raw) for raw in telegrams], at, time_zone, meter).readouts
+
+
+def _data(raw: bytes) -> Telegram:
+    answer = decode(raw)
+    if isinstance(answer, Refusal):
+        raise DecodeError(f"the meter answered: {answer.message}")
+    return answer
+
+
+def interpret(
+    telegrams: Sequence[Telegram], at: datetime, time_zone: tzinfo = UTC, meter: str | None = None
+) -> Interpretation:
+    """Readouts of all telegrams of one exchange, read at the aware instant `at`.
+
+    `time_zone` is the meter's local time. `meter` is the id to use where the telegrams carry none or no
+    manufacturer. Raises DecodeError where there is no id at all.
+    """
+    header = telegrams[0].header
+    identity = meter if header.manufacturer is None and meter else header.meter
+    if identity is None:
+        raise DecodeError("the telegram names no meter; configure the meter id of this address")
+    raw = b"".join(telegram.raw for telegram in telegrams)
+    named, rejected = name_records([r for t in telegrams for r in t.records], header)
+    present: dict[str, Quantity] = {}
+    kept: dict[datetime, dict[str, Quantity]] = defaultdict(dict)
+    for one in named:
+        if one.set_day is None:
+            present[str(one.obis)] = one.quantity
+            continue
+        instant = one.set_day.local(time_zone).astimezone(UTC)
+        if instant > at:
+            rejected.append(Rejected(one.record, one.obis, f"its set day {one.set_day} is still to come"))
+        else:
+            kept[instant][str(one.obis)] = one.quantity
+    current = Readout(identity, at, present, status_bits(header.status), raw)
+    earlier = [Readout(identity, when, kept[when], Status.HISTORICAL, raw) for when in sorted(kept)]
+    return Interpretation([current, *earlier], rejected)
+
+
+def record_names(records: Sequence[Record], header: Header) -> list[Obis | None]:
+    """For each record the register whose value it is, None where it is none or was rejected."""
+    named, _ = name_records(records, header)
+    obis = {id(one.record): one.obis for one in named}
+    return [obis.get(id(record)) for record in records]
+
+
+def name_records(records: Sequence[Record], header: Header) -> tuple[list[Named], list[Rejected]]:
+    """All register values among the records of one exchange, in their order, and what had to be left out."""
+    set_days = _set_days(records)
+    clock = _meter_clock(records)
+    claims: dict[tuple[Obis, TimePoint | None], list[Named]] = defaultdict(list)
+    rejected: list[Rejected] = []
+    for record in records:
+        obis = register(record, header.medium)
+        if obis is None or (record.storage and obis.kind is not RegisterKind.COUNTER):
+            continue
+        set_day = None
+        if record.storage:
+            days = set_days.get(record.storage, set())
+            if not days:
+                continue
+            set_day = min(days, key=str)
+            if reason := _unusable(days, clock):
+                rejected.append(Rejected(record, obis, reason))
+                continue
+        try:
+            quantity = _quantity(record, obis)
+        except ValueOutOfRangeError as error:
+            rejected.append(Rejected(record, obis, str(error)))
+        else:
+            if quantity:
+                claims[obis, set_day].append(Named(record, obis, quantity, set_day))
+    named = [winner for group in claims.values() if (winner := _settle(group, rejected))]
+    return named, rejected
+
+
+def _set_days(records: Sequence[Record]) -> dict[int, set[TimePoint]]:
+    """Storage number -> local instants that date records give it; more than one is a contradiction."""
+    days: dict[int, set[TimePoint]] = defaultdict(set)
+    for record in records:
+        if record.storage and _is_date(record):
+            assert isinstance(record.value, TimePoint)
+            days[record.storage].add(record.value.boundary())
+    return days
+
+
+def _meter_clock(records: Sequence[Record]) -> TimePoint | None:
+    """What the meter's own clock shows, if it sends that."""
+    shown = [r.value for r in records if r.storage == 0 and _is_date(r) and isinstance(r.value, TimePoint)]
+    return shown[0] if shown else None
+
+
+def _is_date(record: Record) -> bool:
+    return (
+        record.function is Function.INSTANTANEOUS
+        and record.quantity in (vif.DATE, vif.DATE_TIME)
+        and not record.notes  # a "future value" is the next set day, not this one
+        and (record.tariff, record.subunit) == (0, 0)
+        and isinstance(record.value, TimePoint)
+        and record.value.day is not None
+    )
+
+
+def _unusable(days: set[TimePoint], clock: TimePoint | None) -> str | None:
+    """Why no value may be booked at these set days, None where one may."""
+    if len(days) > 1:
+        return "its storage has several dates: " + ", ".join(sorted(map(str, days)))
+    (day,) = days
+    if day.day == _UNSET_CLOCK:
+        return "its set day is the first day of an unset clock"
+    if clock and clock.day and day.day and day.day > clock.day:
+        return f"its set day {day} is later than the meter's own clock, {clock}"
+    return None
+
+
+def _quantity(record: Record, obis: Obis) -> Quantity | None:
+    """The value in micro-units, rounded half-even below; None for a unit of another dimension.
+
+    Raises ValueOutOfRangeError.
+    """
+    number, own, usual = record.number, record.unit or "", obis.unit or ""
+    if number is None or own not in UNITS or UNITS[own].dimension != UNITS[usual].dimension:
+        return None
+    unit = usual if _exact(own, usual) else own
+    return Quantity(to_micro(convert(number, own, unit) if unit != own else number), unit)
+
+
+def _exact(own: str, usual: str) -> bool:
+    """Every decimal in `own` is a decimal in `usual`: the factor has no denominator but of twos and fives."""
+    if UNITS[own].offset != UNITS[usual].offset:
+        return False
+    denominator = ratio(own, usual).denominator
+    for prime in (2, 5):
+        while denominator % prime == 0:
+            denominator //= prime
+    return denominator == 1
+
+
+def _settle(group: list[Named], rejected: list[Rejected]) -> Named | None:
+    """The one record that stands for a register at an instant, by the second rule."""
+    winner = min(group, key=lambda one: _step(one.record))  # the first of equals
+    if all(_agree(winner.record, other.record) for other in group if other is not winner):
+        return winner
+    shown = ", ".join(f"{one.record.number:f} {one.record.unit}" for one in group)
+    reason = f"the telegram has several values for {winner.obis}: {shown}"
+    rejected.extend(Rejected(one.record, one.obis, reason) for one in group)
+    return None
+
+
+def _step(record: Record) -> Fraction:
+    """What one count of the last digit is worth, in the base unit of the dimension."""
+    assert record.number is not None
+    assert record.unit is not None
+    exponent = record.number.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return Fraction(Decimal((0, (1,), exponent))) * UNITS[record.unit].factor
+
+
+def _agree(fine: Record, coarse: Record) -> bool:
+    """The coarser record shows the finer one, cut or rounded to its own last digit."""
+    assert fine.number is not None
+    assert coarse.number is not None
+    difference = _base(fine) - _base(coarse)
+    same_resolution = _step(fine) == _step(coarse)
+    return difference == 0 or (not same_resolution and abs(difference) < _step(coarse))
+
+
+def _base(record: Record) -> Fraction:
+    assert record.number is not None
+    assert record.unit is not None
+    return Fraction(record.number) * UNITS[record.unit].factor + UNITS[record.unit].offset

@@ -100,7 +100,10 @@ class MeterConfig(_Table):
 
 
 class LineConfig(_Table):
-    """`[[line]]`: one serial port or TCP socket. `settings` None for the protocol's usual ones."""
+    """`[[line]]`: one serial port or TCP socket. `settings` None for the protocol's usual ones.
+
+    `transport` is for Modbus: "tcp" for Modbus TCP; "rtu", the default, also through a TCP serial server.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=64, examples=["basement"])]
     port: Annotated[
@@ -108,6 +111,7 @@ class LineConfig(_Table):
     ]
     protocol: Annotated[str, AfterValidator(_protocol), Field(examples=["mbus"])]
     settings: Annotated[SerialSettings | None, BeforeValidator(_settings)] = None
+    transport: Literal["rtu", "tcp"] | None = None
     schedule: ScheduleText = "15min"
     meter: tuple[MeterConfig, ...]
 
@@ -115,6 +119,11 @@ class LineConfig(_Table):
     def serial_settings(self) -> SerialSettings:
         """The configured settings, or the protocol's usual ones."""
         return self.settings or default_settings(self.protocol)
+
+    @property
+    def driver_options(self) -> dict[str, str]:
+        """What the protocol's driver takes beside line and clock."""
+        return {} if self.transport is None else {"transport": self.transport}
 
 
 class MqttConfig(_Table):

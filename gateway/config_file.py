@@ -155,6 +155,8 @@ def _contradictions(config: GatewayConfig) -> Iterator[tuple[TomlPath, str]]:
         if line.port in ports:
             yield (*at, "port"), f"line {ports[line.port]!r} has {line.port} already; put its meters there"
         ports.setdefault(line.port, line.name)
+        if line.transport and line.protocol != "modbus":
+            yield (*at, "transport"), 'only Modbus has transports; remove it, or write protocol = "modbus"'
         addresses: dict[str, str] = {}
         for position, meter in enumerate(line.meter):
             here = (*at, "meter", position)
@@ -178,7 +180,7 @@ def _contradictions(config: GatewayConfig) -> Iterator[tuple[TomlPath, str]]:
 
 
 def _protocol_needs(protocol: str, meter: MeterConfig) -> Iterator[str]:
-    if protocol.startswith("modbus"):
+    if protocol == "modbus":
         if meter.meter is None:
             yield 'Modbus meters do not say who they are; write meter = "EAS-12345678" as printed on it'
         if meter.profile is None:

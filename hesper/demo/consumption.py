@@ -43,7 +43,7 @@ def household(seed: int, flat: int) -> Household:
 
 
 def _season(day: int) -> float:
-    """0 in summer, 1 on the coldest day (late January), from the day's place in the year."""
+    """0 in summer, 1 on the coldest day (late January); `day` counts from 1970-01-01."""
     return max(0.0, float(np.cos(2 * np.pi * ((day - 25) % 365.25) / 365.25) * 0.6 + 0.4))
 
 
@@ -80,7 +80,7 @@ def heating(home: Household) -> Use:
 
     def day_of(random: np.random.Generator, day: int) -> Hours:
         weather = float(random.lognormal(0.0, 0.15))
-        return np.asarray(_HEAT / _HEAT.sum() * 35.0 * home.habit * weather * _season(day % 366))
+        return np.asarray(_HEAT / _HEAT.sum() * 35.0 * home.habit * weather * _season(day))
 
     return day_of
 

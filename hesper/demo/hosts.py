@@ -1,0 +1,60 @@
+"""The building's wires: a process that puts the virtual meters on TCP ports and a pty. Ended by a signal.
+
+`python -m hesper.demo.hosts FOLDER` reads `building.json` (seed, birth, ports) from the demo's folder.
+"""
+
+import signal
+import sys
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drivers.bus import VirtualBus
+from drivers.host import MeterHost, PtyMeterHost, TcpMeterHost, Wiring
+from hesper.demo.building import Building, build
+from hesper.demo.meters import SETTINGS, virtual_meter
+from hesper.demo.state import DemoState
+
+_TIME_SCALE = 0.1  # meters react ten times as quickly as real ones: a demo's patience is short
+
+
+def lines(building: Building) -> dict[str, VirtualBus]:
+    """Each line's meters on its wire."""
+    buses: dict[str, VirtualBus] = {}
+    for meter in building.meters_now:
+        buses.setdefault(meter.line, VirtualBus([])).meters.append(virtual_meter(meter, _now))
+    return buses
+
+
+def host(name: str, bus: VirtualBus, state: DemoState) -> MeterHost:
+    """The wire of a line: a pty, or the TCP port that the state names."""
+    wiring = Wiring(time_scale=_TIME_SCALE)
+    if name == "optical":
+        return PtyMeterHost(bus, SETTINGS[name], wiring)
+    return TcpMeterHost(bus, SETTINGS[name], wiring, port=state.ports[name])
+
+
+def main(folder: Path) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    state = DemoState.load(folder)
+    with ExitStack() as stack:
+        for name, bus in lines(build(state.seed, state.born)).items():
+            wire = stack.enter_context(host(name, bus, state))
+            if isinstance(wire, PtyMeterHost):
+                link = folder / name
+                link.unlink(missing_ok=True)
+                link.symlink_to(wire.spec)
+        (folder / "hosts.ready").touch()
+        stop.wait()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

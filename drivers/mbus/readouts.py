@@ -123,11 +123,11 @@ def name_records(records: Sequence[Record], header: Header) -> tuple[list[Named]
             continue
         set_day = None
         if record.storage:
-            days = set_days.get(record.storage, set())
+            days = set_days.get(record.storage)
             if not days:
                 continue
-            set_day = min(days, key=str)
-            if reason := _unusable(days, clock):
+            set_day, reason = _set_day(days, clock)
+            if set_day is None:
                 rejected.append(Rejected(record, obis, reason))
                 continue
         try:
@@ -168,16 +168,22 @@ def _is_date(record: Record) -> bool:
     )
 
 
-def _unusable(days: set[TimePoint], clock: TimePoint | None) -> str | None:
-    """Why no value may be booked at these set days, None where one may."""
-    if len(days) > 1:
-        return "its storage has several dates: " + ", ".join(sorted(map(str, days)))
-    (day,) = days
+def _set_day(days: set[TimePoint], clock: TimePoint | None) -> tuple[TimePoint | None, str]:
+    """The one instant that the dates of a storage mean, or None and the reason why there is none."""
+    now = clock.day if clock else None
+    past = {day for day in days if day.day and (now is None or day.day <= now)}
+    if not past:  # an Elster Falcon sends the next set day as well; Minol a storage that is still to come
+        return None, f"its set day {_listed(days)} is later than the meter's own clock, {clock}"
+    if len(past) > 1:
+        return None, f"its storage has several dates: {_listed(past)}"
+    (day,) = past
     if day.day == _UNSET_CLOCK:
-        return "its set day is the first day of an unset clock"
-    if clock and clock.day and day.day and day.day > clock.day:
-        return f"its set day {day} is later than the meter's own clock, {clock}"
-    return None
+        return None, "its set day is the first day of a clock that was not set"
+    return day, ""
+
+
+def _listed(days: set[TimePoint]) -> str:
+    return ", ".join(sorted(map(str, days)))
 
 
 def _quantity(record: Record, obis: Obis) -> Quantity | None:

@@ -31,9 +31,10 @@ class VirtualMBusMeter:
     """One meter at a primary address, `telegrams` being the frames of one readout or what makes them anew.
 
     A readout begins after SND_NKE or once the last telegram was fetched; only then is a callable asked, so
-    that a chain of telegrams belongs together; none of them means silence. Frames are sent with the meter's own address in place of
-    theirs, unless `keep_address`. `reaction` is the time to an answer in seconds, None for the quickest that
-    the standard allows. Raises ValueError for telegrams that are no long frames, when they are due.
+    that a chain of telegrams belongs together, and an empty one means silence. Frames are sent with the
+    meter's own address in place of theirs, unless `keep_address`. `reaction` is the time to an answer in
+    seconds, None for the quickest that the standard allows. `hear` raises ValueError for telegrams that are
+    no long frames.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class VirtualMBusMeter:
             Address.BROADCAST,
         ):
             return None
+        answer: bytes | None
         if frame.control == SND_NKE:
             self._fcb, self._left, self._answer = None, [], None
             answer = Ack().encode()

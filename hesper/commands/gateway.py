@@ -1,0 +1,97 @@
+"""`hesper gateway run|check`: the gateway's process, and a look at its configuration before it runs."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from gateway.config import GatewayConfig
+from gateway.config_file import ConfigError, load_config
+from gateway.source import SourceError
+from hesper.logs import LogStyle, configure_logging
+
+app = typer.Typer(no_args_is_help=True)
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="FILE", help="The gateway's configuration, TOML.")]
+
+
+@app.command()
+def run(
+    file: ConfigPath,
+    log: Annotated[LogStyle, typer.Option(help="How to write the log.")] = LogStyle.CONSOLE,
+) -> None:
+    """Poll the configured meters and publish what they say, until SIGTERM or Ctrl-C."""
+    from gateway.process import run as run_gateway
+
+    config = _load(file)
+    configure_logging(log)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    try:
+        code = run_gateway(config, stop=stop)
+    except SourceError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(code)
+
+
+@app.command()
+def check(
+    file: ConfigPath,
+    json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
+) -> None:
+    """Say whether a configuration can be used, and if not, on which lines it must be mended.
+
+    Exit code 0 if it can, else 1. No port is opened and nothing is sent.
+    """
+    try:
+        config = load_config(file)
+    except ConfigError as error:
+        if json:
+            problems = [
+                {"line": problem.line, "place": problem.place, "message": problem.message}
+                for problem in error.problems
+            ]
+            _echo_json({"ok": False, "problems": problems})
+        else:
+            typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    if json:
+        lines = [
+            {"name": line.name, "port": line.port, "protocol": line.protocol, "meters": len(line.meter)}
+            for line in config.line
+        ]
+        _echo_json({"ok": True, "utility": config.utility, "gateway": config.gateway, "lines": lines})
+    else:
+        typer.echo(_summary(file, config))
+
+
+def _load(file: Path) -> GatewayConfig:
+    try:
+        return load_config(file)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def _summary(file: Path, config: GatewayConfig) -> str:
+    meters = sum(len(line.meter) for line in config.line)
+    head = f"{file.name}: OK. Gateway {config.gateway} of {config.utility}, {_count(meters, 'meter')} on "
+    rows = [
+        f"  {line.name}: {line.protocol} at {line.port}, {line.serial_settings}, "
+        f"{_count(len(line.meter), 'meter')}"
+        for line in config.line
+    ]
+    return "\n".join([f"{head}{_count(len(config.line), 'line')}.", *rows])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _echo_json(content: object) -> None:
+    typer.echo(msgspec.json.encode(content).decode())

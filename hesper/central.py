@@ -189,8 +189,10 @@ class Central:
         host, wanted = self._api
         port = free_port(wanted, None if wanted == API_PORT else wanted, host)
         self.api_url = f"http://{host if host != '0.0.0.0' else _LOOPBACK}:{port}"  # noqa: S104 - compared only
-        command = hesper_command("api", "run", "--host", host, "--port", str(port))
-        return Program("api", command, environment, ready=lambda: _listens((host, port)))
+        arguments = ["api", "run", "--host", host, "--port", str(port)]
+        if host == _LOOPBACK:
+            arguments.append("--plain-http")  # browsers on this machine; elsewhere a proxy brings TLS
+        return Program("api", hesper_command(*arguments), environment, ready=lambda: _listens((host, port)))
 
 
 def free_port(preferred: int, insisted: int | None = None, host: str = _LOOPBACK) -> int:

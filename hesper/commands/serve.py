@@ -11,11 +11,12 @@ from rich.console import Console
 from hesper.central import API_PORT, BusyError, Central, Runtime
 from hesper.settings import Settings, SettingsError
 from hesper.supervise import StartError
+from store.database import StoreError
 
 
 def serve(
     data: Annotated[
-        Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")
+        Path | None, typer.Option(help="Data folder; default HESPER_DATA, ./hesper-data.")
     ] = None,
     registry: Annotated[
         Path | None, typer.Option(help="TOML of utilities, gateways, meters: applied at the start.")
@@ -54,9 +55,18 @@ def serve(
             console.print(_where(central))
             stop.wait()
             console.print("ending all processes")
-    except (BusyError, StartError, SettingsError) as error:
+    except (BusyError, StartError, SettingsError, StoreError) as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
+
+
+def _apply(document: Path, database_url: str) -> None:
+    from store.database import connect
+    from store.registry import apply, load
+
+    registry = load(document)
+    with connect(database_url) as connection:
+        apply(connection, registry)
 
 
 def _where(central: Central) -> str:

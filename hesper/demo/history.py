@@ -23,7 +23,7 @@ _SECOND = 1_000_000
 class History:
     """A `BatchSource` over the readouts between two instants. Once made, its batches never change.
 
-    `done` counts acknowledged batches of `total`; `stored`, `known` and `quarantined` count readings.
+    `readings` counts what was handed out, `stored` and `known` what became of it; `trouble` the rest.
     """
 
     def __init__(self, building: Building, since: datetime, until: datetime) -> None:
@@ -32,11 +32,17 @@ class History:
         hours = (microseconds(until) - microseconds(since)) // _HOUR
         self.expected = hours * len(building.meters_now)  # readouts, roughly: for the progress bar
         self.sent = 0
+        self.readings = 0
         self.acknowledged: set[int] = set()
         self.stored = 0
         self.known = 0
         self.trouble: dict[str, int] = {}
         self._exhausted = False
+
+    @property
+    def done(self) -> int:
+        """Readouts that are acknowledged."""
+        return len(self.acknowledged) * MAX_BATCH_READOUTS
 
     @property
     def finished(self) -> bool:
@@ -52,6 +58,7 @@ class History:
                 self._exhausted = True
                 break
             self.sent += 1
+            self.readings += sum(len(readout.values) for readout in batch.readouts)
             batches.append(batch)
         return batches
 

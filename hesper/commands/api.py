@@ -1,0 +1,73 @@
+"""`hesper api run`."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+
+_SECRET_NAME = "session-secret"  # noqa: S105 - the name of the file that holds it
+
+
+@app.callback()
+def _group() -> None:
+    """The process that serves the API and the pages."""
+
+
+@app.command()
+def run(
+    database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8480,
+    data: Annotated[
+        Path, typer.Option(envvar="HESPER_DATA", help="Folder of the secret that signs sessions.")
+    ] = Path("hesper-data"),
+    plain_http: Annotated[
+        bool,
+        typer.Option(
+            envvar="HESPER_PLAIN_HTTP",
+            help="Let browsers sign in without https: on a loopback address only.",
+        ),
+    ] = False,
+) -> None:
+    """Serve the API and the pages until told to stop.
+
+    Elsewhere than on loopback put a proxy with TLS in front: sessions are then for https only.
+    """
+    import uvicorn
+
+    from api.app import create_app
+    from api.settings import ApiSettings, SettingsError, kept_session_secret
+
+    if plain_http and not _is_loopback(host):
+        typer.echo(
+            f"--plain-http is for 127.0.0.1 or ::1, not {host}: put a proxy with TLS in front", err=True
+        )
+        raise typer.Exit(2)
+    try:
+        settings = ApiSettings(
+            database_url=database_url,
+            session_secret=kept_session_secret(data / _SECRET_NAME),
+            secure_cookies=not plain_http,
+        )
+    except (SettingsError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,  # request lines would keep personal searches
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,280 @@
+"""The demo's course: central side up, history in, building and gateway up, and a living dashboard.
+
+The folder keeps everything, so a second start goes on where the first ended: the hours between arrive as a
+gateway's backlog would.
+"""
+
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gateway.link import MqttSettings
+from gateway.publisher import Publisher
+from hesper.central import Central, Role, free_port
+from hesper.demo.building import GATEWAY, TIME_ZONE, UTILITY, Building, build, month_start
+from hesper.demo.history import History
+from hesper.demo.meters import PROTOCOLS, SETTINGS
+from hesper.demo.registry import registry_of
+from hesper.demo.state import DemoState
+from hesper.supervise import Program, Supervisor, hesper_command
+from ingest.billing.close import close
+from store.api_keys import issue, verify
+from store.database import connect
+from store.progress import Standing, meters_read_since, standing
+from store.registry import apply
+
+LIVE_SCHEDULE = "30s"
+_PATIENCE = 90.0  # seconds that a step may go without progress
+_TICK = 0.1
+
+Report = Callable[[str, int, int], None]
+"""Told what is done: (step, done so far, of how many)."""
+
+
+class DemoError(RuntimeError):
+    """Something did not arrive; the text says what, and where to look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one way through the system did."""
+
+    meters: int
+    meters_read: int
+    readings_sent: int
+    readings_stored: int
+    quarantined: int
+    findings: int
+    period: str
+    billing_readings: int
+    exceptions: int
+    seconds: float
+
+    def complaints(self) -> list[str]:
+        """What did not arrive; empty when all did."""
+        said = []
+        if self.meters_read < self.meters:
+            said.append(f"{self.meters - self.meters_read} meters were not read")
+        if self.readings_stored < self.readings_sent:
+            said.append(f"{self.readings_sent - self.readings_stored} readings were sent and are not stored")
+        if self.quarantined:
+            said.append(f"{self.quarantined} messages are in quarantine")
+        if not self.billing_readings:
+            said.append(f"the close of {self.period} made no billing reading")
+        return said
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+class Demo:
+    """One run in a folder. Use `course()` as a context manager; inside it the system lives."""
+
+    def __init__(self, folder: Path, *, seed: int, report: Report, api_port: int, roles: set[Role]) -> None:
+        self.folder = folder.resolve()
+        self.report = report
+        self.place = self.folder / "demo"
+        self._api_port = api_port
+        self._roles = roles
+        self._seed = seed
+        self._began = time.monotonic()
+
+    @contextmanager
+    def course(self) -> Iterator["Demo"]:
+        """Everything up to a polled building, and at the end everything stopped.
+
+        Raises DemoError, hesper.central.BusyError and hesper.supervise.StartError.
+        """
+        self.report("starting database, broker, ingester, validator", 0, 1)
+        with Central(self.folder, roles=self._roles, api_port=self._api_port) as central:
+            self.central = central
+            self.state = self._remember()
+            self.building = build(self.state.seed, self.state.born)
+            with connect(central.database_url, application="hesper demo") as connection:
+                connection.autocommit = True
+                self.connection = connection
+                apply(connection, registry_of(self.building))
+                self.key = self._kept_key()
+                self.report("starting database, broker, ingester, validator", 1, 1)
+                self.history = self._publish_history()
+                with Supervisor(self._field_side(), log_folder=self.folder / "logs"):
+                    self.meters_read = self._await_polls()
+                    self._await_validation()
+                    yield self
+
+    def close_months(self, months: int) -> tuple[str, int, int]:
+        """Close the last full months, oldest first; (period, billing readings, exceptions) of the newest."""
+        period, billed, excepted = "", 0, 0
+        for back in range(months, 0, -1):
+            self.report("closing months", months - back, months)
+            period = month_start(self.state.born, back).astimezone(TIME_ZONE).strftime("%Y-%m")
+            summary = close(self.connection, UTILITY, period, "demo")
+            billed, excepted = summary.billing_readings, summary.exceptions
+        self.report("closing months", months, months)
+        return period, billed, excepted
+
+    def summary(self, closed: tuple[str, int, int]) -> Summary:
+        """The figures, read from the store."""
+        now = self.standing()
+        return Summary(
+            meters=len(self.building.meters_now),
+            meters_read=self.meters_read,
+            readings_sent=self.history.readings,
+            readings_stored=now.readings,
+            quarantined=now.quarantined,
+            findings=now.findings,
+            period=closed[0],
+            billing_readings=closed[1],
+            exceptions=closed[2],
+            seconds=round(time.monotonic() - self._began, 1),
+        )
+
+    def standing(self) -> Standing:
+        """The store's counts now."""
+        return standing(self.connection, UTILITY)
+
+    # --- steps ---------------------------------------------------------------------------------------
+
+    def _remember(self) -> DemoState:
+        """The kept state with this run's ports, or a new building, born now."""
+        try:
+            state = DemoState.load(self.place)
+        except FileNotFoundError:
+            state = DemoState(self._seed, datetime.now(UTC).replace(microsecond=0))
+        ports = {name: free_port(0) for name in PROTOCOLS if name != "optical"}
+        return state.but(ports=ports).save(self.place)
+
+    def _kept_key(self) -> str:
+        """The API key of this folder, made at the first start."""
+        path = self.folder / "demo-key"
+        if path.exists():
+            key = path.read_text(encoding="utf-8").strip()
+            if verify(self.connection, key) is not None:
+                return key
+        key = issue(self.connection, UTILITY, f"demo {secrets.token_hex(2)}")
+        path.touch(mode=0o600)
+        path.write_text(key, encoding="utf-8")
+        return key
+
+    def _publish_history(self) -> History:
+        since = self.state.history_until or self.building.begins
+        until = datetime.now(UTC).replace(microsecond=0)
+        history = History(self.building, since, until)
+        settings = MqttSettings(
+            self.central.broker_host, self.central.broker_port, UTILITY, GATEWAY, session_expiry=0
+        )
+        publisher = Publisher(settings, history, clock=lambda: datetime.now(UTC), version=version("hesper"))
+        publisher.start()
+        try:
+            self._await(
+                "history of the building", lambda: history.done, lambda: history.finished, history.expected
+            )
+        finally:
+            publisher.stop()
+        if history.trouble:
+            raise DemoError(f"the history was not taken whole: {history.trouble}; see {self.folder / 'logs'}")
+        self.state = self.state.but(history_until=until).save(self.place)
+        return history
+
+    def _field_side(self) -> list[Program]:
+        """The building's wires, and a gateway that reads them."""
+        ready = self.place / "hosts.ready"
+        ready.unlink(missing_ok=True)
+        config = self.place / "gateway.toml"
+        config.write_text(self._gateway_config(), encoding="utf-8")
+        hosts = [sys.executable, "-m", "hesper.demo.hosts", str(self.place)]
+        return [
+            Program("building", lambda: hosts, ready=ready.exists),
+            Program("gateway", hesper_command("gateway", "run", str(config))),
+        ]
+
+    def _gateway_config(self) -> str:
+        return gateway_config(
+            self.building, self.state, self.place, self.central.broker_host, self.central.broker_port
+        )
+
+    def _await_polls(self) -> int:
+        started = datetime.now(UTC)
+        wanted = {meter.meter for meter in self.building.meters_now}
+        read: set[str] = set()
+
+        def count() -> int:
+            nonlocal read
+            read = meters_read_since(self.connection, UTILITY, started) & wanted
+            return len(read)
+
+        try:
+            self._await("reading every meter", count, lambda: len(read) == len(wanted), len(wanted))
+        except DemoError as error:
+            missing = ", ".join(sorted(wanted - read)[:5])
+            raise DemoError(f"{error} Not read: {missing}.") from None
+        return len(read)
+
+    def _await_validation(self) -> None:
+        most = max(1, self.standing().unjudged)
+        left = most
+
+        def judged() -> int:
+            nonlocal left
+            left = self.standing().unjudged
+            return max(0, most - left)
+
+        # live polls mark new windows all the time: it is enough that the history was worked off
+        self._await("validating", judged, lambda: left <= 8, most)
+
+    def _await(self, step: str, count: Callable[[], int], finished: Callable[[], bool], total: int) -> None:
+        """Report until finished. Raises DemoError when nothing moves for `_PATIENCE` seconds."""
+        pause = threading.Event()
+        best, moved = -1, time.monotonic()
+        while True:
+            now = count()
+            self.report(step, min(now, total), total)
+            if finished():
+                self.report(step, total, total)
+                return
+            if now > best:
+                best, moved = now, time.monotonic()
+            elif time.monotonic() - moved > _PATIENCE:
+                raise DemoError(
+                    f"{step}: {now} of {total}, and nothing more for {_PATIENCE:.0f} s; "
+                    f"see {self.folder / 'logs'}."
+                )
+            pause.wait(_TICK)
+
+
+def gateway_config(building: Building, state: DemoState, place: Path, host: str, port: int) -> str:
+    """The gateway's TOML: four lines, every meter that hangs in the building today."""
+    parts = [
+        f'utility = "{UTILITY}"\ngateway = "{GATEWAY}"\ntime_zone = "{TIME_ZONE.key}"\nclock = "trusted"\n',
+        f'[mqtt]\nhost = "{host}"\nport = {port}\n',
+        f'[buffer]\npath = "{place / "buffer.sqlite"}"\n',
+    ]
+    for name, protocol in PROTOCOLS.items():
+        spec = str(place / name) if name == "optical" else f"tcp://127.0.0.1:{state.ports[name]}"
+        parts.append(
+            f'[[line]]\nname = "{name}"\nport = "{spec}"\nprotocol = "{protocol}"\n'
+            f'settings = "{SETTINGS[name]}"\nschedule = "{LIVE_SCHEDULE}"\n'
+        )
+        for meter in building.meters_now:
+            if meter.line == name:
+                profile = f'profile = "{meter.profile}"\n' if meter.profile else ""
+                address = "" if name == "optical" else str(meter.address)
+                parts.append(f'[[line.meter]]\naddress = "{address}"\nmeter = "{meter.meter}"\n{profile}')
+    return "\n".join(parts)
+
+
+def last_full_months(state: DemoState, building: Building) -> int:
+    """How many months of history lie whole before the birth of the demo."""
+    months = 0
+    while month_start(state.born, months + 1) >= building.begins:
+        months += 1
+    return months

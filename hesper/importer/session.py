@@ -1,0 +1,78 @@
+"""One import from end to end: register what the file speaks of, publish it, wait until all is stored."""
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.link import MqttSettings
+from gateway.publisher import Pace, Publisher
+from hesper.importer.source import FileSource, Tally
+from hesper.importer.table import FileError, Survey, Table
+from store.database import connect
+from store.registry import admit_meters, register_import
+from telemetry.obis import Medium
+
+GATEWAY = "import"
+_PACE = Pace(window=64, tick=0.05, resend_after=10.0, resend_longest=60.0, reconnect_longest=5.0)
+_TICK = 0.1  # seconds between looks at the progress
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the readings go. `gateway` is the code under which they are published."""
+
+    database_url: str
+    broker_host: str
+    broker_port: int
+    utility: str
+    gateway: str = GATEWAY
+
+
+def register(table: Table, survey: Survey, destination: Destination, medium: Medium | None) -> int:
+    """Make sure of the utility, the import's gateway and the meters; how many meters were new.
+
+    `medium` is that of new meters; None takes the one of the registers' OBIS codes. Raises FileError where
+    that is not clear.
+    """
+    medium = medium or table.columns.medium
+    if medium is None:
+        raise FileError("the registers are of several media, or of none: name the meters' with --medium")
+    meters = [(meter, int(medium), at) for meter, at in survey.meters.items()]
+    with connect(destination.database_url, application="hesper import") as connection:
+        register_import(connection, destination.utility, destination.gateway, time_zone=table.zone.key)
+        return admit_meters(connection, destination.utility, meters)
+
+
+def publish(
+    table: Table, survey: Survey, destination: Destination, progress: Callable[[Tally], None]
+) -> Tally:
+    """Send all rows, and return what became of them once all are acknowledged.
+
+    `progress` is called some times a second. Raises FileError for a file that turns out to be damaged; what
+    was sent until then is stored, and an import of the mended file adds the rest.
+    """
+    source = FileSource(table, survey.epoch)
+    publisher = Publisher(
+        MqttSettings(
+            destination.broker_host,
+            destination.broker_port,
+            destination.utility,
+            destination.gateway,
+            session_expiry=0,
+        ),
+        source,
+        clock=lambda: datetime.now(UTC),
+        version=importlib.metadata.version("hesper"),
+        pace=_PACE,
+    )
+    publisher.start()
+    try:
+        while not source.finished.wait(_TICK):
+            progress(source.tally)
+    finally:
+        publisher.stop(flush=0.0)
+    progress(source.tally)
+    if source.failure is not None:
+        raise source.failure
+    return source.tally

@@ -1,7 +1,7 @@
 """The ingester: deliveries into micro-batches, each stored in one transaction, then acknowledged.
 
-The order is the promise (docs/decisions/004): commit first, then the gateway's `ack`, then the broker's. Dying
-in between repeats a delivery, and storing it again changes nothing. Any number of ingesters may run.
+The order is the promise (docs/decisions/004): commit first, then the gateway's `ack`, then the broker's.
+Dying in between repeats a delivery, and storing it again changes nothing. Any number of ingesters may run.
 """
 
 import queue
@@ -29,7 +29,10 @@ from telemetry.wire import Ack, Outcome, encode, to_milliseconds
 _TICK = 0.2  # seconds between looks at `stop` while nothing arrives
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before the database is tried again
 T = TypeVar("T")
-_REFUSES = (psycopg.DataError, psycopg.IntegrityError)  # the content's fault; every other error is the database's
+_REFUSES = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+)  # the content's fault; every other error is the database's
 _HEALTH = f"/{Kind.HEALTH.value}"
 _STATUS = f"/{Kind.STATUS.value}"
 
@@ -103,7 +106,7 @@ class Ingester:
         return batch if batch.readings or batch.others else None
 
     def _take(self, batch: _MicroBatch, stop: Event) -> None:
-        """Store and acknowledge, however long the database is away; unless stopped, which leaves it unsaid."""
+        """Store and acknowledge, however long the database is away; when stopped before, neither."""
         for delivery in batch.others:
             if self._insist(partial(note, delivery=delivery), stop) is not None:
                 self.subscriber.acknowledge(delivery)
@@ -116,7 +119,7 @@ class Ingester:
             for delivery, _ in batch.readings:
                 self.subscriber.acknowledge(delivery)
 
-    def _store(self, session: psycopg.Connection, messages: Sequence[Decoded]) -> list[Outcome]:
+    def _store(self, session: psycopg.Connection, messages: Sequence[Decoded]) -> list[Outcome | None]:
         """Commit the messages together; if the database refuses their content, each by itself."""
         now = self._clock()
         try:
@@ -125,7 +128,7 @@ class Ingester:
             self._directory.forget()
             if len(messages) == 1:
                 log.error("the database refuses a message", topic=messages[0].text, reason=str(error))
-                return [store_refused(session, messages[0], str(error))]
+                return store_refused(session, self._directory, messages[0], str(error))
             return [outcome for message in messages for outcome in self._store(session, [message])]
 
     def _insist(self, work: Callable[[psycopg.Connection], T], stop: Event) -> T | None:
@@ -152,11 +155,11 @@ class Ingester:
                     log.info("the database stores again", attempts=failures)
                 return result
 
-    def _answer(self, messages: Sequence[Decoded], outcomes: Sequence[Outcome]) -> None:
-        """One `Ack` for all batches of a gateway's epoch."""
+    def _answer(self, messages: Sequence[Decoded], outcomes: Sequence[Outcome | None]) -> None:
+        """One `Ack` for all batches of a gateway's epoch; none for what does not name its batch."""
         acks: dict[tuple[str, str], list[Outcome]] = {}
         for message, outcome in zip(messages, outcomes, strict=True):
-            if message.topic is not None and message.batch is not None:
+            if message.topic is not None and message.batch is not None and outcome is not None:
                 topic = str(Topic(message.topic.utility, message.topic.gateway, Kind.ACK))
                 acks.setdefault((topic, message.batch.epoch), []).append(outcome)
         for (topic, epoch), group in acks.items():

@@ -31,41 +31,32 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One thing that is not used. `payload` is whole; `utility` and `meter` are None where unknown."""
+    """One thing that is not used. `payload` is whole; `meter` is None where it is not about one."""
 
     topic: str
     reason: Reason
     detail: str
     payload: bytes
     digest: bytes
-    utility: int | None = None
     meter: str | None = None
     readouts: int = 1
 
 
-def refuse_message(
-    topic: str, payload: bytes, reason: Reason, detail: str, *, utility: int | None = None
-) -> Refusal:
+def refuse_message(topic: str, payload: bytes, reason: Reason, detail: str) -> Refusal:
     """A message that cannot be used at all."""
-    return Refusal(topic, reason, detail, payload, _digest(payload), utility)
+    return Refusal(topic, reason, detail, payload, _digest(payload))
 
 
-def refuse_batch(
-    topic: str, payload: bytes, batch: Batch, reason: Reason, detail: str, *, utility: int | None = None
-) -> Refusal:
+def refuse_batch(topic: str, payload: bytes, batch: Batch, reason: Reason, detail: str) -> Refusal:
     """A readable message none of which can be used; sent again later it is the same refusal."""
     digest = _digest(msgspec.json.encode((batch.epoch, batch.readouts)))
-    return Refusal(topic, reason, detail, payload, digest, utility, readouts=max(1, len(batch.readouts)))
+    return Refusal(topic, reason, detail, payload, digest, readouts=max(1, len(batch.readouts)))
 
 
-def refuse_readout(
-    topic: str, batch: Batch, readout: WireReadout, reason: Reason, detail: str, *, utility: int | None
-) -> Refusal:
+def refuse_readout(topic: str, batch: Batch, readout: WireReadout, reason: Reason, detail: str) -> Refusal:
     """One readout, or those of its values that cannot be used."""
     alone = Batch(batch.epoch, batch.batch, batch.sent_at, [readout])
-    return Refusal(
-        topic, reason, detail, encode(alone), _digest(encode(readout)), utility, _printable(readout.meter)
-    )
+    return Refusal(topic, reason, detail, encode(alone), _digest(encode(readout)), readout.meter)
 
 
 def refuse_raw_readout(topic: str, identity: "Identity", raw: msgspec.Raw, detail: str) -> Refusal:
@@ -95,7 +86,3 @@ def count_by_reason(refusals: Sequence[Refusal]) -> dict[str, int]:
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
-
-
-def _printable(text: str) -> str:
-    return text.replace("\x00", "�")

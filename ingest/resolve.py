@@ -117,9 +117,7 @@ def resolve(
             meter = directory.meter(topic.utility, readout.meter)
             if meter is None or not meter.known.read_by(gateway) or not EARLIEST <= readout.at <= latest:
                 reason, detail = _readout_problem(readout, topic, gateway, meter)
-                refused.append(
-                    refuse_readout(message.text, batch, readout, reason, detail, utility=gateway.utility_id)
-                )
+                refused.append(refuse_readout(message.text, batch, readout, reason, detail))
                 continue
             origins.append(Origin(index, message.text, batch, gateway, meter, readout))
             _add(connection, rows, len(origins) - 1, meter, readout)
@@ -137,9 +135,7 @@ def refuse_values(origin: Origin, reason: Reason, details: dict[str, str]) -> Re
         units={code: name for code, name in readout.units.items() if code in details},
     )
     detail = "; ".join(dict.fromkeys(details.values()))
-    return refuse_readout(
-        origin.text, origin.batch, part, reason, detail[:1_000], utility=origin.gateway.utility_id
-    )
+    return refuse_readout(origin.text, origin.batch, part, reason, detail[:1_000])
 
 
 def _meters(batch: Batch | None) -> set[str]:
@@ -194,7 +190,7 @@ def _columns(rows: _Rows) -> Columns:
     """Arrays of the rows whose value a register can hold; the others become problems."""
     numbers = np.array(rows.numbers, dtype=np.float64)
     good = in_range(numbers)
-    for row in np.flatnonzero(~good):
+    for row in np.flatnonzero(~good).tolist():
         detail = f"{rows.numbers[row]} is outside the range of a register"
         rows.problem(rows.origins[row], Reason.RANGE, rows.codes[row], detail)
     values = wire_array_to_micro(np.where(good, numbers, 0.0))
@@ -202,7 +198,7 @@ def _columns(rows: _Rows) -> Columns:
         if good[row]:
             converted = _converted(rows, row, int(values[row]), source, target)
             good[row] = converted is not None
-            values[row] = converted or 0
+            values[row] = 0 if converted is None else converted
     codes = rows.codes if good.all() else [rows.codes[row] for row in np.flatnonzero(good)]
     return Columns(
         register_ids=np.array(rows.registers, dtype=np.int32)[good],
@@ -225,7 +221,8 @@ def _converted(rows: _Rows, row: int, micro: int, source: str, target: str) -> i
     if converted is None:
         detail = f"{rows.numbers[row]} {source} is not a whole number of millionths of {target}"
         rows.problem(origin, Reason.UNIT, code, detail)
-    elif abs(converted) >= LIMIT:
+        return None
+    if abs(converted) >= LIMIT:
         detail = f"{rows.numbers[row]} {source} is outside the range of a register in {target}"
         rows.problem(origin, Reason.RANGE, code, detail)
         return None
@@ -240,14 +237,8 @@ def _refuse_values(rows: _Rows, origins: list[Origin], refusals: list[list[Refus
 def _unknown_gateway(directory: Directory, message: Decoded, topic: Topic, batch: Batch) -> Refusal:
     utility = directory.utility(topic.utility)
     who = f"the utility {topic.utility}" if utility is None else f"gateway {topic.gateway} of {topic.utility}"
-    return refuse_batch(
-        message.text,
-        message.payload,
-        batch,
-        Reason.UNKNOWN_GATEWAY,
-        f"{who} is not registered",
-        utility=utility,
-    )
+    detail = f"{who} is not registered"
+    return refuse_batch(message.text, message.payload, batch, Reason.UNKNOWN_GATEWAY, detail)
 
 
 def _readout_problem(

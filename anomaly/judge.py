@@ -5,6 +5,8 @@ from anomaly.pace import learn
 from anomaly.series import Judgement, Series
 from anomaly.stuck import StuckRule
 
+KINDS = (*negative_step.KINDS, stuck.KIND)
+
 
 def judge(series: Series, stuck_rule: StuckRule | None = None) -> Judgement:
     """Everything said of the series: a pure function of it, so late data give the same result."""

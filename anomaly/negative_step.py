@@ -19,6 +19,9 @@ from anomaly.series import DAY, Finding, Judgement, Mark, Series, Severity, iso
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
 
+GLITCH, JITTER, ROLLOVER, RESET, SWAP_SUSPECT = KINDS = tuple(
+    f"negative_step.{name}" for name in ("glitch", "jitter", "rollover", "reset", "swap_suspect")
+)
 MIXED_UP_STRETCHES = 3  # so many visits to another level that itself only grows are no glitches any more
 MIXED_UP_WITHIN = DAY  # between two visits
 JITTER_APART = 30 * DAY  # steps back closer than this are one finding
@@ -130,7 +133,7 @@ def _glitch(series: Series, life: Lifeline, stretch: Stretch) -> tuple[Finding, 
     evidence, after = _around(series, life, stretch)
     first, last = stretch
     finding = Finding(
-        "negative_step.glitch",
+        GLITCH,
         Severity.INFO if after is not None else Severity.WARNING,
         first,
         last,
@@ -148,7 +151,7 @@ def _mix_up(series: Series, life: Lifeline, group: list[Stretch]) -> tuple[Findi
     evidence, after = _around(series, life, whole)
     evidence |= {"pattern": "mix-up", "visits": len(group)}
     finding = Finding(
-        "negative_step.swap_suspect",
+        SWAP_SUSPECT,
         Severity.ALARM,
         *whole,
         int(series.times[whole[0]]),
@@ -204,5 +207,5 @@ def _jitters(series: Series, steps: list[Stretch]) -> list[Finding]:
         }
         first, last = group[0][1], group[-1][1]
         started, ended = int(series.times[first]), int(series.times[last])
-        findings.append(Finding("negative_step.jitter", Severity.INFO, first, last, started, ended, evidence))
+        findings.append(Finding(JITTER, Severity.INFO, first, last, started, ended, evidence))
     return findings

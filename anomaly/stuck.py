@@ -19,6 +19,8 @@ import numpy as np
 from anomaly.series import DAY, BoolArray, Finding, Series, Severity, iso
 from telemetry.micro import from_micro
 
+KIND = "stuck"
+
 
 @dataclass(frozen=True, slots=True)
 class StuckRule:
@@ -53,7 +55,7 @@ def detect(series: Series, on_chain: BoolArray, rule: StuckRule) -> tuple[Findin
         changed = end + 1 < len(chain)
         findings.append(
             Finding(
-                "stuck",
+                KIND,
                 Severity.WARNING,
                 int(chain[begin]),
                 int(chain[end]),

@@ -1,0 +1,163 @@
+"""The validator: claims a block of registers, judges their whole series, stores marks and findings, commits.
+
+The judgement is a function of the stored series alone, so it is the same whatever the order of arrival, and
+doing it twice changes nothing. Removing the claim is part of the same transaction: a validator that dies
+leaves the work to the next one. Any number of validators may run.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg.pq import TransactionStatus
+
+from anomaly.judge import KINDS, judge
+from anomaly.series import DAY, Judgement, Series
+from anomaly.stuck import StuckRule
+from ingest.validation.memory import SeriesMemory, StoredSeries
+from store.arrays import from_microseconds
+from store.database import UnreachableError, connect
+from store.findings import FindingRow, sync_findings
+from store.readings import BLOCK
+from store.validation import (
+    Claim,
+    MarkRow,
+    RegisterRow,
+    claim,
+    enrol,
+    registers_of,
+    set_validated,
+    sync_marks,
+    waiting,
+)
+from telemetry.obis import Medium, Obis, RegisterKind
+
+IDLE_SECONDS = 1.0  # between two looks at an empty queue
+RECONNECT_SECONDS = 2.0
+_HEATING_REST = StuckRule(least=200 * DAY, rest=200 * DAY)  # a heating register rests a whole summer
+_HEATING = {Medium.HEAT, Medium.COOLING, Medium.HEAT_COST}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What was done for one block, and how many blocks wait still."""
+
+    block: int
+    registers: int
+    readings: int
+    changed: int  # rows of marks and findings written or removed
+    waiting: int
+
+
+class Validator:
+    """Judges blocks over one connection, remembering series between them."""
+
+    def __init__(self, connection: Connection, memory: SeriesMemory | None = None) -> None:
+        if connection.info.transaction_status is not TransactionStatus.IDLE:
+            raise ValueError("a validator needs a connection outside of any transaction: commit first")
+        self._connection = connection
+        self._memory = memory or SeriesMemory()
+
+    def step(self) -> Progress | None:
+        """Judge the block that waits longest and that nobody works on; None when there is none."""
+        with self._connection.transaction():
+            enrol(self._connection)
+        with self._connection.transaction():
+            claimed = claim(self._connection)
+            if claimed is None:
+                return None
+            series, changed = self._judge(claimed)
+            left = waiting(self._connection)
+        self._memory.keep(claimed, series)
+        readings = sum(len(one.times) for one in series.values())
+        return Progress(claimed.block, len(series), readings, changed, left)
+
+    def _judge(self, claimed: Claim) -> tuple[dict[int, StoredSeries], int]:
+        registers = registers_of(self._connection, claimed.block)
+        counters = {row.id: row for row in registers if row.kind == RegisterKind.COUNTER.value}
+        ids = list(counters)
+        series = self._memory.fetch(self._connection, claimed, ids)
+        marks: list[MarkRow] = []
+        findings: list[FindingRow] = []
+        for register, stored in series.items():
+            row = counters[register]
+            judged = judge(Series(stored.times, stored.values, row.capacity), _stuck_rule(row.obis))
+            marks += _mark_rows(row, stored, judged)
+            findings += _finding_rows(row, judged)
+        changed = sync_marks(self._connection, ids, marks)
+        changed += sync_findings(self._connection, ids, KINDS, findings)
+        first = claimed.block * BLOCK
+        set_validated(self._connection, first, first + BLOCK - 1)
+        return series, changed
+
+
+def drain(connection: Connection, report: Callable[[Progress], None] | None = None) -> int:
+    """Judge everything that waits, telling `report` of each block; how many blocks were judged.
+
+    The connection must not be inside a transaction. Blocks that another validator works on are left to it.
+    """
+    validator = Validator(connection)
+    blocks = 0
+    while (progress := validator.step()) is not None:
+        blocks += 1
+        if report:
+            report(progress)
+    return blocks
+
+
+def main(database_url: str, stop: threading.Event) -> None:
+    """Judge what arrives until `stop` is set, coming back whenever the database was away."""
+    away = False
+    while not stop.is_set():
+        try:
+            _run(database_url, stop)
+        except (UnreachableError, psycopg.OperationalError) as error:
+            if not away:  # said once, and once when it is back
+                log.warning("the database is away", error=" ".join(str(error).split()))
+            away = True
+            stop.wait(RECONNECT_SECONDS)
+
+
+def _run(database_url: str, stop: threading.Event) -> None:
+    with connect(database_url, application="hesper validate") as connection:
+        connection.autocommit = True
+        validator = Validator(connection)
+        log.info("validating")
+        while not stop.is_set():
+            progress = validator.step()
+            if progress is None:
+                stop.wait(IDLE_SECONDS)
+            elif progress.changed:
+                log.info("judged", block=progress.block, changed=progress.changed, waiting=progress.waiting)
+
+
+def _stuck_rule(obis: str) -> StuckRule:
+    return _HEATING_REST if Obis.parse(obis).medium in _HEATING else StuckRule()
+
+
+def _mark_rows(row: RegisterRow, stored: StoredSeries, judged: Judgement) -> list[MarkRow]:
+    instants = [from_microseconds(stored.times[mark.index]) for mark in judged.marks]
+    return [
+        MarkRow(row.id, at, mark.rule, int(mark.quality), mark.usable, dict(mark.evidence))
+        for at, mark in zip(instants, judged.marks, strict=True)
+    ]
+
+
+def _finding_rows(row: RegisterRow, judged: Judgement) -> list[FindingRow]:
+    return [
+        FindingRow(
+            row.id,
+            row.utility_id,
+            finding.kind,
+            finding.severity.value,
+            from_microseconds(finding.started_at),
+            None if finding.ended_at is None else from_microseconds(finding.ended_at),
+            dict(finding.evidence),
+        )
+        for finding in judged.findings
+    ]

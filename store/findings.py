@@ -1,0 +1,139 @@
+"""Findings: events that people look at. One row per event, which keeps its id and state while it goes on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """An event of a register; `ended_at` is None while it still goes on."""
+
+    register_id: int
+    utility_id: int
+    kind: str
+    severity: str
+    started_at: datetime
+    ended_at: datetime | None
+    evidence: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[int, str, datetime]:
+        """The row's identity."""
+        return self.register_id, self.kind, self.started_at
+
+    def overlaps(self, other: "FindingRow") -> bool:
+        """Whether both tell of one event: same register and kind, and at the same time."""
+        return (
+            (self.register_id, self.kind) == (other.register_id, other.kind)
+            and (other.ended_at is None or self.started_at <= other.ended_at)
+            and (self.ended_at is None or other.started_at <= self.ended_at)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    id: int
+    state: str
+    finding: FindingRow
+
+
+def sync_findings(
+    connection: Connection, register_ids: Sequence[int], kinds: Sequence[str], findings: Sequence[FindingRow]
+) -> int:
+    """Make the findings of these `kinds` on these registers `findings`; how many rows were touched.
+
+    An event that continues, or whose beginning moved because of late data, keeps its row. One that is not
+    seen any more is removed, unless a person has dealt with it: then it stays as a thing of the past.
+    """
+    stored = {row.finding.key: row for row in _stored(connection, register_ids, kinds)}
+    wanted = {finding.key: finding for finding in findings}
+    fresh = [finding for key, finding in wanted.items() if key not in stored]
+    touched = 0
+    for key, row in stored.items():
+        finding = wanted.get(key) or _successor(row.finding, fresh)
+        if finding is None:
+            touched += _withdraw(connection, row)
+        elif finding != row.finding:
+            _update(connection, row.id, finding)
+            touched += 1
+        if finding in fresh:
+            fresh.remove(finding)
+    _insert(connection, fresh)
+    return touched + len(fresh)
+
+
+def _successor(finding: FindingRow, candidates: Sequence[FindingRow]) -> FindingRow | None:
+    return next((candidate for candidate in candidates if candidate.overlaps(finding)), None)
+
+
+def _stored(connection: Connection, register_ids: Sequence[int], kinds: Sequence[str]) -> list[_Stored]:
+    rows = connection.execute(
+        """
+        select id, state, register_id, utility_id, kind, severity, started_at, ended_at, evidence
+        from findings where register_id = any(%s) and kind = any(%s) order by register_id, kind, started_at
+        """,
+        (list(register_ids), list(kinds)),
+    )
+    return [_Stored(identity, state, FindingRow(*rest)) for identity, state, *rest in rows]
+
+
+def _withdraw(connection: Connection, row: _Stored) -> int:
+    if row.state == "open":
+        return connection.execute("delete from findings where id = %s", (row.id,)).rowcount
+    return connection.execute(
+        "update findings set ended_at = started_at where id = %s and ended_at is null", (row.id,)
+    ).rowcount
+
+
+def _update(connection: Connection, identity: int, finding: FindingRow) -> None:
+    connection.execute(
+        "update findings set severity = %s, started_at = %s, ended_at = %s, evidence = %s where id = %s",
+        (finding.severity, finding.started_at, finding.ended_at, Jsonb(finding.evidence), identity),
+    )
+
+
+def _insert(connection: Connection, findings: Sequence[FindingRow]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            insert into findings (register_id, utility_id, kind, severity, started_at, ended_at, evidence)
+            values (%s, %s, %s, %s, %s, %s, %s)
+            """,
+            [
+                (f.register_id, f.utility_id, f.kind, f.severity, f.started_at, f.ended_at, Jsonb(f.evidence))
+                for f in findings
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFinding:
+    """A finding that nobody has set aside, as the month close needs it."""
+
+    register_id: int
+    kind: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def unresolved(
+    connection: Connection, register_ids: Sequence[int], kind: str, since: datetime, until: datetime
+) -> list[OpenFinding]:
+    """Findings of a kind that touch `since` to `until`, but for false alarms and resolved ones."""
+    with connection.cursor(row_factory=class_row(OpenFinding)) as cursor:
+        cursor.execute(
+            """
+            select register_id, kind, started_at, ended_at from findings
+            where register_id = any(%s) and kind = %s and started_at < %s
+              and (ended_at is null or ended_at > %s) and state in ('open', 'acknowledged')
+            order by register_id, started_at
+            """,
+            (list(register_ids), kind, until, since),
+        )
+        return cursor.fetchall()

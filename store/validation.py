@@ -1,0 +1,180 @@
+"""The validator's side of the store: which series were touched, and what is said of their readings.
+
+The writer notes blocks of registers by day in `validation_queue`. A validator locks one row of
+`validation_blocks`, so nobody else judges these registers at the time, and deletes the block's notes: a
+writer that comes meanwhile waits for that, then writes its note anew. So no reading escapes judgement.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from store.readings import BLOCK
+
+AUTHOR = "validation"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One block, locked until the transaction ends. `days` (UTC) were touched; `generation` is the new."""
+
+    block: int
+    days: Sequence[date]
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRow:
+    """A register to judge. `capacity` in micro-units."""
+
+    id: int
+    utility_id: int
+    obis: str
+    kind: str
+    capacity: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRow:
+    """What is said of one reading by one rule."""
+
+    register_id: int
+    measured_at: datetime
+    rule: str
+    quality: int
+    usable: bool
+    evidence: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[int, datetime, str]:
+        """The row's identity."""
+        return self.register_id, self.measured_at, self.rule
+
+
+def enrol(connection: Connection) -> None:
+    """Give every block in the queue its row to lock. Commit before `claim`, or others wait for it."""
+    connection.execute(
+        """
+        insert into validation_blocks (block)
+        select distinct block from validation_queue
+        where block not in (select block from validation_blocks)
+        on conflict do nothing
+        """
+    )
+
+
+def claim(connection: Connection) -> Claim | None:
+    """The block that waits longest and that nobody works on, with its notes removed; None: nothing to do."""
+    while True:
+        found = connection.execute(
+            """
+            select b.block, b.generation from validation_blocks b
+            where exists (select from validation_queue q where q.block = b.block)
+            order by (select min(q.marked_at) from validation_queue q where q.block = b.block)
+            limit 1 for update skip locked
+            """
+        ).fetchone()
+        if found is None:
+            return None
+        block, generation = found
+        days = connection.execute(
+            "delete from validation_queue where block = %s returning day", (block,)
+        ).fetchall()
+        if days:  # else another validator has just done it
+            connection.execute(
+                "update validation_blocks set generation = generation + 1 where block = %s", (block,)
+            )
+            return Claim(block, sorted(day for (day,) in days), generation + 1)
+
+
+def waiting(connection: Connection) -> int:
+    """How many blocks wait for judgement."""
+    row = connection.execute("select count(distinct block) from validation_queue").fetchone()
+    return row[0] if row else 0
+
+
+def registers_of(connection: Connection, block: int) -> list[RegisterRow]:
+    """The registers of a block, by id."""
+    with connection.cursor(row_factory=class_row(RegisterRow)) as cursor:
+        cursor.execute(
+            """
+            select id, utility_id, obis, kind, capacity from registers
+            where id >= %s and id < %s order by id
+            """,
+            (block * BLOCK, (block + 1) * BLOCK),
+        )
+        return cursor.fetchall()
+
+
+def sync_marks(connection: Connection, register_ids: Sequence[int], marks: Sequence[MarkRow]) -> int:
+    """Make validation's marks on these registers exactly `marks`; how many rows were written or removed.
+
+    A row that is right already is left alone, and so are other authors' marks.
+    """
+    with connection.cursor(row_factory=class_row(MarkRow)) as cursor:
+        cursor.execute(
+            """
+            select register_id, measured_at, rule, quality, usable, evidence from marks
+            where register_id = any(%s) and author = %s
+            """,
+            (list(register_ids), AUTHOR),
+        )
+        stored = {mark.key: mark for mark in cursor}
+    wanted = {mark.key: mark for mark in marks}
+    gone = [mark for key, mark in stored.items() if wanted.get(key) != mark]
+    new = [mark for key, mark in wanted.items() if stored.get(key) != mark]
+    with connection.cursor() as cursor:
+        if gone:
+            cursor.execute(
+                """
+                delete from marks m
+                using unnest(%s::int[], %s::timestamptz[], %s::text[]) as gone (id, at, rule)
+                where m.register_id = gone.id and m.measured_at = gone.at and m.rule = gone.rule
+                  and m.author = %s
+                """,
+                (
+                    [m.register_id for m in gone],
+                    [m.measured_at for m in gone],
+                    [m.rule for m in gone],
+                    AUTHOR,
+                ),
+            )
+        if new:
+            cursor.execute(
+                """
+                insert into marks (register_id, measured_at, rule, quality, usable, evidence, author)
+                select new.*, %s from unnest(%s::int[], %s::timestamptz[], %s::text[], %s::smallint[],
+                                             %s::boolean[], %s::jsonb[]) as new
+                on conflict do nothing
+                """,
+                (
+                    AUTHOR,
+                    [m.register_id for m in new],
+                    [m.measured_at for m in new],
+                    [m.rule for m in new],
+                    [m.quality for m in new],
+                    [m.usable for m in new],
+                    [Jsonb(m.evidence) for m in new],
+                ),
+            )
+    return len(gone) + len(new)
+
+
+def set_validated(connection: Connection, first: int, last: int) -> None:
+    """What is stored of the registers `first` to `last` (ids) is validated: without a mark it holds."""
+    connection.execute(
+        """
+        update registers r set validated_until = latest.at + interval '1 microsecond'
+        from registers o cross join lateral (
+            select measured_at as at from readings where register_id = o.id
+            order by measured_at desc limit 1) latest
+        where o.id = r.id and r.id between %s and %s
+          and r.validated_until is distinct from latest.at + interval '1 microsecond'
+        """,
+        (first, last),
+    )

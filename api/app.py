@@ -1,0 +1,93 @@
+"""The FastAPI application: `/v1` for programs, pages for people, `/health` for supervisors."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
+
+from api import billing, health, meters, problems
+from api.authentication import KeyCaller, SignInRequiredError
+from api.middleware import BodyLimit, SecurityHeaders
+from api.pages import findings, meter, month, overview, sign_in
+from api.pages.rendering import templates
+from api.services import Services
+from api.sessions import FailureLimit, Signer
+from api.settings import ApiSettings
+from store.database import pool
+
+_STATIC = Path(__file__).resolve().parent / "static"
+_GZIP_FROM = 1000  # bytes
+
+
+def utc_now() -> datetime:
+    """The clock of an app that is not under test."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
+    """The app; its pool is opened when it starts and closed when it ends.
+
+    Starting raises store.database.UnreachableError where the database cannot be had.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        sessions = pool(
+            settings.database_url,
+            settings.pool_size,
+            application="hesper api",
+            statement_timeout=timedelta(seconds=settings.statement_seconds),
+        )
+        app.state.services = Services(
+            settings=settings,
+            pool=sessions,
+            clock=clock,
+            signer=Signer(settings.session_secret, clock),
+            failures=FailureLimit(
+                settings.sign_in_failures, timedelta(seconds=settings.sign_in_window_seconds), clock
+            ),
+            templates=templates(),
+        )
+        try:
+            yield
+        finally:
+            sessions.close()
+
+    app = FastAPI(
+        title="Hesper",
+        version=version("hesper"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,  # served below, to those with a key
+    )
+    for router in (health.router, meters.router, billing.router):
+        app.include_router(router)
+    for page in (sign_in, overview, meter, findings, month):
+        app.include_router(page.router)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    problems.install(app)
+
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    def openapi(_caller: KeyCaller) -> dict[str, Any]:
+        """The description of `/v1`."""
+        return app.openapi()
+
+    @app.exception_handler(SignInRequiredError)
+    def to_sign_in(request: Request, error: SignInRequiredError) -> Response:
+        if "hx-request" in request.headers:  # a page that refreshes itself: the whole page has to go there
+            return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": error.location})
+        return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)
+
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM)
+    app.add_middleware(SecurityHeaders, https=settings.secure_cookies)
+    return app

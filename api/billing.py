@@ -1,0 +1,119 @@
+"""`/v1/billing/{period}`: billing readings pulled by cursor, and the acknowledgement with control totals.
+
+A cursor is `billing_readings.id`: a correction is a later row with a higher version, so that a billing system
+that asks again from its last cursor gets just what is new to it.
+"""
+
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from api.authentication import KeyCaller, Store
+from api.models import (
+    Acknowledgement,
+    AcknowledgementRequest,
+    BillingPage,
+    BillingReading,
+    Instant,
+    Methods,
+    ServicePoint,
+    decimal_text,
+    offset_text,
+    quality_code,
+)
+from api.problems import Problem
+from store.queries import billing as queries
+
+router = APIRouter(prefix="/v1/billing")
+
+Period = Annotated[str, Path(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]
+
+
+@router.get("/{period}", summary="A period's billing readings, in order of cursor")
+def list_billing_readings(
+    caller: KeyCaller,
+    store: Store,
+    period: Period,
+    cursor: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+) -> BillingPage:
+    """Everything behind `cursor`, the highest that you have taken: 0 at first."""
+    rows = queries.billing_page(store, caller.utility.id, period, after=cursor, limit=limit + 1)
+    page = rows[:limit]
+    return BillingPage(
+        period=period,
+        readings=[_reading(row) for row in page],
+        next_cursor=page[-1].id if page else cursor,
+        complete=len(rows) <= limit,
+    )
+
+
+@router.post("/{period}/acknowledgements", status_code=201, summary="Say what you have taken")
+def acknowledge(
+    caller: KeyCaller, store: Store, period: Period, taken: AcknowledgementRequest
+) -> Acknowledgement:
+    """Stored if count and totals are ours; else 409 with both sides, and nothing is stored.
+
+    Count and sum the highest version of each service point and register. Totals are by `<obis> <unit>`.
+    """
+    highest = queries.highest_cursor(store, caller.utility.id, period)
+    if highest is None or taken.cursor > highest:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "cursor-ahead",
+            "No page of this period ended with that cursor. Pull the period and acknowledge its last cursor.",
+            yours=taken.cursor,
+            ours=highest,
+        )
+    count, sums = queries.control_totals(store, caller.utility.id, period, taken.cursor)
+    ours = {name: decimal_text(total) for name, total in sums.items()}
+    if count != taken.count or _decimals(ours) != _decimals(taken.totals):
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "control-totals-differ",
+            "What you hold differs from what was given. Pull the period again from cursor 0, keep the "
+            "highest version of each service point and register, and acknowledge again.",
+            yours={"cursor": taken.cursor, "count": taken.count, "totals": taken.totals},
+            ours={"cursor": taken.cursor, "count": count, "totals": ours},
+        )
+    at = queries.record_acknowledgement(
+        store,
+        caller.utility.id,
+        caller.key_id,
+        period,
+        cursor=taken.cursor,
+        readings=taken.count,
+        totals=dict(taken.totals),
+    )
+    return Acknowledgement(
+        period=period, cursor=taken.cursor, count=count, totals=dict(taken.totals), acknowledged_at=at
+    )
+
+
+def _decimals(totals: dict[str, str]) -> dict[str, Decimal]:
+    return {name: Decimal(total) for name, total in totals.items()}
+
+
+def _reading(row: queries.BillingRow) -> BillingReading:
+    return BillingReading(
+        cursor=row.id,
+        service_point=ServicePoint(
+            code=row.service_point, name=row.service_point_name, account=row.account or None
+        ),
+        meters=row.meters,
+        obis=row.obis,
+        unit=row.unit,
+        period=row.period,
+        version=row.version,
+        starts_at=Instant(utc=row.starts_at, local_offset=offset_text(row.start_offset)),
+        ends_at=Instant(utc=row.ends_at, local_offset=offset_text(row.end_offset)),
+        start_value=decimal_text(row.start_value),
+        end_value=decimal_text(row.end_value),
+        consumption=decimal_text(row.consumption),
+        quality=quality_code(row.quality),
+        methods=Methods(start=row.start_method, end=row.end_method),
+        content_hash=row.content_hash.hex(),
+        created_at=row.created_at,
+    )

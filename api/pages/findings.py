@@ -1,0 +1,44 @@
+"""All findings, the last detected first."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from api.authentication import PageVisitor, Store
+from api.pages.rendering import page
+from store.queries.findings import findings_page
+
+router = APIRouter(include_in_schema=False)
+
+STATES = ("open", "acknowledged", "resolved", "false alarm")
+_PAGE = 50
+
+
+@router.get("/findings")
+def findings(
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    state: Annotated[str, Query(pattern="^(open|acknowledged|resolved|false alarm|all)$")] = "open",
+    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+) -> Response:
+    """Those in one state, or `all`."""
+    rows = findings_page(
+        store,
+        visitor.caller.utility.id,
+        state=None if state == "all" else state,
+        before=before,
+        limit=_PAGE + 1,
+    )
+    shown = rows[:_PAGE]
+    return page(
+        request,
+        visitor,
+        "findings.html",
+        findings=shown,
+        states=STATES,
+        state=state,
+        before=before,
+        next_before=shown[-1].id if len(rows) > _PAGE else None,
+    )

@@ -1,0 +1,108 @@
+"""The first page: what needs attention, then every meter by site with its last reading and recent days."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import groupby
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from api.authentication import PageVisitor, Store
+from api.pages.rendering import page
+from api.presentation import Sparkline, local_midnights, sparkline
+from api.services import services
+from store.queries import billing as billing_queries
+from store.queries import findings as finding_queries
+from store.queries import overview as queries
+
+router = APIRouter(include_in_schema=False)
+
+DAYS = 14
+_PAGE = 200
+_FINDINGS_SHOWN = 6
+_SILENT_AFTER = timedelta(minutes=10)  # a gateway says how it is once a minute
+_LATE_AFTER = timedelta(hours=36)  # where a register does not say how often a reading is due
+_MISSED_READINGS = 3
+
+
+class MeterState(StrEnum):
+    """What a row says of its meter, in words that are also its class in the style sheet."""
+
+    GOOD = "good"
+    FINDING = "finding"
+    LATE = "late"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class MeterLine:
+    """A row of the table."""
+
+    meter: queries.MeterStateRow
+    state: MeterState
+    spark: Sparkline | None
+
+
+@router.get("/")
+def overview(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    site: Annotated[str | None, Query(max_length=100)] = None,
+    q: Annotated[str | None, Query(max_length=100)] = None,
+    after: Annotated[str | None, Query(max_length=40)] = None,
+) -> Response:
+    """All meters, or those of a site or that a search finds, in pages of 200."""
+    utility, now = visitor.caller.utility, services(request).clock()
+    rows = queries.meter_states(
+        store, utility.id, after=after, limit=_PAGE + 1, site=site or None, search=q or None
+    )
+    shown = rows[:_PAGE]
+    days = queries.consumption_between(
+        store,
+        {row.register_id: row.capacity for row in shown if row.register_id and row.kind == "counter"},
+        local_midnights(now, utility.zone, DAYS),
+    )
+    lines = [_line(row, days.get(row.register_id or 0, []), now) for row in shown]
+    gateways = queries.gateways(store, utility.id)
+    closes = billing_queries.closes(store, utility.id, 1)
+    return page(
+        request,
+        visitor,
+        "overview.html",
+        totals=queries.totals(store, utility.id, now - _LATE_AFTER),
+        gateways=gateways,
+        silent=[gateway for gateway in gateways if _silent(gateway, now)],
+        findings=finding_queries.findings_page(store, utility.id, state="open", limit=_FINDINGS_SHOWN),
+        close=closes[0] if closes else None,
+        sites=queries.sites(store, utility.id),
+        groups=[(name, list(group)) for name, group in groupby(lines, lambda line: line.meter.site_name)],
+        site=site,
+        q=q,
+        after=after,
+        next_after=shown[-1].code if len(rows) > _PAGE else None,
+        days=DAYS,
+    )
+
+
+def _line(row: queries.MeterStateRow, days: Sequence[int | None], now: datetime) -> MeterLine:
+    due = _MISSED_READINGS * row.expected_interval if row.expected_interval else _LATE_AFTER
+    if row.measured_at is None:
+        state = MeterState.EMPTY
+    elif row.open_findings:
+        state = MeterState.FINDING
+    elif now - row.measured_at > due:
+        state = MeterState.LATE
+    else:
+        state = MeterState.GOOD
+    return MeterLine(row, state, sparkline(days, row.unit or ""))
+
+
+def _silent(gateway: queries.GatewayRow, now: datetime) -> bool:
+    if gateway.state != "online":
+        return True
+    return gateway.health_at is not None and now - gateway.health_at > _SILENT_AFTER

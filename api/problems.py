@@ -1,0 +1,156 @@
+"""Errors of the API as RFC 9457 problem details; for people's browsers, the same as a page.
+
+`detail` always says what to do next. Nothing of the inside (statements, traces, secrets) is ever in one.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from psycopg import DataError, OperationalError
+from psycopg.errors import QueryCanceled
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+
+from api.services import services
+
+MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+_ADVICE = {
+    404: "Nothing answers at this address; /v1/openapi.json lists what does.",
+    405: "This address does not take that method; the Allow header names those it takes.",
+}
+
+
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+    """Raised anywhere below a route; `name` becomes the type `urn:hesper:problem:<name>`."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        name: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.name = name
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extensions = extensions
+
+    def document(self) -> dict[str, Any]:
+        """The members of the problem document."""
+        return {
+            "type": f"urn:hesper:problem:{self.name}",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "detail": self.detail,
+            **self.extensions,
+        }
+
+
+def not_found(what: str, advice: str) -> Problem:
+    """A 404 for something that this utility does not have (whether or not another has it)."""
+    return Problem(HTTPStatus.NOT_FOUND, "not-found", f"{what} is not known here. {advice}")
+
+
+def invalid(parameter: str, detail: str) -> Problem:
+    """A 422 for a parameter that is well-formed for the framework and still not usable."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-request",
+        detail,
+        errors=[{"where": parameter, "what": detail}],
+    )
+
+
+def respond(request: Request, problem: Problem) -> Response:
+    """The problem as JSON, or as a page where a browser navigates."""
+    if not request.url.path.startswith("/v1") and "text/html" in request.headers.get("accept", ""):
+        page = services(request).templates.TemplateResponse(
+            request, "error.html", {"problem": problem}, status_code=problem.status
+        )
+        page.headers.update(problem.headers)
+        return page
+    return JSONResponse(problem.document(), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the app leave as a problem."""
+
+    @app.exception_handler(Problem)
+    def on_problem(request: Request, error: Problem) -> Response:
+        return respond(request, error)
+
+    @app.exception_handler(HTTPException)
+    def on_http(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        detail = _ADVICE.get(status, str(error.detail))
+        name = status.phrase.lower().replace(" ", "-")
+        return respond(request, Problem(status, name, detail, headers=error.headers))
+
+    @app.exception_handler(RequestValidationError)
+    def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [
+            {"where": ".".join(str(part) for part in item["loc"]), "what": str(item["msg"])}
+            for item in error.errors()
+        ]
+        summary = "; ".join(f"{item['where']}: {item['what']}" for item in errors)
+        return respond(
+            request,
+            Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "invalid-request",
+                f"Mend the request and send it again. {summary}",
+                errors=errors,
+            ),
+        )
+
+    @app.exception_handler(PoolTimeout)
+    @app.exception_handler(OperationalError)
+    def on_database(request: Request, error: Exception) -> Response:
+        log.error("database unavailable", path=request.url.path, error=type(error).__name__)
+        busy = isinstance(error, QueryCanceled)
+        return respond(
+            request,
+            Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "database-unavailable",
+                "The question took the database too long: ask for a shorter time or a smaller page."
+                if busy
+                else "The database does not answer now. Try again; if it lasts, tell the operator.",
+                headers={"Retry-After": "5"},
+            ),
+        )
+
+    @app.exception_handler(DataError)
+    def on_data(request: Request, _error: Exception) -> Response:
+        return respond(
+            request,
+            Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "invalid-request",
+                "A parameter holds what the database cannot compare, such as a NUL character. Mend it.",
+            ),
+        )
+
+    @app.exception_handler(Exception)
+    def on_bug(request: Request, error: Exception) -> Response:
+        log.error("unexpected error", path=request.url.path, exc_info=error)
+        return respond(
+            request,
+            Problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "internal-error",
+                "This is a fault of ours, kept in the log. Try again; if it lasts, report it with the time.",
+            ),
+        )

@@ -1,0 +1,31 @@
+"""What every route shares: the pool, the clock, the signer, the templates. One object, made in `app.py`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import psycopg
+from fastapi import Request
+from fastapi.templating import Jinja2Templates
+from psycopg_pool import ConnectionPool
+
+from api.sessions import FailureLimit, Signer
+from api.settings import ApiSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`clock` gives the present instant, aware, in UTC."""
+
+    settings: ApiSettings
+    pool: ConnectionPool[psycopg.Connection]
+    clock: Callable[[], datetime]
+    signer: Signer
+    failures: FailureLimit
+    templates: Jinja2Templates
+
+
+def services(request: Request) -> Services:
+    """The app's services."""
+    return cast(Services, request.app.state.services)

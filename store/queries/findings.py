@@ -1,0 +1,86 @@
+"""What validation and the detectors found, for the API and the pages."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One finding; `ended_at` None: it still holds. `evidence` has the numbers that a person can check."""
+
+    id: int
+    meter: str
+    obis: str
+    unit: str
+    site_name: str | None
+    kind: str
+    severity: str
+    state: str
+    started_at: datetime
+    ended_at: datetime | None
+    detected_at: datetime
+    evidence: dict[str, Any]
+
+
+def findings_page(
+    connection: Connection[Any],
+    utility_id: int,
+    *,
+    limit: int,
+    before: int | None = None,
+    meter_id: int | None = None,
+    state: str | None = None,
+    severity: str | None = None,
+) -> list[FindingRow]:
+    """At most `limit` findings, the last detected first; `before` is the id of the last one seen."""
+    with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
+        cursor.execute(
+            """
+            select f.id, m.code as meter, r.obis, r.unit, s.name as site_name, f.kind, f.severity, f.state,
+                   f.started_at, f.ended_at, f.detected_at, f.evidence
+            from findings f
+            join registers r on r.id = f.register_id
+            join meters m on m.id = r.meter_id
+            left join sites s on s.id = m.site_id
+            where f.utility_id = %(utility)s
+              and (%(before)s::bigint is null or f.id < %(before)s)
+              and (%(meter)s::int is null or m.id = %(meter)s)
+              and (%(state)s::text is null or f.state = %(state)s)
+              and (%(severity)s::text is null or f.severity = %(severity)s)
+            order by f.id desc limit %(limit)s
+            """,
+            {
+                "utility": utility_id,
+                "before": before,
+                "meter": meter_id,
+                "state": state,
+                "severity": severity,
+                "limit": limit,
+            },
+        )
+        return cursor.fetchall()
+
+
+def findings_of_register(
+    connection: Connection[Any], register_id: int, start: datetime, end: datetime, limit: int
+) -> list[FindingRow]:
+    """A register's findings that touch the time between two instants, the earliest first."""
+    with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
+        cursor.execute(
+            """
+            select f.id, m.code as meter, r.obis, r.unit, s.name as site_name, f.kind, f.severity, f.state,
+                   f.started_at, f.ended_at, f.detected_at, f.evidence
+            from findings f
+            join registers r on r.id = f.register_id
+            join meters m on m.id = r.meter_id
+            left join sites s on s.id = m.site_id
+            where f.register_id = %s and f.started_at < %s and coalesce(f.ended_at, 'infinity') >= %s
+            order by f.started_at limit %s
+            """,
+            (register_id, end, start, limit),
+        )
+        return cursor.fetchall()

@@ -1,0 +1,154 @@
+"""Meters, their registers and where they were installed."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+_METER = """
+    select m.id, m.code, m.model, m.medium, m.verified_until, m.created_at,
+           s.code as site_code, s.name as site_name, g.code as gateway,
+           p.code as point_code, p.name as point_name
+    from meters m
+    left join sites s on s.id = m.site_id
+    left join gateways g on g.id = m.gateway_id
+    left join lateral (
+        select sp.code, sp.name from installations i join service_points sp on sp.id = i.service_point_id
+        where i.meter_id = m.id and i.valid_to is null and sp.utility_id = m.utility_id
+        order by i.valid_from desc limit 1
+    ) p on true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRow:
+    """A meter with its site, gateway and the service point where it is installed now (None: nowhere)."""
+
+    id: int
+    code: str
+    model: str
+    medium: int
+    verified_until: date | None
+    created_at: datetime
+    site_code: str | None
+    site_name: str | None
+    gateway: str | None
+    point_code: str | None
+    point_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRow:
+    """A register with its last reading; `value` in micro-units of `unit`, None before the first reading."""
+
+    id: int
+    obis: str
+    unit: str
+    kind: str
+    capacity: int | None
+    billed: bool
+    validated_until: datetime | None
+    measured_at: datetime | None
+    value: int | None
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationRow:
+    """A meter's time at a service point; `valid_to` None: it is there now."""
+
+    point_code: str
+    point_name: str
+    account: str
+    valid_from: datetime
+    valid_to: datetime | None
+    multiplier: Decimal
+
+
+def meters_page(
+    connection: Connection[Any],
+    utility_id: int,
+    *,
+    after: str | None,
+    limit: int,
+    medium: int | None = None,
+    site: str | None = None,
+    search: str | None = None,
+) -> list[MeterRow]:
+    """At most `limit` meters in order of their id, those behind `after` (a meter id).
+
+    `search` is a part of the meter id, model, site, service point or account, whatever its case.
+    """
+    with connection.cursor(row_factory=class_row(MeterRow)) as cursor:
+        cursor.execute(
+            _METER
+            + """
+            where m.utility_id = %(utility)s
+              and (%(after)s::text is null or m.code > %(after)s)
+              and (%(medium)s::int is null or m.medium = %(medium)s)
+              and (%(site)s::text is null or s.code = %(site)s)
+              and (%(search)s::text is null
+                   or position(lower(%(search)s)
+                               in lower(concat_ws(' ', m.code, m.model, s.name, s.code))) > 0
+                   or exists (select from installations i join service_points sp on sp.id = i.service_point_id
+                              where i.meter_id = m.id and sp.utility_id = m.utility_id
+                                and position(lower(%(search)s)
+                                             in lower(concat_ws(' ', sp.code, sp.name, sp.account))) > 0))
+            order by m.code limit %(limit)s
+            """,
+            {
+                "utility": utility_id,
+                "after": after,
+                "limit": limit,
+                "medium": medium,
+                "site": site,
+                "search": search,
+            },
+        )
+        return cursor.fetchall()
+
+
+def meter(connection: Connection[Any], utility_id: int, code: str) -> MeterRow | None:
+    """The utility's meter with this meter id."""
+    with connection.cursor(row_factory=class_row(MeterRow)) as cursor:
+        cursor.execute(_METER + " where m.utility_id = %s and m.code = %s", (utility_id, code))
+        return cursor.fetchone()
+
+
+def registers(connection: Connection[Any], meter_id: int) -> list[RegisterRow]:
+    """A meter's registers with their last readings, the billed ones first."""
+    with connection.cursor(row_factory=class_row(RegisterRow)) as cursor:
+        cursor.execute(
+            """
+            select r.id, r.obis, r.unit, r.kind, r.capacity, r.billed, r.validated_until,
+                   last.measured_at, last.value, last.status
+            from registers r
+            left join lateral (
+                select measured_at, value, status from readings
+                where register_id = r.id order by measured_at desc limit 1
+            ) last on true
+            where r.meter_id = %s
+            order by r.billed desc, r.kind, r.obis
+            """,
+            (meter_id,),
+        )
+        return cursor.fetchall()
+
+
+def installations(connection: Connection[Any], utility_id: int, meter_id: int) -> list[InstallationRow]:
+    """Where a meter has been, the latest first."""
+    with connection.cursor(row_factory=class_row(InstallationRow)) as cursor:
+        cursor.execute(
+            """
+            select p.code as point_code, p.name as point_name, p.account,
+                   i.valid_from, i.valid_to, i.multiplier
+            from installations i join service_points p on p.id = i.service_point_id
+            where i.meter_id = %s and p.utility_id = %s
+            order by i.valid_from desc
+            """,
+            (meter_id, utility_id),
+        )
+        return cursor.fetchall()

@@ -1,0 +1,214 @@
+"""The state of a utility at a glance: every meter with its last reading, and what needs attention."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from store.queries.consumption import step
+
+
+@dataclass(frozen=True, slots=True)
+class MeterStateRow:
+    """A meter with its leading register (billed first, then counters) and that one's last reading."""
+
+    code: str
+    model: str
+    medium: int
+    site_code: str | None
+    site_name: str | None
+    point_code: str | None
+    point_name: str | None
+    register_id: int | None
+    obis: str | None
+    unit: str | None
+    kind: str | None
+    capacity: int | None
+    expected_interval: timedelta | None
+    measured_at: datetime | None
+    value: int | None
+    open_findings: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRow:
+    """A gateway's state as it, or its last will, said; `health` is the last health message."""
+
+    code: str
+    site_name: str | None
+    state: str
+    state_at: datetime | None
+    health_at: datetime | None
+    health: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A site and how many meters it has."""
+
+    code: str
+    name: str
+    address: str
+    meters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over the whole utility; `late` meters have no reading since an instant that the caller sets."""
+
+    meters: int
+    late: int
+    open_findings: int
+    quarantined: int
+
+
+def meter_states(
+    connection: Connection[Any],
+    utility_id: int,
+    *,
+    after: str | None,
+    limit: int,
+    site: str | None = None,
+    search: str | None = None,
+) -> list[MeterStateRow]:
+    """At most `limit` meters by site and service point, those behind the meter id `after`."""
+    with connection.cursor(row_factory=class_row(MeterStateRow)) as cursor:
+        cursor.execute(
+            """
+            with placed as (
+                select m.id, m.code, m.model, m.medium, s.code as site_code, s.name as site_name,
+                       p.code as point_code, p.name as point_name,
+                       row(coalesce(s.name, '~'), coalesce(p.code, ''), m.code) as place
+                from meters m
+                left join sites s on s.id = m.site_id
+                left join lateral (
+                    select sp.code, sp.name from installations i
+                    join service_points sp on sp.id = i.service_point_id
+                    where i.meter_id = m.id and i.valid_to is null and sp.utility_id = m.utility_id
+                    order by i.valid_from desc limit 1
+                ) p on true
+                where m.utility_id = %(utility)s and (%(site)s::text is null or s.code = %(site)s)
+            ), page as (
+                select * from placed
+                where (%(after)s::text is null
+                       or place > (select seen.place from placed seen where seen.code = %(after)s))
+                  and (%(search)s::text is null
+                       or position(lower(%(search)s)
+                                   in lower(concat_ws(' ', code, model, site_name,
+                                                  point_code, point_name))) > 0)
+                order by place limit %(limit)s
+            )
+            select page.code, page.model, page.medium, page.site_code, page.site_name, page.point_code,
+                   page.point_name, r.id as register_id, r.obis, r.unit, r.kind, r.capacity,
+                   r.expected_interval, last.measured_at, last.value, open.findings as open_findings
+            from page
+            left join lateral (
+                select * from registers where meter_id = page.id
+                order by billed desc, kind, obis limit 1
+            ) r on true
+            left join lateral (
+                select measured_at, value from readings where register_id = r.id
+                order by measured_at desc limit 1
+            ) last on true
+            cross join lateral (
+                select count(*)::int as findings from findings f join registers fr on fr.id = f.register_id
+                where fr.meter_id = page.id and f.state = 'open'
+            ) open
+            order by page.place
+            """,
+            {"utility": utility_id, "after": after, "limit": limit, "site": site, "search": search},
+        )
+        return cursor.fetchall()
+
+
+def totals(connection: Connection[Any], utility_id: int, late_since: datetime) -> Totals:
+    """The counts at the top of the overview."""
+    with connection.cursor(row_factory=class_row(Totals)) as cursor:
+        cursor.execute(
+            """
+            select (select count(*) from meters where utility_id = %(utility)s)::int as meters,
+                   (select count(*) from meters m where m.utility_id = %(utility)s and not exists (
+                        select from registers r cross join lateral (
+                            select measured_at from readings where register_id = r.id
+                            order by measured_at desc limit 1) last
+                        where r.meter_id = m.id and last.measured_at >= %(since)s))::int as late,
+                   (select count(*) from findings
+                    where utility_id = %(utility)s and state = 'open')::int as open_findings,
+                   (select count(*) from quarantine
+                    where utility_id = %(utility)s and state = 'waiting')::int as quarantined
+            """,
+            {"utility": utility_id, "since": late_since},
+        )
+        row = cursor.fetchone()
+    assert row is not None
+    return row
+
+
+def gateways(connection: Connection[Any], utility_id: int) -> list[GatewayRow]:
+    """The utility's field gateways (imports are not devices)."""
+    with connection.cursor(row_factory=class_row(GatewayRow)) as cursor:
+        cursor.execute(
+            """
+            select g.code, s.name as site_name, g.state, g.state_at, g.health_at, g.health
+            from gateways g left join sites s on s.id = g.site_id
+            where g.utility_id = %s and g.kind = 'field' order by g.code
+            """,
+            (utility_id,),
+        )
+        return cursor.fetchall()
+
+
+def sites(connection: Connection[Any], utility_id: int) -> list[SiteRow]:
+    """The utility's sites that have meters."""
+    with connection.cursor(row_factory=class_row(SiteRow)) as cursor:
+        cursor.execute(
+            """
+            select s.code, s.name, s.address, count(*)::int as meters
+            from sites s join meters m on m.site_id = s.id
+            where s.utility_id = %s group by s.id order by s.name, s.code
+            """,
+            (utility_id,),
+        )
+        return cursor.fetchall()
+
+
+def consumption_between(
+    connection: Connection[Any], capacities: Mapping[int, int | None], boundaries: Sequence[datetime]
+) -> dict[int, list[int | None]]:
+    """What each register counted between consecutive boundaries, in micro-units.
+
+    `capacities` maps register ids to where they roll over; the lists have one entry fewer than `boundaries`.
+    None without a usable reading in the interval and one less than two days before it, or after a drop.
+    """
+    readings: dict[int, list[tuple[datetime, int] | None]] = {register: [] for register in capacities}
+    rows = connection.execute(
+        """
+        select register_id, v.measured_at, v.value
+        from unnest(%(registers)s::int[]) register_id
+        cross join unnest(%(boundaries)s::timestamptz[]) with ordinality b(boundary, place)
+        left join lateral (
+            select x.measured_at, x.value from readings x
+            where x.register_id = register_id.register_id
+              and x.measured_at <= b.boundary and x.measured_at > b.boundary - interval '2 days'
+              and not exists (select from marks m where m.register_id = x.register_id
+                              and m.measured_at = x.measured_at and not m.usable)
+            order by x.measured_at desc limit 1
+        ) v on true
+        order by register_id, place
+        """,
+        {"registers": list(capacities), "boundaries": list(boundaries)},
+    )
+    for register, measured_at, value in rows:
+        readings[register].append(None if measured_at is None else (measured_at, value))
+    return {
+        register: [
+            step(earlier[1], later[1], capacities[register])
+            if earlier and later and later[0] > boundary
+            else None
+            for boundary, earlier, later in zip(boundaries, found, found[1:], strict=False)
+        ]
+        for register, found in readings.items()
+    }

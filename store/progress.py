@@ -9,7 +9,7 @@ from psycopg import Connection
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Counts of one utility; `unjudged`: blocks of readings, of all utilities, that wait for the validator."""
+    """Counts of one utility; `unjudged` are blocks of readings of all utilities that wait to be validated."""
 
     readings: int
     telegrams: int

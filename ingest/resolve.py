@@ -6,7 +6,7 @@ and a readout's problem the other readouts of its message.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,8 +28,7 @@ LEAD = 86_400_000  # milliseconds that a reading may lie in the future
 MAX_REGISTERS = 1_000  # of one meter; more is not a meter
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """A readout, and the message that it came in. `message` counts within the micro-batch."""
 
     message: int

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from telemetry.micro import ValueOutOfRangeError, to_micro
+from telemetry.micro import ValueOutOfRangeError, to_micro, to_wire
 from telemetry.obis import Medium, Obis, ObisError
-from telemetry.readout import Quantity
 from telemetry.units import UnitError, convert, ratio, unit
 
 EXAMPLE = "meter=meter,at=local_time,8-0:1.0.0=litres:L"
@@ -26,6 +25,7 @@ class RegisterColumn:
     """A column of values. `unit` is the file's, `target` the one that the readings are sent in (UCUM).
 
     `scale` is how many `target` one `unit` is, where that is a decimal number; None asks for `convert`.
+    `usual`: whether `target` is the register's usual unit, which a message need not name.
     """
 
     obis: str
@@ -33,9 +33,10 @@ class RegisterColumn:
     unit: str
     target: str
     scale: Decimal | None
+    usual: bool = True
 
-    def quantity(self, text: str) -> Quantity:
-        """The value of a cell, rounded half-even to micro-units of `target`. Raises ValueError."""
+    def number(self, text: str) -> float:
+        """The wire number of a cell, rounded half-even to micro-units of `target`. Raises ValueError."""
         if "_" in text:
             raise ValueError(f"{self.column}: {text!r} is not a number")
         try:
@@ -45,7 +46,7 @@ class RegisterColumn:
         except (InvalidOperation, ArithmeticError):
             raise ValueError(f"{self.column}: {text!r} is not a number") from None
         try:
-            return Quantity(to_micro(value), self.target)
+            return to_wire(to_micro(value))
         except ValueOutOfRangeError as error:
             raise ValueError(f"{self.column}: {error}") from None
 
@@ -101,7 +102,7 @@ def _register(obis: str, column: str) -> RegisterColumn:
     if source is None:
         raise ColumnMapError(f"{obis} has no usual unit: name the file's, such as {obis}={column}:kW.h")
     target, scale = _conversion(source, usual or source, obis)
-    return RegisterColumn(obis, column, source, target, scale)
+    return RegisterColumn(obis, column, source, target, scale, usual == target)
 
 
 def _conversion(source: str, usual: str, obis: str) -> tuple[str, Decimal | None]:

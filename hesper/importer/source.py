@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 from gateway.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS, SourceError
 from hesper.importer.table import FileError, RowError, Table
-from telemetry.readout import Readout
-from telemetry.wire import Batch, Outcome, WireReadout, wire_readout
+from telemetry.wire import Batch, Outcome, WireReadout
 
 MAX_ROW_ERRORS_KEPT = 1_000
 
@@ -95,7 +94,7 @@ class FileSource:
         if self._exhausted and not self._waiting:
             self.finished.set()
 
-    def _number(self, rows: Iterator[Readout | RowError]) -> Iterator[Batch]:
+    def _number(self, rows: Iterator[WireReadout | RowError]) -> Iterator[Batch]:
         number, readouts = 1, list[WireReadout]()
         for row in rows:
             self.tally.rows += 1
@@ -106,7 +105,7 @@ class FileSource:
                 continue
             self.tally.readouts += 1
             self.tally.readings += len(row.values)
-            readouts.append(wire_readout(row))
+            readouts.append(row)
             if len(readouts) == self._size:
                 yield Batch(self._epoch, number, 0, readouts)
                 number, readouts = number + 1, []

@@ -1,4 +1,4 @@
-"""A CSV file (RFC 4180, plain or gzip) as readouts, and every row that is not one with its reason.
+"""A CSV file (RFC 4180, plain or gzip) as wire readouts, and every row that is not one with its reason.
 
 Read twice: `survey` learns which meters there are and names the content, `readouts` brings the rows.
 """
@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 from hesper.importer.columns import ColumnMap
 from hesper.importer.wall_clock import WallClock
 from telemetry.meter_id import MeterIdError, check_meter_id, meter_id
-from telemetry.readout import Readout
 from telemetry.status import Status
+from telemetry.wire import WireReadout, from_milliseconds, to_milliseconds
 
 _FORMAT = "1"  # changes when the same file would give other batches; part of the epoch
 _EARLIEST = 2000  # years; the ingester refuses older instants
+_IMPORTED = int(Status.IMPORTED)
 _GZIP = b"\x1f\x8b"
 
 
@@ -71,12 +72,12 @@ class Table:
             if cell in seen:
                 continue
             readout = rows.readout(row)
-            if isinstance(readout, Readout):
+            if isinstance(readout, WireReadout):
                 seen.add(cell)
-                meters[readout.meter] = readout.at
+                meters[readout.meter] = from_milliseconds(readout.at)
         return Survey(count, meters, self._epoch())
 
-    def readouts(self) -> Iterator[Readout | RowError]:
+    def readouts(self) -> Iterator[WireReadout | RowError]:
         """One item per row, in the order of the file. Raises FileError as `survey` does."""
         rows = _Rows(self)
         for row in rows:
@@ -97,6 +98,7 @@ class _Rows:
     _meter: int = 0
     _at: int = 0
     _values: list[int] = field(default_factory=list)
+    _units: dict[str, str] = field(init=False)  # of the registers whose unit is not the usual one
     _line: int = 0
     _clock: WallClock = field(init=False)
     _ids: dict[str, str] = field(default_factory=dict)  # cell -> meter id
@@ -104,6 +106,7 @@ class _Rows:
 
     def __post_init__(self) -> None:
         self._clock = WallClock(self.table.zone)
+        self._units = {each.obis: each.target for each in self.table.columns.registers if not each.usual}
 
     def __iter__(self) -> Iterator[list[str]]:
         table = self.table
@@ -121,13 +124,14 @@ class _Rows:
     def meter_cell(self, row: list[str]) -> str:
         return row[self._meter] if len(row) > self._meter else ""
 
-    def readout(self, row: list[str]) -> Readout | RowError:
+    def readout(self, row: list[str]) -> WireReadout | RowError:
         """The readout of the row that was read last."""
+        registers = self.table.columns.registers
         try:
-            cells = [(self.table.columns.registers[i], row[at].strip()) for i, at in enumerate(self._values)]
+            cells = [(registers[i], row[at].strip()) for i, at in enumerate(self._values)]
             meter = self._meter_id(row[self._meter].strip())
             at = self._clock.instant(meter, self._local(row[self._at].strip()))
-            values = {register.obis: register.quantity(cell) for register, cell in cells if cell}
+            values = {register.obis: register.number(cell) for register, cell in cells if cell}
         except IndexError:
             return RowError(self._line, f"the row has only {len(row)} columns")
         except (ValueError, OverflowError) as error:
@@ -136,7 +140,7 @@ class _Rows:
             return RowError(self._line, "the row holds no value")
         if at.year < _EARLIEST:
             return RowError(self._line, f"{at.isoformat()} is before the year {_EARLIEST}")
-        return Readout(meter, at, values, Status.IMPORTED)
+        return WireReadout(meter, to_milliseconds(at), values, _IMPORTED, self._units)
 
     def _find_columns(self, header: list[str]) -> None:
         columns = self.table.columns

@@ -5,7 +5,7 @@ which they were taken. So within an hour that occurs twice, its second pass begi
 advances from one row to the next. (PEP 495 calls the second pass fold 1.)
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 _ONE_PASS = timedelta(hours=3)  # two rows further apart are not in the same repeated hour
@@ -27,6 +27,7 @@ class WallClock:
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
         self._repeated: dict[str, datetime] = {}  # meter -> its last time within a repeated hour, with fold
+        self._even_days: dict[date, timedelta | None] = {}  # -> the day's only offset; None where it changes
 
     def instant(self, meter: str, local: datetime) -> datetime:
         """The UTC instant of `local`, the next row of `meter`.
@@ -35,6 +36,9 @@ class WallClock:
         """
         if local.tzinfo is not None:
             return local.astimezone(UTC)
+        offset = self._offset_of(local.date())
+        if offset is not None:
+            return (local - offset).replace(tzinfo=UTC)
         first, second = local.replace(tzinfo=self._zone), local.replace(tzinfo=self._zone, fold=1)
         before, after = first.utcoffset(), second.utcoffset()
         assert before is not None
@@ -44,6 +48,16 @@ class WallClock:
         if before < after:
             raise NonexistentTimeError(local, self._zone)
         return (local - (after if self._is_second_pass(meter, local) else before)).replace(tzinfo=UTC)
+
+    def _offset_of(self, day: date) -> timedelta | None:
+        """The offset of a whole local day, None for the days on which the clocks are changed."""
+        try:
+            return self._even_days[day]
+        except KeyError:
+            start = datetime.combine(day, time(), self._zone).utcoffset()
+            end = datetime.combine(day, time(23, 59, 59, 999_999, fold=1), self._zone).utcoffset()
+            offset = self._even_days[day] = start if start == end else None
+            return offset
 
     def _is_second_pass(self, meter: str, local: datetime) -> bool:
         previous = self._repeated.get(meter)

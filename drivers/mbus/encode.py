@@ -12,6 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from drivers.mbus.dif import MORE_FOLLOWS, Coding, DataInformation, Function
+from drivers.mbus.records import shifted
 from drivers.mbus.timepoint import TimePoint, encode_timepoint
 from drivers.mbus.values import encode_text, encode_value
 from drivers.mbus.vif import DATE, DATE_TIME, PLAIN_TEXT, Kind, Meaning, find_vif
@@ -35,18 +36,22 @@ def record(
 ) -> bytes:
     """DIF, VIF and value of a number in `unit` (UCUM), at the resolution of its last digit.
 
-    `resolution` is one digit's worth where the value's own last digit should not decide ('0.001').
-    `extensions` are VIFEs without their top bits. Raises ValueError where no VIF says that, or the coding
-    does not hold the value.
+    `resolution` is one digit's worth where the value's own last digit should not decide ('0.001'); a float32
+    counts in it without being rounded, in whole units by default. `extensions` are VIFEs without their top
+    bits. Raises ValueError where no VIF says that, or the coding does not hold the value.
     """
-    value = value if resolution is None else value.quantize(resolution)
-    exponent = value.as_tuple().exponent
+    if coding is Coding.FLOAT32:
+        digit = (resolution or Decimal(1)).normalize()
+    else:
+        value = value if resolution is None else value.quantize(resolution.normalize())
+        digit = value
+    exponent = digit.as_tuple().exponent
     assert isinstance(exponent, int)
     vif = find_vif(lambda meaning: _says(meaning, quantity, unit, Decimal((0, (1,), exponent))))
     if vif is None:
         raise ValueError(f"no VIF says {quantity} in {unit} with a last digit of 1E{exponent}")
     information = DataInformation(coding, function, storage, tariff, subunit)
-    number = value.scaleb(-exponent)
+    number = shifted(value, -exponent)
     return information.encode() + _extended(vif, extensions) + encode_value(coding, number)
 
 

@@ -212,7 +212,7 @@ def _exact(own: str, usual: str) -> bool:
 def _settle(group: list[Named], rejected: list[Rejected]) -> Named | None:
     """The one record that stands for a register at an instant, by the second rule."""
     winner = min(group, key=lambda one: _step(one.record))  # the first of equals
-    if all(_agree(winner.record, other.record) for other in group if other is not winner):
+    if all(_agree(winner.record, other.record, winner.obis.kind) for other in group if other is not winner):
         return winner
     shown = ", ".join(f"{one.record.number:f} {one.record.unit}" for one in group)
     reason = f"the telegram has several values for {winner.obis}: {shown}"
@@ -229,13 +229,16 @@ def _step(record: Record) -> Fraction:
     return Fraction(Decimal((0, (1,), exponent))) * UNITS[record.unit].factor
 
 
-def _agree(fine: Record, coarse: Record) -> bool:
-    """The coarser record shows the finer one, cut or rounded to its own last digit."""
-    assert fine.number is not None
-    assert coarse.number is not None
+def _agree(fine: Record, coarse: Record, kind: RegisterKind | None) -> bool:
+    """The coarser record shows the finer one, cut or rounded to its own last digit.
+
+    At one resolution the values must be equal, and momentary ones never agree: six voltages without a phase
+    are six voltages, even in the moment when they are equal.
+    """
     difference = _base(fine) - _base(coarse)
-    same_resolution = _step(fine) == _step(coarse)
-    return difference == 0 or (not same_resolution and abs(difference) < _step(coarse))
+    if _step(fine) == _step(coarse):
+        return difference == 0 and kind is RegisterKind.COUNTER
+    return abs(difference) < _step(coarse)
 
 
 def _base(record: Record) -> Fraction:

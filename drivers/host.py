@@ -102,7 +102,7 @@ class MeterHost(AbstractContextManager["MeterHost"], ABC):
         for transmission in self.meter.hear(data, self._line_settings()):
             self._pause(heard + transmission.delay * self.wiring.time_scale - time.monotonic())
             sent = self.wiring.stray + transmission.data
-            if transmission.settings not in (None, self._line_settings()):
+            if transmission.settings and transmission.settings.baud != self._line_settings().baud:
                 sent = garbled(sent)
             size = self.wiring.piece or len(sent)
             for first in range(0, len(sent), size or 1):

@@ -7,7 +7,7 @@ every byte its wire time on a virtual clock, so a bus's utilisation is computed 
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 Parity = Literal["N", "E", "O"]
 _SETTINGS = re.compile(r"(?P<baud>\d{2,7})[ ,/-]?(?P<bits>[78])(?P<parity>[NEO])(?P<stop>[12])")
@@ -50,6 +50,7 @@ class Line(ABC):
 
     name: str
     settings: SerialSettings
+    can_switch: ClassVar[bool] = True  # whether `configure` reaches the wire, or only changes the pacing
 
     @abstractmethod
     def now(self) -> float:

@@ -12,12 +12,16 @@ from drivers.line import Line, SerialSettings, VirtualMeter
 
 @dataclass(slots=True)
 class _Burst:
-    """Bytes on their way to the master; `start` is when the first bit leaves the meter (line seconds)."""
+    """Bytes on their way to the master; `start` is when the first bit leaves the meter (line seconds).
+
+    `settled` bytes have arrived while the line still had the speed before; what they became is decided.
+    """
 
     data: bytes
     start: float
-    character_time: float
+    settings: SerialSettings
     taken: int = 0
+    settled: int = 0
 
     @property
     def end(self) -> float:
@@ -25,13 +29,27 @@ class _Burst:
 
     def arrival(self, index: int) -> float:
         """When the last bit of that byte has arrived."""
-        return self.start + (index + 1) * self.character_time
+        return self.start + (index + 1) * self.settings.character_time
 
-    def take(self, until: float) -> bytes:
+    def arrived(self, until: float) -> int:
+        """How many bytes have arrived by then."""
+        count = self.taken
+        while count < len(self.data) and self.arrival(count) <= until:
+            count += 1
+        return count
+
+    def settle(self, until: float, settings: SerialSettings) -> None:
+        """Decide what the bytes that have arrived by then became on a line with these settings."""
+        count = max(self.arrived(until), self.settled)
+        if settings != self.settings:
+            fresh = garbled(self.data[self.settled : count])
+            self.data = self.data[: self.settled] + fresh + self.data[count:]
+        self.settled = count
+
+    def take(self, until: float, settings: SerialSettings) -> bytes:
         """The bytes that have arrived by then and were not taken before."""
-        first = self.taken
-        while self.taken < len(self.data) and self.arrival(self.taken) <= until:
-            self.taken += 1
+        self.settle(until, settings)
+        first, self.taken = self.taken, self.arrived(until)
         return self.data[first : self.taken]
 
 
@@ -58,12 +76,10 @@ class SimulatedLine(Line):
         self._now += len(data) * self.settings.character_time
         free = self._bursts[-1].end if self._bursts else self._now
         for transmission in self.meter.hear(data, self.settings):
-            settings = transmission.settings or self.settings
-            heard = transmission.data if settings == self.settings else None
             start = max(self._now + transmission.delay, free)
-            burst = _Burst(
-                garbled(transmission.data) if heard is None else heard, start, settings.character_time
-            )
+            burst = _Burst(transmission.data, start, transmission.settings or self.settings)
+            if not burst.data:
+                continue
             self._bursts.append(burst)
             free = burst.end
 
@@ -75,7 +91,7 @@ class SimulatedLine(Line):
             if burst.arrival(burst.taken) > deadline:
                 break
             self._now = max(self._now, min(burst.end, deadline))
-            data = burst.take(self._now)
+            data = burst.take(self._now, self.settings)
             if burst.taken == len(burst.data):
                 self._bursts.popleft()
             if data:
@@ -87,13 +103,15 @@ class SimulatedLine(Line):
         """Forget what has arrived by now; what is still on its way will arrive."""
         while self._bursts:
             burst = self._bursts[0]
-            burst.take(self._now)
+            burst.take(self._now, self.settings)
             if burst.taken < len(burst.data):
                 return
             self._bursts.popleft()
 
     def configure(self, settings: SerialSettings) -> None:
-        """Change speed and frame."""
+        """Change speed and frame; what has arrived until now came at the old ones."""
+        for burst in self._bursts:
+            burst.settle(self._now, self.settings)
         self.settings = settings
 
     def close(self) -> None:

@@ -30,6 +30,8 @@ class TcpLine(Line):
     last bit has left there), for the server itself must be set in its own configuration.
     """
 
+    can_switch = False
+
     def __init__(
         self, host: str, port: int, settings: SerialSettings = NO_WIRE, *, connect_timeout: float = 5.0
     ) -> None:

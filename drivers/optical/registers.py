@@ -1,0 +1,204 @@
+"""From data sets to registers: addresses to OBIS codes, units to UCUM, dates of billing periods to instants.
+
+Only codes that the shared table knows, with a unit of their dimension, become values. The rest (texts,
+errors, the maker's own registers) stays in the raw telegram.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+
+from drivers.optical.dataset import DataSet, Value
+from telemetry.micro import ValueOutOfRangeError, to_micro
+from telemetry.obis import Medium, Obis, ObisError, RegisterKind
+from telemetry.readout import Quantity
+from telemetry.units import unit as ucum
+
+_CODE = re.compile(
+    r"(?:(?P<a>\d{1,3})-(?P<b>\d{1,3}):)?(?P<c>\d{1,3}|[CFLP])\.(?P<d>\d{1,3}|[CFLP])(?:\.(?P<e>\d{1,3}))?"
+    r"(?:[*&](?P<f>\d{1,3}))?"
+)
+_LETTERS = {"C": 96, "F": 97, "L": 98, "P": 99}  # how the short form writes these groups
+_PRESENT = 255
+_UNITS = {
+    "Wh": "W.h",
+    "kWh": "kW.h",
+    "MWh": "MW.h",
+    "J": "J",
+    "kJ": "kJ",
+    "MJ": "MJ",
+    "GJ": "GJ",
+    "Mcal": "Mcal",
+    "Gcal": "Gcal",
+    "varh": "var.h",
+    "kvarh": "kvar.h",
+    "VAh": "V.A.h",
+    "kVAh": "kV.A.h",
+    "W": "W",
+    "kW": "kW",
+    "MW": "MW",
+    "var": "var",
+    "kvar": "kvar",
+    "VA": "V.A",
+    "kVA": "kV.A",
+    "V": "V",
+    "mV": "mV",
+    "A": "A",
+    "mA": "mA",
+    "Hz": "Hz",
+    "Deg": "deg",
+    "h": "h",
+    "s": "s",
+    "m3": "m3",
+    "l": "L",
+    "m3/h": "m3/h",
+    "l/h": "L/h",
+    "C": "Cel",
+    "K": "K",
+    "bar": "bar",
+}
+# KWH is kWh, but mW is not MW and MV not mV
+_FOLDED = {name.lower(): code for name, code in _UNITS.items() if name not in ("mV", "mA")}
+_FATAL_ERROR = (97, 97)
+_SERIALS = ((96, 1), (0, 0))  # the maker's serial number, then the utility's own
+_BILLING_TIME = (0, 1, 2)
+_SEPARATED = re.compile(r"(?P<date>\d{2}(?:\d{2})?-\d{2}-\d{2})[ ,T]+(?P<time>\d{2}:\d{2}(?::\d{2})?)")
+_SUMMER, _UTC = "1", "2"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A data set's OBIS code; `period` is value group F (255: the present), kept apart from the code."""
+
+    obis: Obis
+    period: int = _PRESENT
+
+    @classmethod
+    def parse(cls, text: str, medium: Medium) -> "Address | None":
+        """The address in full (`1-0:1.8.0*255`) or short form (`1.8.0`, `1.8.1*05`, `C.1.0`), else None.
+
+        `medium` is what the short form leaves out; the groups of a device (0.x, C, F, L, P) are abstract.
+        """
+        match = _CODE.fullmatch(text.strip())
+        if not match:
+            return None
+        c, d = (_LETTERS.get(match[group]) or int(match[group] or 0) for group in ("c", "d"))
+        usual = Medium.ABSTRACT if c in (0, *_LETTERS.values()) else medium
+        try:
+            obis = Obis(int(match["a"] or usual), int(match["b"] or 0), c, d, int(match["e"] or 0))
+        except ObisError:
+            return None
+        return cls(obis, int(match["f"] or _PRESENT))
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """What a readout says: present values, those of closed billing periods by instant, identity, faults."""
+
+    present: dict[str, Quantity]
+    historical: dict[datetime, dict[str, Quantity]]
+    serials: tuple[str, ...]
+    fatal_error: bool
+
+
+def registers(sets: Iterable[DataSet], zone: tzinfo, medium: Medium = Medium.ELECTRICITY) -> Registers:
+    """The registers of a block's data sets; dates in them are local to `zone`."""
+    known = [(address, one) for one in sets if (address := Address.parse(one.address, medium))]
+    present = {
+        str(address.obis): quantity
+        for address, one in known
+        if address.period == _PRESENT and (quantity := _quantity(address.obis, one.values[0]))
+    }
+    return Registers(
+        present,
+        _historical(known, present, zone),
+        tuple(_serials(known)),
+        any(_is_fatal(address, one) for address, one in known),
+    )
+
+
+def ucum_code(text: str) -> str | None:
+    """The UCUM code of a unit as meters write it (kWh, KWH, kvarh, m3), None for one that is not known."""
+    text = text.strip().removeprefix("°")
+    return _UNITS.get(text) or (None if text.startswith("m") else _FOLDED.get(text.lower()))
+
+
+def instant(text: str, zone: tzinfo) -> datetime | None:
+    """The instant of a meter's date and time, UTC; None for what is none.
+
+    Forms: YY-MM-DD hh:mm[:ss], YYYY-MM-DD hh:mm[:ss], YYMMDDhhmm[ss], and sYYMMDDhhmm[ss] whose first
+    digit is the season (0 winter, 1 summer, 2 UTC).
+    """
+    season = ""
+    text = text.strip()
+    if separated := _SEPARATED.fullmatch(text):
+        digits = re.sub(r"\D", "", separated["date"])[-6:] + re.sub(r"\D", "", separated["time"])
+    elif text.isdecimal() and len(text) in (10, 11, 12, 13):
+        season, digits = (text[0], text[1:]) if len(text) % 2 else ("", text)
+    else:
+        return None
+    try:
+        local = datetime.strptime(digits.ljust(12, "0"), "%y%m%d%H%M%S")  # noqa: DTZ007 (the zone follows)
+    except ValueError:
+        return None
+    if season == _UTC:
+        return local.replace(tzinfo=UTC)
+    # Where the hour occurs twice, summer time comes first; without a season the first is taken.
+    return local.replace(tzinfo=zone, fold=int(season not in ("", _SUMMER))).astimezone(UTC)
+
+
+def _historical(
+    known: list[tuple[Address, DataSet]], present: dict[str, Quantity], zone: tzinfo
+) -> dict[datetime, dict[str, Quantity]]:
+    """Counters of closed periods, where the meter says when the period ended; others are left out."""
+    ends = {
+        address.period: end
+        for address, one in known
+        if (address.obis.c, address.obis.d, address.obis.e) == _BILLING_TIME
+        and (end := instant(one.values[0].text, zone))
+    }
+    closed: dict[datetime, dict[str, Quantity]] = {}
+    for address, one in known:
+        if address.period == _PRESENT or address.obis.kind is not RegisterKind.COUNTER:
+            continue
+        usual = present.get(str(address.obis))  # many meters leave the unit of a stored value out
+        quantity = _quantity(address.obis, one.values[0], usual.unit if usual else None)
+        own = instant(one.values[1].text, zone) if len(one.values) > 1 else None
+        end = own or ends.get(address.period)
+        if quantity and end:
+            closed.setdefault(end, {})[str(address.obis)] = quantity
+    return closed
+
+
+def _quantity(obis: Obis, value: Value, unit: str | None = None) -> Quantity | None:
+    """The value, where the code is known and its unit of the right dimension; a bare number takes `unit`."""
+    definition = obis.definition
+    number: Decimal | None = value.number
+    code = ucum_code(value.unit) if value.unit else unit
+    if definition is None or number is None:
+        return None
+    if code is None and definition.unit == "1" and not value.unit:
+        code = "1"
+    if code is None or ucum(code).dimension != ucum(definition.unit).dimension:
+        return None
+    try:
+        return Quantity(to_micro(number), code)
+    except ValueOutOfRangeError:
+        return None
+
+
+def _serials(known: list[tuple[Address, DataSet]]) -> list[str]:
+    """Identification numbers, the most telling first, each once."""
+    found: dict[str, None] = {}
+    for c, d in _SERIALS:
+        for address, one in known:
+            if (address.obis.c, address.obis.d) == (c, d) and (text := one.values[0].text.strip()):
+                found[text.upper()] = None
+    return list(found)
+
+
+def _is_fatal(address: Address, one: DataSet) -> bool:
+    """Whether F.F, the fatal error register, shows anything but zeros."""
+    return (address.obis.c, address.obis.d) == _FATAL_ERROR and bool(one.values[0].text.strip(" 0"))

@@ -1,7 +1,7 @@
 """Reads the meters of one line when they are due. No thread and no waiting: `line_thread.py` calls `poll`.
 
 Rules:
-- the meter that was served longest ago comes first, so a slow line starves nobody;
+- the meter that was asked longest ago comes first, so a slow line starves nobody;
 - a meter is read once for all slots that have passed; the missed ones are skipped;
 - a meter that fails is asked at growing distances, at most an hour apart, and is told once gone, once back;
 - a line that fails is closed and tried again at growing distances, and is nobody's failure;
@@ -46,6 +46,7 @@ class PolledMeter:
     served: datetime
     gone: Condition
     not_before: datetime
+    asked: int = 0  # the number of the exchange in which it was asked last
     excused: bool = False  # it missed slots through no slowness of the line
     failures: int = 0
     last_success: datetime | None = None
@@ -119,7 +120,7 @@ class LinePoller:
             return pause
         due = [meter for meter in self.meters if self._is_due(meter, now)]
         if due:
-            self._read(min(due, key=lambda meter: meter.served), now)
+            self._read(min(due, key=lambda meter: meter.asked), now)
             return 0.0
         return min((self._next_slot(meter, now) - now).total_seconds() for meter in self.meters)
 
@@ -154,12 +155,11 @@ class LinePoller:
 
     def _is_due(self, meter: PolledMeter, now: datetime) -> bool:
         slot = meter.schedule.latest(now)
-        if slot > meter.served and slot < meter.not_before:
-            meter.served = slot  # left out on purpose, so no slot is missed
-        return slot > meter.served
+        return slot > meter.served and slot >= meter.not_before
 
-    def _next_slot(self, meter: PolledMeter, now: datetime) -> datetime:
-        return meter.schedule.next_after(max(now, meter.not_before - timedelta(microseconds=1)))
+    def _next_slot(self, meter: PolledMeter, after: datetime) -> datetime:
+        """The first slot later than `after` at which the meter is to be asked."""
+        return meter.schedule.next_after(max(after, meter.not_before - timedelta(microseconds=1)))
 
     def _read(self, meter: PolledMeter, now: datetime) -> None:
         slot = meter.schedule.latest(now)
@@ -168,6 +168,7 @@ class LinePoller:
         meter.served = slot  # first: what no driver foresaw shall not meet the same meter again at once
         begun = self.line.now()
         self._counts.exchanges += 1
+        meter.asked = self._counts.exchanges
         try:
             readouts = self._driver.read(meter.target)
         except LineError as error:
@@ -214,7 +215,7 @@ class LinePoller:
 
     def _note_lateness(self, meter: PolledMeter, slot: datetime) -> None:
         late = self._counts.late
-        if not meter.excused and meter.schedule.next_after(meter.served) < slot:
+        if not meter.excused and self._next_slot(meter, meter.served) < slot:
             late.add(meter.label)
         else:
             late.discard(meter.label)

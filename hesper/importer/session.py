@@ -18,6 +18,10 @@ _PACE = Pace(window=64, tick=0.05, resend_after=10.0, resend_longest=60.0, recon
 _TICK = 0.1  # seconds between looks at the progress
 
 
+class DestinationError(ValueError):
+    """The import cannot be published under this utility and gateway."""
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
     """Where the readings go. `gateway` is the code under which they are published."""
@@ -33,14 +37,17 @@ def register(table: Table, survey: Survey, destination: Destination, medium: Med
     """Make sure of the utility, the import's gateway and the meters; how many meters were new.
 
     `medium` is that of new meters; None takes the one of the registers' OBIS codes. Raises FileError where
-    that is not clear.
+    that is not clear, and DestinationError where the gateway's code is taken.
     """
     medium = medium or table.columns.medium
     if medium is None:
         raise FileError("the registers are of several media, or of none: name the meters' with --medium")
     meters = [(meter, int(medium), at) for meter, at in survey.meters.items()]
     with connect(destination.database_url, application="hesper import") as connection:
-        register_import(connection, destination.utility, destination.gateway, time_zone=table.zone.key)
+        try:
+            register_import(connection, destination.utility, destination.gateway, time_zone=table.zone.key)
+        except ValueError as error:
+            raise DestinationError(str(error)) from error
         return admit_meters(connection, destination.utility, meters)
 
 

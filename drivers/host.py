@@ -94,9 +94,12 @@ class MeterHost(AbstractContextManager["MeterHost"], ABC):
     def _line_settings(self) -> SerialSettings:
         """Speed and frame of the line at this moment."""
 
-    def _answer(self, data: bytes, put: Callable[[bytes], None]) -> None:
-        """Let the meter hear the bytes, and put on the wire what it says, when it says it."""
-        heard = time.monotonic()
+    def _answer(self, data: bytes, put: Callable[[bytes], None], *, on_wire: float = 0.0) -> None:
+        """Let the meter hear the bytes, and put on the wire what it says, when it says it.
+
+        `on_wire`: seconds until the last bit would have arrived on a real wire.
+        """
+        heard = time.monotonic() + on_wire
         if self.wiring.echo:
             put(data)
         for transmission in self.meter.hear(data, self._line_settings()):
@@ -183,7 +186,10 @@ class PtyMeterHost(MeterHost):
 
     def _run(self) -> None:
         while self._wait_for(self._master):
-            self._answer(os.read(self._master, _READ), self._write)
+            data = os.read(self._master, _READ)
+            # a pty delivers at once; the master stays at its speed until the last bit would have left
+            on_wire = len(data) * self._line_settings().character_time
+            self._answer(data, self._write, on_wire=on_wire)
 
     def _write(self, data: bytes) -> None:
         while data:

@@ -1,0 +1,47 @@
+"""The names that a configuration uses."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from drivers.catalogue import PROTOCOLS, default_settings, open_driver, open_line
+from drivers.line import SerialSettings
+from drivers.modbus.master import ModbusDriver
+from drivers.modbus.protocol import Transport
+from drivers.optical.master import OpticalDriver
+from drivers.serial_line import SerialLine
+from drivers.tcp_line import TcpLine
+
+LINE = open_line("tcp://127.0.0.1:4001", SerialSettings())
+
+
+def now() -> datetime:
+    return datetime(2026, 11, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_protocol_has_a_driver_of_its_name_and_default_settings(protocol: str) -> None:
+    assert open_driver(protocol, LINE, now).protocol == protocol
+    assert default_settings(protocol).baud in (300, 2400, 9600)
+
+
+def test_options_go_to_the_driver() -> None:
+    modbus = open_driver("modbus", TcpLine("127.0.0.1", 502), now, transport="tcp")
+    assert isinstance(modbus, ModbusDriver)
+    assert modbus.transport is Transport.TCP
+    optical = open_driver("optical", LINE, now, switch_pause=0.4)
+    assert isinstance(optical, OpticalDriver)
+    assert optical.switch_pause == 0.4
+
+
+def test_an_unknown_protocol_is_answered_with_the_known_ones() -> None:
+    for ask in (default_settings, lambda name: open_driver(name, LINE, now)):
+        with pytest.raises(ValueError, match="mbus, modbus, optical"):
+            ask("mbu")
+
+
+def test_a_path_is_a_serial_line_and_nothing_is_opened_yet() -> None:
+    line = open_line("/dev/serial/by-id/usb-nothing", SerialSettings(2400, 8, "E", 1))
+    assert isinstance(line, SerialLine)
+    assert str(line.settings) == "2400 8E1"
+    line.close()

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from drivers.modbus.profile_file import ProfileError, load_profile
 from gateway.config import FOLDER, BufferConfig, GatewayConfig, LineConfig, MeterConfig, MqttConfig
 from gateway.toml_lines import TomlLines, TomlPath
 
@@ -185,6 +186,11 @@ def _protocol_needs(protocol: str, meter: MeterConfig) -> Iterator[str]:
             yield 'Modbus meters do not say who they are; write meter = "EAS-12345678" as printed on it'
         if meter.profile is None:
             yield 'Modbus needs a register map; write profile = "eastron-sdm630" or another profile'
+        else:
+            try:
+                load_profile(meter.profile)
+            except ProfileError as error:
+                yield f"{error}; {error.advice}"
         if not (meter.address.isdecimal() and 1 <= int(meter.address) <= 247):
             yield f"address {meter.address!r} is not a Modbus unit; write a number from 1 to 247"
     if protocol == "mbus" and not meter.address:

@@ -130,6 +130,13 @@ def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
             'write profile = "eastron-sdm630" or another profile'),
         ),
         (
+            ('"eastron-sdm630"', '"eastron-sdm63"'),
+            (
+                "line 32: [[line.meter]] 'EAS-12345678': no profile 'eastron-sdm63'; take one of "
+                "eastron-sdm120, eastron-sdm630, or the path of a .toml file"
+            ),
+        ),
+        (
             ("address = 1\n", "address = 248\n"),
             ("line 32: [[line.meter]] 'EAS-12345678': address '248' is not a Modbus unit; "
             "write a number from 1 to 247"),

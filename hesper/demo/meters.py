@@ -15,6 +15,8 @@ from drivers.mbus.vif import ENERGY, FLOW_TEMPERATURE, POWER, RETURN_TEMPERATURE
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.virtual import VirtualModbusMeter
+from drivers.optical.dataset import DataSet, Value
+from drivers.optical.telegram import Identification
 from drivers.optical.virtual import VirtualOpticalMeter
 from drivers.simulated import SimulatedLine
 from hesper.demo.building import POWER as POWER_REGISTER
@@ -118,7 +120,20 @@ def _modbus_values(meter: BuildingMeter, clock: Clock) -> Callable[[], dict[str,
 
 
 def _optical(meter: BuildingMeter, clock: Clock) -> VirtualMeter:
-    return VirtualOpticalMeter(meter.meter, lambda: {meter.obis: from_micro(meter.value(clock()))})
+    """Mode C at 9600 Bd; the upper-case third letter means that it takes 200 ms to react."""
+    manufacturer, serial = split_meter_id(meter.meter)
+
+    def sets() -> list[DataSet]:
+        kilowatt_hours = f"{from_micro(meter.value(clock())):010.3f}"
+        return [
+            DataSet("F.F", (Value("00000000"),)),
+            DataSet("0.0.0", (Value(serial),)),
+            DataSet("1.8.0", (Value(kilowatt_hours, "kWh"),)),
+            DataSet("2.8.0", (Value("000000.000", "kWh"),)),
+            DataSet("32.7.0", (Value("230.4", "V"),)),
+        ]
+
+    return VirtualOpticalMeter(Identification(manufacturer, "5", meter.model), sets)
 
 
 def read_at(meter: BuildingMeter, at: datetime) -> list[Readout]:

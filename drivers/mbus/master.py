@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from drivers.driver import Clock, Driver, IdentityError, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
-from drivers.line import Line, SerialSettings
+from drivers.line import Line
 from drivers.mbus.frame import (
     FCB,
     REQ_UD2,
@@ -29,7 +29,6 @@ from telemetry.readout import Readout
 
 log = logging.getLogger(__name__)
 
-LINE_SETTINGS = SerialSettings(2400, 8, "E", 1)
 MAX_TELEGRAMS = 10
 _LONGEST_FRAME = 261
 

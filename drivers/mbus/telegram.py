@@ -29,7 +29,7 @@ VARIABLE_SHORT = 0x7A
 APPLICATION_ERROR = 0x70
 ALARM = 0x71
 
-BUSY = 8
+_BUSY = 8
 
 _APPLICATION_ERRORS = {
     0: "unspecified error",
@@ -39,7 +39,7 @@ _APPLICATION_ERRORS = {
     4: "premature end of record",
     5: "more than 10 DIFEs",
     6: "more than 10 VIFEs",
-    BUSY: "application busy",
+    _BUSY: "application busy",
     9: "too many readouts",
 }
 
@@ -60,15 +60,14 @@ class Telegram:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The meter's own report instead of data: an application error (CI 70) or an alarm (CI 71)."""
+    """The meter's own report instead of data: an application error (CI 70) or an alarm (CI 71).
+
+    `busy`: asking later can help.
+    """
 
     code: int
     message: str
-
-    @property
-    def busy(self) -> bool:
-        """Asking later can help."""
-        return self.code == BUSY and self.message == _APPLICATION_ERRORS[BUSY]
+    busy: bool = False
 
 
 def decode(data: bytes) -> Telegram | Refusal:
@@ -86,31 +85,23 @@ def decode_answer(frame: LongFrame) -> Telegram | Refusal:
         raise DecodeError(f"control field {frame.control:02X} is no answer of a meter")
     if ci == APPLICATION_ERROR:
         code = data[0] if data else 0
-        return Refusal(code, _APPLICATION_ERRORS.get(code, f"application error {code}"))
+        return Refusal(code, _APPLICATION_ERRORS.get(code, f"application error {code}"), code == _BUSY)
     if ci == ALARM:
-        return Refusal(data[0] if data else 0, f"alarm {data.hex(' ').upper()}".rstrip())
+        return Refusal(data[0] if data else 0, f"alarm {data.hex(' ').upper()}")
     order = ByteOrder.MSB_FIRST if ci in (VARIABLE_LONG_MSB, FIXED_MSB) else ByteOrder.LSB_FIRST
-    match ci:
-        case 0x73 | 0x77:
-            header, records = read_fixed(data, order)
-        case 0x72 | 0x76:
-            header = read_long_header(data, order)
-            records = _records(header, data, LONG_HEADER, order)
-        case 0x7A:
-            header = read_short_header(data)
-            records = _records(header, data, SHORT_HEADER, order)
-        case 0x78:
-            header = Header()
-            records = _records(header, data, 0, order)
-        case _:
-            raise DecodeError(f"CI {ci:02X} is no meter data of EN 13757-3")
-    return Telegram(header, records, frame.encode())
-
-
-def _records(header: Header, data: bytes, start: int, order: ByteOrder) -> tuple[Record, ...]:
+    if ci in (FIXED, FIXED_MSB):
+        return Telegram(*read_fixed(data, order), frame.encode())
+    if ci in (VARIABLE_LONG, VARIABLE_LONG_MSB):
+        header, start = read_long_header(data, order), LONG_HEADER
+    elif ci == VARIABLE_SHORT:
+        header, start = read_short_header(data), SHORT_HEADER
+    elif ci == VARIABLE_BARE:
+        header, start = Header(), 0
+    else:
+        raise DecodeError(f"CI {ci:02X} is no meter data of EN 13757-3")
     if header.encrypted:
         raise DecodeError(f"the records of {header.meter or 'this meter'} are encrypted, and there is no key")
-    return read_records(data, order, start)
+    return Telegram(header, read_records(data, order, start), frame.encode())
 
 
 def encode_telegram(address: int, header: Header, records: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """The codec by itself: round trips, hard cases, and bytes that are no telegram."""
 
 from contextlib import suppress
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 import pytest
@@ -14,11 +14,21 @@ from drivers.mbus.dif import Coding, DataInformation, Function, read_data_inform
 from drivers.mbus.encode import MORE_RECORDS_FOLLOW, date_record, record, text_record
 from drivers.mbus.fixed import read_fixed
 from drivers.mbus.frame import Ack, FrameReader, LongFrame, ShortFrame, decode_frame
-from drivers.mbus.header import ByteOrder, Header, manufacturer_code, manufacturer_letters, status_labels
+from drivers.mbus.header import (
+    ByteOrder,
+    Header,
+    encode_long_header,
+    manufacturer_code,
+    manufacturer_letters,
+    read_long_header,
+    status_labels,
+)
+from drivers.mbus.readouts import readouts
 from drivers.mbus.records import Record, read_records
 from drivers.mbus.telegram import Telegram, decode, decode_answer, encode_telegram
 from drivers.mbus.timepoint import TimePoint, decode_timepoint, encode_timepoint
 from drivers.mbus.values import encode_value, read_value
+from hesper.decode import explain
 from telemetry.status import Status
 
 BYTE = st.integers(0, 255)
@@ -92,8 +102,35 @@ def test_arbitrary_bytes_raise_nothing_but_decode_errors(data: bytes) -> None:
 
 @given(st.sampled_from([0x70, 0x71, 0x72, 0x73, 0x76, 0x77, 0x78, 0x7A, 0x50]), st.binary(max_size=240))
 def test_arbitrary_user_data_raise_nothing_but_decode_errors(ci: int, data: bytes) -> None:
+    frame = LongFrame(0x08, 1, ci, data).encode()
     with suppress(DecodeError):
-        decode(LongFrame(0x08, 1, ci, data).encode())
+        decode(frame)
+    with suppress(DecodeError):
+        readouts([frame], datetime(2026, 11, 22, tzinfo=UTC))
+
+
+@given(st.sampled_from(range(0x40)), st.sampled_from([0x02, 0x04, 0x0D]), st.data())
+def test_any_records_give_readouts_or_decode_errors(storage: int, medium: int, data: st.DataObject) -> None:
+    """Well-formed headers and DIFs, so that hypothesis gets as far as names, set days and units."""
+    records = b""
+    for _ in range(data.draw(st.integers(1, 6))):
+        coding = data.draw(st.sampled_from([Coding.INT16, Coding.INT32, Coding.FLOAT32, Coding.BCD8]))
+        value = data.draw(st.binary(min_size=coding.size, max_size=coding.size))
+        value_information = bytes((data.draw(st.integers(0, 0x7B)),))
+        records += DataInformation(coding, storage=storage).encode() + value_information + value
+    telegram = encode_telegram(1, Header("00000001", "KAM", 1, medium), records)
+    readouts([telegram], datetime(2026, 11, 22, tzinfo=UTC))
+    explain(telegram)
+
+
+@given(
+    st.from_regex(r"[0-9A-F]{8}", fullmatch=True),
+    st.from_regex(r"[A-Z]{3}", fullmatch=True),
+    st.tuples(BYTE, BYTE, BYTE, BYTE),
+)
+def test_a_header_decodes_to_itself(serial: str, letters: str, bytes_: tuple[int, int, int, int]) -> None:
+    header = Header(serial, letters, *bytes_, configuration=0)
+    assert read_long_header(encode_long_header(header), LSB) == header
 
 
 @pytest.mark.parametrize(

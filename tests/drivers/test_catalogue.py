@@ -1,9 +1,11 @@
 """The names that a configuration uses."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+import drivers
 from drivers.catalogue import PROTOCOLS, default_settings, open_driver, open_line
 from drivers.line import SerialSettings
 from drivers.modbus.master import ModbusDriver
@@ -45,3 +47,10 @@ def test_a_path_is_a_serial_line_and_nothing_is_opened_yet() -> None:
     assert isinstance(line, SerialLine)
     assert str(line.settings) == "2400 8E1"
     line.close()
+
+
+def test_the_example_in_the_documentation_runs() -> None:
+    text = (Path(drivers.__file__).parent / "README.md").read_text()
+    names: dict[str, object] = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    assert isinstance(names["driver"], ModbusDriver)

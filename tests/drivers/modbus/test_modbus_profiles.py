@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import drivers
 from drivers.driver import Target
 from drivers.modbus.encoding import Encoding, WordOrder
 from drivers.modbus.master import ModbusDriver
@@ -21,6 +22,7 @@ from telemetry.micro import to_micro
 from telemetry.obis import Obis
 from telemetry.readout import Quantity
 
+DRIVERS = Path(drivers.__file__).parent
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 SMALL = """
@@ -178,3 +180,14 @@ def test_an_operators_own_profile_is_read_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(SMALL)
     assert load_profile(str(path)).name == "own"
+
+
+def test_the_profile_in_the_documentation_is_one() -> None:
+    text = (DRIVERS / "profiles" / "README.md").read_text()
+    profile = parse_profile(text.split("```toml\n")[1].split("```")[0], "readme")
+    [golden] = profile.golden
+    shown = {
+        register.obis: register.quantity([golden.words[4, a] for a in range(register.address, register.end)])
+        for register in profile.registers
+    }
+    assert shown == {obis: Quantity(to_micro(value), "kW.h") for obis, value in golden.values.items()}

@@ -236,3 +236,11 @@ def test_each_key_of_an_array_of_tables_is_found_on_its_own_line(tables: list[di
 @given(st.text())
 def test_no_text_upsets_the_line_finder(text: str) -> None:
     assert TomlLines(text).find(("line", 0)) is None or "line" in text
+
+
+def test_the_configuration_in_the_readme_can_be_used(tmp_path: Path) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "gateway" / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    config = load(tmp_path, example)
+    assert [len(line.meter) for line in config.line] == [2, 1]
+    assert config.mqtt_settings.tls is not None

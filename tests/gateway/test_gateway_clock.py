@@ -1,0 +1,39 @@
+"""The kernel is asked and nothing is changed."""
+
+import ctypes
+
+import pytest
+
+from gateway import clock
+
+
+class Libc:
+    def __init__(self, state: int) -> None:
+        self.state = state
+
+    def adjtimex(self, _: object) -> int:
+        return self.state
+
+
+@pytest.mark.parametrize(("state", "believed"), [(0, True), (1, True), (4, True), (5, False), (-1, False)])
+def test_a_clock_is_believed_unless_the_kernel_calls_it_an_error(
+    monkeypatch: pytest.MonkeyPatch, state: int, believed: bool
+) -> None:
+    # the kernel's state cannot be set from a test
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Libc(state))
+    monkeypatch.setattr(clock, "_TIMESYNCD", clock.Path("/nonexistent"))
+    assert clock.kernel_clock_synchronised() is believed
+
+
+def test_where_the_kernel_refuses_the_time_services_file_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: clock.Path
+) -> None:
+    marker = tmp_path / "synchronized"
+    marker.touch()
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Libc(-1))
+    monkeypatch.setattr(clock, "_TIMESYNCD", marker)
+    assert clock.kernel_clock_synchronised() is True
+
+
+def test_the_real_kernel_answers() -> None:
+    assert clock.kernel_clock_synchronised() in (True, False)

@@ -87,7 +87,7 @@ def parts(connection: psycopg.Connection) -> list[Part]:
         """
         select exists (select from pg_extension where extname = 'timescaledb')
                or exists (select from pg_available_extensions where name = 'timescaledb')
-                  and current_setting('shared_preload_libraries') ~ 'timescaledb',
+                  and current_setting('timescaledb.max_background_workers', true) is not null,  -- preloaded
                current_setting('timescaledb.license', true)
         """
     ).fetchone()

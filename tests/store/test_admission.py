@@ -92,18 +92,10 @@ def test_what_cannot_be_admitted_is_refused(connection: psycopg.Connection) -> N
     ("medium", "obis", "expected"),
     [
         (Medium.COLD_WATER, "8-0:1.0.0", ("m3", RegisterKind.COUNTER, True)),
-        (
-            Medium.COLD_WATER,
-            "8-0:1.0.1",
-            ("m3", RegisterKind.COUNTER, False),
-        ),  # a tariff is part of the total
-        (
-            Medium.COLD_WATER,
-            "8-1:1.0.0",
-            "m3",
-            RegisterKind.COUNTER,
-            False,
-        ),  # a pulse input: some other meter
+        # a tariff is part of the total
+        (Medium.COLD_WATER, "8-0:1.0.1", ("m3", RegisterKind.COUNTER, False)),
+        # a pulse input: some other meter
+        (Medium.COLD_WATER, "8-1:1.0.0", ("m3", RegisterKind.COUNTER, False)),
         (Medium.HEAT, "8-1:1.0.0", ("m3", RegisterKind.COUNTER, False)),
         (Medium.HEAT, "6-0:1.0.0", ("kW.h", RegisterKind.COUNTER, True)),
         (Medium.HEAT, "6-0:2.0.0", ("m3", RegisterKind.COUNTER, False)),

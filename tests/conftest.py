@@ -5,8 +5,13 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.support.postgres"]
+
+# a shared machine may be slow for a moment: the time of one example says nothing about the code
+settings.register_profile("hesper", deadline=None)
+settings.load_profile("hesper")
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

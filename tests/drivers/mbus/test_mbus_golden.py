@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 
 from drivers.errors import DecodeError
 from drivers.mbus.dif import Function
@@ -22,10 +23,13 @@ from drivers.mbus.timepoint import TimePoint
 from telemetry.units import UNITS, convert
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
-FRAMES = sorted((DATA / "mbus-frames").glob("*.hex"))
-ERROR_FRAMES = sorted((DATA / "mbus-error-frames").glob("*.hex"))
 
-needs_frames = pytest.mark.skipif(not FRAMES, reason="needs ../shared/data/mbus-frames beside the checkout")
+
+def telegrams_in(folder: str) -> list[ParameterSet]:
+    paths = sorted((DATA / folder).glob("*.hex"))
+    absent = pytest.mark.skip(reason="needs ../shared/data beside the checkout")
+    return [pytest.param(path, id=path.stem) for path in paths] or [pytest.param(DATA, marks=absent)]
+
 
 FUNCTIONS = {
     "Instantaneous value": Function.INSTANTANEOUS,
@@ -173,8 +177,7 @@ def assert_record(record: Record, expected: ElementTree.Element) -> None:
         assert_number(record, value, unit)
 
 
-@needs_frames
-@pytest.mark.parametrize("path", FRAMES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", telegrams_in("mbus-frames"))
 def test_every_record_of_a_real_telegram_is_what_libmbus_read(path: Path) -> None:
     telegram = decode(read_hex(path))
     assert isinstance(telegram, Telegram)
@@ -188,8 +191,7 @@ def test_every_record_of_a_real_telegram_is_what_libmbus_read(path: Path) -> Non
             assert_record(record, theirs)
 
 
-@needs_frames
-@pytest.mark.parametrize("path", FRAMES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", telegrams_in("mbus-frames"))
 def test_the_header_of_a_real_telegram_is_what_libmbus_read(path: Path) -> None:
     telegram = decode(read_hex(path))
     assert isinstance(telegram, Telegram)
@@ -205,19 +207,17 @@ def test_the_header_of_a_real_telegram_is_what_libmbus_read(path: Path) -> None:
     assert header.configuration == int(text_of(theirs, "Signature") or "0", 16)
 
 
-@needs_frames
-def test_every_exception_to_libmbus_is_still_one() -> None:
+def test_every_exception_to_libmbus_is_still_one(shared_data: Path) -> None:
     """The list above names only records that exist, so that none of them excuses anything by accident."""
     for name, number in LIBMBUS_IS_WRONG:
-        telegram = decode(read_hex(DATA / "mbus-frames" / f"{name}.hex"))
+        telegram = decode(read_hex(shared_data / "mbus-frames" / f"{name}.hex"))
         assert isinstance(telegram, Telegram)
-        expected = ElementTree.parse(DATA / "mbus-frames" / f"{name}.norm.xml").findall("DataRecord")
+        expected = ElementTree.parse(shared_data / "mbus-frames" / f"{name}.norm.xml").findall("DataRecord")
         with pytest.raises((AssertionError, KeyError)):
             assert_record(telegram.records[number], expected[number])
 
 
-@needs_frames
-@pytest.mark.parametrize("path", ERROR_FRAMES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", telegrams_in("mbus-error-frames"))
 def test_an_error_frame_gives_its_application_error_or_a_decode_error(path: Path) -> None:
     described = path.with_suffix(".xml")
     if not described.exists():

@@ -167,8 +167,9 @@ def installed(
     with connection.cursor(row_factory=class_row(InstalledRow)) as cursor:
         cursor.execute(
             """
-            select i.id as installation_id, p.id as service_point_id, p.code as service_point, m.code as meter,
-                   r.id as register_id, r.obis, r.unit, r.capacity, i.multiplier, i.valid_from, i.valid_to,
+            select i.id as installation_id, p.id as service_point_id, p.code as service_point,
+                   m.code as meter, r.id as register_id, r.obis, r.unit, r.capacity,
+                   i.multiplier, i.valid_from, i.valid_to,
                    (i.start_values ->> r.obis)::bigint as start_value,
                    (i.end_values ->> r.obis)::bigint as end_value,
                    coalesce(r.boundary_tolerance, u.boundary_tolerance) as tolerance, r.validated_until
@@ -209,18 +210,21 @@ _USABLE_BESIDE = """
 
 _STORED_BESIDE = """
     select b.measured_at, b.value, b.status, b.rules, a.measured_at, a.value, a.status, a.rules
-    from unnest(%s::int[], %s::timestamptz[]) with ordinality as place (register_id, instant, position)
+    from unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+         with ordinality as place (register_id, instant, earliest, latest, position)
     left join lateral (
         select r.measured_at, r.value, r.status,
                array(select m.rule from marks m where m.register_id = r.register_id
                      and m.measured_at = r.measured_at and not m.usable order by 1) as rules
         from readings r where r.register_id = place.register_id and r.measured_at <= place.instant
+          and r.measured_at >= place.earliest
         order by r.measured_at desc limit 1) b on true
     left join lateral (
         select r.measured_at, r.value, r.status,
                array(select m.rule from marks m where m.register_id = r.register_id
                      and m.measured_at = r.measured_at and not m.usable order by 1) as rules
         from readings r where r.register_id = place.register_id and r.measured_at >= place.instant
+          and r.measured_at <= place.latest
         order by r.measured_at limit 1) a on true
     order by place.position
 """
@@ -233,15 +237,7 @@ def usable_beside(connection: Connection, places: Sequence[Place]) -> list[Besid
 
     Usable is what is validated and has no mark against it, of any author.
     """
-    rows = connection.execute(
-        _USABLE_BESIDE,
-        (
-            [place.register_id for place in places],
-            [place.instant for place in places],
-            [place.earliest for place in places],
-            [place.latest for place in places],
-        ),
-    )
+    rows = connection.execute(_USABLE_BESIDE, _columns(places))
     return [
         (
             None if row[0] is None else StoredReading(row[0], row[1], row[2]),
@@ -252,10 +248,8 @@ def usable_beside(connection: Connection, places: Sequence[Place]) -> list[Besid
 
 
 def stored_beside(connection: Connection, places: Sequence[Place]) -> list[Beside]:
-    """The same of all readings, however far away and whatever is said of them: to explain what is missing."""
-    rows = connection.execute(
-        _STORED_BESIDE, ([place.register_id for place in places], [place.instant for place in places])
-    )
+    """The same of all readings, whatever is said of them: to explain what is missing."""
+    rows = connection.execute(_STORED_BESIDE, _columns(places))
     return [
         (
             None if row[0] is None else StoredReading(row[0], row[1], row[2], tuple(row[3])),
@@ -263,6 +257,15 @@ def stored_beside(connection: Connection, places: Sequence[Place]) -> list[Besid
         )
         for row in rows
     ]
+
+
+def _columns(places: Sequence[Place]) -> tuple[list[int], list[datetime], list[datetime], list[datetime]]:
+    return (
+        [place.register_id for place in places],
+        [place.instant for place in places],
+        [place.earliest for place in places],
+        [place.latest for place in places],
+    )
 
 
 def marks_between(

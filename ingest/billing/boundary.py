@@ -71,7 +71,7 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """No method gives a value at `instant`. `reason` is a short name, `passed_over` says it of each method."""
+    """No method gives a value at `instant`: `reason` is a short name, `passed_over` says why of each."""
 
     instant: datetime
     reason: str
@@ -146,7 +146,7 @@ def _interpolated(around: Surroundings, limits: Limits, passed_over: tuple[str, 
         )
         return Missing(around.instant, "gap_too_long", (*passed_over, why))
     between = [event for event in around.events if before.at < event.at <= after.at]
-    broken = next((event for event in between if not event.is_rollover), None)
+    broken = next((e for e in between if not e.is_rollover or around.capacity is None), None)
     if broken is not None:
         why = f"interpolation: {broken.rule} between the readings"
         return Missing(around.instant, broken.rule, (*passed_over, why))

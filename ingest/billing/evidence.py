@@ -1,0 +1,72 @@
+"""Evidence of a billing reading as plain JSON, and its hash: what anybody can check a figure with.
+
+Values are decimals in the register's unit, instants ISO 8601 in UTC. The hash is SHA-256 over canonical JSON:
+keys sorted, no white space, UTF-8.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ingest.billing.boundary import Boundary, Method, Missing, ReadingAt
+from telemetry.micro import from_micro, to_micro
+from telemetry.status import Status
+
+
+def decimal(micro: int) -> str:
+    """A value for people and JSON: '56.108'."""
+    return f"{from_micro(micro):f}"
+
+
+def instant(at: datetime) -> str:
+    """'2016-03-01T00:00:00Z'."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def boundary_evidence(found: Boundary | Missing) -> dict[str, Any]:
+    """A boundary value with what it rests on, or why there is none."""
+    if isinstance(found, Missing):
+        return {
+            "instant": instant(found.instant),
+            "reason": found.reason,
+            "passed_over": list(found.passed_over),
+        }
+    return {
+        "instant": instant(found.instant),
+        "value": decimal(found.value),
+        "method": found.method.value,
+        "settled_at": instant(found.settled_at),
+        "readings": [
+            {
+                "at": instant(reading.at),
+                "value": decimal(reading.value),
+                "status": int(reading.status),
+                "status_labels": reading.status.labels(),
+            }
+            for reading in found.readings
+        ],
+        "passed_over": list(found.passed_over),
+    }
+
+
+def boundary_from(evidence: Mapping[str, Any]) -> Boundary:
+    """The boundary of its evidence: the inverse of `boundary_evidence`."""
+    return Boundary(
+        datetime.fromisoformat(evidence["instant"]),
+        to_micro(evidence["value"]),
+        Method(evidence["method"]),
+        datetime.fromisoformat(evidence["settled_at"]),
+        tuple(
+            ReadingAt(datetime.fromisoformat(each["at"]), to_micro(each["value"]), Status(each["status"]))
+            for each in evidence["readings"]
+        ),
+        tuple(evidence["passed_over"]),
+    )
+
+
+def content_hash(content: Mapping[str, Any]) -> bytes:
+    """SHA-256 over the canonical JSON of the content (strings, integers, lists and mappings)."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,194 @@
+"""One case of a period: a billing reading, or an exception that says what is wrong and what can be done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ingest.billing.boundary import Boundary, Missing
+from ingest.billing.calendar import Period
+from ingest.billing.consumption import Stretch, Unbillable, consumption, quality_of
+from ingest.billing.evidence import boundary_evidence, content_hash, decimal, instant
+from ingest.billing.gather import Case, Part
+from store.billing import Beside, BillingRow, ExceptionRow, StoredReading
+from telemetry.quality import Quality
+
+Explanations = Mapping[
+    tuple[int, datetime], Beside
+]  # (register id, boundary) -> the nearest readings of any kind
+
+_REMEDIES = {
+    "no_reading_before": "import or enter an earlier reading, or note the value at the installation",
+    "no_reading_after": "wait for or enter a later reading, or note the value at the removal",
+    "gap_too_long": "enter a reading taken near the boundary, or lengthen the utility's interpolation limit",
+    "unusable_readings": "look at the findings of this register, and enter a reading that was checked",
+    "not_validated": "let the validator finish, then close again",
+    "reset": "write the last and the first value down as the end and the start of two installations",
+    "swap_suspect": "find out which meter answered; write an exchange down as two installations",
+    "rollover": "enter how many digits the register has, then close again",
+    "negative_consumption": "compare both boundary readings with the meter; it may have run backwards",
+    "unit_changed": "convert the values noted at the exchange, so that both registers have one unit",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is the same for all cases of a close."""
+
+    utility: str
+    period: Period
+    explanations: Explanations
+
+
+def verdict(case: Case, context: Context) -> BillingRow | ExceptionRow:
+    """The billing reading (version 1; the close numbers it), or the first thing that stands in its way."""
+    for part in case.parts:
+        for found in (part.start, part.end):
+            if isinstance(found, Missing):
+                return _missing(case, part, found, context)
+    if len({part.row.unit for part in case.parts}) > 1:
+        units = " and ".join(sorted({part.row.unit for part in case.parts}))
+        return _exception(case, "unit_changed", f"the meters of this period count in {units}")
+    total = 0
+    evidence = []
+    for part in case.parts:
+        stretch = _stretch(part)
+        used = consumption(stretch)
+        if isinstance(used, Unbillable):
+            return _unbillable(case, part, stretch, used)
+        total += used
+        evidence.append(_part_evidence(part) | {"consumption": decimal(used)})
+    return _billing_reading(case, context, total, {"installations": evidence})
+
+
+def missing_places(case: Case) -> list[tuple[Part, datetime]]:
+    """Boundaries of the case that have no value, to be explained."""
+    return [
+        (part, found.instant)
+        for part in case.parts
+        for found in (part.start, part.end)
+        if isinstance(found, Missing)
+    ]
+
+
+def _stretch(part: Part) -> Stretch:
+    assert isinstance(part.start, Boundary)
+    assert isinstance(part.end, Boundary)
+    return Stretch(part.start, part.end, part.row.multiplier, part.row.capacity, part.events)
+
+
+def _billing_reading(case: Case, context: Context, total: int, evidence: dict[str, Any]) -> BillingRow:
+    stretches = [_stretch(part) for part in case.parts]
+    first, last = stretches[0].start, stretches[-1].end
+    standing = any(part.findings for part in case.parts)
+    boundaries = [found for stretch in stretches for found in (stretch.start, stretch.end)]
+    quality = Quality.QUESTIONABLE if standing else quality_of(boundaries)
+    unit = case.parts[0].row.unit
+    period = context.period
+    content = {
+        "utility": context.utility,
+        "service_point": case.service_point,
+        "obis": case.obis,
+        "period": period.name,
+        "starts_at": instant(period.starts_at),
+        "ends_at": instant(period.ends_at),
+        "start_value": decimal(first.value),
+        "end_value": decimal(last.value),
+        "consumption": decimal(total),
+        "unit": unit,
+        "quality": int(quality),
+        "start_method": first.method.value,
+        "end_method": last.method.value,
+        "evidence": evidence,
+    }
+    return BillingRow(
+        case.service_point_id,
+        case.obis,
+        1,
+        first.value,
+        last.value,
+        total,
+        unit,
+        int(quality),
+        first.method.value,
+        last.method.value,
+        evidence,
+        content_hash(content),
+    )
+
+
+def _part_evidence(part: Part) -> dict[str, Any]:
+    row = part.row
+    evidence: dict[str, Any] = {
+        "installation": row.installation_id,
+        "meter": row.meter,
+        "register": row.register_id,
+        "multiplier": f"{row.multiplier.normalize():f}",
+        "capacity": None if row.capacity is None else decimal(row.capacity),
+        "start": boundary_evidence(part.start),
+        "end": boundary_evidence(part.end),
+        "marks": dict(part.marks),
+        "findings": [{"kind": each.kind, "since": instant(each.started_at)} for each in part.findings],
+    }
+    if isinstance(part.start, Boundary) and isinstance(part.end, Boundary):
+        inside = _stretch(part).inside
+        evidence["events"] = [{"rule": event.rule, "at": instant(event.at)} for event in inside]
+    if part.carried is not None:
+        evidence["carried"] = {
+            "from": part.carried.period,
+            "found_now": boundary_evidence(part.carried.found),
+        }
+    return evidence
+
+
+def _exception(case: Case, reason: str, detail: str) -> ExceptionRow:
+    remedy = _REMEDIES[reason]
+    evidence = {"installations": [_part_evidence(part) for part in case.parts]}
+    return ExceptionRow(case.service_point_id, case.obis, reason, f"{detail}: {remedy}", evidence)
+
+
+def _unbillable(case: Case, part: Part, stretch: Stretch, why: Unbillable) -> ExceptionRow:
+    if why.event is None:
+        detail = (
+            f"{part.row.meter} stood at {decimal(stretch.start.value)} at the start and at "
+            f"{decimal(stretch.end.value)} at the end"
+        )
+    else:
+        detail = f"{part.row.meter} has a {why.event.rule.replace('_', ' ')} at {instant(why.event.at)}"
+        if why.event.is_rollover:
+            detail += " and its capacity is not known"
+    if part.carried is not None:
+        detail += (
+            f"; the start is what was billed for {part.carried.period}, which should be closed again first"
+        )
+    return _exception(case, why.reason, detail)
+
+
+def _missing(case: Case, part: Part, missing: Missing, context: Context) -> ExceptionRow:
+    """Says of the nearest stored readings why they are of no use, or that there are none."""
+    row = part.row
+    before, after = context.explanations[row.register_id, missing.instant]
+    reason = missing.reason
+    if reason.startswith("no_reading"):  # within reach, that is; here: at all
+        reason = "gap_too_long" if before and after else "no_reading_after" if before else "no_reading_before"
+    near = [each for each in (before, after) if each is not None and _is_near(part, each, missing.instant)]
+    if any(each.rules for each in near):
+        reason = "unusable_readings"
+    elif any(row.validated_until is None or each.at >= row.validated_until for each in near):
+        reason = "not_validated"
+    detail = (
+        f"{row.meter} has no usable reading for {instant(missing.instant)}; "
+        f"the last before is {_told(before)}, the first after {_told(after)}"
+    )
+    return _exception(case, reason, detail)
+
+
+def _is_near(part: Part, reading: StoredReading, boundary: datetime) -> bool:
+    return abs(reading.at - boundary) <= part.row.tolerance
+
+
+def _told(reading: StoredReading | None) -> str:
+    if reading is None:
+        return "missing"
+    judged = f", marked {' and '.join(reading.rules)}" if reading.rules else ""
+    return f"{decimal(reading.value)} at {instant(reading.at)}{judged}"

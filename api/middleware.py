@@ -20,7 +20,7 @@ _STATIC = "/static/"
 
 
 class SecurityHeaders:
-    """Adds them to every response; only files under /static/ may be cached."""
+    """Adds them to every response; only files under /static/ may be kept, and are asked for anew."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
@@ -30,7 +30,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        cache = "public, max-age=3600" if scope["path"].startswith(_STATIC) else "no-store"
+        cache = "no-cache" if scope["path"].startswith(_STATIC) else "no-store"
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

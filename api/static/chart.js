@@ -41,6 +41,8 @@ class Chart {
     this.rest();
     const { points, register } = this.content;
     const narrow = place.clientWidth < 560;
+    const longest = Math.max(...points.value.map((value) => grouped(value.split(".")[0]).length));
+    this.margin = 28 + 7 * Math.max(3, longest); // the same for both panes, so that their times line up
     this.pane("Register", points.at, points.value, narrow ? 180 : 240, this.line(), false);
     if (register.counter) {
       this.pane(
@@ -83,7 +85,7 @@ class Chart {
       {
         width: place.clientWidth,
         height,
-        padding: [10, 4, 0, 0],
+        padding: [10, 26, 0, 0],
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), this.content.zone),
         legend: { show: false },
         cursor: { sync: { key: "meter", setSeries: false }, y: false, drag: { x: false, y: false }, points: { show: !fromZero } },
@@ -92,8 +94,8 @@ class Chart {
           y: { range: (_plot, low, high) => this.range(low, high, fromZero) },
         },
         axes: [
-          { ...axis, space: 64, values: this.dates() },
-          { ...axis, size: (_plot, labels) => 14 + 7 * Math.max(2, ...(labels ?? []).map((label) => label.length)), values: (_plot, splits) => this.labels(splits) },
+          { ...axis, space: 64, size: 30, values: this.dates() },
+          { ...axis, size: this.margin, space: 34, values: (_plot, splits) => this.labels(splits) },
         ],
         series: [{}, style],
         hooks: { drawClear: [(drawn) => this.bands(drawn)], setCursor: [(drawn) => this.follow(drawn)] },
@@ -130,7 +132,7 @@ class Chart {
     return splits.map((value) => grouped(value.toFixed(places)));
   }
 
-  // Findings: a soft band for their time, and a tick at the top that no width can hide.
+  // Findings: a soft band for their time, hung from a flag at the top.
   bands(plot) {
     const { ctx, bbox } = plot;
     ctx.save();
@@ -138,12 +140,19 @@ class Chart {
       const color = token(`--${finding.severity}`) || token("--warning");
       const left = Math.max(bbox.left, plot.valToPos(finding.from, "x", true));
       const right = Math.min(bbox.left + bbox.width, plot.valToPos(finding.to ?? this.content.to, "x", true));
-      const width = Math.max(2 * devicePixelRatio, right - left);
+      const width = Math.max(3 * devicePixelRatio, right - left);
+      const middle = left + width / 2;
+      const size = 5 * devicePixelRatio;
       ctx.fillStyle = color;
       ctx.globalAlpha = 0.13;
       ctx.fillRect(left, bbox.top, width, bbox.height);
       ctx.globalAlpha = 1;
-      ctx.fillRect(left, bbox.top - 4 * devicePixelRatio, width, 4 * devicePixelRatio);
+      ctx.fillRect(left, bbox.top, width, 1.5 * devicePixelRatio);
+      ctx.beginPath(); // a flag that no width can hide
+      ctx.moveTo(middle - size, bbox.top - 1.6 * size);
+      ctx.lineTo(middle + size, bbox.top - 1.6 * size);
+      ctx.lineTo(middle, bbox.top);
+      ctx.fill();
     }
     ctx.restore();
   }

@@ -6,7 +6,9 @@ a meter's oldest telegram for ever.
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import ClassVar
 
 from drivers.driver import Clock, Driver, IdentityError, Target
@@ -39,15 +41,35 @@ _REAL_LIFE_MARGIN = 1.0
 _PIECE_GAP = 0.3  # silence within a telegram, when a network or USB converter delivers it in pieces
 
 
+_TELL_AGAIN = 86_400.0  # seconds: a set day that is known is told once a day, in case it got lost further on
+
+
 @dataclass(slots=True)
 class _Session:
-    """What the master knows of one meter. Not `linked`: the next readout begins with SND_NKE."""
+    """What the master knows of one meter. Not `linked`: the next readout begins with SND_NKE.
+
+    `told`: set-day readouts by meter and instant, and when they were returned (line seconds).
+    """
 
     linked: bool = False
     fcb: bool = True
+    told: dict[tuple[str, datetime], tuple[Readout, float]] = field(default_factory=dict)
 
     def begin(self) -> None:
         self.linked, self.fcb = True, True
+
+    def news(self, kept: Sequence[Readout], now: float) -> list[Readout]:
+        """The set-day readouts that are new or changed, or were told a day ago; the meter repeats all."""
+        told, self.told = self.told, {}
+        news = []
+        for readout in kept:
+            key = (readout.meter, readout.at)
+            known, when = told.get(key, (readout, -_TELL_AGAIN))
+            if now - when >= _TELL_AGAIN or known.values != readout.values:
+                news.append(readout)
+                when = now
+            self.told[key] = (readout, when)
+        return news
 
 
 class MBusDriver(Driver):
@@ -61,7 +83,11 @@ class MBusDriver(Driver):
         self.last: Interpretation | None = None  # the last readout, with the records that were left out
 
     def read(self, target: Target) -> list[Readout]:
-        """All telegrams of the meter, as readouts: the present, then its set days. Raises DriverError."""
+        """All telegrams of the meter, as readouts: the present, then set days that are news.
+
+        A meter sends its set days with every answer; one that was returned before comes again only after a
+        day, or with another value. Raises DriverError.
+        """
         address = _primary(target.address)
         session = self._sessions.setdefault(address, _Session())
         try:
@@ -73,7 +99,8 @@ class MBusDriver(Driver):
         self.last = interpret(telegrams, self.clock(), target.time_zone, target.meter)
         for left_out in self.last.rejected:
             log.debug("%s %s left out: %s", self.last.readouts[0].meter, left_out.obis, left_out.reason)
-        return self.last.readouts
+        present, *kept = self.last.readouts
+        return [present, *session.news(kept, self.line.now())]
 
     def _read_all(self, address: int, target: Target, session: _Session) -> list[Telegram]:
         """One telegram, or a chain of them (DIF 1F) until its end, a repeat, silence, or ten."""

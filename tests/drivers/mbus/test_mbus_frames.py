@@ -52,7 +52,8 @@ def test_a_reader_finds_frames_whatever_pieces_they_come_in(
     frames: list[LongFrame], sizes: list[int]
 ) -> None:
     wire = b"".join(frame.encode() for frame in frames)
-    reader, found, at = FrameReader(), [], 0
+    reader, at = FrameReader(), 0
+    found: list[object] = []
     while at < len(wire):
         size = sizes[len(found) % len(sizes)]
         reader.add(wire[at : at + size])

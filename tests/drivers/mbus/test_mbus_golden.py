@@ -13,19 +13,18 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from _pytest.mark import ParameterSet
 
 from drivers.errors import DecodeError
 from drivers.mbus.dif import Function
 from drivers.mbus.records import Record
 from drivers.mbus.telegram import Refusal, Telegram, decode
 from drivers.mbus.timepoint import TimePoint
-from telemetry.units import UNITS, convert
+from telemetry.units import convert
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
-def telegrams_in(folder: str) -> list[ParameterSet]:
+def telegrams_in(folder: str) -> list[object]:
     paths = sorted((DATA / folder).glob("*.hex"))
     absent = pytest.mark.skip(reason="needs ../shared/data beside the checkout")
     return [pytest.param(path, id=path.stem) for path in paths] or [pytest.param(DATA, marks=absent)]
@@ -146,7 +145,7 @@ def assert_number(record: Record, expected: str, unit: str) -> None:
     assert record.number is not None
     ours = record.number
     if unit in UNITS_OF_LIBMBUS:
-        assert record.unit in UNITS
+        assert record.unit is not None
         ours = convert(ours, record.unit, UNITS_OF_LIBMBUS[unit])
     if ours == Decimal(expected):
         return

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswer
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import Line, SerialSettings, Transmission, VirtualMeter
 from drivers.mbus import vif
-from drivers.mbus.encode import MORE_RECORDS_FOLLOW, record
+from drivers.mbus.encode import MORE_RECORDS_FOLLOW, date_record, record
 from drivers.mbus.frame import LongFrame
 from drivers.mbus.header import Header
 from drivers.mbus.master import MAX_TELEGRAMS, MBusDriver
@@ -156,6 +156,31 @@ def test_a_meter_that_falls_silent_within_a_chain_keeps_what_it_said() -> None:
     assert energies(driver_on(tap)) == [4]
 
 
+# set days
+
+
+def test_a_set_day_is_returned_once_and_then_once_a_day_or_when_it_changes() -> None:
+    kept = [4]
+
+    def answer() -> list[bytes]:
+        data = record(vif.ENERGY, Decimal(9), "kW.h") + record(
+            vif.ENERGY, Decimal(kept[0]), "kW.h", storage=1
+        )
+        data += date_record(date(2026, 10, 31), storage=1)
+        return [encode_telegram(5, Header("06855817", "KAM", 8, 0x04), data)]
+
+    driver = driver_on(VirtualMBusMeter(5, answer))
+
+    def set_days() -> list[int]:
+        return [readout.values["6-0:1.0.0"].micro for readout in driver.read(Target("5"))[1:]]
+
+    assert [set_days(), set_days()] == [[4_000_000], []]
+    kept[0] = 5
+    assert [set_days(), set_days()] == [[5_000_000], []]
+    driver.line.wait(86_400)
+    assert [set_days(), set_days()] == [[5_000_000], []]
+
+
 # errors
 
 
@@ -264,7 +289,8 @@ AWKWARD = Wiring(piece=7, piece_gap=0.001, echo=True, stray=b"\xff\x00")
 
 @contextmanager
 def tcp(meter: VirtualMeter, wiring: Wiring) -> Iterator[Line]:
-    with TcpMeterHost(meter, FAST, wiring) as host:
+    host = TcpMeterHost(meter, FAST, wiring)
+    with host:
         line = TcpLine(host.host, host.port, FAST)
         yield line
         line.close()

@@ -1,0 +1,30 @@
+"""`hesper migrate`: the database's schema, as this version needs it."""
+
+import typer
+
+from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
+from store.database import StoreError, connect
+from store.migrate import migrate as apply_migrations
+
+
+def migrate(database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
+    """Bring the database to this version's schema. Doing it again changes nothing.
+
+    The database is DATABASE_URL, else that of the `hesper serve` or `demo` on the data folder, else the
+    folder's own. On TimescaleDB what it offers is used; nothing has to be said for that.
+
+    Exit code: 0 when the schema is this version's, 1 when it could not be brought there.
+    """
+    try:
+        with (
+            store_url(database_url, data) as url,
+            connect(url, application="hesper migrate") as connection,
+        ):
+            applied = apply_migrations(connection)
+    except StoreError as error:
+        typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
+        raise typer.Exit(1) from None
+    for migration in applied:
+        typer.echo(f"applied {migration}")
+    if not applied:
+        typer.echo("the schema is up to date")

@@ -1,0 +1,32 @@
+"""The store that a command means: the named one, the running one, else that of the data folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hesper.central import running
+from hesper.settings import Settings
+from store.embedded import EmbeddedPostgres
+
+DatabaseUrl = Annotated[str | None, typer.Option(help="The store; default DATABASE_URL.")]
+DataFolder = Annotated[Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")]
+
+
+@contextmanager
+def store_url(database_url: str | None, data: Path | None) -> Iterator[str]:
+    """The URL of a store that answers: an embedded one runs as long as this context. Raises StoreError."""
+    settings = Settings()
+    url = database_url or settings.database_url
+    if url is not None:
+        yield url
+        return
+    folder = data or settings.data
+    found = running(folder)
+    if found is not None:
+        yield found.database_url
+        return
+    with EmbeddedPostgres(folder / "postgres") as server:
+        yield server.url

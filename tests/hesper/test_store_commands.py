@@ -1,0 +1,66 @@
+"""`hesper migrate` and `hesper registry apply` on a database that is named."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hesper.cli import build
+from store.database import connect
+from store.registry import lookup
+
+REGISTRY = """
+[[utilities]]
+code = "aurora"
+name = "Aurora"
+time_zone = "Europe/Vilnius"
+[[utilities.meters]]
+code = "KAM-1"
+medium = "cold water"
+"""
+
+
+def hesper(*arguments: str) -> tuple[int, str]:
+    """(exit code, output) of the command."""
+    result = CliRunner().invoke(build(list(arguments)), list(arguments))
+    return result.exit_code, result.output
+
+
+def test_migrate_says_what_it_applied_and_then_that_nothing_is_left(unmigrated_database: str) -> None:
+    code, output = hesper("migrate", "--database-url", unmigrated_database)
+    assert (code, output.splitlines()[0]) == (0, "applied core/0001_registry")
+    assert hesper("migrate", "--database-url", unmigrated_database) == (0, "the schema is up to date\n")
+
+
+def test_migrate_tells_what_to_do_about_an_unreachable_database() -> None:
+    code, output = hesper("migrate", "--database-url", "postgresql://hesper@127.0.0.1:1/hesper")
+    assert code == 1
+    assert "cannot reach the database" in output
+    assert "check that the database runs" in output
+
+
+def test_registry_apply_brings_a_file_into_the_store(database: str, tmp_path: Path) -> None:
+    file = tmp_path / "registry.toml"
+    file.write_text(REGISTRY)
+    code, output = hesper("registry", "apply", str(file), "--database-url", database)
+    assert code == 0
+    assert "meters" in output
+    with connect(database) as connection:
+        assert ("aurora", "KAM-1") in lookup(connection).meters
+
+
+def test_registry_apply_names_the_entry_that_it_refuses(database: str, tmp_path: Path) -> None:
+    file = tmp_path / "registry.toml"
+    file.write_text(REGISTRY.replace("cold water", "soup"))
+    code, output = hesper("registry", "apply", str(file), "--database-url", database)
+    assert code == 1
+    assert "utility aurora, meter KAM-1: unknown medium 'soup'" in output
+    assert "cold water" in output
+
+
+def test_without_a_database_the_data_folder_has_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    assert hesper("migrate", "--data", str(tmp_path))[0] == 0
+    assert hesper("migrate", "--data", str(tmp_path)) == (0, "the schema is up to date\n")

@@ -115,7 +115,7 @@ def name_records(records: Sequence[Record], header: Header) -> tuple[list[Named]
     """All register values among the records of one exchange, in their order, and what had to be left out."""
     set_days = _set_days(records)
     clock = _meter_clock(records)
-    claims: dict[tuple[Obis, TimePoint | None], list[Named]] = defaultdict(list)
+    claims: dict[tuple[Obis, str], list[Named]] = defaultdict(list)
     rejected: list[Rejected] = []
     for record in records:
         obis = register(record, header.medium)
@@ -136,7 +136,9 @@ def name_records(records: Sequence[Record], header: Header) -> tuple[list[Named]
             rejected.append(Rejected(record, obis, str(error)))
         else:
             if quantity:
-                claims[obis, set_day].append(Named(record, obis, quantity, set_day))
+                claims[obis, set_day.wall_clock if set_day else ""].append(
+                    Named(record, obis, quantity, set_day)
+                )
     named = [winner for group in claims.values() if (winner := _settle(group, rejected))]
     return named, rejected
 

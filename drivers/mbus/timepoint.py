@@ -22,6 +22,11 @@ class TimePoint:
         """ISO 8601 without an offset: '2014-03-13T13:09:00', '2013-05-31', '13:09:00'."""
         return "T".join(part.isoformat() for part in (self.day, self.clock) if part is not None)
 
+    @property
+    def wall_clock(self) -> str:
+        """The same text for a date and for midnight at its beginning, whatever the summer flag."""
+        return str(TimePoint(self.day, self.clock or time()))
+
     def local(self, time_zone: tzinfo) -> datetime:
         """The aware instant; a date alone is its local midnight. Raises ValueError for a time alone."""
         if self.day is None:

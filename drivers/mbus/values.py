@@ -71,7 +71,7 @@ def _read_variable(data: bytes, at: int, order: ByteOrder) -> tuple[Coded, int]:
 def _variable_size(lvar: int, at: int) -> int:
     if lvar < 0xC0:
         return lvar
-    if lvar in (0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF, 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF) or lvar > 0xFA:
+    if lvar > 0xFA or (lvar < 0xE0 and lvar & 0x0F > 9):  # more than 18 digits
         raise DecodeError(f"variable length {lvar:02X} is reserved", offset=at)
     # F0 would be a float without bytes; since 2013 it is a binary number of 16, and meters send that
     return 16 if lvar == 0xF0 else lvar & 0x0F

@@ -194,6 +194,21 @@ def test_of_two_records_that_agree_the_finest_is_taken() -> None:
     assert present(energy("5"), energy("5"))["6-0:1.0.0"] == Quantity(5_000_000, "kW.h")
 
 
+def test_two_storages_of_one_set_day_must_agree() -> None:
+    """Minol keeps the yearly value in storage 8, with a time, and the monthly one in 32, without."""
+
+    def kept(yearly: str, monthly: str) -> Interpretation:
+        first = energy(yearly, storage=8) + date_record(datetime(2026, 7, 1, tzinfo=MADRID), storage=8)
+        second = energy(monthly, storage=32) + date_record(date(2026, 7, 1), storage=32)
+        return read(first, second, zone=MADRID)
+
+    (_, one) = kept("5", "5").readouts
+    assert (one.at, one.values["6-0:1.0.0"].micro) == (datetime(2026, 6, 30, 22, tzinfo=UTC), 5_000_000)
+    contradiction = kept("5", "6")
+    assert len(contradiction.readouts) == 1
+    assert len(contradiction.rejected) == 2
+
+
 def test_records_that_contradict_each_other_are_left_out_and_reported() -> None:
     interpretation = read(energy("37"), energy("40"), record(vif.VOLUME, Decimal(1), "m3"))
     assert list(interpretation.readouts[0].values) == ["6-0:2.0.0"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -233,13 +234,11 @@ def test_a_page_that_refreshes_itself_is_sent_to_sign_in_as_a_whole(anonymous: T
 
 
 def test_a_short_session_secret_is_refused_and_a_kept_one_is_kept(
-    tmp_path: object, settings: ApiSettings
+    tmp_path: Path, settings: ApiSettings
 ) -> None:
-    from pathlib import Path
-
     with pytest.raises(SettingsError, match="at least 32"):
         ApiSettings(settings.database_url, b"secret")
-    path = Path(str(tmp_path)) / "data" / "session-secret"
+    path = tmp_path / "data" / "session-secret"
     first = kept_session_secret(path)
     assert len(first) == 32
     assert kept_session_secret(path) == first

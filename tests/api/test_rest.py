@@ -101,7 +101,8 @@ def test_pages_do_not_lose_registers_read_at_the_same_instant(
         """
         with added as (
             insert into registers (utility_id, meter_id, obis, unit, kind)
-            select utility_id, meter_id, '8-0:2.0.0', 'm3/h', 'gauge' from registers where id = %s returning id)
+            select utility_id, meter_id, '8-0:2.0.0', 'm3/h', 'gauge' from registers where id = %s
+            returning id)
         insert into readings select added.id, r.measured_at, -1, 0, r.received_at
         from added, readings r where r.register_id = %s
         """,
@@ -223,7 +224,12 @@ def test_a_correction_comes_behind_the_cursor_and_replaces_in_the_totals(
         "select service_point_id, close_id from billing_readings where id = %s", (rows[0]["cursor"],)
     ).fetchone() or (0, 0)
     billing_reading(
-        *(connection, ours.id, close, point, "8-0:1.0.0", "m3"), start=0, consumption=1_000_001, version=2
+        *(connection, ours.id, close, point),
+        obis="8-0:1.0.0",
+        unit="m3",
+        start=0,
+        consumption=1_000_001,
+        version=2,
     )
     connection.commit()
     corrections = _pull(client, cursor=rows[-1]["cursor"])

@@ -144,13 +144,13 @@ class TcpMeterHost(MeterHost):
 
     def _run(self) -> None:
         while self._wait_for(self._listener):
-            client, _ = self._listener.accept()
-            with client:
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                try:
+            try:
+                client, _ = self._listener.accept()
+                with client:
+                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self._serve(client)
-                except OSError:
-                    continue  # the client is gone: wait for the next one
+            except OSError:
+                continue  # the client is gone: wait for the next one
 
     def _serve(self, client: socket.socket) -> None:
         while self._wait_for(client):

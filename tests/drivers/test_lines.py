@@ -270,3 +270,50 @@ def test_meters_that_speak_at_once_collide_and_equal_answers_survive() -> None:
     assert said(b"\x0f\x01", b"\xf3") == [b"\x03\x01"]
     assert said(b"", b"only") == [b"only"]
     assert said(b"", b"") == []
+
+
+def test_an_unplugged_converter_is_a_line_error_whatever_the_line_does_next() -> None:
+    def plugged_in() -> tuple[PtyMeterHost, Line]:
+        host = PtyMeterHost(Parrot(), FAST)
+        host.start()
+        line = open_line(host.spec, FAST)
+        line.send(b"x")
+        assert line.receive(1.0) == b"x"
+        return host, line
+
+    for act in (
+        lambda line: line.send(b"x"),
+        lambda line: line.receive(1.0),
+        lambda line: line.configure(SLOW),
+    ):
+        host, line = plugged_in()
+        host.stop()
+        with pytest.raises(LineError):
+            act(line)
+
+
+def test_a_line_that_was_never_opened_is_configured_and_discarded_without_opening_it() -> None:
+    for spec in ("/dev/serial/by-id/nothing-here", "tcp://127.0.0.1:1"):
+        line = open_line(spec, FAST)
+        line.discard()
+        line.configure(SLOW)
+        assert line.settings == SLOW
+
+
+def test_discard_notices_that_the_peer_has_left() -> None:
+    host = TcpMeterHost(Parrot(), FAST)
+    host.start()
+    line = open_line(host.spec, FAST)
+    line.send(b"one")
+    assert receive_all(line, 3) == b"one"
+    host.stop()
+    line.discard()
+    with pytest.raises(LineError, match="connect"):
+        line.send(b"two")
+
+
+def test_simulated_close_forgets_what_is_on_its_way() -> None:
+    line = SimulatedLine(Parrot(delay=0.5), FAST)
+    line.send(b"abc")
+    line.close()
+    assert line.receive(1.0) == b""

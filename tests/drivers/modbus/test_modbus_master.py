@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.bus import VirtualBus
 from drivers.catalogue import open_driver, open_line
@@ -177,6 +179,15 @@ class Flawed:
         return said
 
 
+def test_a_jabbering_line_is_given_up() -> None:
+    class Jabbering:
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            return [Transmission(bytes(4096))]
+
+    with pytest.raises(GarbledAnswerError):
+        driver_of(Jabbering()).read(target(retries=0))
+
+
 def damaged(frame: bytes) -> bytes:
     return frame[:5] + bytes((frame[5] ^ 1,)) + frame[6:]
 
@@ -250,6 +261,25 @@ def test_a_broadcast_is_never_answered_nor_a_write_obeyed() -> None:
     write = bytes.fromhex("07 06 00 00 00 01 48 6c")
     [refused] = virtual.hear(write, FAST)
     assert refused.data[:3] == bytes((7, 0x86, 1))
+
+
+@given(st.binary(max_size=600), st.sampled_from(Transport))
+def test_a_virtual_meter_bears_any_bytes(data: bytes, transport: Transport) -> None:
+    meter(transport=transport).hear(data, FAST)
+
+
+@pytest.mark.parametrize("count", [0, 126])
+def test_a_request_for_too_few_or_too_many_registers_is_refused(count: int) -> None:
+    frame = bytearray(bytes.fromhex("00 01 00 00 00 06 07 04 00 00 00 00"))
+    frame[-1] = count
+    [refused] = meter(transport=Transport.TCP).hear(bytes(frame), FAST)
+    assert refused.data[6:] == bytes((7, 0x84, 3))
+
+
+def test_what_is_not_modbus_tcp_is_forgotten_and_the_next_request_answered() -> None:
+    virtual = meter(transport=Transport.TCP)
+    assert virtual.hear(b"GET / HTTP/1.1\r\n\r\n", FAST) == []
+    assert len(virtual.hear(bytes.fromhex("00 01 00 00 00 06 07 04 00 00 00 02"), FAST)) == 1
 
 
 @pytest.mark.parametrize("kind", [PtyMeterHost, TcpMeterHost])

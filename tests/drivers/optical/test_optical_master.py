@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.bus import VirtualBus
 from drivers.catalogue import default_settings, open_driver, open_line
@@ -149,6 +151,41 @@ def test_silence_is_no_answer_after_every_retry() -> None:
     with pytest.raises(NoAnswerError, match="sign-on"):
         driver_of(Deaf()).read(Target("", retries=2))
     assert asked == [b"/?!\r\n"] * 3
+
+
+@pytest.mark.parametrize("noise", [b"/LG\xff5", bytes(1 << 18)], ids=["damaged", "jabbering"])
+def test_noise_instead_of_an_identification_is_garbled(noise: bytes) -> None:
+    class Noisy:
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            return [Transmission(noise)]
+
+    with pytest.raises(GarbledAnswerError, match="no identification") as caught:
+        driver_of(Noisy()).read(Target("", retries=1))
+    assert caught.value.received.startswith(noise[:4])
+
+
+def test_a_meter_that_identifies_itself_and_then_says_nothing_is_told_apart() -> None:
+    class Shy:
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            return [Transmission(SLOW.encode())] if data.startswith(b"/?") else []
+
+    with pytest.raises(NoAnswerError, match="no readout"):
+        driver_of(Shy()).read(Target("", retries=0))
+
+
+def test_a_virtual_meter_is_deaf_at_another_speed() -> None:
+    meter = VirtualOpticalMeter(SLOW, SETS)
+    assert meter.hear(b"/?!\r\n", SerialSettings(9600, 7, "E", 1)) == []
+    assert meter.hear(b"\x15", OPTICAL) == []  # there is nothing to repeat
+    assert len(meter.hear(b"/?!\r\n", OPTICAL)) == 1
+    assert meter.hear(b"\x06090\r\n", OPTICAL) == []  # more speed than it offered
+
+
+@given(st.lists(st.sampled_from([b"/?!\r\n", b"\x06050\r\n", b"\x15"]) | st.binary(max_size=20), max_size=8))
+def test_a_virtual_meter_bears_any_bytes(heard: list[bytes]) -> None:
+    meter = VirtualOpticalMeter(SLOW, SETS)
+    for data in heard:
+        meter.hear(data, OPTICAL)
 
 
 class Flawed:

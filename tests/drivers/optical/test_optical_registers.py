@@ -66,8 +66,10 @@ def test_units_are_ucum_and_milli_is_not_mega(text: str, code: str | None) -> No
 def test_values_are_exact_and_keep_their_unit() -> None:
     got = read(
         "1.8.1(000123.450*kWh)\r\n2.8.0(7*MWh)\r\n32.7.0(230.1*V)\r\n1.6.1(4.20*kW)(26-11-01 10:15)\r\n"
+        "13.7.0(0.97)\r\n"
     )
     assert got.present == {
+        "1-0:13.7.0": Quantity(970_000, "1"),
         "1-0:1.8.1": Quantity(123_450_000, "kW.h"),
         "1-0:2.8.0": Quantity(7_000_000, "MW.h"),
         "1-0:32.7.0": Quantity(230_100_000, "V"),

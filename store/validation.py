@@ -5,7 +5,7 @@ The writer notes blocks of registers by day in `validation_queue`. A validator l
 writer that comes meanwhile waits for that, then writes its note anew. So no reading escapes judgement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -111,6 +111,14 @@ def registers_of(connection: Connection, block: int) -> list[RegisterRow]:
         return cursor.fetchall()
 
 
+def await_validators(connection: Connection, register_ids: Sequence[int]) -> None:
+    """Wait for validators at work on these registers, and keep others away until the transaction ends."""
+    connection.execute(
+        "select from validation_blocks where block = any(%s) order by block for share",
+        (sorted({register // BLOCK for register in register_ids}),),
+    )
+
+
 def sync_marks(connection: Connection, register_ids: Sequence[int], marks: Sequence[MarkRow]) -> int:
     """Make validation's marks on these registers exactly `marks`; how many rows were written or removed.
 
@@ -165,16 +173,27 @@ def sync_marks(connection: Connection, register_ids: Sequence[int], marks: Seque
     return len(gone) + len(new)
 
 
-def set_validated(connection: Connection, first: int, last: int) -> None:
-    """What is stored of the registers `first` to `last` (ids) is validated: without a mark it holds."""
+def set_validated(connection: Connection, judged: Mapping[int, datetime], block: int) -> None:
+    """Note up to when the registers of a block are validated: readings before it without a mark hold.
+
+    `judged`: the last judged reading of each counter. Nothing is judged in a gauge, so all that is stored holds.
+    """
+    connection.execute(
+        """
+        update registers r set validated_until = done.at + interval '1 microsecond'
+        from unnest(%s::int[], %s::timestamptz[]) as done (id, at)
+        where r.id = done.id and r.validated_until is distinct from done.at + interval '1 microsecond'
+        """,
+        (list(judged), list(judged.values())),
+    )
     connection.execute(
         """
         update registers r set validated_until = latest.at + interval '1 microsecond'
-        from registers o cross join lateral (
-            select measured_at as at from readings where register_id = o.id
+        from registers gauge cross join lateral (
+            select measured_at as at from readings where register_id = gauge.id
             order by measured_at desc limit 1) latest
-        where o.id = r.id and r.id between %s and %s
+        where gauge.id = r.id and r.kind = 'gauge' and r.id >= %s and r.id < %s
           and r.validated_until is distinct from latest.at + interval '1 microsecond'
         """,
-        (first, last),
+        (block * BLOCK, (block + 1) * BLOCK),
     )

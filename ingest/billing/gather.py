@@ -23,6 +23,7 @@ from store.billing import (
     usable_beside,
 )
 from store.findings import OpenFinding, unresolved
+from store.validation import await_validators
 from telemetry.status import Status
 
 _EVENT_RULES = {"rollover", "reset", "swap_suspect"}  # marks after which the register's count is another
@@ -71,6 +72,7 @@ def gather(connection: Connection, utility: UtilityRow, period: Period) -> list[
     if not rows:
         return []
     registers = sorted({row.register_id for row in rows})
+    await_validators(connection, registers)
     span = [_span(row, period) for row in rows]
     reach = max(_limits(row, utility).reach for row in rows) + _FAR
     marks = _by_register(

@@ -21,7 +21,6 @@ from ingest.validation.memory import SeriesMemory, StoredSeries
 from store.arrays import from_microseconds
 from store.database import UnreachableError, connect
 from store.findings import FindingRow, sync_findings
-from store.readings import BLOCK
 from store.validation import (
     Claim,
     MarkRow,
@@ -91,8 +90,8 @@ class Validator:
             findings += _finding_rows(row, judged)
         changed = sync_marks(self._connection, ids, marks)
         changed += sync_findings(self._connection, ids, KINDS, findings)
-        first = claimed.block * BLOCK
-        set_validated(self._connection, first, first + BLOCK - 1)
+        last = {id_: from_microseconds(each.times[-1]) for id_, each in series.items() if len(each.times)}
+        set_validated(self._connection, last, claimed.block)
         return series, changed
 
 

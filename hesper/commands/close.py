@@ -1,0 +1,178 @@
+"""`hesper close`: the month close of a utility."""
+
+import getpass
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from psycopg import Connection
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hesper.central import BusyError, Central, Role, running
+from hesper.settings import Settings
+from hesper.supervise import StartError
+from ingest.billing.calendar import PeriodError, names
+from ingest.billing.close import Summary
+from ingest.billing.close import close as close_period
+from ingest.validation import Progress as Judged
+from ingest.validation import drain
+from store.billing import utility_codes
+from store.database import StoreError, connect
+
+
+def close(
+    period: Annotated[
+        str | None, typer.Argument(metavar="[YYYY-MM]", help="The period, or give --from and --to.")
+    ] = None,
+    *,
+    first: Annotated[str | None, typer.Option("--from", help="First of several periods, YYYY-MM.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last of several periods, YYYY-MM.")] = None,
+    utility: Annotated[
+        str | None, typer.Option(help="Whose period; needed only where there are several utilities.")
+    ] = None,
+    author: Annotated[str | None, typer.Option(help="Who closes; default: the user of this session.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")
+    ] = None,
+    database_url: Annotated[str | None, typer.Option(help="The store; default DATABASE_URL.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="The summaries as JSON on stdout.")] = False,
+) -> None:
+    """Close a month: a billing reading for every billed register, or an exception that says what to do.
+
+    What waits for validation is validated first. Closing again adds only what has changed, as a new version;
+    what was issued is never altered.
+
+        hesper close 2026-10
+        hesper close --from 2016-03 --to 2017-02 --utility daiad
+
+    Exit code: 0 when the periods are closed, exceptions or not, and 2 when they could not be.
+    """
+    console = Console(stderr=True)
+    try:
+        periods = _periods(period, first, last)
+        with _store(data, database_url) as url, connect(url, application="hesper close") as store:
+            code = utility or _only_utility(store)
+            store.commit()
+            summaries = _close(store, code, periods, author or getpass.getuser(), console)
+    except (StoreError, PeriodError, LookupError, BusyError, StartError) as error:
+        _fail(console, str(error))
+    if json_output:
+        typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=2))
+    else:
+        Console().print(table(summaries))
+
+
+def table(summaries: Sequence[Summary]) -> Table:
+    """The closes for people, one line each."""
+    shown = Table(title=f"Close of {summaries[0].utility}" if summaries else "Nothing to close")
+    for heading in ("period", "run"):
+        shown.add_column(heading)
+    for heading in ("billed", "new", "corrected", "unchanged", "exceptions"):
+        shown.add_column(heading, justify="right")
+    for heading in ("quality", "reasons"):
+        shown.add_column(heading)
+    for summary in summaries:
+        shown.add_row(
+            summary.period,
+            str(summary.run),
+            *(str(count) for count in (summary.billed, summary.new, summary.corrected, summary.unchanged)),
+            str(sum(summary.exceptions.values())),
+            _counts(summary.qualities),
+            _counts(summary.exceptions) + _advice(summary),
+        )
+    if len(summaries) > 1:
+        shown.add_section()
+        exceptions = sum((Counter(summary.exceptions) for summary in summaries), Counter[str]())
+        shown.add_row(
+            "all",
+            "",
+            *(
+                str(sum(getattr(summary, name) for summary in summaries))
+                for name in ("billed", "new", "corrected", "unchanged")
+            ),
+            str(exceptions.total()),
+            _counts(sum((Counter(summary.qualities) for summary in summaries), Counter[str]())),
+            _counts(exceptions),
+        )
+    return shown
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
+
+
+def _advice(summary: Summary) -> str:
+    advice = ""
+    if summary.standing:
+        advice += f"\n{summary.standing} issued before and now in doubt"
+    if summary.following:
+        advice += f"\n{summary.following} of the next period begin elsewhere: close that again"
+    return advice
+
+
+def _close(
+    store: Connection, code: str, periods: Sequence[str], author: str, console: Console
+) -> list[Summary]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        validating = progress.add_task("validating", total=None)
+
+        def judged(done: Judged) -> None:
+            completed = progress.tasks[validating].completed + 1
+            progress.update(validating, completed=completed, total=completed + done.waiting)
+
+        drain(store, judged)
+        closing = progress.add_task("closing", total=len(periods))
+        summaries = []
+        for name in periods:
+            progress.update(closing, description=f"closing {name}")
+            summaries.append(close_period(store, code, name, author, datetime.now(UTC)))
+            progress.advance(closing)
+    return summaries
+
+
+def _periods(period: str | None, first: str | None, last: str | None) -> list[str]:
+    if period is not None and first is None and last is None:
+        return list(names(period, period))
+    if period is None and first is not None and last is not None:
+        return list(names(first, last))
+    raise PeriodError("name one period, such as 2026-10, or several with --from 2026-01 --to 2026-10")
+
+
+def _only_utility(store: Connection) -> str:
+    codes = utility_codes(store)
+    if len(codes) == 1:
+        return codes[0]
+    if not codes:
+        raise LookupError("there is no utility yet: register one with `hesper registry apply`")
+    raise LookupError(f"there are several utilities; name one with --utility: {', '.join(codes)}")
+
+
+@contextmanager
+def _store(data: Path | None, database_url: str | None) -> Iterator[str]:
+    """The URL of what is named or runs already, else of an embedded database that runs meanwhile."""
+    settings = Settings()
+    folder = data or settings.data
+    url = database_url or settings.database_url
+    if url:
+        yield url
+        return
+    found = running(folder)
+    if found is not None:
+        yield found.database_url
+        return
+    with Central(folder, roles=(Role.DATABASE,)) as central:
+        yield central.database_url
+
+
+def _fail(console: Console, text: str) -> NoReturn:
+    console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(2)

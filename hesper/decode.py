@@ -11,7 +11,7 @@ from rich.table import Table
 from drivers.errors import DecodeError
 from drivers.mbus.dif import Function
 from drivers.mbus.header import status_labels
-from drivers.mbus.readouts import name_records
+from drivers.mbus.readouts import record_names
 from drivers.mbus.records import Record
 from drivers.mbus.telegram import Refusal, Telegram, decode
 from drivers.mbus.timepoint import TimePoint
@@ -63,9 +63,8 @@ def explain(data: bytes) -> Explanation:
 
 def _explanation(telegram: Telegram) -> Explanation:
     header = telegram.header
-    named, _ = name_records(telegram.records, header)
-    names = {id(one.record): one.obis for one in named}
-    records = [_record(record, names.get(id(record))) for record in telegram.records]
+    names = record_names(telegram.records, header)
+    records = [_record(record, obis) for record, obis in zip(telegram.records, names, strict=True)]
     return Explanation(
         header.meter, header.manufacturer, header.medium_name, status_labels(header.status), records
     )

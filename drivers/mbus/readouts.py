@@ -10,7 +10,7 @@ Three rules decide (docs/decisions/006):
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
@@ -113,34 +113,37 @@ def record_names(records: Sequence[Record], header: Header) -> list[Obis | None]
 
 def name_records(records: Sequence[Record], header: Header) -> tuple[list[Named], list[Rejected]]:
     """All register values among the records of one exchange, in their order, and what had to be left out."""
-    set_days = _set_days(records)
-    clock = _meter_clock(records)
+    set_days, clock = _set_days(records), _meter_clock(records)
     claims: dict[tuple[Obis, str], list[Named]] = defaultdict(list)
     rejected: list[Rejected] = []
     for record in records:
         obis = register(record, header.medium)
-        if obis is None or (record.storage and obis.kind is not RegisterKind.COUNTER):
-            continue
-        set_day = None
-        if record.storage:
-            days = set_days.get(record.storage)
-            if not days:
-                continue
-            set_day, reason = _set_day(days, clock)
-            if set_day is None:
-                rejected.append(Rejected(record, obis, reason))
-                continue
-        try:
-            quantity = _quantity(record, obis)
-        except ValueOutOfRangeError as error:
-            rejected.append(Rejected(record, obis, str(error)))
-        else:
-            if quantity:
-                claims[obis, set_day.wall_clock if set_day else ""].append(
-                    Named(record, obis, quantity, set_day)
-                )
+        claim = _claim(record, obis, set_days, clock) if obis else None
+        if isinstance(claim, Rejected):
+            rejected.append(claim)
+        elif claim:
+            instant = claim.set_day.wall_clock if claim.set_day else ""
+            claims[claim.obis, instant].append(claim)
     named = [winner for group in claims.values() if (winner := _settle(group, rejected))]
     return named, rejected
+
+
+def _claim(
+    record: Record, obis: Obis, set_days: Mapping[int, set[TimePoint]], clock: TimePoint | None
+) -> Named | Rejected | None:
+    """The record as a value of that register, None for one at an unknown time or in a foreign unit."""
+    set_day = None
+    if record.storage:
+        if obis.kind is not RegisterKind.COUNTER or record.storage not in set_days:
+            return None
+        set_day, reason = _set_day(set_days[record.storage], clock)
+        if set_day is None:
+            return Rejected(record, obis, reason)
+    try:
+        quantity = _quantity(record, obis)
+    except ValueOutOfRangeError as error:
+        return Rejected(record, obis, str(error))
+    return Named(record, obis, quantity, set_day) if quantity else None
 
 
 def _set_days(records: Sequence[Record]) -> dict[int, set[TimePoint]]:

@@ -95,7 +95,12 @@ class EmbeddedPostgres:
         """
         self._take_lock()
         binaries = _binaries()
-        account = account_for(self.folder)
+        try:
+            account = account_for(self.folder)
+        except LookupError as error:
+            raise EmbeddedPostgresError(
+                f"PostgreSQL does not run as root, and {error}", advice="run Hesper as another user"
+            ) from error
         if account is not None:
             passable(self.folder, account)
             passable(binaries / "postgres", account)

@@ -17,6 +17,7 @@ from store.registry import (
     ServicePointEntry,
     UtilityEntry,
     apply,
+    entries,
     load,
     lookup,
     parse,
@@ -95,6 +96,12 @@ def test_a_document_becomes_rows_and_a_snapshot(connection: psycopg.Connection, 
     assert known.register("nobody", "KAM-1", "8-0:1.0.0") is None
     assert known.utilities.keys() == {"aurora"}
     assert known.gateways["aurora", "pi-5"].kind == "field"
+
+
+def test_the_example_of_the_documentation_can_be_applied(connection: psycopg.Connection) -> None:
+    text = entries.__doc__ or ""
+    example = text[text.index("    [[utilities]]") : text.index("Instants without an offset")]
+    assert apply(connection, parse(dedent(example))).of("installations").added == 1
 
 
 def test_a_local_instant_is_read_in_the_utilitys_zone(connection: psycopg.Connection) -> None:

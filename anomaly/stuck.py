@@ -4,11 +4,11 @@ Some meters repeat a value for an hour, a flat stands still over a weekend, a he
 summer. So a register is measured against itself: a stretch without change is a finding when it lasts
 
 - longer than twice the longest stretch that came before it (in at least 28 days of history), and
-- longer than 20 times that stretch, but no less than 3 days and no more than `rest`: three weeks unless told
+- longer than 60 times that stretch, but no less than 3 days and no more than `rest`: three weeks unless told
   otherwise, which a holiday rarely exceeds.
 
-A house's main meter that never rested for more than three hours is so reported after three days; a flat
-whose owners were once away for a fortnight, after a month. A register that never moved is unused, not stuck.
+A house's main meter that never rested for more than an hour is so reported after three days; a flat that
+rests at night, after three weeks; one whose owners were once away for a fortnight, after a month. A register that never moved is unused, not stuck.
 Only earlier stretches count: what happens later does not change what was right to report.
 """
 
@@ -30,7 +30,7 @@ class StuckRule:
     least: int = 3 * DAY
     rest: int = 21 * DAY
     times_longest: int = 2
-    times_busy: int = 20
+    times_busy: int = 60
 
 
 def detect(series: Series, on_chain: BoolArray, rule: StuckRule) -> tuple[Finding, ...]:

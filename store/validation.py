@@ -176,7 +176,7 @@ def sync_marks(connection: Connection, register_ids: Sequence[int], marks: Seque
 def set_validated(connection: Connection, judged: Mapping[int, datetime], block: int) -> None:
     """Note up to when the registers of a block are validated: readings before it without a mark hold.
 
-    `judged`: the last judged reading of each counter. Nothing is judged in a gauge, so all that is stored holds.
+    `judged`: the last judged reading of each counter. Nothing is judged in a gauge: all that is stored holds.
     """
     connection.execute(
         """

@@ -1,7 +1,7 @@
 """A year of 46 real water meters (../shared/data/daiad-water), as arrays and as the rows of a store.
 
-`litres` become m3 in micro-units. The rows of a meter stand in the order in which they were taken, which tells
-the two passes of the repeated hour in October apart.
+`litres` become m3 in micro-units. The rows of a meter stand in the order in which they were taken, which
+tells the two passes of the repeated hour in October apart.
 """
 
 import csv
@@ -30,7 +30,7 @@ _MICRO_PER_LITRE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """`times`: microseconds since 1970; `values`: micro-m3; both int64, in the order in which they were taken."""
+    """`times`: microseconds since 1970; `values`: micro-m3; both int64, in the order of the file."""
 
     meter: str
     times: npt.NDArray[np.int64]

@@ -22,6 +22,7 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("line",): LineConfig,
     ("line", "meter"): MeterConfig,
 }
+_PRIMARY_ADDRESSES = {*range(251), 254}  # 0: not yet configured; 254: the only meter on the line
 _ARRAYS = {("line",), ("line", "meter")}
 
 
@@ -193,5 +194,5 @@ def _protocol_needs(protocol: str, meter: MeterConfig) -> Iterator[str]:
                 yield f"{error}; {error.advice}"
         if not (meter.address.isdecimal() and 1 <= int(meter.address) <= 247):
             yield f"address {meter.address!r} is not a Modbus unit; write a number from 1 to 247"
-    if protocol == "mbus" and not meter.address:
-        yield "address is missing; write the primary address, a number from 1 to 250"
+    if protocol == "mbus" and not (meter.address.isdecimal() and int(meter.address) in _PRIMARY_ADDRESSES):
+        yield f"address {meter.address!r} is no primary address; write a number from 1 to 250"

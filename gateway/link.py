@@ -127,7 +127,7 @@ class Link:
             self._client.username_pw_set(settings.username, secret)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's own
         properties.SessionExpiryInterval = settings.session_expiry
-        self._client.connect_timeout = CONNECT_SECONDS
+        self._client.connect_timeout = CONNECT_SECONDS / 2  # the other half is for the broker's answer
         self._client.connect(
             settings.host,
             settings.port,

@@ -17,6 +17,7 @@ import msgspec
 
 from drivers.driver import Clock
 from gateway.backoff import Backoff
+from gateway.condition import Condition
 from gateway.link import CONNECT_SECONDS, Confirmed, Ended, Event, Link, MqttSettings, Ready, Received
 from gateway.source import BatchSource, SourceError
 from gateway.window import Window
@@ -72,8 +73,15 @@ class Publisher:
         self._link: Link | None = None
         self._deadline = 0.0  # until when a link may be silent: to become ready, to confirm what was sent
         self._connect_at = 0.0
-        self._told_offline = False
-        self._told_source = False
+        self._online_since = 0.0
+        self._offline = Condition(log, "no connection to the broker", "connected")
+        self._refused = Condition(log, "broker refuses messages", "broker takes messages again")
+        self._source_fails = Condition(
+            log,
+            "batches cannot be read or forgotten",
+            "batches can be read and forgotten again",
+            logging.ERROR,
+        )
         self._stop_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="publisher")
 
@@ -143,7 +151,9 @@ class Publisher:
                 self._touch()
                 self._window.confirmed(message, self._monotonic())
                 if refusal:
-                    log.warning("broker refused a message", extra={"reason": refusal})
+                    self._refused.begin(broker=self._broker, reason=refusal)
+                else:
+                    self._refused.end(broker=self._broker)
             case Received(_, payload):
                 self._acknowledged(payload)
 
@@ -153,14 +163,16 @@ class Publisher:
         try:
             link.open()
         except OSError as error:
-            self._told_unreachable(str(error))
+            self._retry_later(str(error))
         else:
             self._link = link
 
     def _become_online(self, link: Link, session_kept: bool) -> None:
-        log.info("connected", extra={"broker": self._broker, "session_kept": session_kept})
-        self._told_offline = False
-        self._backoff.reset()
+        if self._offline.active:
+            self._offline.end(broker=self._broker, session_kept=session_kept)
+        else:
+            log.info("connected", extra={"broker": self._broker, "session_kept": session_kept})
+        self._online_since = self._monotonic()
         self._window.reconnected(session_kept=session_kept)
         link.publish(Kind.STATUS, encode(self._status("online")), retain=True)
         self._touch()
@@ -168,19 +180,19 @@ class Publisher:
 
     def _end_link(self, reason: str) -> None:
         link, self._link = self._link, None
+        # Two gateways with one client id throw each other out: they shall not do it ever faster
+        if self.online.is_set() and self._monotonic() - self._online_since > self._pace.reconnect_longest:
+            self._backoff.reset()
         self.online.clear()
         if link is not None:
             link.abandon()
         while not self._outbox.empty():
             self._outbox.get_nowait()
-        self._told_unreachable(reason)
+        self._retry_later(reason)
 
-    def _told_unreachable(self, reason: str) -> None:
-        """Plan the next attempt; say it in the log once until the connection is back."""
+    def _retry_later(self, reason: str) -> None:
         self._connect_at = self._monotonic() + self._backoff.next()
-        level = logging.DEBUG if self._told_offline else logging.WARNING
-        log.log(level, "no connection to the broker", extra={"broker": self._broker, "reason": reason})
-        self._told_offline = True
+        self._offline.begin(broker=self._broker, reason=reason)
 
     def _refill(self) -> None:
         if self._window.free <= 0:
@@ -188,9 +200,9 @@ class Publisher:
         try:
             self._window.add(self._source.next_batches(self._window.free))
         except SourceError as error:
-            self._source_failed(error)
+            self._source_fails.begin(reason=str(error))
         else:
-            self._told_source = False
+            self._source_fails.end()
 
     def _publish_due(self) -> None:
         link = self._link
@@ -215,14 +227,11 @@ class Publisher:
         try:
             self._source.acknowledge(ack.epoch, {number: outcomes.get(number) for number in ack.batches})
         except SourceError as error:
-            self._source_failed(error)  # it stays in the window, is sent again, and acknowledged again
+            self._source_fails.begin(
+                reason=str(error)
+            )  # it stays in the window, is sent again, and acknowledged again
             return
         self._window.acknowledged(ack.epoch, ack.batches, self._monotonic())
-
-    def _source_failed(self, error: SourceError) -> None:
-        if not self._told_source:
-            log.error("batches cannot be read or forgotten", extra={"reason": str(error)})
-        self._told_source = True
 
     def _say_goodbye(self, link: Link) -> None:
         """Leave `offline` behind as a last retained status, then disconnect without the will."""

@@ -14,7 +14,7 @@ from store.registry import admit_meters, register_import
 from telemetry.obis import Medium
 
 GATEWAY = "import"
-_PACE = Pace(window=64, tick=0.05, resend_after=10.0, resend_longest=60.0, reconnect_longest=5.0)
+_PACE = Pace(window=64, tick=0.05, resend_after=5.0, resend_longest=60.0, reconnect_longest=5.0)
 _TICK = 0.1  # seconds between looks at the progress
 
 

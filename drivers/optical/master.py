@@ -142,7 +142,7 @@ class OpticalDriver(Driver):
                 return self._receive_block(reader, target)
             except DecodeError as error:
                 wrong = error
-        raise GarbledAnswerError(f"{self.line.name}: {wrong}", reader.pending)
+        raise GarbledAnswerError(f"{self.line.name}: {wrong}", reader.damaged)
 
     def _receive_block(self, reader: Reader, target: Target) -> bytes:
         """Raises DecodeError for a wrong block check."""

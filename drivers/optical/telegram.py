@@ -117,6 +117,7 @@ class Reader:
     def __init__(self, check: Check = Check.XOR) -> None:
         self._check = check
         self._received = bytearray()
+        self.damaged = b""  # the last block whose check character was wrong
 
     @property
     def pending(self) -> bytes:
@@ -138,7 +139,7 @@ class Reader:
     def block(self) -> bytes | None:
         """A block from STX to its check character, or None while it is not all there.
 
-        Raises DecodeError, and forgets the block, where its check character is wrong.
+        Raises DecodeError where its check character is wrong; the block is then in `damaged`.
         """
         start = self._received.find(STX)
         end = self._received.find(ETX, start + 1)
@@ -148,5 +149,6 @@ class Reader:
         del self._received[: end + 2]
         computed = self._check.of(block[1:-1])
         if computed != block[-1]:
+            self.damaged = block
             raise DecodeError(f"block check {block[-1]:02X}, computed {computed:02X}")
         return block

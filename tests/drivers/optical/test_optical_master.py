@@ -110,8 +110,9 @@ def test_several_meters_on_a_wire_answer_to_their_addresses() -> None:
 def test_energomeras_block_check_is_a_profile() -> None:
     meter = VirtualOpticalMeter(Identification("EKT", "5", "CE301v8"), SETS, check=Check.SUM)
     assert driver_of(meter).read(Target("", profile="energomera"))[0].values == PRESENT
-    with pytest.raises(GarbledAnswerError, match="block check"):
+    with pytest.raises(GarbledAnswerError, match="block check") as caught:
         driver_of(meter).read(Target("", retries=0))
+    assert caught.value.received == encode_block(encode_sets(SETS), Check.SUM)
 
 
 @pytest.mark.parametrize("expected", ["LGZ-0012345678", "LGZ-12345678"])

@@ -3,6 +3,8 @@
 import msgspec
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ingest.decode import decode_readings
 from ingest.directory import Directory
@@ -226,3 +228,32 @@ def test_messages_that_cannot_be_read_are_kept_as_they_came(writer: Writer) -> N
     kept = quarantine.waiting(writer.connection)
     assert {entry.payload for entry in kept} == set(payloads)
     assert {entry.topic for entry in kept} == {TOPIC}
+
+
+names = st.sampled_from([WATER, HEAT, ELSEWHERE]) | st.text(max_size=64)
+codes = st.sampled_from([COLD, ENERGY, "8-0:2.0.0", "8-0:77.0.0"]) | st.text(max_size=64)
+units = st.sampled_from(["m3", "L", "GJ", "kW.h"]) | st.text(max_size=64)
+readouts = st.builds(
+    WireReadout,
+    meter=names,
+    at=st.integers(NOON, NOON + 3) | st.integers(0, 253_402_300_799_999),
+    values=st.dictionaries(codes, st.floats(allow_nan=False, allow_infinity=False), max_size=4),
+    status=st.integers(0, 32_767),
+    units=st.dictionaries(codes, units, max_size=2),
+    raw=st.binary(max_size=3),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(readouts, max_size=6))
+def test_whatever_a_message_holds_its_readouts_are_stored_or_kept(
+    writer: Writer, received: list[WireReadout]
+) -> None:
+    (outcome,) = writer.store(Batch("life", 1, NOON, received))
+    assert outcome is not None
+    taken = outcome.stored + outcome.known + outcome.conflicts
+    assert taken <= sum(len(readout.values) for readout in received)
+    if not outcome.quarantined:
+        assert taken == sum(len(readout.values) for readout in received)
+    (again,) = writer.store(Batch("life", 1, NOON, received))
+    assert again == Outcome(1, 0, outcome.stored + outcome.known, outcome.conflicts, outcome.quarantined)

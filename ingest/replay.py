@@ -1,0 +1,24 @@
+"""What waits in quarantine, tried again after its cause is mended."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Connection
+
+from ingest.decode import decode_readings
+from ingest.directory import Directory
+from ingest.writer import store_readings
+from store import quarantine
+from telemetry.wire import Outcome
+
+
+def replay(connection: Connection[Any], entries: Sequence[quarantine.Kept], now: int) -> list[Outcome | None]:
+    """Take the payloads of `entries` as if they came now (milliseconds), and commit; the outcome of each.
+
+    What is refused for the same reason again waits on; everything else of an entry is dealt with. Raises
+    psycopg.Error where the database fails, and then nothing has changed.
+    """
+    messages = [decode_readings(entry.topic, entry.payload) for entry in entries]
+    with connection.transaction():
+        quarantine.mark_replayed(connection, [entry.id for entry in entries])
+        return store_readings(connection, Directory(), messages, now)

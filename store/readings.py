@@ -85,7 +85,9 @@ def insert(
     with connection.cursor() as cursor:
         adapt(cursor)
         cursor.execute(_INSERT, (*keys, BigintArray(sent[first]), SmallintArray(status[order][first])))
-        stored = cursor.rowcount
+        inserted = cursor.fetchone()
+        assert inserted is not None
+        stored = len(inserted[0])
         if stored == len(order):
             return WriteResult(stored, 0, np.empty(0, np.int64), np.ones(stored, np.bool_))
         if stored == int(first.sum()):
@@ -95,7 +97,7 @@ def insert(
             cursor.execute(_STORED, (*keys, *(TimestamptzArray(np.array([bound])) for bound in bounds)))
             row = cursor.fetchone()
             assert row is not None
-            there, ours = row[0], row[1].astype(np.bool_)
+            there, ours = row[0], _among((ids[first], instants[first]), inserted)
     differs = sent != there[np.cumsum(first) - 1]
     conflicts = np.sort(order[differs]).astype(np.int64)
     new = np.zeros(len(order), np.bool_)
@@ -103,16 +105,29 @@ def insert(
     return WriteResult(stored, len(order) - stored - len(conflicts), conflicts, new)
 
 
+def _among(
+    keys: tuple[npt.NDArray[np.int32], Instants], some: tuple[npt.NDArray[np.int32], Instants]
+) -> npt.NDArray[np.bool_]:
+    """Which of the keys (register, instant) are among `some`, a part of them."""
+    instants, place = np.unique(keys[1], return_inverse=True)
+    # one number for each key: the instants of a batch are few enough for that to fit in 63 bits
+    all_of_them = keys[0].astype(np.int64) * len(instants) + place
+    return np.isin(all_of_them, some[0].astype(np.int64) * len(instants) + np.searchsorted(instants, some[1]))
+
+
 _INSERT = """
-    insert into readings (register_id, measured_at, value, status)
-    select * from unnest(%s, %s, %s, %s)
-    on conflict (register_id, measured_at) do nothing
+    with inserted as (
+        insert into readings (register_id, measured_at, value, status)
+        select * from unnest(%s, %s, %s, %s)
+        on conflict (register_id, measured_at) do nothing
+        returning register_id, measured_at
+    )
+    select coalesce(array_agg(register_id), '{}'), coalesce(array_agg(measured_at), '{}') from inserted
 """
 
-# A row of this transaction carries its instant. The bounds let TimescaleDB leave out the chunks that cannot
-# hold any of the keys.
+# the bounds let TimescaleDB leave out the chunks that cannot hold any of the keys
 _STORED = """
-    select array_agg(r.value order by k.n), array_agg((r.received_at = now())::int order by k.n)
+    select array_agg(r.value order by k.n)
     from unnest(%s, %s) with ordinality as k (register_id, measured_at, n)
     join readings r on r.register_id = k.register_id and r.measured_at = k.measured_at
     where r.measured_at between (%s)[1] and (%s)[1]

@@ -71,6 +71,12 @@ def test_a_repeat_within_a_batch_is_judged_by_what_is_stored(connection: psycopg
     assert (result.stored, result.known, result.conflicts.tolist()) == (0, 1, [0])
 
 
+def test_it_is_told_which_readings_are_new(connection: psycopg.Connection) -> None:
+    assert write(connection, [(2, 0, 20), (1, 0, 10), (1, 0, 10)]).new.tolist() == [True, True, False]
+    again = write(connection, [(3, 0, 30), (1, 0, 10), (1, 15, 11), (2, 0, 99)])
+    assert again.new.tolist() == [True, False, True, False], "in the same transaction, too"
+
+
 def test_an_empty_batch_is_nothing(connection: psycopg.Connection) -> None:
     result = write(connection, [])
     assert (result.stored, result.known, len(result.conflicts)) == (0, 0, 0)
@@ -95,6 +101,7 @@ def test_any_batches_store_the_first_value_of_each_key_and_account_for_every_row
                     conflicts.append(index)
             result = write(connection, rows)
             assert (result.stored, result.conflicts.tolist()) == (fresh, conflicts)
+            assert result.new.sum() == fresh
             assert result.known == len(rows) - fresh - len(conflicts)
         assert stored(connection) == expected
     finally:

@@ -1,5 +1,6 @@
 """How figures, times and names look to people: exact numbers, local times, plain words."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,6 +11,7 @@ from telemetry.units import UNITS
 
 THIN_SPACE = "\u202f"  # narrow, and no line breaks there
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 _METHODS = {
     "set_day": "set day",
     "reading": "reading",
@@ -52,6 +54,16 @@ def age(instant: datetime, now: datetime) -> str:
         if seconds < limit:
             return f"{seconds // size} {name} ago"
     return f"{seconds // 86_400} days ago"
+
+
+def fact(value: object, zone: ZoneInfo) -> str:
+    """A value of some evidence: instants by the utility's clocks, anything else as it was written."""
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        try:
+            return local_time(datetime.fromisoformat(value), zone)
+        except ValueError:
+            pass
+    return str(value)
 
 
 def in_words(name: str) -> str:

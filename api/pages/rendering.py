@@ -32,6 +32,7 @@ def templates() -> Jinja2Templates:
         "local_date": presentation.local_date,
         "age": presentation.age,
         "words": presentation.in_words,
+        "fact": presentation.fact,
         "method": presentation.method_in_words,
         "month": presentation.month_name,
         "medium": medium_label,

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from hesper.logs import LogStyle, configure_logging
+
 app = typer.Typer(no_args_is_help=True)
 
 _SECRET_NAME = "session-secret"  # noqa: S105 - the name of the file that holds it
@@ -18,6 +20,7 @@ def _group() -> None:
 
 @app.command()
 def run(
+    *,
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8480,
@@ -31,6 +34,7 @@ def run(
             help="Let browsers sign in without https: on a loopback address only.",
         ),
     ] = False,
+    log: Annotated[LogStyle, typer.Option(help="How to write the log.")] = LogStyle.CONSOLE,
 ) -> None:
     """Serve the API and the pages until told to stop.
 
@@ -55,10 +59,12 @@ def run(
     except (SettingsError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+    configure_logging(log)
     uvicorn.run(
         create_app(settings),
         host=host,
         port=port,
+        log_config=None,  # uvicorn logs where we do
         log_level="warning",
         access_log=False,  # request lines would keep personal searches
         server_header=False,

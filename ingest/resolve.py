@@ -168,13 +168,14 @@ def _register(
 ) -> tuple[Register, str]:
     """The register of a code, and the unit of the message's value."""
     try:
-        source = given or Obis.parse(code).unit
+        usual = Obis.parse(code).unit
+        source = given or usual
         if source is None:
             raise _UnusableError(Reason.UNIT, f"{code} has no usual unit and the message names none")
-        unit(source)
+        if unit(source).dimension != unit(usual or source).dimension:
+            raise _UnusableError(Reason.UNIT, f"{code} is measured in {usual}, not in {source}")
         register = meter.registers.get(code)
         if register is None:
-            Obis.parse(code)
             if len(meter.registers) >= MAX_REGISTERS:
                 raise _UnusableError(Reason.OBIS, f"the meter has {MAX_REGISTERS} registers already")
             register = meter.add(connection, code, source)

@@ -131,6 +131,7 @@ def test_a_register_takes_the_unit_in_which_it_is_first_reported(writer: Writer)
         ({COLD: 0.0001}, {COLD: "L"}, "unit"),  # would have to be rounded
         ({COLD: 1.0}, {COLD: "kW.h"}, "unit"),
         ({COLD: 1.0}, {COLD: "bushel"}, "unit"),
+        ({"8-0:2.0.0": 1.0}, {"8-0:2.0.0": "m3"}, "unit"),  # a new register, which is a flow
         ({"8-0:77.0.0": 1.0}, {}, "unit"),  # no usual unit
         ({"volume": 1.0}, {}, "obis"),
         ({"8-0:01.0.0": 1.0}, {}, "obis"),

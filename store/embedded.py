@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -39,6 +40,8 @@ STOP_SIGNAL = signal.SIGINT  # "fast shutdown"; SIGTERM would wait for every cli
 _NAME = "hesper"  # of the database and its superuser
 _PORT = 5432  # only names the socket
 _SOCKET_LIMIT = 107  # bytes of a Unix socket's path
+_PROCESSES = Path("/proc")
+_PATIENCE_SECONDS = 20.0  # for an orphaned server to end by itself
 _SETTINGS = {
     "listen_addresses": "",
     "fsync": "on",
@@ -85,7 +88,7 @@ class EmbeddedPostgres:
             pid = int((self._cluster / "postmaster.pid").read_text().split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
             return None
-        return pid if self._is_postmaster(pid) else None
+        return pid if self._works_here(pid) else None
 
     def prepare(self) -> list[str]:
         """The command that runs the server in the foreground, with all made ready for it.
@@ -225,27 +228,36 @@ class EmbeddedPostgres:
             )
 
     def _clear_leftovers(self) -> None:
-        """Stops an orphaned postmaster (we hold the lock, so its owner is gone); drops a stale pid file.
+        """Ends what is left of an earlier server; its owner is gone, since we hold the lock.
 
-        A pid file alone would do harm where process ids repeat, as in restarted containers.
+        An orphaned postmaster is stopped. Sessions that outlived a killed one must be gone before the next
+        begins: they end by themselves, or are killed, which recovery is for. Then nobody works in the
+        cluster, and its pid file is stale; it would do harm where process ids repeat, as in containers.
         """
         if self._process is not None and self._process.poll() is None:
             raise EmbeddedPostgresError(f"the database in {self.folder} runs already")
-        deadline = time.monotonic() + 60
         pid = self.pid
         if pid is not None:
-            os.kill(pid, STOP_SIGNAL)
-        while pid is not None and self._is_postmaster(pid):
-            if time.monotonic() > deadline:
-                raise EmbeddedPostgresError(f"the orphaned postmaster {pid} of {self.folder} does not end")
+            _signal(pid, STOP_SIGNAL)
+        patience = time.monotonic() + _PATIENCE_SECONDS
+        while at_work := self._at_work():
+            if time.monotonic() > patience:
+                for process in at_work:
+                    _signal(process, signal.SIGKILL)
             time.sleep(0.02)
-        if Path("/proc/self/cwd").exists():
+        if _PROCESSES.is_dir():
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
 
-    def _is_postmaster(self, pid: int) -> bool:
-        """Whether the process is a postmaster of this cluster: it works in the cluster's folder."""
+    def _at_work(self) -> list[int]:
+        """The processes that work in the cluster's folder: postmaster, sessions, background workers."""
+        if not _PROCESSES.is_dir():
+            return []
+        numbers = (int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdigit())
+        return [number for number in numbers if self._works_here(number)]
+
+    def _works_here(self, pid: int) -> bool:
         try:
-            return Path(os.readlink(f"/proc/{pid}/cwd")) == self._cluster
+            return Path(os.readlink(_PROCESSES / str(pid) / "cwd")) == self._cluster
         except OSError:
             return False
 
@@ -275,6 +287,11 @@ class EmbeddedPostgres:
         log = self.folder / "postgres.log"
         last = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
         return EmbeddedPostgresError("\n".join([message, *last]), advice=f"read {log}")
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it ended by itself meanwhile
+        os.kill(pid, number)
 
 
 def _binaries() -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg
 import pytest
 
 from store.database import connect
@@ -48,6 +49,23 @@ def test_committed_rows_survive_a_killed_postmaster_and_a_restart(folder: Path) 
     with server:
         assert _rows(server) == 1
         assert server.pid not in (None, pid)
+
+
+def test_sessions_that_outlive_a_killed_postmaster_are_waited_for(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    server.start()
+    _keep_a_row(server)
+    with connect(server.url) as busy:
+        busy.execute("insert into kept values (2)")
+        pid = server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        server.stop()
+        server.start()
+        with pytest.raises(psycopg.OperationalError):
+            busy.execute("insert into kept values (3)")
+    assert _rows(server) == 1, "what was not committed is gone"
+    server.stop()
 
 
 def test_its_folder_is_closed_to_others_and_it_listens_on_no_port(folder: Path) -> None:

@@ -74,6 +74,8 @@ class _Utility:
         self.summary = summary
         self.zone = ZoneInfo(entry.time_zone)
         self.id = 0
+        self.known: dict[tuple[str, str], int] = {}  # (table, code) -> id, of what was looked up or put
+        self.units: dict[tuple[int, str], str] = {}  # (meter id, OBIS) -> unit, as stored before
 
     def apply(self) -> None:
         entry = self.entry
@@ -87,6 +89,10 @@ class _Utility:
                 interpolation_limit=entry.interpolation_limit,
             ),
         )
+        stored = self.connection.execute(
+            "select meter_id, obis, unit from registers where utility_id = %s", (self.id,)
+        )
+        self.units = {(meter_id, obis): unit for meter_id, obis, unit in stored}
         for site in entry.sites:
             self._site(site)
         for gateway in entry.gateways:
@@ -146,17 +152,19 @@ class _Utility:
 
     def _refuse_another_unit(self, name: str, meter_id: int, obis: str, unit: Any) -> None:
         """Stored readings count micro-units of the register's unit: it is never changed under them."""
+        stored = self.units.get((meter_id, obis), unit)
+        if stored == unit:
+            return
         row = self.connection.execute(
             """
-            select r.unit from registers r
-            where r.meter_id = %s and r.obis = %s and r.unit <> %s
-              and exists (select from readings where register_id = r.id)
+            select from registers r
+            where meter_id = %s and obis = %s and exists (select from readings where register_id = r.id)
             """,
-            (meter_id, obis, unit),
+            (meter_id, obis),
         ).fetchone()
         if row is not None:
             raise RegistryError(
-                name, f"has readings in {row[0]}, and the entry says {unit}", f"keep {row[0]}"
+                name, f"has readings in {stored}, and the entry says {unit}", f"keep {stored}"
             )
 
     def _service_point(self, point: ServicePointEntry) -> None:
@@ -214,6 +222,8 @@ class _Utility:
         """The id of what an entry refers to. Raises RegistryError where it is neither listed nor stored."""
         if code is None:
             return None
+        if (table, code) in self.known:
+            return self.known[table, code]
         row = self.connection.execute(
             f"select id from {table} where utility_id = %s and code = %s",  # noqa: S608 - our own table names
             (self.id, code),
@@ -221,7 +231,8 @@ class _Utility:
         if row is None:
             kind = table.rstrip("s")
             raise RegistryError(name, f"there is no {kind} {code}", f"list that {kind} too, or mend its code")
-        return int(row[0])
+        self.known[table, code] = int(row[0])
+        return self.known[table, code]
 
     def _put(
         self, table: str, key: dict[str, Any], values: dict[str, Any], added: dict[str, Any] | None = None
@@ -257,6 +268,8 @@ class _Utility:
         else:
             count.changed += 1
         assert row is not None
+        if "code" in key:
+            self.known[table, key["code"]] = int(row[0])
         return int(row[0])
 
 

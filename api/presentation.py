@@ -95,26 +95,17 @@ def hex_lines(raw: bytes, width: int = 16) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar of a sparkline, in the units of its view box; `height` 0 where nothing is known."""
-
-    x: int
-    y: float
-    height: float
-    known: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Sparkline:
-    """Bars of daily consumption, and the same in words for those who don't see them."""
+    """Bars of daily consumption as two SVG paths, and the same in words for those who don't see them."""
 
-    bars: list[Bar]
+    bars: str
+    gaps: str  # a stroke on the ground for each day of which nothing is known
     width: int
     label: str
 
 
 SPARK_HEIGHT = 24
-_SPARK_STEP = 7
+_BAR, _STEP = 5, 7
 
 
 def sparkline(values: Sequence[int | None], unit: str) -> Sparkline | None:
@@ -123,12 +114,15 @@ def sparkline(values: Sequence[int | None], unit: str) -> Sparkline | None:
     if not known:
         return None
     top = max(*known, 1)
-    bars = []
+    bars, gaps = [], []
     for place, value in enumerate(values):
-        height = round(max(1.0, value / top * SPARK_HEIGHT), 2) if value is not None else 0.0
-        bars.append(Bar(place * _SPARK_STEP, round(SPARK_HEIGHT - height, 2), height, value is not None))
+        if value is None:
+            gaps.append(f"M{place * _STEP} {SPARK_HEIGHT - 1}h{_BAR}v1h-{_BAR}z")
+        else:
+            height = max(1.0, round(value / top * SPARK_HEIGHT, 1))
+            bars.append(f"M{place * _STEP} {SPARK_HEIGHT}v-{height:g}h{_BAR}v{height:g}z")
     label = f"{number(sum(known))} {unit_sign(unit)} in {len(known)} of the last {len(values)} days"
-    return Sparkline(bars, len(values) * _SPARK_STEP - 2, label)
+    return Sparkline("".join(bars), "".join(gaps), len(values) * _STEP - (_STEP - _BAR), label)
 
 
 def local_midnights(now: datetime, zone: ZoneInfo, days: int) -> list[datetime]:

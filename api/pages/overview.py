@@ -15,8 +15,8 @@ from api.pages.rendering import page
 from api.presentation import Sparkline, local_midnights, sparkline
 from api.services import services
 from store.queries import billing as billing_queries
-from store.queries import findings as finding_queries
 from store.queries import overview as queries
+from store.queries.findings import gravest_findings
 
 router = APIRouter(include_in_schema=False)
 
@@ -77,7 +77,7 @@ def overview(
         totals=queries.totals(store, utility.id, now - _LATE_AFTER),
         gateways=gateways,
         silent=[gateway for gateway in gateways if _silent(gateway, now)],
-        findings=finding_queries.findings_page(store, utility.id, state="open", limit=_FINDINGS_SHOWN),
+        findings=gravest_findings(store, utility.id, _FINDINGS_SHOWN),
         close=closes[0] if closes else None,
         sites=queries.sites(store, utility.id),
         groups=[(name, list(group)) for name, group in groupby(lines, lambda line: line.meter.site_name)],

@@ -7,6 +7,15 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+_FINDING = """
+    select f.id, m.code as meter, r.obis, r.unit, s.name as site_name, f.kind, f.severity, f.state,
+           f.started_at, f.ended_at, f.detected_at, f.evidence
+    from findings f
+    join registers r on r.id = f.register_id
+    join meters m on m.id = r.meter_id
+    left join sites s on s.id = m.site_id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
@@ -39,13 +48,8 @@ def findings_page(
     """At most `limit` findings, the last detected first; `before` is the id of the last one seen."""
     with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
         cursor.execute(
-            """
-            select f.id, m.code as meter, r.obis, r.unit, s.name as site_name, f.kind, f.severity, f.state,
-                   f.started_at, f.ended_at, f.detected_at, f.evidence
-            from findings f
-            join registers r on r.id = f.register_id
-            join meters m on m.id = r.meter_id
-            left join sites s on s.id = m.site_id
+            _FINDING
+            + """
             where f.utility_id = %(utility)s
               and (%(before)s::bigint is null or f.id < %(before)s)
               and (%(meter)s::int is null or m.id = %(meter)s)
@@ -65,19 +69,28 @@ def findings_page(
         return cursor.fetchall()
 
 
+def gravest_findings(connection: Connection[Any], utility_id: int, limit: int) -> list[FindingRow]:
+    """At most `limit` open findings: alarms before warnings before the rest, the last detected first."""
+    with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
+        cursor.execute(
+            _FINDING
+            + """
+            where f.utility_id = %s and f.state = 'open'
+            order by array_position(array['alarm', 'warning', 'info'], f.severity), f.id desc limit %s
+            """,
+            (utility_id, limit),
+        )
+        return cursor.fetchall()
+
+
 def findings_of_register(
     connection: Connection[Any], register_id: int, start: datetime, end: datetime, limit: int
 ) -> list[FindingRow]:
     """A register's findings that touch the time between two instants, the earliest first."""
     with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
         cursor.execute(
-            """
-            select f.id, m.code as meter, r.obis, r.unit, s.name as site_name, f.kind, f.severity, f.state,
-                   f.started_at, f.ended_at, f.detected_at, f.evidence
-            from findings f
-            join registers r on r.id = f.register_id
-            join meters m on m.id = r.meter_id
-            left join sites s on s.id = m.site_id
+            _FINDING
+            + """
             where f.register_id = %s and f.started_at < %s and coalesce(f.ended_at, 'infinity') >= %s
             order by f.started_at limit %s
             """,

@@ -1,8 +1,9 @@
 """Who gets in: every route asks for a key or a session, and neither opens another utility's rows."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -25,8 +26,8 @@ def api_routes(app: FastAPI) -> list[APIRoute]:
     """The app's own routes, those of included routers too."""
     found: list[APIRoute] = []
 
-    def walk(routes: object) -> None:
-        for route in routes:  # type: ignore[attr-defined]
+    def walk(routes: Iterable[Any]) -> None:
+        for route in routes:
             if isinstance(route, APIRoute):
                 found.append(route)
             elif inner := getattr(getattr(route, "original_router", None), "routes", None):

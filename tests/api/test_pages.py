@@ -111,7 +111,7 @@ def test_the_overview_begins_with_what_needs_attention(browser: TestClient, ours
     text = _look(page).text
     assert "gw-keller" in text
     assert "Negative step: glitch" in text
-    assert "Stuck" in text
+    assert text.index("Stuck") < text.index("Negative step: glitch"), "alarms before warnings"
     assert page.count('data-state="finding"') == 2
     assert page.count('data-state="good"') == 4
     for meter in ours.meters:

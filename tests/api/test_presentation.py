@@ -44,7 +44,8 @@ def test_midnights_are_local_through_a_change_of_the_clocks() -> None:
 def test_a_sparkline_shows_unknown_days_as_such() -> None:
     line = sparkline([1_000_000, None, 3_000_000], "m3")
     assert line is not None
-    assert [bar.known for bar in line.bars] == [True, False, True]
+    assert line.bars == "M0 24v-8h5v8zM14 24v-24h5v24z"
+    assert line.gaps == "M7 23h5v1h-5z"
     assert line.label == "4 m³ in 2 of the last 3 days"
     assert sparkline([None, None], "m3") is None
     assert sparkline([0, 0], "m3") is not None

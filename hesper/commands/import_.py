@@ -1,6 +1,7 @@
 """`hesper import`: history from a CSV file into the store."""
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from hesper.importer.columns import EXAMPLE, ColumnMapError, parse_column_map
 from hesper.importer.report import as_json, progress_bar, summary
 from hesper.importer.session import GATEWAY, Destination, DestinationError, publish, register
 from hesper.importer.table import FileError, Table
+from hesper.logs import LogStyle, configure_logging
 from hesper.settings import Settings, SettingsError, broker_address
 from hesper.supervise import StartError
 from store.database import StoreError
@@ -79,6 +81,7 @@ def import_(  # noqa: PLR0917 - typer passes them by name
 
     Exit code: 0 if every row is in the store, 1 if some are not (the summary says which), 2 if none was sent.
     """
+    configure_logging(LogStyle.CONSOLE, logging.WARNING)
     console = Console(stderr=True)
     try:
         columns = parse_column_map(column_map)

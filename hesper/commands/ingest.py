@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hesper.logs import LogStyle, configure_logging
 from hesper.settings import SettingsError, broker_address
 from ingest.ingester import Ingester
 
@@ -21,8 +22,10 @@ def _group() -> None:
 def run(
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
     broker: Annotated[str, typer.Option(envvar="HESPER_BROKER", help="mqtt://host:port")],
+    log: Annotated[LogStyle, typer.Option(help="How to write the log.")] = LogStyle.CONSOLE,
 ) -> None:
     """Take messages into the store until told to stop (SIGTERM, Ctrl-C). Any number may run side by side."""
+    configure_logging(log)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())

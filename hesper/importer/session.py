@@ -57,7 +57,8 @@ def publish(
     """Send all rows, and return what became of them once all are acknowledged.
 
     `progress` is called some times a second. Raises FileError for a file that turns out to be damaged; what
-    was sent until then is stored, and an import of the mended file adds the rest.
+    was sent until then is stored, and an import of the mended file adds the rest. Raises DestinationError
+    where publishing ends early.
     """
     source = FileSource(table, survey.epoch)
     publisher = Publisher(
@@ -77,6 +78,8 @@ def publish(
     try:
         while not source.finished.wait(_TICK):
             progress(source.tally)
+            if not publisher.alive:
+                raise DestinationError("the publisher ended before all was acknowledged; the log says why")
     finally:
         publisher.stop(flush=0.0)
     progress(source.tally)

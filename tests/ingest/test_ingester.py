@@ -104,6 +104,7 @@ def test_a_batch_is_stored_and_its_gateway_told_what_became_of_it(
     assert len(quarantine.waiting(registered)) == 1
 
 
+@pytest.mark.expects_log("the database refuses a message")
 def test_a_message_that_the_database_refuses_is_kept_and_those_beside_it_are_stored(
     registered: psycopg.Connection, database: str, broker: Broker
 ) -> None:
@@ -158,6 +159,7 @@ def test_nothing_is_lost_when_the_broker_dies(
     assert stored(registered) == 400
 
 
+@pytest.mark.expects_log("the database does not store")
 def test_nothing_is_lost_when_the_database_dies(tmp_path: Path, broker: Broker) -> None:
     batches = many(400)
     with EmbeddedPostgres(tmp_path / "postgres", {"fsync": "off"}) as server:
@@ -175,22 +177,26 @@ def test_nothing_is_lost_when_the_database_dies(tmp_path: Path, broker: Broker) 
 
 def test_an_ingester_told_to_stop_while_the_database_is_away_ends(broker: Broker, tmp_path: Path) -> None:
     nowhere = f"postgresql://hesper@/hesper?host={tmp_path}"
-    command = [sys.executable, "-c", _RUN, nowhere, f"mqtt://127.0.0.1:{broker.port}"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert b"listening" in process.stdout.readline()
+    address = f"mqtt://127.0.0.1:{broker.port}"
+    command = [
+        sys.executable,
+        "-m",
+        "hesper",
+        "ingest",
+        "run",
+        "--database-url",
+        nowhere,
+        "--broker",
+        address,
+    ]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert b"listening" in process.stderr.readline()
         with publishing(broker, many(1)) as (_, source):
-            assert b"does not store" in process.stdout.readline()
+            assert b"does not store" in process.stderr.readline()
             process.terminate()
             assert process.wait(SECONDS) == 0
             assert not source.outcomes
-
-
-_RUN = """
-import sys, typer
-from hesper.commands.ingest import run
-run(*sys.argv[1:])
-"""
 
 
 def test_status_and_health_of_a_gateway_are_kept(

@@ -8,8 +8,9 @@ summer. So a register is measured against itself: a stretch without change is a 
   otherwise, which a holiday rarely exceeds.
 
 A house's main meter that never rested for more than an hour is so reported after three days; a flat that
-rests at night, after three weeks; one whose owners were once away for a fortnight, after a month. A register that never moved is unused, not stuck.
-Only earlier stretches count: what happens later does not change what was right to report.
+rests at night, after three weeks; one whose owners were once away for a fortnight, after a month. A register
+that never moved is unused, not stuck. Only earlier stretches count: what happens later does not change what
+was right to report.
 """
 
 from dataclasses import dataclass

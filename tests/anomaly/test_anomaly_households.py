@@ -55,7 +55,7 @@ def test_findings_of_the_year(year: list[Household]) -> None:
         "negative_step.glitch": 9,
         "negative_step.jitter": 19,
         "negative_step.swap_suspect": 1,
-        "stuck": 3,
+        "stuck": 2,
     }
 
 

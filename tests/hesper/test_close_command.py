@@ -1,0 +1,83 @@
+"""`hesper close`: what it prints, what it returns, and what it says when it cannot."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from hesper.cli import build
+from store.database import connect
+from tests.support.town import Town
+
+DAY = timedelta(days=1)
+START = datetime(2025, 7, 31, 22, tzinfo=UTC)
+
+
+@pytest.fixture
+def town(database: str) -> Iterator[Town]:
+    with connect(database) as connection:
+        town = Town(connection)
+        town.meter("AAA-1", {START + n * DAY: str(100 + n) for n in range(62)})
+        town.meter("BBB-2", {START + n * DAY: str(100 + n) for n in range(20)})
+        yield town
+
+
+def run(database: str, *arguments: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr); what waits for validation is validated by the command."""
+    command = ["close", *arguments, "--database-url", database]
+    result = CliRunner().invoke(build(command), command)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_one_month_is_closed_and_shown(town: Town, database: str) -> None:
+    code, shown, _ = run(database, "2025-08", "--author", "anna")
+    assert code == 0
+    assert "2025-08" in shown
+    assert [row[0] for row in town.billed("2025-08")] == ["AAA-1"]
+    assert town.excepted("2025-08") == [("BBB-2", "no_reading_after")]
+    assert town.connection.execute("select author from closes").fetchone() == ("anna",)
+
+
+def test_several_months_as_json(town: Town, database: str) -> None:
+    code, printed, _ = run(database, "--from", "2025-08", "--to", "2025-09", "--json")
+    assert code == 0
+    summaries = json.loads(printed)
+    assert [(each["period"], each["billed"], each["exceptions"]) for each in summaries] == [
+        ("2025-08", 1, {"no_reading_after": 1}),
+        ("2025-09", 1, {"no_reading_after": 1}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "name one period"),
+        (("2025-08", "--from", "2025-08"), "name one period"),
+        (("2025-13",), "is not a period"),
+        (("--from", "2025-09", "--to", "2025-08"), "comes before"),
+        (("2999-01",), "close it after that"),
+        (("2025-08", "--utility", "nowhere"), "no utility has the code 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_closed_is_explained(
+    town: Town, database: str, arguments: tuple[str, ...], told: str
+) -> None:
+    code, _, error = run(database, *arguments)
+    assert code == 2
+    assert told in " ".join(error.split())
+
+
+def test_utility_must_be_named_where_there_are_several(town: Town, database: str) -> None:
+    town.connection.execute("insert into utilities (code, name, time_zone) values ('other', '', 'UTC')")
+    town.connection.commit()
+    code, _, error = run(database, "2025-08")
+    assert code == 2
+    assert "--utility: other, town" in " ".join(error.split())
+
+
+def test_store_without_a_utility_says_how_to_register_one(database: str) -> None:
+    code, _, error = run(database, "2025-08")
+    assert code == 2
+    assert "registry apply" in " ".join(error.split())

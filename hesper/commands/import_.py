@@ -79,7 +79,7 @@ def import_(  # noqa: PLR0917 - typer passes them by name
     stores nothing twice. Readings go to the store and broker named by options or environment, else to the
     `hesper serve` or `demo` that runs on the data folder, else an embedded system is run meanwhile.
 
-    Exit code: 0 if every row is in the store, 1 if some are not (the summary says which), 2 if none was sent.
+    Exit code: 0 if every row is in the store, 1 if some are not (the summary says which), 2 if it had to end.
     """
     configure_logging(LogStyle.CONSOLE, logging.WARNING)
     console = Console(stderr=True)

@@ -1,0 +1,61 @@
+"""The validator as a process: judges what comes until told to stop, and outlives a database that is away."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from structlog.testing import capture_logs
+
+from ingest.validation import main, worker
+from store.database import connect
+from tests.support.town import Town
+
+START = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+    tick, deadline = threading.Event(), time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        tick.wait(0.02)
+
+
+def test_judges_what_comes_until_it_is_stopped(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.02)
+    stop = threading.Event()
+    process = threading.Thread(target=main, args=(database, stop))
+    process.start()
+    try:
+        with connect(database) as connection:
+            town = Town(connection)
+            town.meter("AAA-1", {START: "1"})
+            connection.autocommit = True
+            wait_until(
+                lambda: connection.execute("select validated_until from registers").fetchone() != (None,)
+            )
+    finally:
+        stop.set()
+        process.join(20)
+    assert not process.is_alive()
+
+
+def test_says_once_that_the_database_is_away_and_stops_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "RECONNECT_SECONDS", 0.02)
+    stop, attempts = threading.Event(), 0
+    connect_as_ever = worker.connect
+
+    def counted(url: str, *, application: str) -> object:
+        nonlocal attempts
+        attempts += 1
+        return connect_as_ever(url, application=application)
+
+    monkeypatch.setattr(worker, "connect", counted)
+    with capture_logs() as logs:
+        process = threading.Thread(target=main, args=("postgresql://127.0.0.1:1/nowhere", stop))
+        process.start()
+        wait_until(lambda: attempts > 3)
+        stop.set()
+        process.join(20)
+    assert [entry["event"] for entry in logs] == ["the database is away"]

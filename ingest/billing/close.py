@@ -17,7 +17,9 @@ from ingest.billing.calendar import Period, PeriodError, neighbour, period_of
 from ingest.billing.evidence import instant
 from ingest.billing.gather import Case, gather, place_of
 from ingest.billing.verdict import Context, Explanations, missing_places, verdict
-from store.billing import (
+from store.billing import stored_beside
+from store.billing import utility as load_utility
+from store.closes import (
     BillingRow,
     CloseRow,
     ExceptionRow,
@@ -26,9 +28,7 @@ from store.billing import (
     issued,
     last_run,
     lock_period,
-    stored_beside,
 )
-from store.billing import utility as load_utility
 from telemetry.quality import Quality
 
 _HOWEVER_FAR = timedelta(days=36_500)

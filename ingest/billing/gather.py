@@ -18,10 +18,10 @@ from store.billing import (
     StoredReading,
     UtilityRow,
     installed,
-    issued,
     marks_between,
     usable_beside,
 )
+from store.closes import issued
 from store.findings import OpenFinding, unresolved
 from store.validation import await_validators
 from telemetry.status import Status
@@ -80,7 +80,9 @@ def gather(connection: Connection, utility: UtilityRow, period: Period) -> list[
     )
     starts = _boundaries(connection, rows, [start for start, _ in span], utility, marks)
     ends = _boundaries(connection, rows, [end for _, end in span], utility, marks)
-    findings = unresolved(connection, registers, STUCK, period.starts_at, period.ends_at)
+    findings: dict[int, list[OpenFinding]] = defaultdict(list)
+    for finding in unresolved(connection, registers, STUCK, period.starts_at, period.ends_at):
+        findings[finding.register_id].append(finding)
     last_ends = _last_ends(connection, utility, period)
     cases: dict[tuple[int, str], list[Part]] = defaultdict(list)
     for row, start, end in zip(rows, starts, ends, strict=True):
@@ -91,7 +93,7 @@ def gather(connection: Connection, utility: UtilityRow, period: Period) -> list[
             end,
             _events(marks[row.register_id]),
             _counted(marks[row.register_id], start.instant, end.instant),
-            tuple(finding for finding in findings if finding.register_id == row.register_id),
+            tuple(findings[row.register_id]),
         )
         cases[row.service_point_id, row.obis].append(_carried(part, before, period))
     return [

@@ -10,7 +10,8 @@ from ingest.billing.calendar import Period
 from ingest.billing.consumption import Stretch, Unbillable, consumption, quality_of
 from ingest.billing.evidence import boundary_evidence, content_hash, decimal, instant
 from ingest.billing.gather import Case, Part
-from store.billing import Beside, BillingRow, ExceptionRow, StoredReading
+from store.billing import Beside, StoredReading
+from store.closes import BillingRow, ExceptionRow
 from telemetry.quality import Quality
 
 Explanations = Mapping[

@@ -54,6 +54,7 @@ class Town:
 
     def judge(self) -> None:
         """Validate all that waits."""
+        self.connection.commit()
         drain(self.connection)
 
     def close(self, period: str, author: str = "anna") -> Summary:

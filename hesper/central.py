@@ -25,6 +25,9 @@ import psycopg
 
 from hesper.settings import broker_address
 from hesper.supervise import Program, StartError, Supervisor, hesper_command
+from store.database import connect
+from store.embedded import STOP_SIGNAL, EmbeddedPostgres
+from store.migrate import migrate
 
 API_PORT = 8480
 BROKER_PORT = 1883
@@ -97,6 +100,7 @@ class Central:
         self._log_folder = self.data / "logs" if logs_in_files else None
         self._extra = extra
         self._lock: IO[str] | None = None
+        self._embedded: EmbeddedPostgres | None = None
 
     def __enter__(self) -> "Central":
         self.data.mkdir(parents=True, exist_ok=True)
@@ -126,6 +130,8 @@ class Central:
 
     def _release(self) -> None:
         (self.data / "runtime.json").unlink(missing_ok=True)
+        if self._embedded is not None:
+            self._embedded.close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -160,9 +166,8 @@ class Central:
             self.database_url = self._given_database
             _migrate(self.database_url)
             return []
-        from store.embedded import STOP_SIGNAL, EmbeddedPostgres
-
         server = EmbeddedPostgres(self.data / "postgres")
+        self._embedded = server
         self.database_url = server.url
         migrated = False
 
@@ -237,8 +242,5 @@ def _answers(url: str) -> bool:
 
 
 def _migrate(url: str) -> None:
-    from store.database import connect
-    from store.migrate import migrate
-
     with connect(url, application="hesper migrate") as connection:
         migrate(connection)

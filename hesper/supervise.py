@@ -166,8 +166,14 @@ class Supervisor:
             while not self._stopping.wait(_TICK):
                 for child in self._children:
                     self._look_after(child)
-        except (StartError, OSError) as error:
-            self._failure = error if isinstance(error, StartError) else StartError(str(error))
+        except StartError as error:
+            self._failure = error
+        except Exception as error:
+            # whatever a program's command or probe raises must reach who waits, not end with this thread
+            self._failure = StartError(f"{type(error).__name__}: {error}")
+            self._failure.__cause__ = error
+            if self._settled.is_set():
+                log.exception("supervision ended")
         finally:
             for child in reversed(self._children):
                 child.stop()

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from hesper.central import API_PORT, BusyError, Role
-from hesper.demo.run import Demo, DemoError, Summary, last_full_months
+from hesper.demo.run import LIVE_SCHEDULE, QUICK_SCHEDULE, Demo, DemoError, Summary, last_full_months
 from hesper.supervise import StartError
 from store.database import StoreError
 
@@ -57,7 +57,14 @@ def demo(
 
 def _once(data: Path, seed: int, console: Console, as_json: bool) -> None:
     with _Steps(console) as steps:
-        running = Demo(data, seed=seed, report=steps, api_port=API_PORT, roles=set(Role) - {Role.API})
+        running = Demo(
+            data,
+            seed=seed,
+            report=steps,
+            api_port=API_PORT,
+            roles=set(Role) - {Role.API},
+            schedule=QUICK_SCHEDULE,
+        )
         with running.course():
             summary = running.summary(running.close_months(1))
     if as_json:
@@ -72,7 +79,7 @@ def _once(data: Path, seed: int, console: Console, as_json: bool) -> None:
 def _live(data: Path, seed: int, port: int, console: Console) -> None:
     with ExitStack() as stack:
         steps = stack.enter_context(_Steps(console))
-        running = Demo(data, seed=seed, report=steps, api_port=port, roles=set(Role))
+        running = Demo(data, seed=seed, report=steps, api_port=port, roles=set(Role), schedule=LIVE_SCHEDULE)
         stack.enter_context(running.course())
         summary = running.summary(running.close_months(last_full_months(running.state, running.building)))
         steps.stop()
@@ -80,7 +87,7 @@ def _live(data: Path, seed: int, port: int, console: Console) -> None:
         console.print(
             Panel.fit(
                 f"Open   [bold]{running.central.api_url}[/]\nKey    [bold]{running.key}[/]\n\n"
-                f"Every meter is read every 30 seconds. Faults were planted: see if you find them.\n"
+                f"Every meter is read every 15 seconds. Faults were planted: see if you find them.\n"
                 f"All is kept in {running.folder}; Ctrl-C ends every process.",
                 title="Hesper lives",
             ),

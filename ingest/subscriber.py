@@ -21,6 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from telemetry.topics import Kind, subscription
 
 GROUP = "ingest"  # of the shared subscription: each batch goes to one ingester
+HEALTH_GROUP = "ingest-health"  # one of its own: rumqttd loses messages where two filters share a group
 RECEIVE_MAXIMUM = 100  # deliveries that wait for our acknowledgement: at most 100 MB of payload
 INBOX_SIZE = 4 * RECEIVE_MAXIMUM  # more than a broker may send; QoS 0, which has no such bound, fills it
 _QOS = 1
@@ -101,7 +102,7 @@ class Subscriber:
         # a shared subscription gets no retained messages, so each ingester hears every status
         filters = [
             subscription(Kind.READINGS, share=GROUP),
-            subscription(Kind.HEALTH, share=GROUP),
+            subscription(Kind.HEALTH, share=HEALTH_GROUP),
             subscription(Kind.STATUS),
         ]
         result, _mid = client.subscribe([(text, options) for text in filters])

@@ -135,7 +135,8 @@ def _gauge(name: str, unit: str) -> Definition:
 def _electricity() -> dict[tuple[int, int], Definition]:
     table = {
         (1, 8): _counter("active energy import", "kW.h", billed=True),
-        (2, 8): _counter("active energy export", "kW.h", billed=True),
+        # what a flat feeds in is paid for by contract, if at all: its utility says so in the registry
+        (2, 8): _counter("active energy export", "kW.h"),
         (3, 8): _counter("reactive energy import", "kvar.h"),
         (4, 8): _counter("reactive energy export", "kvar.h"),
         (9, 8): _counter("apparent energy import", "kV.A.h"),

@@ -42,6 +42,32 @@ class InstalledRow:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmeteredRow:
+    """A service point at which no meter was installed in a period, and a register that is missed there.
+
+    `obis`: a billed register of the meter nearest in time; None where no register of it is known, or no meter
+    ever was there. `removed_at` and `installed_at`: the last removal before, the first installation after.
+    """
+
+    service_point_id: int
+    service_point: str
+    medium: int
+    obis: str | None
+    removed_at: datetime | None
+    installed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadRow:
+    """A meter at a service point of which no register is known: nothing of it ever arrived."""
+
+    service_point_id: int
+    service_point: str
+    medium: int
+    meter: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredReading:
     """A reading beside a boundary; `rules` of the marks on it that forbid its use."""
 
@@ -111,6 +137,58 @@ def installed(
             join registers r on r.meter_id = m.id and r.billed and r.kind = 'counter'
             where p.utility_id = %s and i.valid_from < %s and (i.valid_to is null or i.valid_to > %s)
             order by p.code, r.obis, i.valid_from, i.id
+            """,
+            (utility_id, until, since),
+        )
+        return cursor.fetchall()
+
+
+def unmetered(
+    connection: Connection, utility_id: int, since: datetime, until: datetime
+) -> list[UnmeteredRow]:
+    """Service points without any installation from `since` to `until`, once for each register missed there.
+
+    Left out are those that had ended by then, and those whose nearest meter has registers, but none billed.
+    """
+    with connection.cursor(row_factory=class_row(UnmeteredRow)) as cursor:
+        cursor.execute(
+            """
+            select p.id as service_point_id, p.code as service_point, p.medium, r.obis,
+                   (select max(i.valid_to) from installations i
+                    where i.service_point_id = p.id and i.valid_to <= %(since)s) as removed_at,
+                   (select min(i.valid_from) from installations i
+                    where i.service_point_id = p.id and i.valid_from >= %(until)s) as installed_at
+            from service_points p
+            left join lateral (
+                select i.meter_id from installations i where i.service_point_id = p.id
+                order by greatest(i.valid_from - %(until)s, %(since)s - i.valid_to), i.valid_from desc limit 1
+            ) nearest on true
+            left join registers r on r.meter_id = nearest.meter_id and r.billed and r.kind = 'counter'
+            where p.utility_id = %(utility)s and (p.ended_at is null or p.ended_at > %(since)s)
+              and not exists (select from installations i where i.service_point_id = p.id
+                              and i.valid_from < %(until)s
+                              and (i.valid_to is null or i.valid_to > %(since)s))
+              and (r.id is not null
+                   or not exists (select from registers other where other.meter_id = nearest.meter_id))
+            order by p.code, r.obis
+            """,
+            {"utility": utility_id, "since": since, "until": until},
+        )
+        return cursor.fetchall()
+
+
+def unread(connection: Connection, utility_id: int, since: datetime, until: datetime) -> list[UnreadRow]:
+    """Meters installed at some time from `since` to `until` of which no register is known."""
+    with connection.cursor(row_factory=class_row(UnreadRow)) as cursor:
+        cursor.execute(
+            """
+            select p.id as service_point_id, p.code as service_point, p.medium, m.code as meter
+            from service_points p
+            join installations i on i.service_point_id = p.id
+            join meters m on m.id = i.meter_id
+            where p.utility_id = %s and i.valid_from < %s and (i.valid_to is null or i.valid_to > %s)
+              and not exists (select from registers r where r.meter_id = m.id)
+            order by p.code, i.valid_from
             """,
             (utility_id, until, since),
         )

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
@@ -16,8 +18,9 @@ from psycopg import Connection
 from ingest.billing.calendar import Period, PeriodError, neighbour, period_of
 from ingest.billing.evidence import instant
 from ingest.billing.gather import Case, gather, place_of
+from ingest.billing.unmeasured import never_read, no_meter
 from ingest.billing.verdict import Context, Explanations, missing_places, verdict
-from store.billing import stored_beside
+from store.billing import UtilityRow, stored_beside, unmetered, unread
 from store.billing import utility as load_utility
 from store.closes import (
     BillingRow,
@@ -71,8 +74,10 @@ def close(connection: Connection, utility: str, period: str, author: str, now: d
             raise PeriodError(f"{period} ends at {instant(span.ends_at)}; close it after that")
         lock_period(connection, calendar.id, period)
         cases = gather(connection, calendar, span)
+        unmeasured = _unmeasured(connection, calendar, span, cases)
         context = Context(utility, span, _explanations(connection, cases))
-        verdicts = [verdict(case, context) for case in cases]
+        said = {(each.service_point_id, each.obis) for each in unmeasured}
+        verdicts = [verdict(case, context) for case in cases if case.key not in said] + unmeasured
         billed = [each for each in verdicts if isinstance(each, BillingRow)]
         excepted = sorted(
             (each for each in verdicts if isinstance(each, ExceptionRow)),
@@ -96,6 +101,19 @@ def close(connection: Connection, utility: str, period: str, author: str, now: d
             row = _close_row(calendar.id, span, author, summary)
             add_close(connection, row, run, fresh, excepted)
     return replace(summary, run=run)
+
+
+def _unmeasured(
+    connection: Connection, utility: UtilityRow, span: Period, cases: Sequence[Case]
+) -> list[ExceptionRow]:
+    """Exceptions where no meter was, or one of which nothing is known; the latter in place of the cases."""
+    found = [no_meter(row) for row in unmetered(connection, utility.id, span.starts_at, span.ends_at)]
+    missed = [exception for exception in found if exception is not None]
+    silent = unread(connection, utility.id, span.starts_at, span.ends_at)
+    for point, rows in groupby(silent, attrgetter("service_point_id")):
+        registers = [case.obis for case in cases if case.service_point_id == point]
+        missed += never_read(list(rows), registers)
+    return missed
 
 
 def _explanations(connection: Connection, cases: Sequence[Case]) -> Explanations:

@@ -177,6 +177,7 @@ class _Utility:
                 "name": point.name,
                 "medium": int(medium_of(point.medium)),
                 "account": point.account,
+                "ended_at": None if point.ended_at is None else self._instant(point.ended_at),
             },
         )
         for installation in point.installations:

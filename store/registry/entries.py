@@ -79,13 +79,17 @@ class InstallationEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServicePointEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where something is delivered. `account` is the billing system's reference."""
+    """Where something is delivered. `account` is the billing system's reference.
+
+    From `ended_at` on nothing is delivered, and the month close misses no meter.
+    """
 
     code: str
     medium: Medium | str
     name: str = ""
     site: str | None = None
     account: str = ""
+    ended_at: datetime | None = None
     installations: list[InstallationEntry] = []
 
 

@@ -110,6 +110,13 @@ def test_a_local_instant_is_read_in_the_utilitys_zone(connection: psycopg.Connec
     assert row == (datetime(2026, 9, 30, 21, tzinfo=UTC), {"6-0:1.0.0": 12_345_000})
 
 
+def test_a_service_point_ends_at_a_local_instant(connection: psycopg.Connection) -> None:
+    ended = DOCUMENT.replace('account = "A-1"', 'account = "A-1"\n    ended_at = 2026-12-01T00:00:00')
+    apply(connection, parse(ended))
+    row = connection.execute("select ended_at from service_points").fetchone()
+    assert row == (datetime(2026, 11, 30, 22, tzinfo=UTC),)
+
+
 def test_applying_again_changes_nothing(connection: psycopg.Connection) -> None:
     apply(connection, parse(DOCUMENT))
     assert apply(connection, parse(DOCUMENT)).nothing_changed

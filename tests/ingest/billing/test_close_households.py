@@ -13,7 +13,7 @@ from ingest.billing.calendar import names, neighbour, period_of
 from ingest.billing.close import Summary, close
 from ingest.validation import drain
 from store.database import connect
-from tests.support.households import UTILITY, ZONE, Household, households, store_households
+from tests.support.households import UTILITY, VOLUME, ZONE, Household, households, store_households
 
 FIRST, LAST = "2016-03", "2017-02"
 NOW = datetime(2017, 3, 2, tzinfo=UTC)
@@ -43,9 +43,11 @@ def test_year_of_households_is_closed_and_adds_up(
     consecutive_months_add_up(connection)
     nothing_but_usable_readings_is_billed_from(connection, homes)
 
+    assert sum(summary.registers for summary in summaries) == len(homes) * len(summaries) == 552
     assert sum(summary.billed for summary in summaries) == 515
     assert sum((Counter(summary.exceptions) for summary in summaries), Counter[str]()) == {
         "gap_too_long": 18,
+        "no_meter": 3,
         "no_reading_after": 16,
     }
     again = close_year(connection)
@@ -64,12 +66,21 @@ def every_meter_and_month_has_one_answer(connection: psycopg.Connection, homes: 
         """
     ).fetchall()
     assert all(count == 1 for _, _, count in answers)
-    expected = set()
-    for home in homes:
-        for name in names(FIRST, LAST):
-            if period_of(name, ZONE).ends_at.timestamp() * 1e6 > home.times.min():
-                expected.add((f"DAI-{home.meter.upper()}", name))
-    assert {(code, period) for code, period, _ in answers} == expected
+    every = {(f"DAI-{home.meter.upper()}", name) for home in homes for name in names(FIRST, LAST)}
+    assert {(code, period) for code, period, _ in answers} == every
+
+    unmetered = connection.execute(
+        """
+        select p.code, e.period, e.obis from billing_exceptions e
+        join service_points p on p.id = e.service_point_id where e.reason = 'no_meter'
+        """
+    ).fetchall()
+    assert set(unmetered) == {
+        (f"DAI-{home.meter.upper()}", name, VOLUME)
+        for home in homes
+        for name in names(FIRST, LAST)
+        if period_of(name, ZONE).ends_at.timestamp() * 1e6 <= home.times.min()
+    }
 
 
 def consecutive_months_add_up(connection: psycopg.Connection) -> None:

@@ -62,9 +62,8 @@ def never_read(rows: Sequence[UnreadRow], registers: Sequence[str]) -> list[Exce
     """
     meters = [row.meter for row in rows]
     usual = _usual(rows[0].medium)
-    detail = (
-        f"nothing was ever read of {' and '.join(meters)}: look why it does not answer, or import a reading"
-    )
+    named = " and ".join(meters)
+    detail = f"nothing was ever read of {named}: look why it does not answer, or import a reading"
     evidence = {"installations": [], "unread": meters}
     return [
         ExceptionRow(rows[0].service_point_id, obis, "never_read", detail, evidence)

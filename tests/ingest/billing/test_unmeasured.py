@@ -1,4 +1,4 @@
-"""Service points without a meter, or with one that never answered: each closed period has an answer for them."""
+"""Service points without a meter, or with one that never answered: each period has an answer."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

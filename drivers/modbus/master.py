@@ -68,7 +68,9 @@ class ModbusDriver(Driver):
         waiting = deque(plan.blocks(self.clock()))
         while waiting:
             block = waiting.popleft()
-            answer = self._ask(unit, block, profile, target)
+            answer = self.ask(
+                unit, block, pause=profile.pause, timeout=target.timeout, retries=target.retries
+            )
             if answer.exception in (ILLEGAL_ADDRESS, ILLEGAL_VALUE):
                 waiting.extendleft(reversed(plan.refused(block, self.clock())))
                 continue
@@ -85,6 +87,38 @@ class ModbusDriver(Driver):
                 advice="check the meter's model: this profile belongs to another one",
             )
         return [Readout(target.meter, at, values, raw=b"".join(frames))]
+
+    def ask(
+        self, unit: int, block: Block, *, pause: float, timeout: float | None = None, retries: int = 0
+    ) -> Answer:
+        """The answer to one block; exceptions 2 and 3 are answers, other refusals are raised.
+
+        `pause` and `timeout` in seconds, None for the protocol's own. Raises DriverError.
+        """
+        failure: DriverError | None = None
+        timeout = timeout or _TIMEOUT
+        for attempt in range(1 + retries):
+            self._transaction = self._transaction % 0xFFFF + 1
+            request = Request(unit, block.function, block.address, block.count, self._transaction)
+            try:
+                answer = self._exchange(request, pause, timeout)
+            except (NoAnswerError, GarbledAnswerError) as error:
+                failure = error
+                continue
+            if attempt and self.transport is Transport.RTU:
+                self._outwait(1.5 * timeout + pause)
+            if answer.exception in (None, ILLEGAL_ADDRESS, ILLEGAL_VALUE):
+                return answer
+            failure = MeterError(
+                f"unit {unit} on {self.line.name}: {exception_text(answer.exception)}",
+                answer.exception,
+                retry=may_pass(answer.exception),
+            )
+            if not failure.retry:
+                break
+            self.line.wait(_BUSY_PAUSE)
+        assert failure is not None
+        raise failure
 
     def _unit(self, target: Target) -> int:
         lowest, highest = (0, 255) if self.transport is Transport.TCP else (1, 247)
@@ -110,33 +144,6 @@ class ModbusDriver(Driver):
             gap = gap_limit(self.line.settings, turnaround=_TURNAROUND, pause=profile.pause)
             self._plans[unit, profile.name] = ReadPlan(profile.registers, gap)
         return self._plans[unit, profile.name]
-
-    def _ask(self, unit: int, block: Block, profile: Profile, target: Target) -> Answer:
-        """The answer to one block, asked as often as the target allows. Exceptions 2 and 3 are answers."""
-        failure: DriverError | None = None
-        timeout = target.timeout or _TIMEOUT
-        for attempt in range(1 + target.retries):
-            self._transaction = self._transaction % 0xFFFF + 1
-            request = Request(unit, block.function, block.address, block.count, self._transaction)
-            try:
-                answer = self._exchange(request, profile.pause, timeout)
-            except (NoAnswerError, GarbledAnswerError) as error:
-                failure = error
-                continue
-            if attempt and self.transport is Transport.RTU:
-                self._outwait(1.5 * timeout + profile.pause)
-            if answer.exception in (None, ILLEGAL_ADDRESS, ILLEGAL_VALUE):
-                return answer
-            failure = MeterError(
-                f"unit {unit} on {self.line.name}: {exception_text(answer.exception)}",
-                answer.exception,
-                retry=may_pass(answer.exception),
-            )
-            if not failure.retry:
-                break
-            self.line.wait(_BUSY_PAUSE)
-        assert failure is not None
-        raise failure
 
     def _exchange(self, request: Request, pause: float, timeout: float) -> Answer:
         """One request, one answer. Raises NoAnswerError or GarbledAnswerError."""

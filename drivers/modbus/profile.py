@@ -63,13 +63,43 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """What a register of this family shows: a value from `low` to `high`, in the register's unit."""
+
+    register: Register
+    low: Fraction
+    high: Fraction
+
+    def holds(self, words: list[int]) -> bool:
+        """Whether these words can be this family's; "not available" is not a value."""
+        quantity = self.register.quantity(words)
+        return quantity is not None and self.low <= Fraction(quantity.micro, MICRO) <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How a meter of this family is recognised: all checks hold.
+
+    `shared` names the profiles whose meters pass as well, because their maps are the same or hold this one.
+    """
+
+    checks: tuple[Check, ...]
+    shared: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """One meter family. `pause` is the silence in seconds that the meter needs before each request."""
+    """One meter family. `pause` is the silence in seconds that the meter needs before each request.
+
+    `settings` are those that the meter leaves the factory with; None where its document names none, or
+    where it has no serial port.
+    """
 
     name: str
     title: str
     source: str
-    settings: SerialSettings
+    settings: SerialSettings | None
     pause: float
     registers: tuple[Register, ...]
     golden: tuple[Golden, ...]
+    probe: Probe | None

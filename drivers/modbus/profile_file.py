@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 from drivers.errors import DriverError
 from drivers.line import SerialSettings
 from drivers.modbus.encoding import Encoding, WordOrder
-from drivers.modbus.profile import Golden, Profile, Register
+from drivers.modbus.profile import Check, Golden, Probe, Profile, Register
 from telemetry.obis import Obis
 from telemetry.units import unit as ucum
 
@@ -37,7 +37,7 @@ class _Defaults(Struct, forbid_unknown_fields=True):
     encoding: Encoding = Encoding.FLOAT32
     word_order: WordOrder = WordOrder.BIG
     scale: int | str = 1
-    sentinels: list[int] = []
+    sentinels: list[int] | dict[Encoding, list[int]] = []
 
 
 class _Register(Struct, forbid_unknown_fields=True):
@@ -64,15 +64,27 @@ class _Golden(Struct, forbid_unknown_fields=True):
     values: dict[str, str]
 
 
+class _Check(Struct, forbid_unknown_fields=True):
+    obis: str
+    low: int | str
+    high: int | str
+
+
+class _Probe(Struct, forbid_unknown_fields=True):
+    checks: Annotated[list[_Check], Meta(min_length=1)]
+    shared: list[str] = []
+
+
 class _File(Struct, forbid_unknown_fields=True):
     protocol: Literal["modbus"]
     title: str
     source: str
-    serial: str
     registers: list[dict[str, int | str | list[int]]]
+    serial: str | None = None
     pause_ms: Annotated[int, Meta(ge=0, le=5_000)] = 0
     defaults: _Defaults = msgspec.field(default_factory=_Defaults)
     golden: list[_Golden] = []
+    probe: _Probe | None = None
 
 
 def profile_names() -> list[str]:
@@ -98,7 +110,7 @@ def parse_profile(text: str, name: str) -> Profile:
     try:
         # floats stay text, so that 0.1 is exactly a tenth
         content = msgspec.convert(tomllib.loads(text, parse_float=str), _File)
-        settings = SerialSettings.parse(content.serial)
+        settings = None if content.serial is None else SerialSettings.parse(content.serial)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise ProfileError(f"profile {name}: {error}") from None
     registers = tuple(_register(row, content.defaults, name) for row in content.registers)
@@ -111,6 +123,7 @@ def parse_profile(text: str, name: str) -> Profile:
         pause=content.pause_ms / 1000,
         registers=registers,
         golden=tuple(_golden(golden, name) for golden in content.golden),
+        probe=None if content.probe is None else _probe(content.probe, registers, name),
     )
 
 
@@ -139,13 +152,20 @@ def _register(row: dict[str, int | str | list[int]], defaults: _Defaults, profil
             word_order=given.word_order or defaults.word_order,
             scale=Fraction(defaults.scale if given.scale is None else given.scale),
             unit=given.unit,
-            sentinels=frozenset(defaults.sentinels if given.sentinels is None else given.sentinels),
+            sentinels=frozenset(_sentinels(given, defaults, encoding)),
             comment=given.comment,
         )
         _check_meaning(register)
     except (msgspec.ValidationError, ValueError, ZeroDivisionError) as error:
         raise ProfileError(f"profile {profile}, register {row.get('obis', row)}: {error}") from None
     return register
+
+
+def _sentinels(given: _Register, defaults: _Defaults, encoding: Encoding) -> list[int]:
+    if given.sentinels is not None:
+        return given.sentinels
+    usual = defaults.sentinels
+    return usual.get(encoding, []) if isinstance(usual, dict) else usual
 
 
 def _check_meaning(register: Register) -> None:
@@ -190,3 +210,19 @@ def _golden(golden: _Golden, profile: str) -> Golden:
             (block.function, block.address + position): number for position, number in enumerate(numbers)
         }
     return Golden(golden.comment, words, golden.values)
+
+
+def _probe(probe: _Probe, registers: tuple[Register, ...], profile: str) -> Probe:
+    named = {register.obis: register for register in registers}
+    checks: list[Check] = []
+    for check in probe.checks:
+        try:
+            if check.obis not in named:
+                raise ValueError("the profile has no such register")
+            low, high = Fraction(check.low), Fraction(check.high)
+            if low > high:
+                raise ValueError(f"no value lies between {check.low} and {check.high}")
+        except (ValueError, ZeroDivisionError) as error:
+            raise ProfileError(f"profile {profile}, probe of {check.obis}: {error}") from None
+        checks.append(Check(named[check.obis], low, high))
+    return Probe(tuple(checks), frozenset(probe.shared))

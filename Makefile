@@ -33,7 +33,7 @@ $(READY): requirements.lock pyproject.toml
 	@PYTHON=$(PYTHON) scripts/doctor python
 	@echo "== setting up $(VENV) from requirements.lock (about a minute, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check -q --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -66,16 +66,7 @@ def _not_called() -> None:
 
 
 def _mount(app: typer.Typer, entry: Entry) -> None:
-    try:
-        target = getattr(importlib.import_module(f"hesper.commands.{entry.module}"), entry.attribute)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in _OURS:
-            raise
-        extra = "gateway" if entry.name == "gateway" else "central,embedded"
-        sys.exit(
-            f"hesper {entry.name} needs the Python package {error.name!r}, which is not installed here; "
-            f'install "hesper[{extra}]"'
-        )
+    target = getattr(importlib.import_module(f"hesper.commands.{entry.module}"), entry.attribute)
     if isinstance(target, typer.Typer):
         app.add_typer(target, name=entry.name, help=entry.help)
     else:
@@ -84,4 +75,13 @@ def _mount(app: typer.Typer, entry: Entry) -> None:
 
 def main() -> None:
     """The entry point of the `hesper` command."""
-    build(sys.argv[1:])()
+    try:
+        build(sys.argv[1:])()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in _OURS:
+            raise
+        extra = "gateway" if "gateway" in sys.argv[1:2] else "central,embedded"
+        sys.exit(
+            f"this command needs the Python package {error.name!r}, which is not installed here; "
+            f'install "hesper[{extra}]"'
+        )

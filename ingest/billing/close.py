@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 from psycopg import Connection
 
 from ingest.billing.calendar import Period, PeriodError, neighbour, period_of
-from ingest.billing.evidence import instant
 from ingest.billing.gather import Case, gather, place_of
 from ingest.billing.unmeasured import never_read, no_meter
 from ingest.billing.verdict import Context, Explanations, missing_places, verdict
@@ -32,6 +31,7 @@ from store.closes import (
     last_run,
     lock_period,
 )
+from store.content import instant
 from telemetry.quality import Quality
 
 _HOWEVER_FAR = timedelta(days=36_500)

@@ -1,28 +1,16 @@
-"""Evidence of a billing reading as plain JSON, and its hash: what anybody can check a figure with.
+"""Evidence of a billing reading as plain JSON: what anybody can check a figure with.
 
-Values are decimals in the register's unit, instants ISO 8601 in UTC. The hash is SHA-256 over canonical JSON:
-keys sorted, no white space, UTF-8.
+Values are decimals in the register's unit, instants ISO 8601 in UTC. `store/content.py` hashes it.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ingest.billing.boundary import Boundary, Method, Missing, ReadingAt
-from telemetry.micro import from_micro, to_micro
+from store.content import decimal, instant
+from telemetry.micro import to_micro
 from telemetry.status import Status
-
-
-def decimal(micro: int) -> str:
-    """A value for people and JSON: '56.108'."""
-    return f"{from_micro(micro):f}"
-
-
-def instant(at: datetime) -> str:
-    """'2016-03-01T00:00:00Z'."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def boundary_evidence(found: Boundary | Missing) -> dict[str, Any]:
@@ -64,9 +52,3 @@ def boundary_from(evidence: Mapping[str, Any]) -> Boundary:
         ),
         tuple(evidence["passed_over"]),
     )
-
-
-def content_hash(content: Mapping[str, Any]) -> bytes:
-    """SHA-256 over the canonical JSON of the content (strings, integers, lists and mappings)."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).digest()

@@ -8,10 +8,11 @@ from typing import Any
 from ingest.billing.boundary import Boundary, Missing
 from ingest.billing.calendar import Period
 from ingest.billing.consumption import Stretch, Unbillable, consumption, quality_of
-from ingest.billing.evidence import boundary_evidence, content_hash, decimal, instant
+from ingest.billing.evidence import boundary_evidence
 from ingest.billing.gather import Case, Part
 from store.billing import Beside, StoredReading
 from store.closes import BillingRow, ExceptionRow
+from store.content import Content, decimal, instant
 from telemetry.quality import Quality
 
 Explanations = Mapping[
@@ -84,24 +85,23 @@ def _billing_reading(case: Case, context: Context, total: int, evidence: dict[st
     standing = any(part.findings for part in case.parts)
     boundaries = [found for stretch in stretches for found in (stretch.start, stretch.end)]
     quality = Quality.QUESTIONABLE if standing else quality_of(boundaries)
-    unit = case.parts[0].row.unit
     period = context.period
-    content = {
-        "utility": context.utility,
-        "service_point": case.service_point,
-        "obis": case.obis,
-        "period": period.name,
-        "starts_at": instant(period.starts_at),
-        "ends_at": instant(period.ends_at),
-        "start_value": decimal(first.value),
-        "end_value": decimal(last.value),
-        "consumption": decimal(total),
-        "unit": unit,
-        "quality": int(quality),
-        "start_method": first.method.value,
-        "end_method": last.method.value,
-        "evidence": evidence,
-    }
+    content = Content(
+        utility=context.utility,
+        service_point=case.service_point,
+        obis=case.obis,
+        period=period.name,
+        starts_at=period.starts_at,
+        ends_at=period.ends_at,
+        start_value=first.value,
+        end_value=last.value,
+        consumption=total,
+        unit=case.parts[0].row.unit,
+        quality=int(quality),
+        start_method=first.method.value,
+        end_method=last.method.value,
+        evidence=evidence,
+    )
     return BillingRow(
         case.service_point_id,
         case.obis,
@@ -109,12 +109,12 @@ def _billing_reading(case: Case, context: Context, total: int, evidence: dict[st
         first.value,
         last.value,
         total,
-        unit,
+        content.unit,
         int(quality),
         first.method.value,
         last.method.value,
         evidence,
-        content_hash(content),
+        content.digest(),
     )
 
 

@@ -24,7 +24,10 @@ from ingest.billing.close import Summary
 from ingest.billing.close import close as close_period
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
+from store.billing import utility as utility_of
 from store.billing import utility_codes
+from store.content import Issued
+from store.content import verify as verify_hashes
 from store.database import StoreError, connect
 
 
@@ -43,6 +46,9 @@ def close(
         Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")
     ] = None,
     database_url: Annotated[str | None, typer.Option(help="The store; default DATABASE_URL.")] = None,
+    verify: Annotated[
+        bool, typer.Option(help="Close nothing; check that what was issued is still what it was.")
+    ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="The summaries as JSON on stdout.")] = False,
 ) -> None:
     """Close a month: a billing reading for every billed register, or an exception that says what to do.
@@ -52,8 +58,10 @@ def close(
 
         hesper close 2026-10
         hesper close --from 2016-03 --to 2017-02 --utility daiad
+        hesper close --verify 2026-10
 
-    Exit code: 0 when the periods are closed, exceptions or not, and 2 when they could not be.
+    Exit code: 0 when the periods are closed, exceptions or not, and 2 when they could not be; with --verify
+    0 when every billing reading has the hash that it was issued with, and 1 when one was altered.
     """
     console = Console(stderr=True)
     try:
@@ -61,6 +69,9 @@ def close(
         with _store(data, database_url) as url, connect(url, application="hesper close") as store:
             code = utility or _only_utility(store)
             store.commit()
+            if verify:
+                _verify(store, code, periods, json_output=json_output)
+                return
             summaries = _close(store, code, periods, author or getpass.getuser(), console)
     except (StoreError, PeriodError, LookupError, BusyError, StartError) as error:
         _fail(console, str(error))
@@ -137,6 +148,34 @@ def _close(
             summaries.append(close_period(store, code, name, author, datetime.now(UTC)))
             progress.advance(closing)
     return summaries
+
+
+def _verify(store: Connection, code: str, periods: Sequence[str], *, json_output: bool) -> None:
+    """Tell what was checked and what was altered; raises typer.Exit(1) where something was."""
+    calendar = utility_of(store, code)
+    checked, altered = 0, list[Issued]()
+    for name in periods:
+        found = verify_hashes(store, calendar.id, name)
+        checked += found.checked
+        altered += found.altered
+    told = [
+        {
+            "id": each.id,
+            "period": each.content.period,
+            "service_point": each.content.service_point,
+            "obis": each.content.obis,
+            "version": each.version,
+        }
+        for each in altered
+    ]
+    if json_output:
+        typer.echo(json.dumps({"utility": code, "checked": checked, "altered": told}, indent=2))
+    else:
+        typer.echo(f"billing readings checked: {checked}, altered since they were issued: {len(altered)}")
+        for row in told:
+            typer.echo("  {period} {service_point} {obis} version {version} (id {id})".format(**row))
+    if altered:
+        raise typer.Exit(1)
 
 
 def _periods(period: str | None, first: str | None, last: str | None) -> list[str]:

@@ -50,6 +50,22 @@ def test_several_months_as_json(town: Town, database: str) -> None:
     ]
 
 
+def test_what_was_issued_can_be_verified(town: Town, database: str) -> None:
+    run(database, "2025-08")
+    code, shown, _ = run(database, "--verify", "2025-08")
+    assert code == 0
+    assert shown.splitlines() == ["billing readings checked: 1, altered since they were issued: 0"]
+    town.connection.execute("update billing_readings set consumption = 0")
+    town.connection.commit()
+    code, shown, _ = run(database, "--verify", "2025-08")
+    assert code == 1
+    assert "  2025-08 AAA-1 8-0:1.0.0 version 1 (id 1)" in shown.splitlines()
+    code, printed, _ = run(database, "--verify", "2025-08", "--json")
+    assert code == 1
+    assert json.loads(printed)["altered"][0]["service_point"] == "AAA-1"
+    assert town.connection.execute("select count(*) from closes").fetchone() == (1,)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

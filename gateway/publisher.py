@@ -223,6 +223,9 @@ class Publisher:
         except WireError as error:
             log.warning("acknowledgement cannot be read", extra={"reason": str(error)})
             return
+        if not ack.batches:
+            self._window.asked_again()
+            return
         outcomes = {outcome.batch: outcome for outcome in ack.outcomes}
         try:
             self._source.acknowledge(ack.epoch, {number: outcomes.get(number) for number in ack.batches})

@@ -2,7 +2,8 @@
 
 The broker's PUBACK says that the broker has a batch, not that it is stored, so it only stops the immediate
 repetition. Brokers lose sessions and queues when they die, and shared subscriptions lose messages when a
-consumer drops; therefore every batch is sent again, at growing distances, until the ingester acknowledges it.
+consumer drops; therefore every batch is sent again until the ingester acknowledges it: at growing distances,
+and at once when an ingester says that it has begun to listen.
 """
 
 from collections.abc import Iterable
@@ -78,6 +79,12 @@ class Window:
         for flight in self._flights.values():
             if flight.message is not None or not session_kept:
                 flight.message = None
+                flight.due = -inf
+
+    def asked_again(self) -> None:
+        """An ingester has begun to listen: due at once is what only those before it may have heard."""
+        for flight in self._flights.values():
+            if flight.message is None:
                 flight.due = -inf
 
     def acknowledged(self, epoch: str, numbers: Iterable[int], now: float) -> None:

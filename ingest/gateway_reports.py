@@ -30,6 +30,19 @@ def note(connection: Connection[Any], delivery: Delivery) -> bool:
     return known
 
 
+def waits_for_us(delivery: Delivery) -> Topic | None:
+    """The ack topic of a gateway that was online before we listened; `delivery` is one that `note` kept.
+
+    What such a gateway sent meanwhile went to nobody, or to an ingester that died with it: brokers confirm
+    what they have no receiver for.
+    """
+    topic = Topic.parse(delivery.topic)
+    if not delivery.retained or topic.kind is not Kind.STATUS:
+        return None
+    online = decode(delivery.payload, GatewayStatus).state == "online"
+    return Topic(topic.utility, topic.gateway, Kind.ACK) if online else None
+
+
 def _keep(connection: Connection[Any], delivery: Delivery) -> bool:
     topic = Topic.parse(delivery.topic)
     if topic.kind is Kind.STATUS:

@@ -19,7 +19,7 @@ import structlog
 
 from ingest.decode import Decoded, decode_readings
 from ingest.directory import Directory
-from ingest.gateway_reports import note
+from ingest.gateway_reports import note, waits_for_us
 from ingest.subscriber import INBOX_SIZE, Delivery, Subscriber
 from ingest.writer import store_readings, store_refused
 from store.database import StoreError, connect
@@ -108,8 +108,11 @@ class Ingester:
     def _take(self, batch: _MicroBatch, stop: Event) -> None:
         """Store and acknowledge, however long the database is away; when stopped before, neither."""
         for delivery in batch.others:
-            if self._insist(partial(note, delivery=delivery), stop) is not None:
+            kept = self._insist(partial(note, delivery=delivery), stop)
+            if kept is not None:
                 self.subscriber.acknowledge(delivery)
+            if kept and (topic := waits_for_us(delivery)):
+                self.subscriber.publish(str(topic), encode(Ack("", [])))
         if not batch.readings:
             return
         messages = [decoded for _, decoded in batch.readings]

@@ -32,13 +32,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message as it came. `message`, `qos` and `connection` are what acknowledging it needs."""
+    """A message as it came. `message`, `qos` and `connection` are what acknowledging it needs.
+
+    `retained`: it was published before we subscribed.
+    """
 
     topic: str
     payload: bytes
     message: int = 0
     qos: int = 0
     connection: int = 0
+    retained: bool = False
 
 
 class Subscriber:
@@ -131,7 +135,9 @@ class Subscriber:
             topic = message.topic
         except UnicodeDecodeError:
             topic = "(a topic that is not UTF-8)"
-        delivery = Delivery(topic, bytes(message.payload), message.mid, message.qos, self._connection)
+        delivery = Delivery(
+            topic, bytes(message.payload), message.mid, message.qos, self._connection, message.retain
+        )
         try:
             self._inbox.put_nowait(delivery)
         except Full:

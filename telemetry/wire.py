@@ -65,7 +65,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
 
 
 class Ack(Struct, frozen=True, omit_defaults=True):
-    """These batches are committed: the gateway may forget them. Topic: ack."""
+    """Committed: to be forgotten. Without batches: an ingester listens now, send all again. Topic: ack."""
 
     epoch: ShortText
     batches: list[BatchNumber]

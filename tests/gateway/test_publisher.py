@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,6 +77,22 @@ def test_without_an_acknowledgement_a_batch_comes_again_unchanged_and_stays(
     assert len({tuple(wire.raw for wire in batch.readouts) for batch in ingester.batches}) == 1
     assert len({batch.epoch for batch in ingester.batches}) == 1
     assert buffer.backlog().readouts == 1
+
+
+def test_an_ingester_that_begins_to_listen_is_sent_at_once_what_nobody_acknowledged(
+    broker: Broker, buffer: Buffer, readout: MakeReadout
+) -> None:
+    def from_the_second_time_on(batch: Batch, before: int) -> Iterator[Ack]:
+        yield ack(batch) if before else Ack("", [])
+
+    patient = replace(QUICK, resend_after=300.0, resend_longest=300.0)
+    with (
+        Ingester(broker.port, from_the_second_time_on) as ingester,
+        publishing(broker.port, buffer, patient),
+    ):
+        buffer.append([readout(1)])
+        wait_until(lambda: buffer.backlog().readouts == 0)
+    assert ingester.arrivals[1] == 2
 
 
 def test_a_late_acknowledgement_and_one_that_comes_twice_forget_once(

@@ -71,6 +71,14 @@ def test_a_lost_session_repeats_all(window: Window) -> None:
     assert numbers(window.due(0.0)) == [1, 2]
 
 
+def test_an_ingester_that_begins_to_listen_gets_at_once_what_the_broker_had_taken(window: Window) -> None:
+    window.sent(1, message=10)
+    window.sent(2, message=11)
+    window.confirmed(10, 0.0)
+    window.asked_again()
+    assert numbers(window.due(0.0)) == [1], "the broker has yet to take 2, and will find who listens"
+
+
 def test_acknowledgements_of_strangers_and_of_other_epochs_change_nothing(window: Window) -> None:
     window.acknowledged("now", [77], 0.0)
     window.acknowledged("then", [1], 0.0)

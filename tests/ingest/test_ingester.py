@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from store.migrate import migrate
 from store.registry import apply
 from telemetry.topics import Kind
 from telemetry.wire import Batch, Health, Outcome
+from tests.gateway.ingester import Ingester as Witness
 from tests.support.aurora import COLD, NOON, REGISTRY, WATER, ListSource, batch_of
 from tests.support.broker import Broker
 
@@ -62,11 +64,13 @@ def ingesting(database: str, broker: Broker) -> Iterator[Ingester]:
 
 
 @contextmanager
-def publishing(broker: Broker, batches: Sequence[Batch]) -> Iterator[tuple[Publisher, ListSource]]:
+def publishing(
+    broker: Broker, batches: Sequence[Batch], pace: Pace = QUICK
+) -> Iterator[tuple[Publisher, ListSource]]:
     """A gateway that sends `batches` until each is acknowledged."""
     source = ListSource(batches)
     settings = MqttSettings("127.0.0.1", broker.port, "aurora", "house", session_expiry=0)
-    publisher = Publisher(settings, source, clock=lambda: datetime.now(UTC), version="test", pace=QUICK)
+    publisher = Publisher(settings, source, clock=lambda: datetime.now(UTC), version="test", pace=pace)
     publisher.start()
     try:
         yield publisher, source
@@ -104,6 +108,20 @@ def test_a_batch_is_stored_and_its_gateway_told_what_became_of_it(
     assert len(quarantine.waiting(registered)) == 1
 
 
+def test_what_was_sent_before_an_ingester_listened_is_asked_for_at_once(
+    registered: psycopg.Connection, database: str, broker: Broker
+) -> None:
+    patient = replace(QUICK, resend_after=300.0, resend_longest=300.0)
+    with (
+        Witness(broker.port, lambda batch, before: iter(())) as witness,
+        publishing(broker, many(3), patient) as (_, source),
+    ):
+        eventually(lambda: len(witness.arrivals) == 3, "the broker took all")
+        with ingesting(database, broker):
+            eventually(lambda: len(source.outcomes) == 3, "all batches are acknowledged")
+    assert stored(registered) == 3
+
+
 @pytest.mark.expects_log("the database refuses a message")
 def test_a_message_that_the_database_refuses_is_kept_and_those_beside_it_are_stored(
     registered: psycopg.Connection, database: str, broker: Broker
@@ -123,8 +141,7 @@ def test_an_ingester_killed_between_commit_and_acknowledgement_leaves_nothing_tw
     crashing = (
         "import os, signal, sys, threading\n"
         "from ingest.ingester import Ingester\n"
-        "from ingest.subscriber import Subscriber\n"
-        "Subscriber.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Ingester._answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "Ingester(sys.argv[1], ('127.0.0.1', int(sys.argv[2]))).run(threading.Event())\n"
     )
     command = [sys.executable, "-c", crashing, database, str(broker.port)]

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -84,15 +83,11 @@ def _live(data: Path, seed: int, port: int, console: Console) -> None:
         summary = running.summary(running.close_months(last_full_months(running.state, running.building)))
         steps.stop()
         console.print(_table(summary))
-        console.print(
-            Panel.fit(
-                f"Open   [bold]{running.central.api_url}[/]\nKey    [bold]{running.key}[/]\n\n"
-                f"Every meter is read every 15 seconds. Faults were planted: see if you find them.\n"
-                f"All is kept in {running.folder}; Ctrl-C ends every process.",
-                title="Hesper lives",
-            ),
-            soft_wrap=True,
-        )
+        console.print(f"\n[bold]Hesper lives.[/]\n  open  [bold]{running.central.api_url}[/]", soft_wrap=True)
+        console.print(f"  key   [bold]{running.key}[/]\n", soft_wrap=True)
+        console.print("Every meter is read every 15 seconds. Faults were planted: see whether you find them.")
+        console.print(f"All is kept in {running.folder}", soft_wrap=True)
+        console.print("Ctrl-C ends every process.")
         threading.Event().wait()
 
 

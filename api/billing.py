@@ -1,4 +1,5 @@
-"""`/v1/billing/{period}`: billing readings pulled by cursor, and the acknowledgement with control totals.
+"""`/v1/billing/{period}`: billing readings pulled by cursor, and the acknowledgement with control totals;
+`/v1/billing-readings/{id}`: all that one of them rests on.
 
 A cursor is `billing_readings.id`: a correction is a later row with a higher version, so that a billing system
 that asks again from its last cursor gets just what is new to it.
@@ -16,6 +17,9 @@ from api.models import (
     AcknowledgementRequest,
     BillingPage,
     BillingReading,
+    BillingReadingDetail,
+    BillingVersion,
+    CloseRun,
     Instant,
     Methods,
     ServicePoint,
@@ -23,15 +27,18 @@ from api.models import (
     offset_text,
     quality_code,
 )
-from api.problems import Problem
+from api.problems import Problem, not_found
+from api.trace import trace_of
 from store.queries import billing as queries
+from store.queries.trace import VersionRow
 
-router = APIRouter(prefix="/v1/billing")
+router = APIRouter(prefix="/v1")
 
 Period = Annotated[str, Path(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]
+ReadingId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
-@router.get("/{period}", summary="A period's billing readings, in order of cursor")
+@router.get("/billing/{period}", summary="A period's billing readings, in order of cursor")
 def list_billing_readings(
     caller: KeyCaller,
     store: Store,
@@ -50,7 +57,7 @@ def list_billing_readings(
     )
 
 
-@router.post("/{period}/acknowledgements", status_code=201, summary="Say what you have taken")
+@router.post("/billing/{period}/acknowledgements", status_code=201, summary="Say what you have taken")
 def acknowledge(
     caller: KeyCaller, store: Store, period: Period, taken: AcknowledgementRequest
 ) -> Acknowledgement:
@@ -92,6 +99,41 @@ def acknowledge(
     )
 
 
+@router.get("/billing-readings/{reading_id}", summary="A billing reading with all that it rests on")
+def get_billing_reading(caller: KeyCaller, store: Store, reading_id: ReadingId) -> BillingReadingDetail:
+    """The readings at both ends, the methods that were tried, the meters, the close, and all versions."""
+    trace = trace_of(store, caller.utility.id, reading_id)
+    if trace is None:
+        raise not_found("This billing reading", "/v1/billing/{period} lists those of a period.")
+    return BillingReadingDetail(
+        **_reading(trace.row).model_dump(),
+        close=_close_run(trace.version),
+        evidence=trace.evidence,
+        versions=[
+            BillingVersion(
+                version=each.version,
+                consumption=decimal_text(each.consumption),
+                quality=quality_code(each.quality),
+                content_hash=each.content_hash.hex(),
+                created_at=each.created_at,
+                close=_close_run(each),
+                details=_details(each.id),
+            )
+            for each in trace.versions
+        ],
+        content=trace.issued.content.canonical(),
+        intact=trace.issued.intact,
+    )
+
+
+def _close_run(row: VersionRow) -> CloseRun:
+    return CloseRun(run=row.run, author=row.author, closed_at=row.closed_at)
+
+
+def _details(reading_id: int) -> str:
+    return f"/v1/billing-readings/{reading_id}"
+
+
 def _decimals(totals: dict[str, str]) -> dict[str, Decimal]:
     return {name: Decimal(total) for name, total in totals.items()}
 
@@ -116,4 +158,5 @@ def _reading(row: queries.BillingRow) -> BillingReading:
         methods=Methods(start=row.start_method, end=row.end_method),
         content_hash=row.content_hash.hex(),
         created_at=row.created_at,
+        details=_details(row.id),
     )

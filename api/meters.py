@@ -3,12 +3,12 @@
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import AwareDatetime
 
 from api.authentication import Caller, KeyCaller, Store
+from api.evidence import telegram_path
 from api.models import (
     Finding,
     FindingPage,
@@ -137,7 +137,7 @@ def list_readings(
                 marks=reading.rules,
                 status=Status(reading.status).labels(),
                 received_at=reading.received_at,
-                telegram=f"/v1/telegrams/{row.code}/{_path_instant(reading.measured_at)}",
+                telegram=telegram_path(row.code, reading.measured_at),
             )
             for reading in page
         ],
@@ -262,7 +262,3 @@ def _reading_cursor(text: str | None) -> tuple[datetime, int] | None:
 
 def _write_cursor(row: reading_queries.ReadingRow) -> str:
     return f"{(row.measured_at - _EPOCH) // timedelta(microseconds=1)}.{row.register_id}"
-
-
-def _path_instant(instant: datetime) -> str:
-    return quote(instant.astimezone(UTC).isoformat().replace("+00:00", "Z"), safe=":")

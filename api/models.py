@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from api.evidence import Evidence
 from telemetry.micro import from_micro
 from telemetry.obis import Medium, Obis, ObisError
 from telemetry.quality import Quality
@@ -180,6 +181,40 @@ class BillingReading(BaseModel):
     methods: Methods
     content_hash: str
     created_at: datetime
+    details: str = Field(description="Where its evidence is.", examples=["/v1/billing-readings/4711"])
+
+
+class CloseRun(BaseModel):
+    """Who closed the period, and when; `run` counts the closes that changed something."""
+
+    run: int
+    author: str
+    closed_at: datetime
+
+
+class BillingVersion(BaseModel):
+    """One of the versions of a billing reading; the highest holds."""
+
+    version: int
+    consumption: str
+    quality: QualityCode
+    content_hash: str
+    created_at: datetime
+    close: CloseRun
+    details: str
+
+
+class BillingReadingDetail(BillingReading):
+    """A billing reading with all that it rests on.
+
+    `content` is the text that `content_hash` is the SHA-256 of (in UTF-8); `intact`: the row still says it.
+    """
+
+    close: CloseRun
+    evidence: Evidence
+    versions: list[BillingVersion]
+    content: str
+    intact: bool
 
 
 class BillingPage(BaseModel):

@@ -123,6 +123,13 @@ def billing_page(
         return cursor.fetchall()
 
 
+def billing_reading(connection: Connection[Any], utility_id: int, reading_id: int) -> BillingRow | None:
+    """The utility's billing reading with this id, whatever its version."""
+    with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
+        cursor.execute(_BILLING + " where b.utility_id = %s and b.id = %s", (utility_id, reading_id))
+        return cursor.fetchone()
+
+
 def current_billing_readings(
     connection: Connection[Any], utility_id: int, period: str, *, after: str | None, limit: int
 ) -> list[BillingRow]:

@@ -1,6 +1,5 @@
 """A utility with a building, put straight into the database: enough of everything that the pages show."""
 
-import hashlib
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
 from store.api_keys import issue
+from store.content import Content, decimal, instant
 from telemetry.micro import MICRO
 
 NOW = datetime(2026, 11, 21, 17, 40, tzinfo=UTC)
@@ -44,13 +44,14 @@ _NO_READING = (
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What a test needs to know of the utility that was made; meters and registers flat by flat."""
+    """What a test needs to know of the utility that was made; meters, registers and bills flat by flat."""
 
     id: int
     code: str
     key: str
     meters: list[str]
     registers: list[int]
+    bills: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,10 @@ def seed(
     _findings(connection, utility, registers, now)
     key = issue(connection, code, f"{name} billing")
     connection.commit()
-    return Seeded(utility, code, key, meters, registers)
+    bills = connection.execute(
+        "select id from billing_readings where utility_id = %s order by id", (utility,)
+    ).fetchall()
+    return Seeded(utility, code, key, meters, registers, [row[0] for row in bills])
 
 
 def billing_reading(
@@ -152,6 +156,28 @@ def billing_reading(
 ) -> int:
     """One version of a billing reading of 2026-10 of the utility with id `seeded`; its cursor."""
     interpolated = point % 5 == 0
+    methods = ("set_day", "interpolation" if interpolated else "reading")
+    evidence = _evidence(connection, point, (start, start + consumption), methods)
+    code, point_code = connection.execute(
+        "select u.code, p.code from service_points p join utilities u on u.id = p.utility_id where p.id = %s",
+        (point,),
+    ).fetchone() or ("", "")
+    content = Content(
+        utility=code,
+        service_point=point_code,
+        obis=obis,
+        period=PERIOD,
+        starts_at=_start(),
+        ends_at=_end(),
+        start_value=start,
+        end_value=start + consumption,
+        consumption=consumption,
+        unit=unit,
+        quality=9 if interpolated else 0,
+        start_method=methods[0],
+        end_method=methods[1],
+        evidence=evidence,
+    )
     cursor: int = insert(
         connection,
         "billing_readings",
@@ -169,13 +195,52 @@ def billing_reading(
         end_value=start + consumption,
         consumption=consumption,
         unit=unit,
-        quality=9 if interpolated else 0,
-        start_method="set_day",
-        end_method="interpolation" if interpolated else "reading",
-        evidence=Jsonb({}),
-        content_hash=hashlib.sha256(f"{point} {obis} {version}".encode()).digest(),
+        quality=content.quality,
+        start_method=content.start_method,
+        end_method=content.end_method,
+        evidence=Jsonb(evidence),
+        content_hash=content.digest(),
     )
     return cursor
+
+
+def _evidence(
+    connection: Connection[Any], point: int, values: tuple[int, int], methods: tuple[str, str]
+) -> dict[str, Any]:
+    """One meter's part from the first to the last instant, each found in a reading at that instant."""
+    row = connection.execute(
+        """
+        select i.id, m.code, r.id from installations i join meters m on m.id = i.meter_id
+        join registers r on r.meter_id = m.id where i.service_point_id = %s
+        """,
+        (point,),
+    ).fetchone()
+    assert row is not None
+    start, end = (
+        {
+            "instant": instant(at),
+            "value": decimal(value),
+            "method": method,
+            "settled_at": instant(at),
+            "readings": [{"at": instant(at), "value": decimal(value), "status": 0, "status_labels": []}],
+            "passed_over": [],
+        }
+        for at, value, method in zip((_start(), _end()), values, methods, strict=True)
+    )
+    part = {
+        "installation": row[0],
+        "meter": row[1],
+        "register": row[2],
+        "multiplier": "1",
+        "capacity": None,
+        "start": start,
+        "end": end,
+        "marks": {},
+        "findings": [],
+        "events": [],
+        "consumption": decimal(values[1] - values[0]),
+    }
+    return {"installations": [part]}
 
 
 def _start() -> datetime:

@@ -41,9 +41,14 @@ def api_routes(app: FastAPI) -> list[APIRoute]:
     return found
 
 
-def addresses(app: FastAPI, meter: str) -> Iterator[tuple[str, str]]:
-    """(method, address) of every route, with its parameters filled in."""
-    values = {"meter_id": meter, "period": PERIOD, "measured_at": "2026-11-21T17:00:00Z"}
+def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
+    """(method, address) of every route, with its parameters filled in by what is this utility's."""
+    values = {
+        "meter_id": whose.meters[0],
+        "reading_id": str(whose.bills[0]),
+        "period": PERIOD,
+        "measured_at": "2026-11-21T17:00:00Z",
+    }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)
         for method in sorted(route.methods):
@@ -54,7 +59,7 @@ def test_every_route_but_health_and_sign_in_refuses_a_stranger(
     app: FastAPI, anonymous: TestClient, ours: Seeded
 ) -> None:
     seen = set()
-    for method, path in addresses(app, ours.meters[0]):
+    for method, path in addresses(app, ours):
         if (method, path) in OPEN:
             continue
         seen.add(path)
@@ -67,7 +72,7 @@ def test_every_route_but_health_and_sign_in_refuses_a_stranger(
         else:
             assert answer.status_code == 303, (method, path, answer.text)
             assert answer.headers["location"].startswith("/sign-in")
-    assert len(seen) >= 14
+    assert len(seen) >= 16
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
@@ -132,11 +137,11 @@ def test_no_route_shows_another_utilitys_rows(
     app: FastAPI, client: TestClient, ours: Seeded, theirs: Seeded
 ) -> None:
     sign_in(client, ours.key)
-    for method, path in addresses(app, theirs.meters[0]):
+    for method, path in addresses(app, theirs):
         if method != "GET" or (method, path) in OPEN:
             continue
         answer = client.get(path)
-        if theirs.meters[0] in path:
+        if theirs.meters[0] in path or path.endswith(f"/{theirs.bills[0]}"):
             assert answer.status_code == 404, path
         assert answer.status_code in {200, 303, 404}, (path, answer.text)
         for secret in (theirs.code, "Aqua Beta", *theirs.meters):

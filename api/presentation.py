@@ -22,7 +22,12 @@ _METHODS = {
 
 def number(micro: int) -> str:
     """The exact decimal of micro-units, thousands apart by a thin space: 37319000000 -> '37 319'."""
-    sign, digits = ("−", decimal_text(-micro)) if micro < 0 else ("", decimal_text(micro))
+    return grouped(decimal_text(micro))
+
+
+def grouped(decimal: str) -> str:
+    """A decimal's text with thousands apart by a thin space and a true minus: '-37319.5' -> '−37 319.5'."""
+    sign, digits = ("−", decimal[1:]) if decimal.startswith("-") else ("", decimal)
     whole, point, fraction = digits.partition(".")
     return sign + f"{int(whole):,}".replace(",", THIN_SPACE) + point + fraction
 
@@ -43,6 +48,13 @@ def local_date(instant: datetime, zone: ZoneInfo) -> str:
     """'21 Nov 2026' by the utility's clocks."""
     local = instant.astimezone(zone)
     return f"{local.day} {local:%b %Y}"
+
+
+def local_dates(start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """'23 Oct – 22 Nov 2026' by the utility's clocks; both years where they differ."""
+    first, last = start.astimezone(zone), end.astimezone(zone)
+    year = "" if first.year == last.year else f" {first.year}"
+    return f"{first.day} {first:%b}{year} – {last.day} {last:%b} {last.year}"
 
 
 def age(instant: datetime, now: datetime) -> str:

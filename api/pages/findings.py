@@ -1,4 +1,4 @@
-"""All findings, the last detected first."""
+"""All findings, the gravest first."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from api.authentication import PageVisitor, Store
 from api.pages.rendering import page
-from store.queries.findings import findings_page
+from store.queries.findings import gravest_findings
 
 router = APIRouter(include_in_schema=False)
 
@@ -21,14 +21,14 @@ def findings(
     visitor: PageVisitor,
     store: Store,
     state: Annotated[str, Query(pattern="^(open|acknowledged|resolved|false alarm|all)$")] = "open",
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    after: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
 ) -> Response:
     """Those in one state, or `all`."""
-    rows = findings_page(
+    rows = gravest_findings(
         store,
         visitor.caller.utility.id,
         state=None if state == "all" else state,
-        before=before,
+        after=after,
         limit=_PAGE + 1,
     )
     shown = rows[:_PAGE]
@@ -39,6 +39,6 @@ def findings(
         findings=shown,
         states=STATES,
         state=state,
-        before=before,
-        next_before=shown[-1].id if len(rows) > _PAGE else None,
+        after=after,
+        next_after=shown[-1].id if len(rows) > _PAGE else None,
     )

@@ -31,10 +31,14 @@ _MISSED_READINGS = 3
 class MeterState(StrEnum):
     """What a row says of its meter, in words that are also its class in the style sheet."""
 
-    GOOD = "good"
     FINDING = "finding"
     LATE = "late"
     EMPTY = "empty"
+    GOOD = "good"
+    REMOVED = "removed"
+
+
+_RANK = {state: rank for rank, state in enumerate(MeterState)}  # what needs attention comes first
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class MeterLine:
 
     meter: queries.MeterStateRow
     state: MeterState
+    alarm: bool
     spark: Sparkline | None
 
 
@@ -56,7 +61,7 @@ def overview(
     q: Annotated[str | None, Query(max_length=100)] = None,
     after: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
-    """All meters, or those of a site or that a search finds, in pages of 200."""
+    """All meters, or those of a site or that a search finds, in pages of 200; troubled ones first."""
     utility, now = visitor.caller.utility, services(request).clock()
     rows = queries.meter_states(
         store, utility.id, after=after, limit=_PAGE + 1, site=site or None, search=q or None
@@ -67,9 +72,13 @@ def overview(
         {row.register_id: row.capacity for row in shown if row.register_id and row.kind == "counter"},
         local_midnights(now, utility.zone, DAYS),
     )
-    lines = [_line(row, days.get(row.register_id or 0, []), now) for row in shown]
+    groups = []
+    for name, site_rows in groupby(shown, lambda row: row.site_name):
+        lines = [_line(row, days.get(row.register_id or 0, []), now) for row in site_rows]
+        groups.append((name, sorted(lines, key=lambda line: (_RANK[line.state], not line.alarm))))
     gateways = queries.gateways(store, utility.id)
     closes = billing_queries.closes(store, utility.id, 1)
+    gravest = gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN)
     return page(
         request,
         visitor,
@@ -77,10 +86,11 @@ def overview(
         totals=queries.totals(store, utility.id, now - _LATE_AFTER),
         gateways=gateways,
         silent=[gateway for gateway in gateways if _silent(gateway, now)],
-        findings=gravest_findings(store, utility.id, _FINDINGS_SHOWN),
+        findings=[finding for finding in gravest if finding.severity != "info"],
         close=closes[0] if closes else None,
+        exceptions=queries.exception_count(store, closes[0].id) if closes else 0,
         sites=queries.sites(store, utility.id),
-        groups=[(name, list(group)) for name, group in groupby(lines, lambda line: line.meter.site_name)],
+        groups=groups,
         site=site,
         q=q,
         after=after,
@@ -91,7 +101,9 @@ def overview(
 
 def _line(row: queries.MeterStateRow, days: Sequence[int | None], now: datetime) -> MeterLine:
     due = _MISSED_READINGS * row.expected_interval if row.expected_interval else _LATE_AFTER
-    if row.measured_at is None:
+    if row.removed_at is not None:
+        state = MeterState.REMOVED
+    elif row.measured_at is None:
         state = MeterState.EMPTY
     elif row.open_findings:
         state = MeterState.FINDING
@@ -99,7 +111,8 @@ def _line(row: queries.MeterStateRow, days: Sequence[int | None], now: datetime)
         state = MeterState.LATE
     else:
         state = MeterState.GOOD
-    return MeterLine(row, state, sparkline(days, row.unit or ""))
+    alarm = state is MeterState.FINDING and row.gravest_severity == "alarm"
+    return MeterLine(row, state, alarm, sparkline(days, row.unit or ""))
 
 
 def _silent(gateway: queries.GatewayRow, now: datetime) -> bool:

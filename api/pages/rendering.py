@@ -10,7 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api import presentation
 from api.authentication import Visitor
+from api.explanations import explain, finding_title
 from api.models import medium_label, plain, quality_code, register_name
+from api.pages.spans import chart_of
 from api.services import services
 
 _TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
@@ -30,8 +32,12 @@ def templates() -> Jinja2Templates:
         "unit": presentation.unit_sign,
         "local_time": presentation.local_time,
         "local_date": presentation.local_date,
+        "local_dates": presentation.local_dates,
         "age": presentation.age,
         "words": presentation.in_words,
+        "finding_title": finding_title,
+        "explain": lambda finding, zone: explain(finding.kind, finding.evidence, finding.unit, zone),
+        "chart_of": chart_of,
         "fact": presentation.fact,
         "method": presentation.method_in_words,
         "month": presentation.month_name,

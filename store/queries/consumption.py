@@ -3,6 +3,10 @@
 Billing has its own way (`store/billing.py`); this one shows what a register did, without judging it.
 """
 
+from datetime import timedelta
+
+ROUND = timedelta(minutes=2)  # a gateway's round begins at the full hour; a meter's turn comes later
+
 
 def step(earlier: int, later: int, capacity: int | None) -> int | None:
     """Consumption between two readings of a counter, all in micro-units.

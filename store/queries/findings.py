@@ -8,24 +8,35 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 _FINDING = """
-    select f.id, m.code as meter, r.obis, r.unit, s.name as site_name, f.kind, f.severity, f.state,
+    select f.id, m.code as meter, m.medium, r.obis, r.unit, s.name as site_name,
+           coalesce(nullif(p.name, ''), p.code) as point_name, f.kind, f.severity, f.state,
            f.started_at, f.ended_at, f.detected_at, f.evidence
     from findings f
     join registers r on r.id = f.register_id
     join meters m on m.id = r.meter_id
     left join sites s on s.id = m.site_id
+    left join lateral (
+        select sp.code, sp.name from installations i join service_points sp on sp.id = i.service_point_id
+        where i.meter_id = m.id and sp.utility_id = m.utility_id
+        order by i.valid_to desc nulls first, i.valid_from desc limit 1
+    ) p on true
 """
 
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """One finding; `ended_at` None: it still holds. `evidence` has the numbers that a person can check."""
+    """One finding; `ended_at` None: it still holds. `evidence` has the numbers that a person can check.
+
+    `point_name` is the service point where the meter is now, or was last.
+    """
 
     id: int
     meter: str
+    medium: int
     obis: str
     unit: str
     site_name: str | None
+    point_name: str | None
     kind: str
     severity: str
     state: str
@@ -69,16 +80,34 @@ def findings_page(
         return cursor.fetchall()
 
 
-def gravest_findings(connection: Connection[Any], utility_id: int, limit: int) -> list[FindingRow]:
-    """At most `limit` open findings: alarms before warnings before the rest, the last detected first."""
+def gravest_findings(
+    connection: Connection[Any],
+    utility_id: int,
+    *,
+    limit: int,
+    state: str | None = "open",
+    after: int | None = None,
+) -> list[FindingRow]:
+    """At most `limit` findings: alarms before warnings before the rest, the last begun first.
+
+    `after` is the id of the last one seen.
+    """
     with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
         cursor.execute(
             _FINDING
             + """
-            where f.utility_id = %s and f.state = 'open'
-            order by array_position(array['alarm', 'warning', 'info'], f.severity), f.id desc limit %s
+            left join findings seen on seen.id = %(after)s and seen.utility_id = f.utility_id
+            where f.utility_id = %(utility)s
+              and (%(state)s::text is null or f.state = %(state)s)
+              and (seen.id is null
+                   or (array_position(array['alarm', 'warning', 'info'], f.severity),
+                       seen.started_at, seen.id)
+                    > (array_position(array['alarm', 'warning', 'info'], seen.severity), f.started_at, f.id))
+            order by array_position(array['alarm', 'warning', 'info'], f.severity),
+                     f.started_at desc, f.id desc
+            limit %(limit)s
             """,
-            (utility_id, limit),
+            {"utility": utility_id, "state": state, "after": after, "limit": limit},
         )
         return cursor.fetchall()
 

@@ -1,7 +1,7 @@
 """Meters, their registers and where they were installed."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -49,6 +49,7 @@ class RegisterRow:
     unit: str
     kind: str
     capacity: int | None
+    expected_interval: timedelta | None
     billed: bool
     validated_until: datetime | None
     measured_at: datetime | None
@@ -60,12 +61,22 @@ class RegisterRow:
 class InstallationRow:
     """A meter's time at a service point; `valid_to` None: it is there now."""
 
+    meter: str
     point_code: str
     point_name: str
     account: str
     valid_from: datetime
     valid_to: datetime | None
     multiplier: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class UnbilledRow:
+    """A month that was closed without a billing reading; `detail` says what can be done."""
+
+    period: str
+    reason: str
+    detail: str
 
 
 def meters_page(
@@ -123,7 +134,8 @@ def registers(connection: Connection[Any], meter_id: int) -> list[RegisterRow]:
     with connection.cursor(row_factory=class_row(RegisterRow)) as cursor:
         cursor.execute(
             """
-            select r.id, r.obis, r.unit, r.kind, r.capacity, r.billed, r.validated_until,
+            select r.id, r.obis, r.unit, r.kind, r.capacity, r.expected_interval, r.billed,
+                   r.validated_until,
                    last.measured_at, last.value, last.status
             from registers r
             left join lateral (
@@ -143,12 +155,54 @@ def installations(connection: Connection[Any], utility_id: int, meter_id: int) -
     with connection.cursor(row_factory=class_row(InstallationRow)) as cursor:
         cursor.execute(
             """
-            select p.code as point_code, p.name as point_name, p.account,
+            select m.code as meter, p.code as point_code, p.name as point_name, p.account,
                    i.valid_from, i.valid_to, i.multiplier
             from installations i join service_points p on p.id = i.service_point_id
+            join meters m on m.id = i.meter_id
             where i.meter_id = %s and p.utility_id = %s
             order by i.valid_from desc
             """,
             (meter_id, utility_id),
+        )
+        return cursor.fetchall()
+
+
+def exchanges(connection: Connection[Any], utility_id: int, meter_id: int) -> list[InstallationRow]:
+    """The other meters that were or are at this meter's service points, the latest first."""
+    with connection.cursor(row_factory=class_row(InstallationRow)) as cursor:
+        cursor.execute(
+            """
+            select m.code as meter, p.code as point_code, p.name as point_name, p.account,
+                   i.valid_from, i.valid_to, i.multiplier
+            from service_points p
+            join installations i on i.service_point_id = p.id
+            join meters m on m.id = i.meter_id
+            where p.utility_id = %(utility)s and i.meter_id <> %(meter)s
+              and p.id in (select service_point_id from installations where meter_id = %(meter)s)
+            order by i.valid_from desc, p.code
+            """,
+            {"utility": utility_id, "meter": meter_id},
+        )
+        return cursor.fetchall()
+
+
+def unbilled_months(
+    connection: Connection[Any], utility_id: int, meter_id: int, obis: str, limit: int
+) -> list[UnbilledRow]:
+    """The months whose last close has an exception for this register of the meter, the latest first."""
+    with connection.cursor(row_factory=class_row(UnbilledRow)) as cursor:
+        cursor.execute(
+            """
+            select distinct on (e.period) e.period, e.reason, e.detail
+            from billing_exceptions e
+            join closes c on c.id = e.close_id
+            join installations i on i.service_point_id = e.service_point_id
+            where e.utility_id = %(utility)s and e.obis = %(obis)s and i.meter_id = %(meter)s
+              and i.valid_from < c.ends_at and (i.valid_to is null or i.valid_to > c.starts_at)
+              and not exists (select from closes later where later.utility_id = c.utility_id
+                              and later.period = c.period and later.run > c.run)
+            order by e.period desc limit %(limit)s
+            """,
+            {"utility": utility_id, "meter": meter_id, "obis": obis, "limit": limit},
         )
         return cursor.fetchall()

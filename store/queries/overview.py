@@ -6,14 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
-from store.queries.consumption import step
+from store.queries.consumption import ROUND, step
 
 
 @dataclass(frozen=True, slots=True)
 class MeterStateRow:
-    """A meter with its leading register (billed first, then counters) and that one's last reading."""
+    """A meter with its leading register (billed first, then counters) and that one's last reading.
+
+    The service point is where it is now, or was last until `removed_at`. `open_findings` counts alarms and
+    warnings, of which `gravest_kind` is the gravest and latest; `notes` are the other open findings.
+    """
 
     code: str
     model: str
@@ -22,6 +26,7 @@ class MeterStateRow:
     site_name: str | None
     point_code: str | None
     point_name: str | None
+    removed_at: datetime | None
     register_id: int | None
     obis: str | None
     unit: str | None
@@ -31,6 +36,9 @@ class MeterStateRow:
     measured_at: datetime | None
     value: int | None
     open_findings: int
+    notes: int
+    gravest_kind: str | None
+    gravest_severity: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +65,16 @@ class SiteRow:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts over the whole utility; `late` meters have no reading since an instant that the caller sets."""
+    """Counts over the whole utility, meters that were removed apart.
+
+    `late` meters have no reading since an instant that the caller sets.
+    """
 
     meters: int
     late: int
-    open_findings: int
+    alarms: int
+    warnings: int
+    notes: int
     quarantined: int
 
 
@@ -74,21 +87,22 @@ def meter_states(
     site: str | None = None,
     search: str | None = None,
 ) -> list[MeterStateRow]:
-    """At most `limit` meters by site and service point, those behind the meter id `after`."""
+    """At most `limit` meters by site and service point, removed ones last, behind the meter id `after`."""
     with connection.cursor(row_factory=class_row(MeterStateRow)) as cursor:
         cursor.execute(
             """
             with placed as (
                 select m.id, m.code, m.model, m.medium, s.code as site_code, s.name as site_name,
-                       p.code as point_code, p.name as point_name,
-                       row(coalesce(s.name, '~'), coalesce(p.code, ''), m.code) as place
+                       p.code as point_code, p.name as point_name, p.valid_to as removed_at,
+                       row(coalesce(s.name, '~'), p.valid_to is not null, coalesce(p.code, '~'),
+                           m.code) as place
                 from meters m
                 left join sites s on s.id = m.site_id
                 left join lateral (
-                    select sp.code, sp.name from installations i
+                    select sp.code, sp.name, i.valid_to from installations i
                     join service_points sp on sp.id = i.service_point_id
-                    where i.meter_id = m.id and i.valid_to is null and sp.utility_id = m.utility_id
-                    order by i.valid_from desc limit 1
+                    where i.meter_id = m.id and sp.utility_id = m.utility_id
+                    order by i.valid_to desc nulls first, i.valid_from desc limit 1
                 ) p on true
                 where m.utility_id = %(utility)s and (%(site)s::text is null or s.code = %(site)s)
             ), page as (
@@ -102,8 +116,8 @@ def meter_states(
                 order by place limit %(limit)s
             )
             select page.code, page.model, page.medium, page.site_code, page.site_name, page.point_code,
-                   page.point_name, r.id as register_id, r.obis, r.unit, r.kind, r.capacity,
-                   r.expected_interval, last.measured_at, last.value, open.findings as open_findings
+                   page.point_name, page.removed_at, r.id as register_id, r.obis, r.unit, r.kind, r.capacity,
+                   r.expected_interval, last.measured_at, last.value, open.*
             from page
             left join lateral (
                 select * from registers where meter_id = page.id
@@ -114,7 +128,12 @@ def meter_states(
                 order by measured_at desc limit 1
             ) last on true
             cross join lateral (
-                select count(*)::int as findings from findings f join registers fr on fr.id = f.register_id
+                select count(*) filter (where severity <> 'info')::int as open_findings,
+                       count(*) filter (where severity = 'info')::int as notes,
+                       (array_agg(f.kind order by severity, started_at desc)
+                            filter (where severity <> 'info'))[1] as gravest_kind,
+                       min(severity) filter (where severity <> 'info') as gravest_severity
+                from findings f join registers fr on fr.id = f.register_id
                 where fr.meter_id = page.id and f.state = 'open'
             ) open
             order by page.place
@@ -129,22 +148,38 @@ def totals(connection: Connection[Any], utility_id: int, late_since: datetime) -
     with connection.cursor(row_factory=class_row(Totals)) as cursor:
         cursor.execute(
             """
-            select (select count(*) from meters where utility_id = %(utility)s)::int as meters,
-                   (select count(*) from meters m where m.utility_id = %(utility)s and not exists (
+            with in_place as (
+                select m.id from meters m where m.utility_id = %(utility)s
+                  and (not exists (select from installations i where i.meter_id = m.id)
+                       or exists (select from installations i where i.meter_id = m.id and i.valid_to is null))
+            )
+            select (select count(*) from in_place)::int as meters,
+                   (select count(*) from in_place m where not exists (
                         select from registers r cross join lateral (
                             select measured_at from readings where register_id = r.id
                             order by measured_at desc limit 1) last
                         where r.meter_id = m.id and last.measured_at >= %(since)s))::int as late,
-                   (select count(*) from findings
-                    where utility_id = %(utility)s and state = 'open')::int as open_findings,
+                   open.alarms, open.warnings, open.notes,
                    (select count(*) from quarantine
                     where utility_id = %(utility)s and state = 'waiting')::int as quarantined
+            from (select count(*) filter (where severity = 'alarm')::int as alarms,
+                         count(*) filter (where severity = 'warning')::int as warnings,
+                         count(*) filter (where severity = 'info')::int as notes
+                  from findings where utility_id = %(utility)s and state = 'open') open
             """,
             {"utility": utility_id, "since": late_since},
         )
         row = cursor.fetchone()
     assert row is not None
     return row
+
+
+def exception_count(connection: Connection[Any], close_id: int) -> int:
+    """How many registers a close left without a billing reading, for people to settle."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        cursor.execute("select count(*)::int from billing_exceptions where close_id = %s", (close_id,))
+        count: int | None = cursor.fetchone()
+    return count or 0
 
 
 def gateways(connection: Connection[Any], utility_id: int) -> list[GatewayRow]:
@@ -182,6 +217,7 @@ def consumption_between(
 
     `capacities` maps register ids to where they roll over; the lists have one entry fewer than `boundaries`.
     None without a usable reading in the interval and one less than two days before it, or after a drop.
+    A reading counts for the boundary when it was taken before it or up to `ROUND` after it.
     """
     readings: dict[int, list[tuple[datetime, int] | None]] = {register: [] for register in capacities}
     rows = connection.execute(
@@ -192,21 +228,21 @@ def consumption_between(
         left join lateral (
             select x.measured_at, x.value from readings x
             where x.register_id = register_id.register_id
-              and x.measured_at <= b.boundary and x.measured_at > b.boundary - interval '2 days'
+              and x.measured_at <= b.boundary + %(round)s and x.measured_at > b.boundary - interval '2 days'
               and not exists (select from marks m where m.register_id = x.register_id
                               and m.measured_at = x.measured_at and not m.usable)
             order by x.measured_at desc limit 1
         ) v on true
         order by register_id, place
         """,
-        {"registers": list(capacities), "boundaries": list(boundaries)},
+        {"registers": list(capacities), "boundaries": list(boundaries), "round": ROUND},
     )
     for register, measured_at, value in rows:
         readings[register].append(None if measured_at is None else (measured_at, value))
     return {
         register: [
             step(earlier[1], later[1], capacities[register])
-            if earlier and later and later[0] > boundary
+            if earlier and later and later[0] > boundary + ROUND
             else None
             for boundary, earlier, later in zip(boundaries, found, found[1:], strict=False)
         ]

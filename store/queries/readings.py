@@ -8,6 +8,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
+from store.queries.consumption import ROUND
+
 
 @dataclass(frozen=True, slots=True)
 class ReadingRow:
@@ -139,8 +141,8 @@ def series(
 ) -> list[tuple[datetime, datetime, int]]:
     """The last usable reading of each bucket after `start` up to `end`: (bucket start, read at, micro-units).
 
-    A bucket holds the readings after its start up to and including its end, so that a reading at midnight
-    closes the day before it. Buckets follow the utility's local time, whatever the length of the day.
+    A bucket's end includes what is read up to `ROUND` after it, so that the reading at midnight closes the
+    day before it. Buckets follow the utility's local time, whatever the length of the day.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -148,8 +150,8 @@ def series(
             select distinct on (bucket) bucket, measured_at, value
             from (
                 select case %(bucket)s when 'reading' then measured_at
-                       else date_trunc(%(bucket)s, measured_at - interval '1 microsecond', %(zone)s)
-                       end as bucket, measured_at, value
+                       else date_trunc(%(bucket)s, measured_at - %(round)s - interval '1 microsecond',
+                                       %(zone)s) end as bucket, measured_at, value
                 from readings x
                 where register_id = %(register)s and measured_at > %(start)s and measured_at <= %(end)s
                   and not exists (select from marks m where m.register_id = x.register_id
@@ -162,6 +164,7 @@ def series(
                 "start": start,
                 "end": end,
                 "bucket": bucket.value,
+                "round": ROUND,
                 "zone": time_zone,
             },
         )

@@ -110,8 +110,8 @@ def test_the_overview_begins_with_what_needs_attention(browser: TestClient, ours
     assert page.index("Needs attention") < page.index("Lindenhof 7 <span")
     text = _look(page).text
     assert "gw-keller" in text
-    assert "Negative step: glitch" in text
-    assert text.index("Stuck") < text.index("Negative step: glitch"), "alarms before warnings"
+    assert "Glitch" in text
+    assert text.index("Register stuck") < text.index("Glitch"), "alarms before warnings"
     assert page.count('data-state="finding"') == 2
     assert page.count('data-state="good"') == 4
     for meter in ours.meters:
@@ -178,7 +178,7 @@ def test_the_chart_has_exact_figures_that_add_up(browser: TestClient, ours: Seed
         assert sum(counted) - counted[0] == rise
         assert points["at"] == sorted(points["at"])
     finding = browser.get(path, params={"range": "7d"}).json()["findings"][0]
-    assert finding["title"] == "Negative step: glitch"
+    assert finding["title"] == "Glitch"
 
 
 def test_the_chart_leaves_out_unusable_readings(

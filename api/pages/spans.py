@@ -1,0 +1,86 @@
+"""What time a chart shows: the spans to choose from, their bounds, and the one that shows a finding."""
+
+from datetime import date, datetime, timedelta
+from enum import Enum
+from typing import Annotated
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import Query
+
+from store.queries.findings import FindingRow
+from store.queries.meters import RegisterRow
+from store.queries.readings import Bucket
+
+_HOUR = timedelta(hours=1)
+_BUCKET_LENGTH = {Bucket.READING: timedelta(0), Bucket.HOUR: _HOUR, Bucket.DAY: timedelta(days=1)}
+_MISSED_READINGS = 3
+
+
+class Span(Enum):
+    """What a chart shows: (name in the URL, words, days, bucket)."""
+
+    TWO_DAYS = ("2d", "2 days", 2, Bucket.READING)
+    WEEK = ("7d", "7 days", 7, Bucket.HOUR)
+    MONTH = ("30d", "30 days", 30, Bucket.DAY)
+    QUARTER = ("90d", "90 days", 90, Bucket.DAY)
+    YEAR = ("13m", "13 months", 396, Bucket.DAY)
+
+    def __init__(self, code: str, label: str, days: int, bucket: Bucket) -> None:
+        self.code = code
+        self.label = label
+        self.days = days
+        self.bucket = bucket
+
+    def bucket_for(self, register: RegisterRow) -> Bucket:
+        """Single readings only where they are due more often than every hour, or are no counts at all."""
+        hourly = register.expected_interval is not None and register.expected_interval >= _HOUR
+        return Bucket.HOUR if self.bucket is Bucket.READING and hourly else self.bucket
+
+
+SpanCode = Annotated[str, Query(alias="range", pattern=f"^({'|'.join(span.code for span in Span)})$")]
+
+
+def span_of(code: str) -> Span:
+    """The span of this name, one of those that `SpanCode` lets in."""
+    return next(span for span in Span if span.code == code)
+
+
+def bounds(
+    span: Span, to: date | None, register: RegisterRow | None, now: datetime, zone: ZoneInfo
+) -> tuple[datetime, datetime]:
+    """(start, end): up to the end of `to`, else to now, else to where the readings ended before this span."""
+    days = timedelta(days=span.days)
+    end = now
+    if to is not None:
+        following = datetime(to.year, to.month, to.day) + timedelta(days=1)  # noqa: DTZ001 - local wall time
+        end = min(now, following.replace(tzinfo=zone))
+    elif register is not None and register.measured_at is not None and register.measured_at < now - days:
+        end = register.measured_at
+    wall = end.astimezone(zone).replace(tzinfo=None) - days
+    if span.bucket is Bucket.DAY:
+        wall = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+    return wall.replace(tzinfo=zone), end
+
+
+def gap_after(bucket: Bucket, expected_interval: timedelta | None) -> timedelta:
+    """How long two readings of a chart may lie apart before the time between them is shown as a gap."""
+    return max(1.5 * _BUCKET_LENGTH[bucket], _MISSED_READINGS * (expected_interval or _HOUR))
+
+
+def chart_of(finding: FindingRow, now: datetime, zone: ZoneInfo) -> str:
+    """The address of the chart that shows a finding with some time before and after it."""
+    until = finding.ended_at or now
+    length = until - finding.started_at
+    if length <= timedelta(days=1):
+        span, room = Span.WEEK, timedelta(days=3)
+    elif length <= timedelta(days=20):
+        span, room = Span.MONTH, timedelta(days=5)
+    elif length <= timedelta(days=70):
+        span, room = Span.QUARTER, timedelta(days=10)
+    else:
+        span, room = Span.YEAR, timedelta(days=20)
+    query = {"register": finding.obis, "range": span.code}
+    if until + room < now:
+        query["to"] = (until + room).astimezone(zone).date().isoformat()
+    return f"/meters/{quote(finding.meter, safe='')}?{urlencode(query)}"

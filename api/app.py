@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from api import billing, health, meters, problems
 from api.authentication import KeyCaller, SignInRequiredError
 from api.middleware import BodyLimit, SecurityHeaders
-from api.pages import findings, meter, month, overview, sign_in
+from api.pages import billing_reading, findings, meter, month, overview, sign_in
 from api.pages.rendering import templates
 from api.services import Services
 from api.sessions import FailureLimit, Signer
@@ -71,7 +71,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
     )
     for router in (health.router, meters.router, billing.router):
         app.include_router(router)
-    for page in (sign_in, overview, meter, findings, month):
+    for page in (sign_in, overview, meter, findings, month, billing_reading):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)

@@ -1,7 +1,8 @@
-"""A billed figure leads down to its readings and telegrams: closes of a small town, as programs see them."""
+"""A billed figure leads down to its readings and telegrams, for programs and for people."""
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,10 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from api.pages.billing_reading import duration
 from store.api_keys import issue
+from tests.api.conftest import sign_in
+from tests.api.seeding import Seeded
 from tests.support.town import UTILITY, Town
 
 OCTOBER = datetime(2026, 9, 30, 22, tzinfo=UTC)  # local midnights in Madrid
@@ -41,6 +45,12 @@ def town(connection: psycopg.Connection) -> Town:
 @pytest.fixture
 def programme(town: Town, anonymous: TestClient) -> TestClient:
     anonymous.headers["Authorization"] = f"Bearer {_key(town)}"
+    return anonymous
+
+
+@pytest.fixture
+def person(town: Town, anonymous: TestClient) -> TestClient:
+    sign_in(anonymous, _key(town))
     return anonymous
 
 
@@ -108,3 +118,98 @@ def test_what_is_not_there_is_not_found(programme: TestClient) -> None:
     assert programme.get("/v1/billing-readings/999999").status_code == 404
     assert programme.get("/v1/billing-readings/0").status_code == 422
     assert programme.get("/v1/billing-readings/x").status_code == 422
+
+
+def words(page: str) -> str:
+    """The text of a page, its white space collapsed."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page.replace("\u202f", " ")).split())
+
+
+def test_the_month_page_leads_to_the_figure_in_words_down_to_the_bytes(person: TestClient) -> None:
+    month = person.get("/months/2026-10").text
+    (path,) = set(re.findall(r'href="(/billing/\d+)"', month))
+    page = person.get(path)
+    assert page.status_code == 200, page.text
+    text = words(page.text)
+    assert "How 31.25 m³ comes about" in text
+    assert "runs from 1 Oct 2026, 00:00 (+02:00) to 1 Nov 2026, 00:00 (+01:00)" in text
+    assert "AAA-1 went from 100.5 m³ to 131.75 m³ : 31.25 m³" in text
+    assert "The nearest usable reading, 1 h before this instant." in text
+    assert "A reading at this very instant." in text
+    assert "68 0f 0f 68 08 01 72 78" in text
+    assert "batch 4711 of test" in text
+    assert "boris closed the month" in text
+    assert "The row is as it was issued" in text
+
+
+def test_the_page_of_a_superseded_version_leads_to_the_one_that_holds(person: TestClient, town: Town) -> None:
+    first, second = (
+        row[0] for row in town.connection.execute("select id from billing_readings order by version")
+    )
+    page = person.get(f"/billing/{first}").text
+    assert f'data-superseded>This version was corrected: <a href="/billing/{second}">' in page
+    text = words(page)
+    assert "On the straight line from the last usable reading before to the first one after." in text
+    assert "reading the nearest is 22 h away, the tolerance 2 h" in text
+    assert "data-superseded" not in person.get(f"/billing/{second}").text
+
+
+def test_the_page_of_an_altered_row_warns(person: TestClient, town: Town) -> None:
+    town.connection.execute("update billing_readings set end_value = 1")
+    town.connection.commit()
+    page = person.get("/billing/1").text
+    assert "data-altered" in page
+    assert "The row is as it was issued" not in page
+
+
+def test_an_exchange_a_rollover_and_a_transformer_are_told(person: TestClient, town: Town) -> None:
+    swap = OCTOBER + 40 * DAY
+    readings = {START + n * DAY: str(round(970 + n * 0.5) % 1000) for n in range(50, 100)}
+    town.meter("BBB-2", {swap: "990", **readings}, digits=3)
+    town.connection.execute("update installations set valid_to = %s where id = 1", (swap,))
+    town.connection.execute("update installations set service_point_id = 1, multiplier = 40 where id = 2")
+    town.connection.execute(
+        """update installations set start_values = '{"8-0:1.0.0": 990000000}' where id = 2"""
+    )
+    town.connection.commit()
+    town.close("2026-11")
+    town.close("2026-12")
+    told = {period: person.get(path).text for period, path in _bills(town).items()}
+    november, december = words(told["2026-11"]), words(told["2026-12"])
+    assert "Together" in november
+    assert "Written down by the person who installed or removed the meter." in november
+    assert "times 40 for its transformers" in november
+    assert "past the top of its register at 1 000 m³" in november + december
+
+
+def _bills(town: Town) -> dict[str, str]:
+    rows = town.connection.execute("select period, id from billing_readings order by id").fetchall()
+    town.connection.commit()
+    return {period: f"/billing/{reading}" for period, reading in rows}
+
+
+def test_hostile_names_are_shown_as_text(
+    browser: TestClient, ours: Seeded, connection: psycopg.Connection
+) -> None:
+    hostile = "\"'><script>alert(1)</script>{{7*7}}"
+    connection.execute("update service_points set name = %s, account = %s", (hostile, hostile))
+    connection.execute("update closes set author = %s", (hostile,))
+    connection.commit()
+    page = browser.get(f"/billing/{ours.bills[0]}").text
+    assert "&lt;script&gt;alert" in page
+    assert "<script>alert" not in page
+    assert "style=" not in page
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        (timedelta(seconds=40), "40 s"),
+        (timedelta(minutes=12, seconds=9), "12 min"),
+        (timedelta(hours=3, minutes=5), "3 h 5 min"),
+        (timedelta(days=1), "1 day"),
+        (timedelta(days=2, hours=4, minutes=59), "2 days 4 h"),
+    ],
+)
+def test_a_distance_is_told_in_two_units_at_most(length: timedelta, told: str) -> None:
+    assert duration(length) == told

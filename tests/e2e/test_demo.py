@@ -59,8 +59,9 @@ def once(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def living(folder: Path, once: dict[str, Any]) -> Iterator[Living]:
-    """`hesper demo` on the folder that the first run left."""
-    command = [sys.executable, "-m", "hesper", "demo", "--data", str(folder)]
+    """`hesper demo` on the folder that the first run left, from a shell that ignores SIGINT (as `&` does)."""
+    demo = [sys.executable, "-m", "hesper", "demo", "--data", str(folder)]
+    command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *demo]
     log = (folder / "demo.out").open("wb")
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
     try:
@@ -69,10 +70,13 @@ def living(folder: Path, once: dict[str, Any]) -> Iterator[Living]:
         key = (folder / "demo-key").read_text()
         yield Living(process, runtime["api_url"], key, runtime["broker_port"])
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.wait(60)
-        log.close()
+        process.terminate()
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+            log.close()
 
 
 @pytest.fixture

@@ -165,6 +165,7 @@ def _electricity() -> dict[tuple[int, int], Definition]:
             (first + 3, 8): _counter(f"reactive energy import L{phase}", "kvar.h"),
             (first + 4, 8): _counter(f"reactive energy export L{phase}", "kvar.h"),
             (first + 15, 8): _counter(f"active energy, import plus export L{phase}", "kW.h"),
+            (first + 16, 8): _gauge(f"active energy, import minus export L{phase}", "kW.h"),
             (first + 128, 8): _counter(f"reactive energy, import plus export L{phase}", "kvar.h"),
             (first + 1, 7): _gauge(f"active power import L{phase}", "W"),
             (first + 2, 7): _gauge(f"active power export L{phase}", "W"),

@@ -9,7 +9,7 @@ from datetime import datetime
 from drivers.driver import Clock, Driver, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
-from drivers.modbus.blocks import Block, ReadPlan
+from drivers.modbus.blocks import Block, ReadPlan, plan
 from drivers.modbus.profile import Profile
 from drivers.modbus.profile_file import load_profile, profile_names
 from drivers.modbus.protocol import (
@@ -22,13 +22,12 @@ from drivers.modbus.protocol import (
     framing,
     may_pass,
 )
-from drivers.modbus.timing import gap_limit, silence
+from drivers.modbus.timing import silence
 from drivers.tcp_line import NO_WIRE
 from telemetry.readout import Quantity, Readout
 
 _TIMEOUT = 1.0  # until the answer begins; meters take 20 to 300 ms, serial servers add theirs
 _SLACK = 0.1  # between the pieces of an answer: USB converters hold bytes back for 16 ms, networks longer
-_TURNAROUND = 0.02  # what a request is assumed to cost beside its wire time, when blocks are merged
 _BUSY_PAUSE = 0.25  # before asking a meter again that said it was busy
 _MOST_BYTES = 1024  # more is not an answer but noise
 
@@ -61,18 +60,18 @@ class ModbusDriver(Driver):
                 f"unit {unit} on {self.line.name} has no meter id",
                 advice="Modbus carries no identity: write the meter's id beside its unit id",
             )
-        plan = self._plan(unit, profile)
+        requests = self._plan(unit, profile)
         values: dict[str, Quantity] = {}
         frames: list[bytes] = []
         at: datetime | None = None
-        waiting = deque(plan.blocks(self.clock()))
+        waiting = deque(requests.blocks(self.clock()))
         while waiting:
             block = waiting.popleft()
             answer = self.ask(
                 unit, block, pause=profile.pause, timeout=target.timeout, retries=target.retries
             )
             if answer.exception in (ILLEGAL_ADDRESS, ILLEGAL_VALUE):
-                waiting.extendleft(reversed(plan.refused(block, self.clock())))
+                waiting.extendleft(reversed(requests.refused(block, self.clock())))
                 continue
             at = at or self.clock()
             frames.append(answer.frame)
@@ -141,8 +140,7 @@ class ModbusDriver(Driver):
 
     def _plan(self, unit: int, profile: Profile) -> ReadPlan:
         if (unit, profile.name) not in self._plans:
-            gap = gap_limit(self.line.settings, turnaround=_TURNAROUND, pause=profile.pause)
-            self._plans[unit, profile.name] = ReadPlan(profile.registers, gap)
+            self._plans[unit, profile.name] = ReadPlan(plan(profile, self.line.settings))
         return self._plans[unit, profile.name]
 
     def _exchange(self, request: Request, pause: float, timeout: float) -> Answer:

@@ -1,7 +1,7 @@
 """Reads profiles from TOML: Hesper's own in `drivers/profiles/`, or an operator's by path.
 
 A profile carries its source, its registers, and golden answers: register words with the values expected of
-them, which the tests read through the driver. `drivers/profiles/README.md` describes the file.
+them, which the tests read through the driver. `docs/profiles.md` describes the file.
 """
 
 import tomllib
@@ -29,7 +29,7 @@ _Function = Literal[3, 4]
 class ProfileError(DriverError, ValueError):
     """A profile that cannot be used; the text names the file and the register."""
 
-    advice = "see drivers/profiles/README.md for what a profile holds"
+    advice = "see docs/profiles.md for what a profile holds"
 
 
 class _Defaults(Struct, forbid_unknown_fields=True):

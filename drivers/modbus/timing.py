@@ -4,6 +4,7 @@ from drivers.line import SerialSettings
 
 _REQUEST = 8  # characters: unit, function, address, count, CRC
 _ANSWER = 5  # characters beside the registers: unit, function, byte count, CRC
+TURNAROUND = 0.02  # seconds that a meter is assumed to take until it answers, when requests are planned
 
 
 def silence(settings: SerialSettings) -> float:

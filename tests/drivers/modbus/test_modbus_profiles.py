@@ -1,28 +1,32 @@
-"""Profiles: every one has golden answers and is read right; a wrong one says where it is wrong."""
+"""Profile files: what they say is exact both ways, and a wrong one says where it is wrong."""
 
-import csv
+import runpy
+import struct
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import drivers
 from drivers.driver import Target
+from drivers.line import SerialSettings
 from drivers.modbus.encoding import Encoding, WordOrder
 from drivers.modbus.master import ModbusDriver
+from drivers.modbus.probe import probe
 from drivers.modbus.profile import Register
-from drivers.modbus.profile_file import ProfileError, load_profile, parse_profile, profile_names
+from drivers.modbus.profile_file import ProfileError, load_profile, parse_profile
 from drivers.modbus.virtual import RegisterMeter
 from drivers.simulated import SimulatedLine
-from telemetry.micro import to_micro
-from telemetry.obis import Obis
+from telemetry.micro import LIMIT, to_micro
 from telemetry.readout import Quantity
 
-DRIVERS = Path(drivers.__file__).parent
+ROOT = Path(__file__).resolve().parents[3]
+DOCUMENT = ROOT / "docs" / "profiles.md"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 SMALL = """
@@ -36,53 +40,6 @@ registers = [
   { obis = "1-0:2.8.0", address = 0x0012, unit = "kW.h", scale = "1/3600" },
 ]
 """
-
-
-def test_hesper_brings_the_eastron_meters() -> None:
-    assert {"eastron-sdm630", "eastron-sdm120"} <= set(profile_names())
-
-
-@pytest.mark.parametrize("name", profile_names())
-def test_a_profile_names_its_source_and_has_golden_answers_for_every_register(name: str) -> None:
-    profile = load_profile(name)
-    assert profile.source.startswith("https://")
-    assert profile.golden, "a profile without golden answers is not shipped"
-    proven = {obis for golden in profile.golden for obis in golden.values}
-    assert proven == {register.obis for register in profile.registers}
-
-
-@pytest.mark.parametrize("name", profile_names())
-def test_the_driver_reads_the_golden_answers(name: str) -> None:
-    profile = load_profile(name)
-    for golden in profile.golden:
-        meter = RegisterMeter(7, lambda words=golden.words: words)
-        driver = ModbusDriver(SimulatedLine(meter, profile.settings), lambda: NOW)
-        [readout] = driver.read(Target("7", meter="EAS-1", profile=name))
-        units = {register.obis: register.unit for register in profile.registers}
-        assert readout.values == {
-            obis: Quantity(to_micro(text), units[obis]) for obis, text in golden.values.items()
-        }
-
-
-@pytest.mark.parametrize("name", profile_names())
-def test_every_register_has_a_name_in_the_shared_language(name: str) -> None:
-    assert [r.obis for r in load_profile(name).registers if Obis.parse(r.obis).definition is None] == []
-
-
-@pytest.mark.parametrize(("name", "table"), [("eastron-sdm630", "sdm.csv"), ("eastron-sdm120", "sdm120.csv")])
-def test_addresses_and_units_agree_with_the_collected_register_maps(
-    name: str, table: str, shared_data: Path
-) -> None:
-    with (shared_data / "modbus-maps" / table).open(newline="") as file:
-        rows = {int(row["address"], 16): row for row in csv.DictReader(file) if "thd" not in row["quantity"]}
-    profile = load_profile(name)
-    assert {register.address for register in profile.registers} == set(rows)
-    for register in profile.registers:
-        row = rows[register.address]
-        assert register.comment == row["quantity"].replace("_l", " L").replace("_", " ")
-        assert register.unit == {"VA": "V.A"}.get(row["unit"], row["unit"])
-        assert (register.function, register.encoding) == (int(row["function_code"]), row["encoding"])
-        assert (register.word_order, register.scale) == (row["word_order"], Fraction(row["scale"]))
 
 
 def test_scales_are_exact() -> None:
@@ -182,12 +139,95 @@ def test_an_operators_own_profile_is_read_by_its_path(tmp_path: Path) -> None:
     assert load_profile(str(path)).name == "own"
 
 
-def test_the_profile_in_the_documentation_is_one() -> None:
-    text = (DRIVERS / "profiles" / "README.md").read_text()
-    profile = parse_profile(text.split("```toml\n")[1].split("```")[0], "readme")
+def test_sentinels_can_be_given_for_each_encoding() -> None:
+    text = SMALL.replace("[0xFFFFFFFF]", "{ uint32 = [0xFFFFFFFF], int16 = [0x7FFF] }").replace(
+        'unit = "kW.h", scale = 0.01', 'unit = "kW.h", encoding = "int16"'
+    )
+    short, long = parse_profile(text, "small").registers
+    assert (short.sentinels, long.sentinels) == ({0x7FFF}, {0xFFFFFFFF})
+    assert short.quantity([0x7FFF]) is None
+    assert short.quantity([0xFFFF]) == Quantity(-1_000_000, "kW.h")
+
+
+def test_a_profile_that_names_no_serial_setting_has_none() -> None:
+    assert parse_profile(SMALL.replace('serial = "9600 8E1"', ""), "small").settings is None
+
+
+_LETTERS = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "uint64": "Q", "int64": "q"}
+_CODES = ("1-0:21.8.0", "1-0:22.8.0", "1-0:41.8.0", "1-0:42.8.0", "1-0:61.8.0", "1-0:62.8.0")
+
+
+def _shown(draw: st.DrawFn, encoding: Encoding) -> tuple[bytes, Fraction]:
+    """A value as a meter packs it, high word first, and what it means: floats as their shortest decimal."""
+    if encoding is Encoding.FLOAT32:
+        short = draw(st.floats(-(2.0**20), 2.0**20, width=32))
+        return struct.pack(">f", short), Fraction(str(np.float32(short)))
+    if encoding is Encoding.FLOAT64:
+        double = draw(st.floats(-1e6, 1e6))
+        return struct.pack(">d", double), Fraction(repr(double))
+    packed = draw(st.binary(min_size=2 * encoding.words, max_size=2 * encoding.words))
+    return packed, Fraction(struct.unpack(f">{_LETTERS[encoding]}", packed)[0])
+
+
+@st.composite
+def _layouts(draw: st.DrawFn) -> tuple[str, dict[tuple[int, int], int], dict[str, int]]:
+    """A profile of mixed encodings, word orders, scales and gaps; the meter's words; micro-units by code."""
+    rows: list[str] = []
+    words: dict[tuple[int, int], int] = {}
+    values: dict[str, int] = {}
+    address = draw(st.integers(0, 0x8000))
+    for code in _CODES[: draw(st.integers(1, len(_CODES)))]:
+        encoding, order = draw(st.sampled_from(Encoding)), draw(st.sampled_from(WordOrder))
+        function, scale = (
+            draw(st.sampled_from([3, 4])),
+            draw(st.sampled_from(["1", "0.01", "1000", "1/3600"])),
+        )
+        packed, raw = _shown(draw, encoding)
+        one = list(struct.unpack(f">{encoding.words}H", packed))
+        for position, word in enumerate(one if order is WordOrder.BIG else reversed(one)):
+            words[function, address + position] = word
+        rows.append(
+            f'{{ obis = "{code}", address = {address}, function = {function}, unit = "kW.h",'
+            f' encoding = "{encoding}", word_order = "{order}", scale = "{scale}" }}'
+        )
+        micro = round(raw * Fraction(scale) * 1_000_000)
+        if abs(micro) < LIMIT:
+            values[code] = micro
+        address += encoding.words + draw(st.integers(0, 200))
+    head = 'protocol = "modbus"\ntitle = "mixed"\nsource = "https://example.org/meter.pdf"\n'
+    return f"{head}registers = [\n{','.join(rows)}\n]\n", words, values
+
+
+@given(_layouts())
+def test_mixed_encodings_orders_and_scales_are_read_exactly_over_the_wire(
+    layout: tuple[str, dict[tuple[int, int], int], dict[str, int]],
+) -> None:
+    text, words, values = layout
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "mixed.toml"
+        path.write_text(text)
+        driver = ModbusDriver(SimulatedLine(RegisterMeter(7, lambda: words), SerialSettings()), lambda: NOW)
+        [readout] = driver.read(Target("7", meter="EAS-1", profile=str(path)))
+    assert {code: quantity.micro for code, quantity in readout.values.items()} == values
+
+
+def test_the_profile_in_the_documentation_is_read_and_recognised(tmp_path: Path) -> None:
+    text = DOCUMENT.read_text("utf-8")
+    path = tmp_path / "own.toml"
+    path.write_text(text.split("```toml\n")[1].split("```")[0], "utf-8")
+    profile = load_profile(str(path))
     [golden] = profile.golden
-    shown = {
-        register.obis: register.quantity([golden.words[4, a] for a in range(register.address, register.end)])
-        for register in profile.registers
+    driver = ModbusDriver(
+        SimulatedLine(RegisterMeter(7, lambda: golden.words), SerialSettings()), lambda: NOW
+    )
+    [readout] = driver.read(Target("7", meter="EAS-1", profile=str(path)))
+    assert {obis: value.micro for obis, value in readout.values.items()} == {
+        obis: to_micro(text) for obis, text in golden.values.items()
     }
-    assert shown == {obis: Quantity(to_micro(value), "kW.h") for obis, value in golden.values.items()}
+    assert probe(driver, 7, profile)
+
+
+def test_the_table_in_the_documentation_is_that_of_the_files() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "profiles-table"))
+    text = DOCUMENT.read_text("utf-8")
+    assert script["with_table"](text) == text, "run scripts/profiles-table"

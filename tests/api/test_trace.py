@@ -131,6 +131,7 @@ def test_the_month_page_leads_to_the_figure_in_words_down_to_the_bytes(person: T
     page = person.get(path)
     assert page.status_code == 200, page.text
     text = words(page.text)
+    assert f'href="{path}"' in person.get("/meters/AAA-1").text
     assert "How 31.25 m³ comes about" in text
     assert "runs from 1 Oct 2026, 00:00 (+02:00) to 1 Nov 2026, 00:00 (+01:00)" in text
     assert "AAA-1 went from 100.5 m³ to 131.75 m³ : 31.25 m³" in text

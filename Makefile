@@ -24,7 +24,7 @@ check: $(READY)
 setup: $(READY) $(NODE_READY)
 
 screenshot: $(READY)
-	@scripts/screenshot
+	@$(BIN)/python scripts/screenshot
 
 lock:
 	@scripts/lock

@@ -79,7 +79,8 @@ class Chart {
       const dropped = register.counter && points.since[index] !== null && points.consumption[index] === null;
       return dropped || points.gap[index] ? [[points.since[index], at]] : [];
     });
-    const hidden = (plot) => broken.map((ends) => ends.map((instant) => plot.valToPos(instant, "x", true)));
+    const hidden = (plot) =>
+      broken.map(([from, to]) => [plot.valToPos(from, "x", true), plot.valToPos(to, "x", true) + devicePixelRatio]);
     return { stroke: token("--hue"), width: 1.75, gaps: hidden, points: { show: few, size: 5, fill: token("--hue") } };
   }
 
@@ -118,7 +119,7 @@ class Chart {
           { ...axis, size: this.margin, space: 34, values: (_plot, splits) => this.labels(splits) },
         ],
         series: [{}, style],
-        hooks: { drawClear: [(drawn) => this.holes(drawn, fromZero), (drawn) => this.bands(drawn)], setCursor: [(drawn) => this.follow(drawn)] },
+        hooks: { drawAxes: [(drawn) => this.holes(drawn, fromZero), (drawn) => this.bands(drawn)], setCursor: [(drawn) => this.follow(drawn)] },
       },
       [instants, values],
       pane,

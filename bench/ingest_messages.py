@@ -1,9 +1,10 @@
-"""How many readings a second one ingester takes: from message bytes to commit, without the broker.
+"""How many readings a second one ingester takes, from message bytes to commit, beside the bare insert.
 
-    python bench/ingest_messages.py [registers of a meter] [micro-batches]
+    python -m bench.ingest_messages [registers of a meter] [micro-batches]
 
 Messages of 500 readouts, micro-batches of 20,000 readings, the embedded PostgreSQL with fsync. Prints the
-rates for new readings (the first micro-batch also adds the registers) and for the same messages again.
+rates for new readings (the first micro-batch also adds the registers) and for the same messages again. The
+limit is `store.readings.insert` of as many ready arrays, in the same database (bench.insert_readings).
 """
 
 import sys
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.insert_readings import BATCH, rate, store
 from ingest.decode import decode_readings
 from ingest.directory import Directory
 from ingest.writer import store_readings
@@ -66,6 +68,10 @@ def main() -> None:
         migrate(connection)
         apply(connection, Registry([utility]))
         connection.commit()
+        limit = rate(connection, micro_batches * MICRO_BATCH // BATCH, store)
+        print(f"limit: bare insert {limit:10,.0f} readings/s")
+        connection.execute("truncate readings, validation_queue")
+        connection.commit()
         directory = Directory()
         latest = START + len(payloads) * QUARTER_HOUR
         for name in ("new", "repeated"):
@@ -74,8 +80,8 @@ def main() -> None:
                 taken = [decode_readings(TOPIC, each) for each in payloads[first : first + together]]
                 store_readings(connection, directory, taken, latest)
             seconds = time.perf_counter() - began
-            readings = len(payloads) * METERS * registers
-            print(f"{name:9} {readings / seconds:10,.0f} readings/s")
+            reached = len(payloads) * METERS * registers / seconds
+            print(f"messages, {name:8} {reached:10,.0f} readings/s   ratio {reached / limit:.2f}")
 
 
 if __name__ == "__main__":

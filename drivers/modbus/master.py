@@ -11,7 +11,7 @@ from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterEr
 from drivers.line import Line
 from drivers.modbus.blocks import Block, ReadPlan, plan
 from drivers.modbus.profile import Profile
-from drivers.modbus.profile_file import load_profile, profile_names
+from drivers.modbus.profile_file import load_profile
 from drivers.modbus.protocol import (
     ILLEGAL_ADDRESS,
     ILLEGAL_VALUE,
@@ -132,7 +132,7 @@ class ModbusDriver(Driver):
         if target.profile is None:
             raise DriverError(
                 f"unit {target.address} on {self.line.name} has no profile",
-                advice=f"Modbus needs one to know the registers: {', '.join(profile_names())}",
+                advice="Modbus needs one to know registers, such as eastron-sdm630: see docs/profiles.md",
             )
         if target.profile not in self._profiles:
             self._profiles[target.profile] = load_profile(target.profile)

@@ -6,6 +6,7 @@ them, which the tests read through the driver. `docs/profiles.md` describes the 
 
 import tomllib
 from collections.abc import Iterator
+from difflib import get_close_matches
 from fractions import Fraction
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -99,9 +100,10 @@ def load_profile(name: str) -> Profile:
     for path in _shipped():
         if path.name == f"{name}.toml":
             return _read(path)
+    known = profile_names()
+    near = [one for one in known if name.lower() in one] or get_close_matches(name.lower(), known)
     raise ProfileError(
-        f"no profile {name!r}",
-        advice=f"take one of {', '.join(profile_names())}, or the path of a .toml file",
+        f"no profile {name!r}", advice=f"take one of {', '.join(near or known)}, or the path of a .toml file"
     )
 
 

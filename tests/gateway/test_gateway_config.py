@@ -133,7 +133,7 @@ def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
             ('"eastron-sdm630"', '"eastron-sdm63"'),
             (
                 "line 32: [[line.meter]] 'EAS-12345678': no profile 'eastron-sdm63'; take one of "
-                "eastron-sdm120, eastron-sdm630, or the path of a .toml file"
+                "eastron-sdm630, or the path of a .toml file"
             ),
         ),
         (

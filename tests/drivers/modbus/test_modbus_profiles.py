@@ -125,10 +125,24 @@ def test_a_golden_block_that_is_not_hexadecimal_is_named() -> None:
         parse_profile(SMALL + wrong, "small")
 
 
-def test_an_unknown_profile_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_profile_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ProfileError) as caught:
         load_profile("nobody-x1")
     assert "eastron-sdm630" in caught.value.advice
+    assert "wago-879" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("eastron-sdm603", "eastron-sdm630"), ("IEM3000", "schneider-iem3000")]
+)
+def test_a_misspelt_profile_is_answered_with_those_like_it(name: str, near: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        load_profile(name)
+    assert near in caught.value.advice
+    assert "wago-879" not in caught.value.advice
+
+
+def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match=r"missing\.toml"):
         load_profile(str(tmp_path / "missing.toml"))
 

@@ -78,6 +78,11 @@ def fact(value: object, zone: ZoneInfo) -> str:
     return str(value)
 
 
+def local_instants(text: str, zone: ZoneInfo) -> str:
+    """A sentence with its instants by the utility's clocks; what only looks like an instant stays."""
+    return _INSTANT.sub(lambda found: fact(found[0], zone), text)
+
+
 def in_words(name: str) -> str:
     """A short name of the store as a phrase: 'negative_step.glitch' -> 'Negative step: glitch'."""
     phrase = name.replace(".", ": ").replace("_", " ")

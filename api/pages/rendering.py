@@ -39,6 +39,7 @@ def templates() -> Jinja2Templates:
         "explain": lambda finding, zone: explain(finding.kind, finding.evidence, finding.unit, zone),
         "chart_of": chart_of,
         "fact": presentation.fact,
+        "local_instants": presentation.local_instants,
         "method": presentation.method_in_words,
         "month": presentation.month_name,
         "medium": medium_label,

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.models import decimal_text, offset_text
-from api.presentation import age, fact, in_words, local_midnights, neighbour_month, number, sparkline
+from api.presentation import (
+    age,
+    fact,
+    in_words,
+    local_instants,
+    local_midnights,
+    neighbour_month,
+    number,
+    sparkline,
+)
 from telemetry.micro import LIMIT, to_micro
 
 PRAGUE = ZoneInfo("Europe/Prague")
@@ -60,3 +69,10 @@ def test_words_offsets_and_months() -> None:
     assert fact("2026-11-21T17:00:00Z", PRAGUE) == "21 Nov 2026, 18:00"
     assert fact("9999-99-99T99:99Z", PRAGUE) == "9999-99-99T99:99Z"
     assert fact(12, PRAGUE) == "12"
+
+
+def test_instants_in_a_sentence_are_told_by_local_clocks() -> None:
+    text = "none for 2026-10-31T23:00:00Z; the last is 5.1 at 2026-10-27T22:00:49Z, not 2026-99-31T23:00Z"
+    assert local_instants(text, PRAGUE) == (
+        "none for 1 Nov 2026, 00:00; the last is 5.1 at 27 Oct 2026, 23:00, not 2026-99-31T23:00Z"
+    )

@@ -4,13 +4,14 @@ The sentences carry the numbers of the evidence, exactly. A kind that has none h
 evidence as it was written.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from api.presentation import THIN_SPACE, fact, grouped, in_words, unit_sign
 
+_DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 _TITLES = {
     "negative_step.glitch": "Glitch",
     "negative_step.jitter": "Small steps back",
@@ -72,10 +73,8 @@ class _Evidence:
 
 def _decimal(value: object) -> str:
     """A decimal with its thousands apart; anything else as it was written."""
-    try:
-        return grouped(format(Decimal(str(value)), "f"))
-    except InvalidOperation:
-        return str(value)
+    written = str(value)
+    return grouped(written) if _DECIMAL.fullmatch(written) else written
 
 
 def _glitch(evidence: _Evidence) -> str:

@@ -78,55 +78,55 @@ def close(
     if json_output:
         typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=2))
     else:
-        Console().print(table(summaries))
+        screen = Console()
+        screen.print(table(summaries))
+        for remark in remarks(summaries):
+            screen.print(remark)
 
 
 def table(summaries: Sequence[Summary]) -> Table:
-    """The closes for people, one line each."""
+    """The closes for people, one line each: how many billing readings and exceptions."""
     shown = Table(title=f"Close of {summaries[0].utility}" if summaries else "Nothing to close")
-    for heading in ("period", "run"):
-        shown.add_column(heading)
-    for heading in ("billed", "new", "corrected", "unchanged", "exceptions"):
+    shown.add_column("period")
+    for heading in ("run", "billed", "new", "corrected", "exceptions"):
         shown.add_column(heading, justify="right")
-    for heading in ("quality", "reasons"):
-        shown.add_column(heading)
     for summary in summaries:
-        shown.add_row(
-            summary.period,
-            str(summary.run),
-            *(str(count) for count in (summary.billed, summary.new, summary.corrected, summary.unchanged)),
-            str(sum(summary.exceptions.values())),
-            _counts(summary.qualities),
-            _counts(summary.exceptions) + _advice(summary),
-        )
+        counts = (summary.run, summary.billed, summary.new, summary.corrected, _excepted(summary))
+        shown.add_row(summary.period, *map(str, counts))
     if len(summaries) > 1:
         shown.add_section()
-        exceptions = sum((Counter(summary.exceptions) for summary in summaries), Counter[str]())
-        shown.add_row(
-            "all",
-            "",
-            *(
-                str(sum(getattr(summary, name) for summary in summaries))
-                for name in ("billed", "new", "corrected", "unchanged")
-            ),
-            str(exceptions.total()),
-            _counts(sum((Counter(summary.qualities) for summary in summaries), Counter[str]())),
-            _counts(exceptions),
+        billed, new, corrected = (
+            sum(getattr(summary, name) for summary in summaries) for name in ("billed", "new", "corrected")
         )
+        shown.add_row("all", "", str(billed), str(new), str(corrected), str(sum(map(_excepted, summaries))))
     return shown
 
 
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
+def remarks(summaries: Sequence[Summary]) -> list[str]:
+    """What the table counts, in words, and what is to be done about single periods."""
+    qualities = sum((Counter(summary.qualities) for summary in summaries), Counter[str]())
+    exceptions = sum((Counter(summary.exceptions) for summary in summaries), Counter[str]())
+    said = []
+    if qualities:
+        said.append(f"billed: {_counts(qualities)}")
+    if exceptions:
+        said.append(f"exceptions: {_counts(exceptions)}; the month's page says what to do about each")
+    for summary in summaries:
+        if summary.standing:
+            said.append(f"{summary.period}: {summary.standing} issued before are now in doubt")
+        if summary.following:
+            said.append(
+                f"{summary.period}: {summary.following} of the next period begin elsewhere: close that again"
+            )
+    return said
 
 
-def _advice(summary: Summary) -> str:
-    advice = ""
-    if summary.standing:
-        advice += f"\n{summary.standing} issued before and now in doubt"
-    if summary.following:
-        advice += f"\n{summary.following} of the next period begin elsewhere: close that again"
-    return advice
+def _excepted(summary: Summary) -> int:
+    return sum(summary.exceptions.values())
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common())
 
 
 def _close(

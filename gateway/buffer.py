@@ -98,9 +98,11 @@ class Buffer:
         self._waiting_since = monotonic() - max_age if waiting else None
 
     def append(self, readouts: Sequence[Readout]) -> None:
-        """Keep readouts, all or none; they are on the disk when this returns. Raises BufferFailedError."""
-        wires = [wire_readout(readout) for readout in readouts]
-        rows = [(wire.at, msgspec.json.encode(wire)) for wire in wires]
+        """Keep readouts, all or none; they are on the disk when this returns. Raises BufferFailedError.
+
+        One that the wire contract does not allow, such as of an instant before 1970, is logged and left out.
+        """
+        rows = [row for readout in readouts if (row := _row(readout))]
         with self._lock:
             try:
                 with self._connection:
@@ -206,6 +208,18 @@ class Buffer:
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
         return str(aside)
+
+
+def _row(readout: Readout) -> tuple[int, bytes] | None:
+    """(milliseconds, body), or None with a log record for what could not be read back to be sent."""
+    wire = wire_readout(readout)
+    body = msgspec.json.encode(wire)
+    try:
+        msgspec.json.decode(body, type=WireReadout)
+    except msgspec.ValidationError as error:
+        log.error("readout cannot be sent", extra={"meter": readout.meter, "reason": str(error)})
+        return None
+    return wire.at, body
 
 
 def _how_many_fit(sizes: Sequence[int]) -> int:

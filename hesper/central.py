@@ -110,6 +110,7 @@ class Central:
                 f"another Hesper runs on {self.data}; stop it, or name another folder "
                 "with --data or HESPER_DATA"
             )
+        (self.data / "runtime.json").unlink(missing_ok=True)  # of one that was killed
         try:
             self.supervisor = Supervisor(self._programs(), log_folder=self._log_folder)
             self.supervisor.__enter__()

@@ -212,4 +212,8 @@ class Supervisor:
                 pause_seconds=pause,
             )
         elif now >= child.restart_at:
-            child.start()
+            try:
+                child.start()
+            except Exception as error:  # whatever a program's command raises is one more death, tried again
+                log.error("program cannot be started", program=child.program.name, reason=str(error))
+                child.restart_at = None

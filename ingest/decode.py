@@ -82,7 +82,7 @@ def decode_readings(text: str, payload: bytes) -> Decoded:
 def _take_apart(text: str, topic: Topic, payload: bytes, reason: str) -> Decoded:
     """The readouts that can be read, and a refusal of each that cannot."""
     if len(payload) > MAX_MESSAGE_BYTES:
-        return _malformed(text, topic, payload, reason)
+        return _malformed(text, topic, payload, reason, batch=_name(payload))
     try:
         envelope = _envelopes.decode(payload)
     except _UNREADABLE:

@@ -7,6 +7,8 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import class_row
 
+_TOPIC_CHARACTERS = 512  # more than any topic of the contract has; MQTT allows 65,535 bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -54,13 +56,13 @@ def insert(connection: Connection, entries: Sequence[Entry]) -> int:
             set state = 'waiting', detail = excluded.detail, received_at = now(), resolved_at = null
             where quarantine.state = 'replayed'
     """
-    unique = {(entry.topic, entry.reason, entry.payload_hash): entry for entry in reversed(entries)}
+    unique = {(_topic(entry.topic), entry.reason, entry.payload_hash): entry for entry in reversed(entries)}
     rows = [
         unique[key] for key in sorted(unique)
     ]  # one order for all writers, so that none waits in a circle
     columns = (
         [row.utility_id for row in rows],
-        [_text(row.topic) for row in rows],
+        [_topic(row.topic) for row in rows],
         [row.reason for row in rows],
         [_text(row.detail) for row in rows],
         [None if row.meter is None else _text(row.meter) for row in rows],
@@ -116,6 +118,11 @@ def _resolve(connection: Connection, ids: Sequence[int], state: str) -> int:
         update quarantine set state = %s, resolved_at = now() where id = any(%s) and state = 'waiting'
     """
     return connection.execute(statement, (state, list(ids))).rowcount
+
+
+def _topic(topic: str) -> str:
+    """A topic as the table's unique index can hold it: at most 2704 bytes, with reason and hash."""
+    return _text(topic[:_TOPIC_CHARACTERS])
 
 
 def _text(text: str) -> str:

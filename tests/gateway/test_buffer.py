@@ -6,7 +6,8 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,14 @@ def test_every_confirmed_append_survives_kill_9(
     kept = [wire for batch in buffer.next_batches(10_000) for wire in batch.readouts]
     assert [read_back(wire).at for wire in kept] == [BEGIN + timedelta(minutes=n) for n in range(len(kept))]
     assert len(kept) in (confirmed + 1, confirmed + 2), "at most the one that was not confirmed is more"
+
+
+@pytest.mark.expects_log("readout cannot be sent")
+def test_a_readout_that_could_not_be_read_back_does_not_block_those_behind_it(
+    open_buffer: OpenBuffer, tmp_path: Path, clock: HandClock, readout: MakeReadout
+) -> None:
+    buffer = open_buffer(tmp_path / "buffer.sqlite")
+    buffer.append([replace(readout(1), at=datetime(1960, 1, 1, tzinfo=UTC)), readout(2)])
+    clock.advance(2.0)
+    (batch,) = buffer.next_batches(1)
+    assert [read_back(wire) for wire in batch.readouts] == [readout(2)]

@@ -89,3 +89,23 @@ def test_a_killed_supervisor_leaves_no_orphan(tmp_path: Path) -> None:
     finally:
         parent.kill()
         parent.wait()
+
+
+@pytest.mark.expects_log("program died")
+@pytest.mark.expects_log("program cannot be started")
+def test_a_restart_that_fails_is_tried_again() -> None:
+    starts: list[int] = []
+
+    def full_disk_once() -> list[str]:
+        starts.append(len(starts))
+        if len(starts) == 2:
+            raise OSError("no space left")
+        return SLEEPER()
+
+    with Supervisor([Program("sleeper", full_disk_once), Program("other", SLEEPER)]) as supervisor:
+        before, other = supervisor.pid("sleeper"), supervisor.pid("other")
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: supervisor.pid("sleeper") not in {None, before})
+        assert starts == [0, 1, 2]
+        assert supervisor.pid("other") == other

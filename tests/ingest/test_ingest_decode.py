@@ -70,9 +70,11 @@ def test_a_message_without_a_name_is_refused_whole() -> None:
         assert [refusal.payload for refusal in decoded.refusals] == [payload]
 
 
-def test_a_message_above_the_size_limit_is_refused_unread() -> None:
+def test_a_message_above_the_size_limit_is_refused_but_names_its_batch_so_that_it_is_not_sent_for_ever() -> (
+    None
+):
     decoded = decode_readings(TOPIC, message(GOOD) + b" " * MAX_MESSAGE_BYTES)
-    assert decoded.batch is None
+    assert decoded.batch == Batch("e", 7, 0, [])
     assert "at most" in decoded.refusals[0].detail
 
 

@@ -39,3 +39,12 @@ def test_a_later_health_message_is_not_replaced_by_an_earlier_one(house: psycopg
 def test_a_gateway_that_is_not_registered_is_not_known(house: psycopg.Connection) -> None:
     assert not set_state(house, "a", "attic", "online", EARLY)
     assert not set_health(house, "b", "house", "{}", EARLY)
+
+
+def test_a_clock_that_was_ahead_does_not_silence_the_messages_after_it(house: psycopg.Connection) -> None:
+    ahead = datetime(2099, 1, 1, tzinfo=UTC)
+    assert set_health(house, "a", "house", '{"n": 1}', ahead)
+    assert set_state(house, "a", "house", "online", ahead)
+    assert gateway(house, "health_at <= now(), state_at <= now()") == (True, True)
+    assert set_health(house, "a", "house", '{"n": 2}', datetime.now(UTC) + timedelta(seconds=1))
+    assert gateway(house, "health") == ({"n": 2},)

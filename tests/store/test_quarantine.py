@@ -52,3 +52,17 @@ def test_a_utility_sees_its_own(connection: psycopg.Connection) -> None:
     quarantine.insert(connection, [ENTRY, replace(ENTRY, utility_id=row[0], payload_hash=b"other")])
     assert [entry.utility_id for entry in quarantine.waiting(connection, utility_id=row[0])] == [row[0]]
     assert quarantine.count_waiting(connection, utility_id=row[0]) == {"malformed": 1}
+
+
+def test_a_topic_longer_than_an_index_holds_is_cut_and_not_fatal(connection: psycopg.Connection) -> None:
+    endless = "".join(chr(0x100 + number * 7919 % 20_000) for number in range(9_000))
+    entries = [replace(ENTRY, topic=f"hesper/v1/{endless}{end}/x/readings") for end in ("a", "b")]
+    assert quarantine.insert(connection, entries) == 1
+    (kept,) = quarantine.waiting(connection)
+    assert entries[0].topic.startswith(kept.topic)
+
+
+def test_two_topics_that_are_one_without_their_nul_are_one_row(connection: psycopg.Connection) -> None:
+    assert (
+        quarantine.insert(connection, [replace(ENTRY, topic="a\x00"), replace(ENTRY, topic="a\ufffd")]) == 1
+    )

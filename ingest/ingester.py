@@ -29,10 +29,13 @@ from telemetry.wire import Ack, Outcome, encode, to_milliseconds
 _TICK = 0.2  # seconds between looks at `stop` while nothing arrives
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before the database is tried again
 T = TypeVar("T")
+# the content's fault; every other error is the database's, and waited for
 _REFUSES = (
     psycopg.DataError,
     psycopg.IntegrityError,
-)  # the content's fault; every other error is the database's
+    psycopg.errors.CardinalityViolation,
+    psycopg.errors.ProgramLimitExceeded,
+)
 _HEALTH = f"/{Kind.HEALTH.value}"
 _STATUS = f"/{Kind.STATUS.value}"
 

@@ -123,6 +123,25 @@ def test_what_was_sent_before_an_ingester_listened_is_asked_for_at_once(
 
 
 @pytest.mark.expects_log("the database refuses a message")
+def test_a_message_beyond_a_limit_of_the_database_does_not_hold_up_the_others(
+    registered: psycopg.Connection, database: str, broker: Broker
+) -> None:
+    registered.execute(
+        """
+        create function beyond() returns trigger language plpgsql as
+            $$ begin raise program_limit_exceeded; end $$;
+        create trigger beyond before insert on readings for each row when (new.value = 3000000)
+            execute function beyond();
+        """
+    )
+    registered.commit()
+    with ingesting(database, broker):
+        outcomes = send(broker, many(5))
+    assert outcomes[3] == Outcome(3, quarantined={"refused": 1})
+    assert stored(registered) == 4
+
+
+@pytest.mark.expects_log("the database refuses a message")
 def test_a_message_that_the_database_refuses_is_kept_and_those_beside_it_are_stored(
     registered: psycopg.Connection, database: str, broker: Broker
 ) -> None:

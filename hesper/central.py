@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -61,6 +62,8 @@ class BusyError(RuntimeError):
 
 def running(data: Path) -> Runtime | None:
     """The central side that runs on this data folder now, if one does."""
+    if not data.is_dir():
+        return None
     lock = _try_lock(data)
     if lock is not None:
         lock.close()
@@ -104,7 +107,7 @@ class Central:
 
     def __enter__(self) -> "Central":
         self.data.mkdir(parents=True, exist_ok=True)
-        self._lock = _try_lock(self.data)
+        self._lock = _take_lock(self.data)
         if self._lock is None:
             raise BusyError(
                 f"another Hesper runs on {self.data}; stop it, or name another folder "
@@ -214,9 +217,15 @@ def free_port(preferred: int, insisted: int | None = None, host: str = _LOOPBACK
         return int(probe.getsockname()[1])
 
 
+def _take_lock(data: Path) -> IO[str] | None:
+    """The folder's lock, tried for a moment: `running` in another command holds it for an instant."""
+    deadline = time.monotonic() + 0.5
+    while (lock := _try_lock(data)) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return lock
+
+
 def _try_lock(data: Path) -> IO[str] | None:
-    if not data.is_dir():
-        return (Path(os.devnull)).open()
     handle = (data / "lock").open("a")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

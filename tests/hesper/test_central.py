@@ -1,23 +1,54 @@
-"""What a central side leaves behind, and what the next one makes of it."""
+"""One central side a folder, and how other commands find it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from hesper.central import Central, Role, running
-from hesper.supervise import Program
+import psycopg
+import pytest
+
+from hesper.central import BusyError, Central, Role, free_port, running
+from hesper.supervise import StartError
 
 
-def test_what_a_killed_one_said_of_itself_is_gone_before_the_next_is_ready(tmp_path: Path) -> None:
-    stale = {"pid": 1, "database_url": "x", "broker_host": "h", "broker_port": 1, "api_url": None}
-    (tmp_path / "runtime.json").write_text(json.dumps(stale))
+@contextmanager
+def database_only(folder: Path) -> Iterator[Central]:
+    with Central(folder, roles=[Role.DATABASE], broker="mqtt://127.0.0.1:1") as central:
+        yield central
+
+
+def test_a_running_central_side_is_found_and_a_second_one_is_refused(tmp_path: Path) -> None:
+    assert running(tmp_path / "nothing") is None
+    with database_only(tmp_path) as central:
+        found = running(tmp_path)
+        assert found is not None
+        assert found.database_url == central.database_url
+        with pytest.raises(BusyError, match="another Hesper runs on"), database_only(tmp_path):
+            pass
+        with psycopg.connect(found.database_url) as connection:
+            assert connection.execute("select count(*) from readings").fetchone() == (0,)
     assert running(tmp_path) is None
-    seen = []
 
-    def while_starting(central: Central) -> list[Program]:
-        seen.append(running(central.data))
-        return []
 
-    with Central(tmp_path, roles=[Role.BROKER], database_url=None, extra=while_starting) as central:
-        assert running(tmp_path) == central.runtime
-    assert seen == [None]
+def test_what_a_killed_one_left_behind_is_not_taken_for_a_running_one(tmp_path: Path) -> None:
+    left = {"pid": 1, "database_url": "x", "broker_host": "x", "broker_port": 1, "api_url": None}
+    (tmp_path / "runtime.json").write_text(json.dumps(left))
     assert running(tmp_path) is None
+
+
+def test_a_second_start_keeps_the_data(tmp_path: Path) -> None:
+    with database_only(tmp_path) as central, psycopg.connect(central.database_url) as connection:
+        connection.execute("insert into utilities (code, name, time_zone) values ('u', 'U', 'UTC')")
+    with database_only(tmp_path) as central, psycopg.connect(central.database_url) as connection:
+        assert connection.execute("select code from utilities").fetchall() == [("u",)]
+
+
+def test_a_port_that_was_insisted_on_and_is_taken_is_an_error() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+        with pytest.raises(StartError, match="is taken; name another one"):
+            free_port(port, port)

@@ -5,6 +5,7 @@ import signal
 import tempfile
 import threading
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from hesper.central import API_PORT, BusyError, Role
-from hesper.demo.run import LIVE_SCHEDULE, QUICK_SCHEDULE, Demo, DemoError, Summary, last_full_months
+from hesper.demo.run import LIVE_SCHEDULE, QUICK_SCHEDULE, Demo, DemoError, Summary, full_months
 from hesper.supervise import StartError
 from store.database import StoreError
 
@@ -80,7 +81,7 @@ def _live(data: Path, seed: int, port: int, console: Console) -> None:
         steps = stack.enter_context(_Steps(console))
         running = Demo(data, seed=seed, report=steps, api_port=port, roles=set(Role), schedule=LIVE_SCHEDULE)
         stack.enter_context(running.course())
-        summary = running.summary(running.close_months(last_full_months(running.state, running.building)))
+        summary = running.summary(running.close_months(full_months(running.building, datetime.now(UTC))))
         steps.stop()
         console.print(_table(summary))
         console.print(f"\n[bold]Hesper lives.[/]\n  open  [bold]{running.central.api_url}[/]", soft_wrap=True)

@@ -20,8 +20,9 @@ from gateway.link import MqttSettings
 from gateway.publisher import Publisher
 from hesper.central import Central, Role, free_port
 from hesper.demo.building import GATEWAY, TIME_ZONE, UTILITY, Building, build, month_start
+from hesper.demo.gateway_config import gateway_config
 from hesper.demo.history import History
-from hesper.demo.meters import PROTOCOLS, SETTINGS
+from hesper.demo.meters import PROTOCOLS
 from hesper.demo.registry import registry_of
 from hesper.demo.state import DemoState
 from hesper.supervise import Program, Supervisor, hesper_command
@@ -118,10 +119,11 @@ class Demo:
     def close_months(self, months: int) -> tuple[str, int, int]:
         """Close the last full months, oldest first; (period, billing readings, exceptions) of the newest."""
         period, billed, excepted = "", 0, 0
+        now = datetime.now(UTC)
         for back in range(months, 0, -1):
             self.report("closing months", months - back, months)
-            period = month_start(self.state.born, back).astimezone(TIME_ZONE).strftime("%Y-%m")
-            summary = close(self.connection, UTILITY, period, "demo", datetime.now(UTC))
+            period = month_start(now, back).astimezone(TIME_ZONE).strftime("%Y-%m")
+            summary = close(self.connection, UTILITY, period, "demo", now)
             billed, excepted = summary.billed, sum(summary.exceptions.values())
         self.report("closing months", months, months)
         return period, billed, excepted
@@ -254,32 +256,9 @@ class Demo:
             pause.wait(_TICK)
 
 
-def gateway_config(
-    building: Building, state: DemoState, place: Path, broker: tuple[str, int], schedule: str
-) -> str:
-    """The gateway's TOML: four lines, every meter that hangs in the building today."""
-    parts = [
-        f'utility = "{UTILITY}"\ngateway = "{GATEWAY}"\ntime_zone = "{TIME_ZONE.key}"\nclock = "trusted"\n',
-        f'[mqtt]\nhost = "{broker[0]}"\nport = {broker[1]}\n',
-        f'[buffer]\npath = "{place / "buffer.sqlite"}"\n',
-    ]
-    for name, protocol in PROTOCOLS.items():
-        spec = str(place / name) if name == "optical" else f"tcp://127.0.0.1:{state.ports[name]}"
-        parts.append(
-            f'[[line]]\nname = "{name}"\nport = "{spec}"\nprotocol = "{protocol}"\n'
-            f'settings = "{SETTINGS[name]}"\nschedule = "{schedule}"\n'
-        )
-        for meter in building.meters_now:
-            if meter.line == name:
-                profile = f'profile = "{meter.profile}"\n' if meter.profile else ""
-                address = "" if name == "optical" else str(meter.address)
-                parts.append(f'[[line.meter]]\naddress = "{address}"\nmeter = "{meter.meter}"\n{profile}')
-    return "\n".join(parts)
-
-
-def last_full_months(state: DemoState, building: Building) -> int:
-    """How many months of history lie whole before the birth of the demo."""
+def full_months(building: Building, now: datetime) -> int:
+    """How many months lie whole between the beginning of the history and now."""
     months = 0
-    while month_start(state.born, months + 1) >= building.begins:
+    while month_start(now, months + 1) >= building.begins:
         months += 1
     return months

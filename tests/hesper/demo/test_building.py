@@ -1,0 +1,150 @@
+"""The virtual building: one story, told by history, telegrams and restarts alike."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from gateway.config_file import load_config
+from hesper.demo.building import Building, BuildingMeter, build, microseconds, month_start
+from hesper.demo.gateway_config import gateway_config
+from hesper.demo.history import History
+from hesper.demo.meters import read_at
+from hesper.demo.registry import registry_of
+from hesper.demo.run import full_months
+from hesper.demo.state import DemoState
+from store.registry import check
+from telemetry.readout import Readout
+from telemetry.status import Status
+from telemetry.wire import Batch, Outcome, encode, read_back
+
+BORN = datetime(2026, 11, 22, 2, 50, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def building() -> Building:
+    return build(1, BORN)
+
+
+def at_point(building: Building, point: str) -> BuildingMeter:
+    return next(meter for meter in building.meters_now if meter.point == point)
+
+
+def batches(history: History, limit: int = 7) -> list[Batch]:
+    found: list[Batch] = []
+    while handed := history.next_batches(limit):
+        found += handed
+    return found
+
+
+def test_twenty_four_flats_and_their_house_meters(building: Building) -> None:
+    assert len(building.meters_now) == 24 * 4 + 4
+    assert len({meter.meter for meter in building.meters}) == len(building.meters) == 101  # one was swapped
+    assert {meter.line for meter in building.meters} == {"water", "heat", "electricity", "optical"}
+
+
+def test_the_same_seed_and_birth_tell_the_same_story_and_another_seed_another(building: Building) -> None:
+    again, other = build(1, BORN), build(2, BORN)
+    first = building.meters[0].value(BORN)
+    assert again.meters[0].value(BORN) == first
+    assert other.meters[0].value(BORN) != first
+
+
+def test_counters_only_grow_but_for_the_planted_faults(building: Building) -> None:
+    hours = np.arange(microseconds(building.begins), microseconds(BORN), 3_600_000_000, dtype=np.int64)
+    falling = {meter.meter for meter in building.meters if (np.diff(meter.source.at(hours)) < 0).any()}
+    swapped_in = {meter.meter for meter in building.meters if meter.installed_from is not None}
+    planted = {fault.meter for fault in building.faults if fault.kind in {"glitch", "reset", "rollover"}}
+    assert falling - swapped_in == planted
+
+
+def test_a_house_meter_shows_what_the_flats_used_and_a_loss(building: Building) -> None:
+    month = (month_start(BORN, 6), month_start(BORN, 5))
+    flats = sum(
+        meter.value(month[1]) - meter.value(month[0])
+        for meter in building.meters_now
+        if meter.point.startswith("flat")
+        and meter.point.endswith(("-cw", "-hw"))
+        and "19-cw" not in meter.point
+    )
+    rolled = at_point(building, "flat-19-cw")
+    flats += (rolled.value(month[1]) - rolled.value(month[0])) % (10**rolled.digits * 1_000_000)
+    house = at_point(building, "house-cw")
+    used = house.value(month[1]) - house.value(month[0])
+    assert used == pytest.approx(flats * 1.02, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    "point", ["flat-01-cw", "flat-01-hw", "flat-02-heat", "flat-02-el", "house-el", "common-el"]
+)
+def test_a_driver_reads_from_the_telegram_what_the_model_shows(building: Building, point: str) -> None:
+    meter = at_point(building, point)
+    present, *earlier = read_at(meter, BORN)
+    assert present.meter == meter.meter
+    assert present.raw
+    quantity = present.values[meter.obis]
+    assert quantity.unit == meter.unit
+    assert quantity.micro == meter.value(BORN)
+    if meter.keeps_set_day():
+        (kept,) = earlier
+        assert (kept.at, kept.status) == (month_start(BORN), Status.HISTORICAL)
+        assert kept.values[meter.obis].micro == meter.value(month_start(BORN))
+
+
+def test_history_is_the_same_batches_each_time_with_rising_numbers(building: Building) -> None:
+    since = BORN - timedelta(days=3)
+    first = batches(History(building, since, BORN))
+    again = batches(History(building, since, BORN), limit=1)
+    assert [encode(batch) for batch in first] == [encode(batch) for batch in again]
+    assert [batch.batch for batch in first] == list(range(1, len(first) + 1))
+    instants = [readout.at for batch in first for readout in batch.readouts]
+    assert min(instants) >= since.timestamp() * 1000
+    assert max(instants) < BORN.timestamp() * 1000
+    assert len(instants) == 3 * 24 * 100
+
+
+def test_a_month_begins_with_real_telegrams(building: Building) -> None:
+    begin = month_start(BORN)
+    history = History(building, begin, begin + timedelta(hours=2))
+    readouts: list[Readout] = [read_back(one) for batch in batches(history) for one in batch.readouts]
+    with_bytes = {readout.meter for readout in readouts if readout.raw}
+    silent = {meter.meter for meter in building.meters_now if meter.silent and meter.silent[1] > begin}
+    assert with_bytes == {meter.meter for meter in building.meters_now} - silent
+    assert any(Status.HISTORICAL in readout.status for readout in readouts)
+
+
+def test_history_is_finished_when_every_batch_is_acknowledged(building: Building) -> None:
+    history = History(building, BORN - timedelta(hours=12), BORN)
+    sent = batches(history)
+    assert not history.finished
+    history.acknowledge("another epoch", {batch.batch: None for batch in sent})
+    assert not history.finished
+    outcomes = {batch.batch: Outcome(batch.batch, stored=5, quarantined={"unit": 1}) for batch in sent}
+    history.acknowledge(history.epoch, outcomes)
+    history.acknowledge(history.epoch, outcomes)  # acknowledged twice, counted once
+    assert history.finished
+    assert history.stored == 5 * len(sent)
+    assert history.trouble == {"unit": len(sent)}
+
+
+def test_the_registry_and_the_gateway_configuration_follow_the_rules(building: Building) -> None:
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    check(registry_of(building))
+    ports = {"water": 5001, "heat": 5002, "electricity": 5003}
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "gateway.toml").write_text(
+            gateway_config(building, DemoState(1, BORN, None, ports), place, ("127.0.0.1", 1883), "15s")
+        )
+        config = load_config(place / "gateway.toml")
+    assert sum(len(line.meter) for line in config.line) == 100
+
+
+def test_months_are_closed_up_to_the_present() -> None:
+    months = full_months(build(1, BORN), BORN)
+    assert months == 13
+    assert full_months(build(1, BORN), BORN + timedelta(days=31)) == 14
+    assert all(a > b for a, b in pairwise([month_start(BORN, back) for back in range(5)]))

@@ -34,6 +34,8 @@ COMMANDS = (
 )
 _OURS = {"telemetry", "drivers", "gateway", "anomaly", "store", "ingest", "api", "hesper"}
 
+_GATEWAY_ONLY = {"serial", "pymodbus", "psutil"}
+
 
 def build(arguments: list[str]) -> typer.Typer:
     """The command line for these arguments: only the module of the command that they name is imported."""
@@ -78,10 +80,11 @@ def main() -> None:
     try:
         build(sys.argv[1:])()
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in _OURS:
+        package = (error.name or "").partition(".")[0]
+        if not package or package in _OURS:
             raise
-        extra = "gateway" if "gateway" in sys.argv[1:2] else "central,embedded"
+        extra = "gateway" if package in _GATEWAY_ONLY or "gateway" in sys.argv[1:2] else "central,embedded"
         sys.exit(
-            f"this command needs the Python package {error.name!r}, which is not installed here; "
+            f"this command needs the Python package {package!r}, which is not installed here; "
             f'install "hesper[{extra}]"'
         )

@@ -56,6 +56,7 @@ def test_a_telegram_is_explained_by_the_bare_installation() -> None:
     ("arguments", "missing", "extra"),
     [
         (["gateway", "run", "gateway.toml"], "serial", "gateway"),
+        (["demo"], "pymodbus", "gateway"),
         (["api", "run", "--database-url", "postgresql://nowhere"], "fastapi", "central,embedded"),
         (["ingest", "run", "--database-url", "postgresql://nowhere"], "psycopg", "central,embedded"),
     ],

@@ -5,6 +5,7 @@ every byte its wire time on a virtual clock, so a bus's utilisation is computed 
 """
 
 import re
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
@@ -82,6 +83,19 @@ class Line(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give the port back. Safe to call twice; the next `send` opens it again."""
+
+
+class RealTimeLine(Line):
+    """A line on the system's own clock."""
+
+    def now(self) -> float:
+        """Seconds of the system's monotonic clock."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep."""
+        if seconds > 0:
+            time.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True)

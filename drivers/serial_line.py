@@ -4,12 +4,11 @@ import errno
 import os
 import select
 import termios
-import time
 
 import serial
 
 from drivers.errors import LineError
-from drivers.line import Line, SerialSettings
+from drivers.line import RealTimeLine, SerialSettings
 
 _READ = 4096
 _PTY = "/dev/pts/"  # a pty (virtual meter, tunnel) has a speed but no frame, and refuses to be asked for one
@@ -24,22 +23,13 @@ _ADVICE = {
 }
 
 
-class SerialLine(Line):
+class SerialLine(RealTimeLine):
     """`device` such as '/dev/serial/by-id/...'. Opened exclusively with the first `send` or `receive`."""
 
     def __init__(self, device: str, settings: SerialSettings) -> None:
         self.name = device
         self.settings = settings
         self._port: serial.Serial | None = None
-
-    def now(self) -> float:
-        """Seconds of the system's monotonic clock."""
-        return time.monotonic()
-
-    def wait(self, seconds: float) -> None:
-        """Sleep."""
-        if seconds > 0:
-            time.sleep(seconds)
 
     def send(self, data: bytes) -> None:
         """Write, drain, and wait until the last bit has left: USB converters report "drained" too early."""

@@ -3,10 +3,9 @@
 import errno
 import select
 import socket
-import time
 
 from drivers.errors import LineError
-from drivers.line import Line, SerialSettings
+from drivers.line import RealTimeLine, SerialSettings
 
 _READ = 4096
 _UNACKNOWLEDGED = 10_000  # milliseconds until a peer that vanished (power cut) is a lost connection
@@ -23,7 +22,7 @@ _ADVICE = {
 }
 
 
-class TcpLine(Line):
+class TcpLine(RealTimeLine):
     """Connects with the first `send` or `receive`, and again with the next one after a loss.
 
     `settings` are those of the wire behind a serial server: they pace the line (`send` returns when the
@@ -40,15 +39,6 @@ class TcpLine(Line):
         self._address = (host, port)
         self._connect_timeout = connect_timeout
         self._socket: socket.socket | None = None
-
-    def now(self) -> float:
-        """Seconds of the system's monotonic clock."""
-        return time.monotonic()
-
-    def wait(self, seconds: float) -> None:
-        """Sleep."""
-        if seconds > 0:
-            time.sleep(seconds)
 
     def send(self, data: bytes) -> None:
         """Send, then wait the time that the bytes take on the wire behind the server."""

@@ -5,13 +5,13 @@ state of its meters (M-Bus FCB bits, blocks that a Modbus meter refused, the bau
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import ClassVar
 
-from drivers.errors import DriverError
-from drivers.line import Line
+from drivers.errors import DriverError, UnsupportedError
+from drivers.line import Line, SerialSettings
 from telemetry.readout import Readout
 
 Clock = Callable[[], datetime]  # the present, aware, UTC
@@ -35,7 +35,8 @@ class Target:
     `address` in the protocol's own form ("5", "1", "" for the only meter of an optical head). `meter` is the
     expected meter id: compared where the protocol carries an identity, and the only source where it carries
     none (Modbus). `time_zone` is the meter's local time, for dates in telegrams. `timeout` in seconds,
-    None for the protocol's own.
+    None for the protocol's own. `key` is the meter's AES-128 key (16 bytes), `password` what it asks for
+    before it opens; neither is ever shown.
     """
 
     address: str
@@ -44,6 +45,68 @@ class Target:
     time_zone: tzinfo = UTC
     timeout: float | None = None
     retries: int = 2
+    key: bytes | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a driver's exchanges on the wire came to since it was made; the health message tells it.
+
+    An exchange is one request with its answer. `retries` counts requests that were sent again, `timeouts`
+    those that nobody answered, `garbled` answers whose checksum was wrong or that were no telegrams.
+    """
+
+    exchanges: int = 0
+    retries: int = 0
+    timeouts: int = 0
+    garbled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a search looks. Empty sequences: where the protocol's meters usually are.
+
+    `settings` are tried one after the other; `addresses` are in the protocol's own form ("5", "1-247").
+    `timeout` in seconds for each question, None for the protocol's own.
+    """
+
+    settings: Sequence[SerialSettings] = ()
+    addresses: Sequence[str] = ()
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A meter that a search met: how to reach it, and who it says it is (None where it does not say)."""
+
+    address: str
+    settings: SerialSettings
+    meter: str | None = None
+    profile: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a search has come: `done` of `total` steps (total may grow), and what it looks at now."""
+
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What a search met that is no meter it could name: a collision, noise; `advice` says what to try."""
+
+    address: str
+    settings: SerialSettings
+    what: str
+    advice: str = ""
+
+
+SearchEvent = Found | Progress | Suspicion
 
 
 class Driver(ABC):
@@ -54,6 +117,7 @@ class Driver(ABC):
     def __init__(self, line: Line, clock: Clock) -> None:
         self.line = line
         self.clock = clock
+        self.tally = Tally()
 
     @abstractmethod
     def read(self, target: Target) -> list[Readout]:
@@ -62,3 +126,25 @@ class Driver(ABC):
         The first readout is the present; further ones are values that the meter kept at earlier instants
         (set days), with `Status.HISTORICAL`. Raises DriverError.
         """
+
+    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+        """Look for meters on the line, telling what is met as it is met. Ends with the line as it was.
+
+        Raises LineError, and UnsupportedError where the protocol has no way to search.
+        """
+        where = ", ".join(scope.addresses) or "a line"
+        raise UnsupportedError(f"{self.protocol} has no way to search {where} for meters")
+
+    def readout_time(self, target: Target) -> float:
+        """Seconds of wire time that one readout of a meter is planned with on this line. No I/O.
+
+        Raises DriverError for a target that cannot be read (an unknown profile).
+        """
+        raise UnsupportedError(f"{self.protocol} cannot tell how long {target.address!r} takes")
+
+    def set_clock(self, target: Target, instant: datetime) -> None:
+        """Set the meter's clock to an aware instant, shown in the meter's local time.
+
+        Raises DriverError; UnsupportedError where the protocol or the meter has no way to do it.
+        """
+        raise UnsupportedError(f"{self.protocol} cannot set the clock of {target.address!r} to {instant}")

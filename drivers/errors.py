@@ -5,6 +5,7 @@ DriverError
 ├── NoAnswerError         silence: meter absent, wrong address, wrong baud, swapped wires
 ├── GarbledAnswerError    bytes came, but no telegram: noise, collision, wrong parity
 ├── MeterError            the meter answered that it cannot (busy, exception code, ERnn)
+├── UnsupportedError      this protocol or meter has no way to do what was asked
 └── DecodeError           a well-framed telegram whose content breaks the protocol's rules
 """
 
@@ -49,6 +50,12 @@ class MeterError(DriverError):
         super().__init__(message, advice=advice)
         self.code = code
         self.retry = retry
+
+
+class UnsupportedError(DriverError):
+    """What was asked for does not exist in this protocol, or not in this meter."""
+
+    advice = "use another way: this one does not exist for this kind of meter"
 
 
 class DecodeError(DriverError, ValueError):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from drivers.bus import garbled
-from drivers.line import SerialSettings, VirtualMeter
+from drivers.line import PushingMeter, SerialSettings, VirtualMeter
 
 _READ = 4096
 
@@ -118,10 +118,18 @@ class MeterHost(AbstractContextManager["MeterHost"], ABC):
         if seconds > 0:
             self._stopping.wait(seconds)
 
-    def _wait_for(self, file: int | socket.socket) -> bool:
-        """True when there is something to read, False when the host is to stop."""
-        ready, _, _ = select.select([file, self._waker], [], [])
-        return self._waker not in ready
+    def _wait_for(self, file: int | socket.socket, put: Callable[[bytes], None] | None = None) -> bool:
+        """True when there is something to read, False when the host is to stop.
+
+        Meanwhile a meter that speaks by itself does so through `put`.
+        """
+        period = self.meter.period if put is not None and isinstance(self.meter, PushingMeter) else None
+        while True:
+            ready, _, _ = select.select([file, self._waker], [], [], period)
+            if ready:
+                return self._waker not in ready
+            if put is not None and isinstance(self.meter, PushingMeter):
+                put(self.meter.push(self._line_settings()).data)
 
 
 class TcpMeterHost(MeterHost):
@@ -153,7 +161,7 @@ class TcpMeterHost(MeterHost):
                 continue  # the client is gone: wait for the next one
 
     def _serve(self, client: socket.socket) -> None:
-        while self._wait_for(client):
+        while self._wait_for(client, client.sendall):
             data = client.recv(_READ)
             if not data:
                 return
@@ -185,7 +193,7 @@ class PtyMeterHost(MeterHost):
         super().__init__(meter, settings, wiring)
 
     def _run(self) -> None:
-        while self._wait_for(self._master):
+        while self._wait_for(self._master, self._write):
             data = os.read(self._master, _READ)
             # a pty delivers at once; the master stays at its speed until the last bit would have left
             on_wire = len(data) * self._line_settings().character_time

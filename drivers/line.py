@@ -8,7 +8,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 Parity = Literal["N", "E", "O"]
 _SETTINGS = re.compile(r"(?P<baud>\d{2,7})[ ,/-]?(?P<bits>[78])(?P<parity>[NEO])(?P<stop>[12])")
@@ -112,4 +112,15 @@ class VirtualMeter(Protocol):
 
     def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
         """Take bytes sent at these settings (they may come in pieces) and say what goes back, if anything."""
+        ...
+
+
+@runtime_checkable
+class PushingMeter(VirtualMeter, Protocol):
+    """A meter that speaks without being asked (SML, IEC 62056-21 mode D), every `period` seconds."""
+
+    period: float
+
+    def push(self, settings: SerialSettings) -> Transmission:
+        """What it says this time, on a line with these settings; its `delay` is 0."""
         ...

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from drivers.bus import garbled
-from drivers.line import Line, SerialSettings, VirtualMeter
+from drivers.line import Line, PushingMeter, SerialSettings, Transmission, VirtualMeter
 
 
 @dataclass(slots=True)
@@ -62,6 +62,7 @@ class SimulatedLine(Line):
         self.meter = meter
         self._now = 0.0
         self._bursts: deque[_Burst] = deque()
+        self._pushed = 0  # telegrams that a meter which speaks by itself has begun
 
     def now(self) -> float:
         """Virtual seconds since the line was made."""
@@ -74,18 +75,14 @@ class SimulatedLine(Line):
     def send(self, data: bytes) -> None:
         """Charge the wire time of `data`, then let the meter hear it."""
         self._now += len(data) * self.settings.character_time
-        free = self._bursts[-1].end if self._bursts else self._now
+        self._let_push(self._now)
         for transmission in self.meter.hear(data, self.settings):
-            start = max(self._now + transmission.delay, free)
-            burst = _Burst(transmission.data, start, transmission.settings or self.settings)
-            if not burst.data:
-                continue
-            self._bursts.append(burst)
-            free = burst.end
+            self._put(transmission, self._now)
 
     def receive(self, timeout: float) -> bytes:
         """What has arrived, with the rest of a telegram in transit, as far as it comes within `timeout`."""
         deadline = self._now + max(timeout, 0.0)
+        self._let_push(deadline)
         while self._bursts:
             burst = self._bursts[0]
             if burst.arrival(burst.taken) > deadline:
@@ -101,6 +98,7 @@ class SimulatedLine(Line):
 
     def discard(self) -> None:
         """Forget what has arrived by now; what is still on its way will arrive."""
+        self._let_push(self._now)
         while self._bursts:
             burst = self._bursts[0]
             burst.take(self._now, self.settings)
@@ -110,10 +108,29 @@ class SimulatedLine(Line):
 
     def configure(self, settings: SerialSettings) -> None:
         """Change speed and frame; what has arrived until now came at the old ones."""
+        self._let_push(self._now)
         for burst in self._bursts:
             burst.settle(self._now, self.settings)
         self.settings = settings
 
     def close(self) -> None:
         """Forget what is on its way."""
+        self._let_push(self._now)
         self._bursts.clear()
+
+    def _put(self, transmission: Transmission, heard: float) -> None:
+        """On the wire `delay` after `heard`, or once the wire is free."""
+        free = self._bursts[-1].end if self._bursts else heard
+        burst = _Burst(
+            transmission.data, max(heard + transmission.delay, free), transmission.settings or self.settings
+        )
+        if burst.data:
+            self._bursts.append(burst)
+
+    def _let_push(self, until: float) -> None:
+        """Put on the wire what a meter that speaks by itself has begun to say by then."""
+        if not isinstance(self.meter, PushingMeter):
+            return
+        while (begun := (self._pushed + 1) * self.meter.period) <= until:
+            self._pushed += 1
+            self._put(self.meter.push(self.settings), begun)

@@ -20,7 +20,8 @@ class Readout:
     """One meter's registers at one instant, with the raw telegram that they were read from.
 
     `at` is an aware instant; `values` maps OBIS text (`A-B:C.D.E`) to a Quantity; `raw` is the exchange's
-    answer as received, all telegrams of a multi-telegram readout in a row.
+    answer as received, all telegrams of a multi-telegram readout in a row. `clock` is what the meter's own
+    clock showed when it was read (aware), None where it has none or does not tell.
     """
 
     meter: str
@@ -28,6 +29,7 @@ class Readout:
     values: Mapping[str, Quantity]
     status: Status = Status(0)
     raw: bytes = field(default=b"", repr=False)
+    clock: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

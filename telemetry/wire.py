@@ -7,6 +7,7 @@ usual unit (`Obis.unit`) unless `units` names another, with at most 15 significa
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -45,13 +46,39 @@ class WireReadout(Struct, frozen=True, omit_defaults=True):
     raw: bytes = b""
 
 
-class Batch(Struct, frozen=True):
-    """`batch` counts up within `epoch`, which names one life of a gateway's buffer. Topic: readings."""
+class Miss(Struct, frozen=True, omit_defaults=True):
+    """A poll that was due at `at` and gave no readout. `reason` is a short name: see `MissReason`."""
+
+    meter: ShortText
+    at: Milliseconds
+    reason: ShortText
+
+
+class MissReason(StrEnum):
+    """Why a due poll gave no readout. Receivers take other reasons, too: newer gateways may know more."""
+
+    NO_ANSWER = "no answer"
+    GARBLED = "garbled"  # bytes came, but no telegram
+    REFUSED = "refused"  # the meter answered that it cannot
+    NOT_UNDERSTOOD = "not understood"  # a telegram that breaks its protocol's rules, or of another meter
+    BACKING_OFF = "backing off"  # not asked: it failed before, and is asked at growing distances
+    LINE_DOWN = "line down"
+    LINE_BUSY = "line busy"  # the line was too slow for its schedule
+    NOT_RUNNING = "not running"  # the gateway did not run at that time
+    NOT_KEPT = "not kept"  # read, but neither disk nor memory had room for it
+
+
+class Batch(Struct, frozen=True, omit_defaults=True):
+    """`batch` counts up within `epoch`, which names one life of a gateway's buffer. Topic: readings.
+
+    `missed` are polls that gave no readout; they are kept and acknowledged like readouts.
+    """
 
     epoch: ShortText
     batch: BatchNumber
     sent_at: Milliseconds
     readouts: Annotated[list[WireReadout], Meta(max_length=MAX_READOUTS)]
+    missed: Annotated[list[Miss], Meta(max_length=MAX_READOUTS)] = field(default_factory=list)
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True):
@@ -81,26 +108,36 @@ class GatewayStatus(Struct, frozen=True):
 
 
 class LineHealth(Struct, frozen=True):
-    """Counters since start; `utilisation` is the share of wire time used in the last period, 0 to 1."""
+    """Counters since start; `utilisation` is the share of wire time used in the last period, 0 to 1.
+
+    `exchanges` counts requests on the wire, `retries` those sent again, `timeouts` those nobody answered,
+    `crc_errors` answers that were damaged or no telegrams, `errors` polls that gave no readout.
+    """
 
     line: ShortText
     exchanges: Count = 0
     retries: Count = 0
     timeouts: Count = 0
+    crc_errors: Count = 0
     errors: Count = 0
     utilisation: float = 0.0
+    down: bool = False  # the port or socket cannot be used
 
 
 class MeterHealth(Struct, frozen=True):
-    """`failures` counts polls in a row without an answer; `last_success` is None before the first."""
+    """`failures` counts polls in a row without an answer; `last_success` is None before the first.
+
+    `clock_drift` in seconds: how far the meter's clock is ahead of the gateway's; None where it is not known.
+    """
 
     meter: ShortText
     last_success: Milliseconds | None = None
     failures: Count = 0
+    clock_drift: float | None = None
 
 
 class Health(Struct, frozen=True):
-    """Once a minute. Topic: health."""
+    """Once a minute. Topic: health. `versions` names the software: hesper, python, sqlite, os."""
 
     at: Milliseconds
     version: ShortText
@@ -111,13 +148,56 @@ class Health(Struct, frozen=True):
     disk_free_bytes: Count | None = None
     memory_bytes: Count | None = None
     cpu_celsius: float | None = None
+    disk_total_bytes: Count | None = None
+    memory_total_bytes: Count | None = None
+    versions: dict[ShortText, ShortText] = field(default_factory=dict)
+    config_version: ShortText = ""  # of the configuration that runs; empty: the file of the installer
     lines: list[LineHealth] = field(default_factory=list)
     meters: list[MeterHealth] = field(default_factory=list)
 
 
+class DesiredConfig(Struct, frozen=True):
+    """Retained: the configuration that a gateway is to run, as the text of its TOML. Topic: config.
+
+    `version` is the sender's own name for it; the gateway answers with a `Reply` of that `id`.
+    """
+
+    version: ShortText
+    toml: Annotated[str, Meta(max_length=500_000)]
+
+
+class Command(Struct, frozen=True, omit_defaults=True):
+    """What a gateway is asked to do once. Topic: command.
+
+    `id` comes back in every `Reply`. `command`: read-now, scan, restart-line, set-clock, log-level.
+    `line` and `meter` say where; `level` is for log-level. Not begun any more after `expires_at`.
+    """
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    command: ShortText
+    line: ShortText = ""
+    meter: ShortText = ""
+    level: ShortText = ""
+    expires_at: Milliseconds | None = None
+
+
+class Reply(Struct, frozen=True, omit_defaults=True):
+    """What became of a command or a configuration. Topic: reply. `detail` is a sentence for people.
+
+    `running` may come several times, then once `done` or `failed`. `result` is what the command gives.
+    """
+
+    id: ShortText
+    at: Milliseconds
+    state: Literal["running", "done", "failed"]
+    detail: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+
+
 _encoder = msgspec.json.Encoder()
 _decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (Batch, Ack, GatewayStatus, Health)
+    kind: msgspec.json.Decoder(kind)
+    for kind in (Batch, Ack, GatewayStatus, Health, DesiredConfig, Command, Reply)
 }
 
 

@@ -11,7 +11,15 @@ from telemetry import wire
 from telemetry.topics import ROOT, Kind
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "deploy" / "asyncapi.yaml"
-KINDS = {"batch": wire.Batch, "ack": wire.Ack, "status": wire.GatewayStatus, "health": wire.Health}
+KINDS = {
+    "batch": wire.Batch,
+    "ack": wire.Ack,
+    "status": wire.GatewayStatus,
+    "health": wire.Health,
+    "config": wire.DesiredConfig,
+    "command": wire.Command,
+    "reply": wire.Reply,
+}
 
 
 @pytest.fixture(scope="module")

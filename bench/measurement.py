@@ -1,6 +1,6 @@
-"""A measured figure beside its limit, and how benches print them: one JSON object a line, for people and programs.
+"""A measured figure beside its limit, and how benches print them: one JSON object a line.
 
-    {"name": "60 M-Bus meters at 2400 Bd", "value": 0.981, "unit": "utilisation", "limit": 1.0, "ratio": 0.981, ...}
+    {"name": "60 M-Bus meters", "value": 0.981, "unit": "utilisation", "limit": 1.0, "ratio": 0.981}
 
 The limit is what the wire, the disk or the database can do at best, or what another library does, measured or
 computed in the same run. `wanted` says what the ratio is to be, as a comparison.

@@ -7,10 +7,11 @@ errors, the maker's own registers) stays in the raw telegram.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from decimal import Decimal
 
 from drivers.optical.dataset import DataSet, Value
+from drivers.optical.instants import clock_instant, instant
 from telemetry.micro import ValueOutOfRangeError, to_micro
 from telemetry.obis import Medium, Obis, ObisError, RegisterKind
 from telemetry.readout import Quantity
@@ -64,8 +65,7 @@ _FOLDED = {name.lower(): code for name, code in _UNITS.items() if name not in ("
 _FATAL_ERROR = (97, 97)
 _SERIALS = ((96, 1), (0, 0))  # the maker's serial number, then the utility's own
 _BILLING_TIME = (0, 1, 2)
-_SEPARATED = re.compile(r"(?P<date>\d{2}(?:\d{2})?-\d{2}-\d{2})[ ,T]+(?P<time>\d{2}:\d{2}(?::\d{2})?)")
-_SUMMER, _UTC = "1", "2"
+_CLOCK_TIME, _CLOCK_DATE = (0, 9, 1), (0, 9, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ def registers(sets: Iterable[DataSet], zone: tzinfo, medium: Medium = Medium.ELE
     """The registers of a block's data sets; dates in them are local to `zone`."""
     known = [(address, one) for one in sets if (address := Address.parse(one.address, medium))]
     present = {
-        str(address.obis): quantity
+        str(address.obis): measured
         for address, one in known
-        if address.period == _PRESENT and (quantity := _quantity(address.obis, one.values[0]))
+        if address.period == _PRESENT and (measured := quantity(address.obis, one.values[0]))
     }
     return Registers(
         present,
@@ -119,34 +119,24 @@ def registers(sets: Iterable[DataSet], zone: tzinfo, medium: Medium = Medium.ELE
     )
 
 
+def clock(sets: Iterable[DataSet], zone: tzinfo, near: datetime) -> datetime | None:
+    """What the meter's own clock showed (0.9.1 and 0.9.2), None where the sets do not tell both.
+
+    `near` decides which one is meant of an hour that occurs twice.
+    """
+    shown = {
+        (address.obis.c, address.obis.d, address.obis.e): one.values[0].text
+        for one in sets
+        if (address := Address.parse(one.address, Medium.ELECTRICITY)) and address.period == _PRESENT
+    }
+    date, time = shown.get(_CLOCK_DATE), shown.get(_CLOCK_TIME)
+    return clock_instant(date, time, zone, near) if date and time else None
+
+
 def ucum_code(text: str) -> str | None:
     """The UCUM code of a unit as meters write it (kWh, KWH, kvarh, m3), None for one that is not known."""
     text = text.strip().removeprefix("°")
     return _UNITS.get(text) or (None if text.startswith("m") else _FOLDED.get(text.lower()))
-
-
-def instant(text: str, zone: tzinfo) -> datetime | None:
-    """The instant of a meter's date and time, UTC; None for what is none.
-
-    Forms: YY-MM-DD hh:mm[:ss], YYYY-MM-DD hh:mm[:ss], YYMMDDhhmm[ss], and sYYMMDDhhmm[ss] whose first
-    digit is the season (0 winter, 1 summer, 2 UTC).
-    """
-    season = ""
-    text = text.strip()
-    if separated := _SEPARATED.fullmatch(text):
-        digits = re.sub(r"\D", "", separated["date"])[-6:] + re.sub(r"\D", "", separated["time"])
-    elif text.isdecimal() and len(text) in (10, 11, 12, 13):
-        season, digits = (text[0], text[1:]) if len(text) % 2 else ("", text)
-    else:
-        return None
-    try:
-        local = datetime.strptime(digits.ljust(12, "0"), "%y%m%d%H%M%S")  # noqa: DTZ007 (the zone follows)
-    except ValueError:
-        return None
-    if season == _UTC:
-        return local.replace(tzinfo=UTC)
-    # Where the hour occurs twice, summer time comes first; without a season the first is taken.
-    return local.replace(tzinfo=zone, fold=int(season not in ("", _SUMMER))).astimezone(UTC)
 
 
 def _historical(
@@ -164,15 +154,15 @@ def _historical(
         if address.period == _PRESENT or address.obis.kind is not RegisterKind.COUNTER:
             continue
         usual = present.get(str(address.obis))  # many meters leave the unit of a stored value out
-        quantity = _quantity(address.obis, one.values[0], usual.unit if usual else None)
+        measured = quantity(address.obis, one.values[0], usual.unit if usual else None)
         own = instant(one.values[1].text, zone) if len(one.values) > 1 else None
         end = own or ends.get(address.period)
-        if quantity and end:
-            closed.setdefault(end, {})[str(address.obis)] = quantity
+        if measured and end:
+            closed.setdefault(end, {})[str(address.obis)] = measured
     return closed
 
 
-def _quantity(obis: Obis, value: Value, unit: str | None = None) -> Quantity | None:
+def quantity(obis: Obis, value: Value, unit: str | None = None) -> Quantity | None:
     """The value, where the code is known and its unit of the right dimension; a bare number takes `unit`."""
     definition = obis.definition
     number: Decimal | None = value.number

@@ -83,9 +83,10 @@ def _call(line: Line, at: SerialSettings, target: Target, tally: Tally) -> Itera
             target.address,
             at,
             f"{_described(identification)} identified itself, but its readout cannot be read: {failure}",
-            "try another profile; where several meters share the wire, give their addresses",
+            "where several meters share the wire, give their addresses; else try another profile",
         )
-    yield _found(target.address, at, identification, profile, sets)
+    else:
+        yield _found(target.address, at, identification, profile, sets)
 
 
 def _overhear(line: Line, at: SerialSettings, patience: float, tally: Tally) -> Iterator[SearchEvent]:

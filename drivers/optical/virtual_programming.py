@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
-from drivers.optical.dataset import decode_sets
+from drivers.optical.dataset import DataSet, Value, decode_sets
 from drivers.optical.instants import clock_instant, date_like, instant, stamp, time_like
 from drivers.optical.telegram import Block, Command, Frame, Sign
 
@@ -114,7 +114,7 @@ class ProgrammingMode:
         return answer[0] if isinstance(answer, list) else answer
 
     def _obey(self, command: Command) -> list[Block] | Sign:
-        [one] = decode_sets(command.data or b"()")
+        one = next(iter(decode_sets(command.data or b"")), DataSet("", (Value(""),)))
         value = one.values[0].text
         if command.name[0] == "P":
             self._unlocked = self._unlocked or value == self._password
@@ -140,9 +140,11 @@ class ProgrammingMode:
         return Sign.ACK if self._clock.set(address, value) else [Block(_WRONG_VALUE)]
 
     def _profile(self, profile: VirtualLoadProfile, span: str, *, partial: bool) -> list[Block]:
-        since, until = (instant(text, profile.zone) for text in (*span.split(";"), "")[:2])
-        ends = [end for end, _ in profile.rows]
-        lines = profile.lines(since or min(ends), until or max(ends))
+        since, _, until = span.partition(";")
+        first, last = instant(since, profile.zone), instant(until, profile.zone)
+        lines = profile.lines(
+            first or datetime.min.replace(tzinfo=UTC), last or datetime.max.replace(tzinfo=UTC)
+        )
         if not lines:
             return [Block(b"P.01(ERROR)\r\n")]
         size = profile.lines_in_block if partial else len(lines)

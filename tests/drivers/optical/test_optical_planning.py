@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.line.optical import measure
 from drivers.driver import Target
 from drivers.errors import DriverError
 from drivers.line import SerialSettings
@@ -52,6 +53,12 @@ def test_a_pushing_meter_is_planned_with_the_wait_for_two_telegrams() -> None:
     assert driver.readout_time(target) > 10.0
     driver.read(target)
     assert driver.readout_time(target) == pytest.approx(line.now())
+
+
+def test_sessions_take_the_time_that_their_telegrams_take() -> None:
+    measurements = list(measure())
+    assert len(measurements) == 3
+    assert [one.name for one in measurements if not one.reached] == []
 
 
 def test_an_unknown_profile_has_no_time() -> None:

@@ -1,20 +1,23 @@
 """Programming mode against virtual meters: password, registers, partial blocks, errors, and the break."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from drivers.catalogue import open_line
 from drivers.driver import IdentityError, Target
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError, UnsupportedError
+from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission
 from drivers.optical.dataset import decode_sets
+from drivers.optical.master import OpticalDriver
 from drivers.optical.profile import PROFILES, Access
 from drivers.optical.telegram import BREAK, Check, Command, Identification
 from drivers.optical.virtual import VirtualOpticalMeter
-from drivers.optical.virtual_programming import ProgrammingMode
+from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
-from tests.drivers.optical.meters import BERLIN, EKT, EMH, Listening, answers, driver_of, programmable
+from tests.drivers.optical.meters import BERLIN, EKT, EMH, NOW, Listening, answers, driver_of, programmable
 
 REGISTERS = answers(
     "C.1.0(03878504)1.8.0(005432.1*kWh)1.8.1(005000.0*kWh)F.F(00000000)0.9.1(130001)0.9.2(261122)"
@@ -288,6 +291,26 @@ def test_without_a_period_counter_the_periods_are_numbered_from_one() -> None:
     del (registers := dict(KEPT))["0.1.0"]
     [kept] = driver_of(programmable(ProgrammingMode(registers))).months(Target(""))
     assert kept.values["1-0:1.8.0"] == Quantity(5_000_000_000, "kW.h")
+
+
+@pytest.mark.parametrize(
+    "wiring", [Wiring(), Wiring(echo=True), Wiring(piece=11), Wiring(stray=b"\x00")], ids=str
+)
+@pytest.mark.parametrize("kind", [PtyMeterHost, TcpMeterHost])
+def test_a_load_profile_comes_over_real_lines(kind: type[PtyMeterHost], wiring: Wiring) -> None:
+    rows = [(NOW - timedelta(minutes=15 * n), (str(n),)) for n in range(9, 0, -1)]
+    profile = VirtualLoadProfile([("1.8.0", "kWh")], rows, BERLIN)
+    mode = ProgrammingMode(REGISTERS, password="12345678", load_profile=profile)
+    direct = SerialSettings(9600, 7, "E", 1)
+    meter = VirtualOpticalMeter(EMH, (), programming=mode, sign_on=direct, reaction=0.02)
+    with kind(meter, direct, wiring) as host:
+        line = open_line(host.spec, direct)
+        driver = OpticalDriver(line, lambda: NOW)
+        target = Target("", profile="iec-blocks", time_zone=BERLIN, password="12345678")
+        readouts = driver.load_profile(target, rows[0][0], NOW)
+        line.close()
+    assert [one.at for one in readouts] == [at for at, _ in rows]
+    assert driver.tally.retries == 0
 
 
 def test_every_profile_is_described_and_has_registers_where_it_needs_them() -> None:

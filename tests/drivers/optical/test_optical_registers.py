@@ -85,6 +85,8 @@ def test_values_are_exact_and_keep_their_unit() -> None:
         "1.8.0(12.5*m3)",  # a unit of another dimension: a code of the maker's own
         "1.8.0(ERROR*kWh)",
         "1.8.0(----*kWh)",
+        "1.8.0(ERR05)",
+        "1.8.0(ER05*kWh)",
         "6.8(12.5*MWh)",  # heat meters' old codes are not OBIS
         "F.F(00000000)",
         "0.9.1(101500)",

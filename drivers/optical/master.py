@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from drivers.driver import Clock, Driver, Scope, SearchEvent, Target
 from drivers.errors import (
-    DecodeError,
     DriverError,
     GarbledAnswerError,
     MeterError,
@@ -22,9 +21,7 @@ from drivers.errors import (
 from drivers.line import Line
 from drivers.optical.clock import set_clock
 from drivers.optical.dataset import DataSet
-from drivers.optical.instants import stamp
-from drivers.optical.loadprofile import decode_load_profile
-from drivers.optical.months import kept_months
+from drivers.optical.history import kept_months, read_load_profile
 from drivers.optical.planning import Plan, expected, measured
 from drivers.optical.profile import Access, profile_of
 from drivers.optical.push import PATIENCE, listen
@@ -92,20 +89,13 @@ class OpticalDriver(Driver):
         profile = profile_of(target)
         if not profile.load_profile:
             raise UnsupportedError(f"the optical profile {profile.name!r} knows no load profile")
-        zone = target.time_zone
-        span = f"{stamp(since, zone)};{stamp(until, zone)}"
 
         def work(session: Session) -> list[Readout]:
             meter = _identify(session, target)
-            answer = session.ask(profile.load_profile_command, profile.load_profile, span)
-            try:
-                rows = decode_load_profile(answer.sets, zone)
-            except DecodeError as error:
-                raise DecodeError(f"{self.line.name}: {error}", offset=error.offset) from None
             return [
                 Readout(meter, row.at, row.values, row.status | Status.HISTORICAL, row.text.encode("ascii"))
-                for row in rows
-                if since <= row.at <= until and row.values
+                for row in read_load_profile(session, target.time_zone, since, until)
+                if row.values
             ]
 
         return self._programming(target, work)

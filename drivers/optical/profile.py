@@ -36,8 +36,8 @@ class Profile:
 
     `switch_pause` in seconds, from the last bit of the acknowledgement to the new speed; None for what the
     meter's reaction time asks for. `registers` are read where `access` is REGISTERS, `identity` before a
-    load profile. `opening` carries `Target.password`. A kept month is read from `month_register`
-    with the argument mm.yy, or where that is "" from `months` with `*F`. `clock_write` is "" where nobody
+    load profile. `opening` carries `Target.password`. What was kept is read from `month`
+    with the argument mm.yy, or where there is none from `months` with `*F`. `clock_write` is "" where nobody
     documents how the clock is set.
     """
 
@@ -54,49 +54,56 @@ class Profile:
     time: str = "0.9.1"
     clock_write: str = "W1"
     months: tuple[str, ...] = ("1.8.0", "1.8.1", "1.8.2", "2.8.0")
-    month_register: str = ""
+    month: Named | None = None
     load_profile: str = "P.01"
     load_profile_command: str = "R5"
 
     def translate(self, sets: Iterable[DataSet]) -> list[DataSet]:
-        """Registers of the maker's own as OBIS data sets; what has no entry is left as it is.
+        """Registers of the maker's own as OBIS data sets; what has no entry is left as it is."""
+        return _translated(sets, self.named)
 
-        Several values stand in one data set, in lines of parentheses only, or in lines of the same name.
-        """
-        names = {one.name: one for one in self.named}
-        translated: list[DataSet] = []
-        counts: dict[str, int] = {}
-        last = ""
-        for one in sets:
-            last = one.address or last
-            if (named := names.get(last)) is None:
-                translated.append(one)
-                continue
-            for value in one.values:
-                position = counts.get(last, 0)
-                counts[last] = position + 1
-                if position < len(named.addresses):
-                    measured = Value(value.text, value.unit or named.unit)
-                    translated.append(DataSet(named.addresses[position], (measured,)))
-        return translated
+    def translate_month(self, sets: Iterable[DataSet]) -> list[DataSet]:
+        """The same of what was kept for a month: its name is none of the present."""
+        return _translated(sets, (self.month,) if self.month else ())
+
+
+def _translated(sets: Iterable[DataSet], named: Iterable[Named]) -> list[DataSet]:
+    """Several values stand in one data set, in lines of parentheses only, or in lines of the same name."""
+    names = {one.name: one for one in named}
+    translated: list[DataSet] = []
+    counts: dict[str, int] = {}
+    last = ""
+    for one in sets:
+        last = one.address or last
+        if (known := names.get(last)) is None:
+            translated.append(one)
+            continue
+        for value in one.values:
+            position = counts.get(last, 0)
+            counts[last] = position + 1
+            if position < len(known.addresses):
+                measured = Value(value.text, value.unit or known.unit)
+                translated.append(DataSet(known.addresses[position], (measured,)))
+    return translated
 
 
 # Names, units and order of values: the traffic of a real CE301 v12 in the tests of energomera-hass-mqtt, and
 # the README of esphome-energomera-iec (CE102M, CE301 and CE303 v11), both after Energomera's "Руководство
 # пользователя CE301 и CE303". Power is kW, energy kWh with the total first, then tariffs 1 to 5.
+_TARIFFS = ("1.8.0", "1.8.1", "1.8.2", "1.8.3", "1.8.4", "1.8.5")
 _ENERGOMERA = (
     Named("SNUMB", ("C.1.0",)),
     Named("DATE_", ("0.9.2",)),
     Named("TIME_", ("0.9.1",)),
-    Named("ET0PE", ("1.8.0", "1.8.1", "1.8.2", "1.8.3", "1.8.4", "1.8.5"), "kWh"),
+    Named("ET0PE", _TARIFFS, "kWh"),
     Named("POWEP", ("16.7.0",), "kW"),
     Named("POWPP", ("36.7.0", "56.7.0", "76.7.0"), "kW"),
     Named("VOLTA", ("32.7.0", "52.7.0", "72.7.0"), "V"),
     Named("CURRE", ("31.7.0", "51.7.0", "71.7.0"), "A"),
     Named("FREQU", ("14.7.0",), "Hz"),
-    # at the end of the month that was asked for: there ENMPE + ECMPE = ET0PE to the last digit
-    Named("ENMPE", ("1.8.0", "1.8.1", "1.8.2", "1.8.3", "1.8.4", "1.8.5"), "kWh"),
 )
+# The counter at the end of a month: in that traffic ENMPE of the last month + ECMPE = ET0PE to the last digit
+_ENERGOMERA_MONTH = Named("ENMPE", _TARIFFS, "kWh")
 
 
 def _energomera(name: str, description: str, access: Access) -> Profile:
@@ -106,18 +113,19 @@ def _energomera(name: str, description: str, access: Access) -> Profile:
         check=Check.SUM,
         access=access,
         named=_ENERGOMERA,
-        registers=("SNUMB", "DATE_", "TIME_", "ET0PE", "POWEP", "POWPP", "VOLTA", "CURRE", "FREQU"),
+        registers=("DATE_", "TIME_", "SNUMB", "ET0PE", "POWEP", "POWPP", "VOLTA", "CURRE", "FREQU"),
         identity=("SNUMB",),
         date="DATE_",
         time="TIME_",
         clock_write="",
-        month_register="ENMPE",
+        month=_ENERGOMERA_MONTH,
         load_profile="",
     )
 
 
 _REGISTERS = (
-    *("C.1.0", "0.9.1", "0.9.2", "F.F", "1.8.0", "1.8.1", "1.8.2", "2.8.0", "2.8.1", "2.8.2"),
+    # the clock first, for it is compared with ours
+    *("0.9.2", "0.9.1", "C.1.0", "F.F", "1.8.0", "1.8.1", "1.8.2", "2.8.0", "2.8.1", "2.8.2"),
     *("3.8.0", "4.8.0", "1.7.0", "32.7.0", "52.7.0", "72.7.0", "31.7.0", "51.7.0", "71.7.0"),
 )
 

@@ -7,7 +7,7 @@ errors, the maker's own registers) stays in the raw telegram.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from drivers.optical.dataset import DataSet, Value
@@ -65,6 +65,7 @@ _FOLDED = {name.lower(): code for name, code in _UNITS.items() if name not in ("
 _FATAL_ERROR = (97, 97)
 _SERIALS = ((96, 1), (0, 0))  # the maker's serial number, then the utility's own
 _BILLING_TIME = (0, 1, 2)
+_DAY = timedelta(days=1)
 _CLOCK_TIME, _CLOCK_DATE = (0, 9, 1), (0, 9, 2)
 
 
@@ -106,11 +107,7 @@ class Registers:
 def registers(sets: Iterable[DataSet], zone: tzinfo, medium: Medium = Medium.ELECTRICITY) -> Registers:
     """The registers of a block's data sets; dates in them are local to `zone`."""
     known = [(address, one) for one in sets if (address := Address.parse(one.address, medium))]
-    present = {
-        str(address.obis): measured
-        for address, one in known
-        if address.period == _PRESENT and (measured := quantity(address.obis, one.values[0]))
-    }
+    present = _present(known)
     return Registers(
         present,
         _historical(known, present, zone),
@@ -122,7 +119,8 @@ def registers(sets: Iterable[DataSet], zone: tzinfo, medium: Medium = Medium.ELE
 def clock(sets: Iterable[DataSet], zone: tzinfo, near: datetime) -> datetime | None:
     """What the meter's own clock showed (0.9.1 and 0.9.2), None where the sets do not tell both.
 
-    `near` decides which one is meant of an hour that occurs twice.
+    `near` decides which one is meant of an hour that occurs twice, and which day at midnight, between the
+    two registers that are read one after the other.
     """
     shown = {
         (address.obis.c, address.obis.d, address.obis.e): one.values[0].text
@@ -130,13 +128,33 @@ def clock(sets: Iterable[DataSet], zone: tzinfo, near: datetime) -> datetime | N
         if (address := Address.parse(one.address, Medium.ELECTRICITY)) and address.period == _PRESENT
     }
     date, time = shown.get(_CLOCK_DATE), shown.get(_CLOCK_TIME)
-    return clock_instant(date, time, zone, near) if date and time else None
+    at = clock_instant(date, time, zone, near) if date and time else None
+    if at is None or not _is_midnight(at.astimezone(zone)):
+        return at
+    return min((at + days * _DAY for days in (-1, 0, 1)), key=lambda one: abs(one - near))
 
 
 def ucum_code(text: str) -> str | None:
     """The UCUM code of a unit as meters write it (kWh, KWH, kvarh, m3), None for one that is not known."""
     text = text.strip().removeprefix("°")
     return _UNITS.get(text) or (None if text.startswith("m") else _FOLDED.get(text.lower()))
+
+
+def _present(known: list[tuple[Address, DataSet]]) -> dict[str, Quantity]:
+    """The present values; a register that is told twice, and not alike, has none."""
+    found: dict[str, Quantity] = {}
+    torn: set[str] = set()
+    for address, one in known:
+        if address.period == _PRESENT and (measured := quantity(address.obis, one.values[0])):
+            code = str(address.obis)
+            if found.setdefault(code, measured) != measured:
+                torn.add(code)
+    return {code: measured for code, measured in found.items() if code not in torn}
+
+
+def _is_midnight(local: datetime) -> bool:
+    """Within a minute of it."""
+    return (local.hour * 60 + local.minute) % 1439 == 0
 
 
 def _historical(

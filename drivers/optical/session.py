@@ -8,10 +8,9 @@
 Leaving it breaks programming mode off, also after a failure, and puts the line back to the sign-on's speed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from drivers.driver import Tally, Target
 from drivers.errors import (
@@ -40,8 +39,6 @@ from drivers.optical.telegram import (
     encode_sign_on,
 )
 from drivers.optical.wire import Wire, is_command
-
-_Received = TypeVar("_Received")
 
 _SWITCH_PAUSE = 0.02  # from the last bit of the acknowledgement to the new speed
 _MOST_BLOCKS = 4096
@@ -148,8 +145,15 @@ class Session:
 
     def ask(self, name: str, address: str, argument: str = "") -> Answer:
         """The answer to a read command (R1, R5, R6), all partial blocks of it. MeterError for `(ERnn)`."""
-        command = _command(name, address, argument)
-        answer = self._repeated(command, lambda: self._blocks(f"no answer to {name} {address}"))
+        telegram = _command(name, address, argument).encode(self.profile.check)
+        silence = f"no answer to {name} {address}"
+        self.wire.turn()
+        self.wire.request(telegram)
+        try:
+            answer = self._blocks(silence)
+        except NoAnswerError:
+            self.wire.request(telegram, again=True)
+            answer = self._blocks(silence)
         self._refuse_error(answer.sets, address)
         sets = [
             one if n or one.address else replace(one, address=address) for n, one in enumerate(answer.sets)
@@ -157,11 +161,13 @@ class Session:
         return Answer(sets, answer.raw)  # some meters leave out what they were asked for
 
     def tell(self, name: str, address: str, value: str) -> None:
-        """A write command, which the meter acknowledges. Raises MeterError for a refusal."""
-        frame = self._repeated(
-            _command(name, address, value),
-            lambda: self.wire.expect(lambda one: isinstance(one, Block) or one is Sign.ACK),
-        )
+        """A write command, which the meter acknowledges. Raises MeterError for a refusal.
+
+        It is not repeated after silence: what was right for the moment (a time) no longer is.
+        """
+        self.wire.turn()
+        self.wire.request(_command(name, address, value).encode(self.profile.check))
+        frame = self.wire.expect(lambda one: isinstance(one, Block) or one is Sign.ACK)
         if isinstance(frame, Block):
             self._refuse_error(decode_sets(frame.data), address)
             raise MeterError(f"{self.wire.name}: the meter did not acknowledge the new {address}", 0)
@@ -176,8 +182,8 @@ class Session:
         mode, baud = self.identification.mode, self.identification.baud
         if mode is not Mode.C:
             self.wire.traffic.turns += 1  # the meter goes on by itself
-            if mode is Mode.B and self.line.can_switch:
-                self._switch(MODE_B_BAUDS[baud])
+            if mode is Mode.B:
+                self._follow(MODE_B_BAUDS[baud])
             return
         if not self.line.can_switch:
             baud = self._own_baud()
@@ -186,6 +192,15 @@ class Session:
         self.line.wait(self._switch_pause())
         # '0' keeps the speed of the sign-on, also on wires that have another one than 300 Bd
         self._switch(self._home.baud if baud == "0" or not self.line.can_switch else MODE_C_BAUDS[baud])
+
+    def _follow(self, baud: int) -> None:
+        """Mode B: the meter switches whether the line can or not."""
+        if not self.line.can_switch and baud != self._home.baud:
+            raise UnsupportedError(
+                f"{self.wire.name}: the meter (mode B) goes on at {baud} Bd, and this line cannot follow",
+                advice=f"set the serial server to {baud} Bd if the meter listens there, or use a serial port",
+            )
+        self._switch(baud)
 
     def _switch_pause(self) -> float:
         """Seconds after the last bit of the acknowledgement: asked for, the profile's, or the usual."""
@@ -227,17 +242,6 @@ class Session:
             raise MeterError(
                 f"{name}: the meter does not accept the password (error {code:02})", code, advice=_LOCK_ADVICE
             )
-
-    def _repeated(self, command: Command, receive: Callable[[], _Received]) -> _Received:
-        """Send a command, and once more after silence; a damaged answer is asked for again by `receive`."""
-        telegram = command.encode(self.profile.check)
-        self.wire.turn()
-        self.wire.request(telegram)
-        try:
-            return receive()
-        except NoAnswerError:
-            self.wire.request(telegram, again=True)
-            return receive()
 
     def _refuse_error(self, sets: list[DataSet], address: str) -> None:
         """Where the answer is nothing but an error: raise it."""

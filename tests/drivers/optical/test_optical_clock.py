@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.driver import Target
 from drivers.errors import MeterError, UnsupportedError
+from drivers.line import SerialSettings, Transmission
 from drivers.optical.dataset import decode_sets
 from drivers.optical.instants import clock_instant, date_like, stamp, time_like
 from drivers.optical.master import OpticalDriver
@@ -79,6 +80,21 @@ def test_the_clock_is_in_two_registers_of_the_readout(text: str, shown: datetime
     assert clock(decode_sets(text.encode()), BERLIN, NOW) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0.9.2(261122)0.9.1(000000)", 0),  # the date was read before midnight, the time after
+        ("0.9.1(235959)0.9.2(261123)", -1),  # and the other way round
+        ("0.9.2(261123)0.9.1(000000)", 0),
+        ("0.9.2(261122)0.9.1(235930)", -30),
+        ("0.9.2(261122)0.9.1(000130)", 90 - 86_400),  # no longer midnight: a day behind
+    ],
+)
+def test_a_clock_that_is_read_at_midnight_shows_the_nearer_day(text: str, seconds: int) -> None:
+    midnight = datetime(2026, 11, 22, 23, tzinfo=UTC)
+    assert clock(decode_sets(text.encode()), BERLIN, midnight) == midnight + timedelta(seconds=seconds)
+
+
 def test_a_stamp_of_a_load_profile_tells_the_season() -> None:
     assert stamp(datetime(2013, 1, 31, 7, tzinfo=UTC), BERLIN) == "01301310800"  # the example of LEM's manual
     assert stamp(datetime(2026, 7, 1, 10, tzinfo=UTC), BERLIN) == "12607011200"
@@ -134,6 +150,26 @@ def test_a_clock_is_not_set_while_the_day_changes() -> None:
     assert abs(
         its.present() - (midnight - timedelta(seconds=4) + timedelta(seconds=driver.line.now()))
     ) < timedelta(seconds=0.001)
+
+
+def test_a_time_that_was_lost_on_the_way_is_written_anew_and_not_repeated() -> None:
+    its, driver, listening = meter_and_driver(drift=60.0)
+    lost: list[bytes] = []
+    hear = listening.virtual.hear
+
+    class Losing:
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            if b"W1\x020.9.1" in data and not lost:
+                lost.append(data)
+                return []
+            return hear(data, settings)
+
+    listening.virtual = Losing()
+    driver.set_clock(TARGET, NOW)
+    written = [data for data in listening.heard if b"W1\x020.9.1" in data]
+    assert len(written) == 2
+    assert written[0] != written[1]
+    assert abs(its.drift) < timedelta(seconds=0.001)
 
 
 def test_without_the_password_the_clock_is_not_set() -> None:

@@ -197,6 +197,23 @@ def test_a_damaged_partial_block_is_repeated_alone() -> None:
     assert damaging.heard.count(b"/?!\r\n") == 1
 
 
+def test_a_lost_answer_costs_a_day_and_no_more() -> None:
+    class Losing(Listening):
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            said = super().hear(data, settings)
+            asked = [data for data in self.heard if b"P.01(" in data]
+            return [] if b"P.01(" in data and len(asked) == 3 else said
+
+    end = SINCE + timedelta(days=4)
+    rows = [(SINCE + n * timedelta(minutes=15), (f"{n}",)) for n in range(4 * 96 + 1)]
+    mode = ProgrammingMode(**MODE, load_profile=VirtualLoadProfile([("1.8.0", "kWh")], rows, BERLIN))
+    losing = Losing(programmable(mode))
+    readouts = driver_of(losing).load_profile(TARGET, SINCE, end)
+    assert [one.at for one in readouts] == [at for at, _ in rows]
+    assert len([data for data in losing.heard if b"P.01(" in data]) == 5
+    assert losing.heard.count(b"/?!\r\n") == 1
+
+
 def test_a_span_without_values_is_empty() -> None:
     driver = driver_of(programmable(ProgrammingMode(**MODE, load_profile=DAY)))
     assert driver.load_profile(TARGET, SINCE - timedelta(days=9), SINCE - timedelta(days=8)) == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from drivers.bus import VirtualBus
 from drivers.catalogue import default_settings, open_driver, open_line
 from drivers.driver import IdentityError, Tally, Target
-from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError
+from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.optical.dataset import DataSet, Value, decode_sets, encode_sets
@@ -133,6 +133,16 @@ def test_switching_too_late_garbles_the_answer() -> None:
 def test_meters_of_mode_a_and_b_are_read_without_acknowledgement(baud: str) -> None:
     meter = VirtualOpticalMeter(Identification("ISK", baud, "MT171"), SETS)
     assert driver_of(meter).read(Target(""))[0].values == PRESENT
+
+
+def test_a_line_that_cannot_follow_a_meter_of_mode_b_says_so() -> None:
+    meter = VirtualOpticalMeter(Identification("ISK", "E", "MT171"), SETS, reaction=0.02)
+    with TcpMeterHost(meter, OPTICAL) as host:
+        line = open_line(host.spec, OPTICAL)
+        with pytest.raises(UnsupportedError, match="goes on at 9600 Bd") as caught:
+            OpticalDriver(line, lambda: NOW).read(Target(""))
+        line.close()
+    assert "serial port" in caught.value.advice
 
 
 def test_several_meters_on_a_wire_answer_to_their_addresses() -> None:

@@ -1,9 +1,13 @@
 """Programming mode against virtual meters: password, registers, partial blocks, errors, and the break."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+import drivers.optical
+from drivers.bus import VirtualBus
 from drivers.catalogue import open_line
 from drivers.driver import IdentityError, Target
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError, UnsupportedError
@@ -19,6 +23,7 @@ from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
 from tests.drivers.optical.meters import BERLIN, EKT, EMH, NOW, Listening, answers, driver_of, programmable
 
+README = (Path(drivers.optical.__file__).parent / "README.md").read_text("utf-8")
 REGISTERS = answers(
     "C.1.0(03878504)1.8.0(005432.1*kWh)1.8.1(005000.0*kWh)F.F(00000000)0.9.1(130001)0.9.2(261122)"
 )
@@ -115,6 +120,18 @@ def test_an_answer_without_the_address_is_of_the_register_that_was_asked_for() -
 def test_what_is_no_register_is_refused(text: str) -> None:
     with pytest.raises(DriverError):
         read(ProgrammingMode(REGISTERS), Target(""), text)
+
+
+def test_several_meters_on_a_wire_are_programmed_by_their_addresses() -> None:
+    meters = [
+        programmable(ProgrammingMode({"1.8.0": f"1.8.0({number}*kWh)"}), address=str(number))
+        for number in (71, 72)
+    ]
+    driver = driver_of(VirtualBus(meters))
+    for number in (72, 71):
+        [readout] = driver.read_registers(Target(str(number)), ["C.1.0", "1.8.0"])
+        assert readout.meter == f"EMH-{number}"
+        assert readout.values == {"1-0:1.8.0": Quantity(number * 1_000_000, "kW.h")}
 
 
 def test_another_meter_is_an_identity_error() -> None:
@@ -253,6 +270,14 @@ def test_a_ce301_is_read_with_its_own_names_and_block_check(profile: str) -> Non
     assert readout.clock == datetime(2026, 11, 22, 15, 0, 2, tzinfo=UTC)
 
 
+def test_a_kept_month_in_the_readout_of_a_ce301_is_not_its_present() -> None:
+    sets = decode_sets(b"SNUMB(1)ET0PE(16907.9)ENMPE(16550.1)ET0PE(1)(2)(3)(4)(5)(6)(7)")
+    [readout] = driver_of(VirtualOpticalMeter(EKT, sets, check=Check.SUM)).read(
+        Target("", profile="energomera")
+    )
+    assert readout.values["1-0:1.8.0"] == Quantity(16_907_900_000, "kW.h")
+
+
 def test_a_ce301_tells_its_months_by_name_until_it_has_no_more() -> None:
     meter = programmable(ProgrammingMode(CE301), EKT, check=Check.SUM)
     target = Target("", profile="energomera", time_zone=BERLIN)
@@ -302,7 +327,8 @@ def test_a_load_profile_comes_over_real_lines(kind: type[PtyMeterHost], wiring: 
     profile = VirtualLoadProfile([("1.8.0", "kWh")], rows, BERLIN)
     mode = ProgrammingMode(REGISTERS, password="12345678", load_profile=profile)
     direct = SerialSettings(9600, 7, "E", 1)
-    meter = VirtualOpticalMeter(EMH, (), programming=mode, sign_on=direct, reaction=0.02)
+    quick = Identification("EMh", "5", "LZQJ-XC")
+    meter = VirtualOpticalMeter(quick, (), programming=mode, sign_on=direct)
     with kind(meter, direct, wiring) as host:
         line = open_line(host.spec, direct)
         driver = OpticalDriver(line, lambda: NOW)
@@ -318,9 +344,17 @@ def test_every_profile_is_described_and_has_registers_where_it_needs_them() -> N
         assert profile.name == name
         assert profile.description
         assert bool(profile.registers) or profile.access is not Access.REGISTERS
+        assert f"`{name}`" in README
     with pytest.raises(DriverError, match="no optical profile") as caught:
         driver_of(programmable(ProgrammingMode({}))).read_registers(Target("", profile="x"), ["1.8.0"])
     assert "energomera-registers" in caught.value.advice
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    [example] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(example, names)
+    assert isinstance(names["driver"], OpticalDriver)
 
 
 def test_garbage_that_never_ends_well_is_garbled() -> None:

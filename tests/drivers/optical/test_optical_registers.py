@@ -97,6 +97,11 @@ def test_what_is_not_certain_is_no_value(text: str) -> None:
     assert read(text).present == {}
 
 
+def test_a_register_that_is_told_twice_has_a_value_only_if_both_agree() -> None:
+    got = read("1.8.0(5*kWh)\r\n1-0:1.8.0*255(5*kWh)\r\n2.8.0(5*kWh)\r\n1-0:2.8.0(6*kWh)\r\n")
+    assert got.present == {"1-0:1.8.0": Quantity(5_000_000, "kW.h")}
+
+
 def test_a_water_meters_short_codes_are_of_its_medium() -> None:
     assert read("1.0.0(12.5*m3)", Medium.COLD_WATER).present == {"8-0:1.0.0": Quantity(12_500_000, "m3")}
 

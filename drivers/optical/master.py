@@ -25,7 +25,7 @@ from drivers.optical.history import kept_months, read_load_profile
 from drivers.optical.planning import Plan, expected, measured
 from drivers.optical.profile import Access, profile_of
 from drivers.optical.push import PATIENCE, listen
-from drivers.optical.readouts import meter_of, readouts
+from drivers.optical.readouts import meter_of, to_readouts
 from drivers.optical.registers import registers
 from drivers.optical.search import search
 from drivers.optical.session import Session
@@ -36,6 +36,7 @@ from telemetry.status import Status
 log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
+_DAY = 86_400.0
 _REGISTER = re.compile(r"([^()]+)(?:\(([^()]*)\))?")
 
 
@@ -52,18 +53,23 @@ class OpticalDriver(Driver):
         super().__init__(line, clock)
         self.switch_pause = switch_pause
         self._home = line.settings
+        self._months_read: dict[tuple[str, str | None], float] = {}  # line seconds
         self._plans: dict[tuple[str, str | None], Plan] = {}
 
     def read(self, target: Target) -> list[Readout]:
-        """The present, then what the meter kept at the ends of billing periods. Raises DriverError."""
+        """The present, then what the meter kept at the ends of billing periods. Raises DriverError.
+
+        Where the profile says that the present leaves kept months out, they are read beside it once a day.
+        """
         profile = profile_of(target)
         match profile.access:
             case Access.PUSH:
                 return self._pushed(target)
             case Access.REGISTERS:
-                return self.read_registers(target, profile.registers)
+                readouts = self.read_registers(target, profile.registers)
             case Access.READOUT:
-                return self._in_session(target, lambda session: self._readout(session, target))
+                readouts = self._in_session(target, lambda session: self._readout(session, target))
+        return readouts + self._daily_months(target, profile.kept_months)
 
     def read_registers(self, target: Target, addresses: Sequence[str]) -> list[Readout]:
         """Those registers, one by one in programming mode, as `read` would give them.
@@ -76,7 +82,7 @@ class OpticalDriver(Driver):
             at = self.clock()
             sets, raw = _ask_all(session, addresses)
             self._note(target, session)
-            return readouts(session.identification, session.profile.translate(sets), target, at, raw)
+            return to_readouts(session.identification, session.profile.translate(sets), target, at, raw)
 
         return self._programming(target, work)
 
@@ -155,12 +161,24 @@ class OpticalDriver(Driver):
         plan = self._plans.get(_key(target)) or expected(target, profile, self._home, self.line.can_switch)
         return plan.seconds(self._home)
 
+    def _daily_months(self, target: Target, count: int) -> list[Readout]:
+        """The kept months, once a day; where they cannot be read, the present has been read all the same."""
+        last = self._months_read.get(_key(target))
+        if not count or (last is not None and self.line.now() - last < _DAY):
+            return []
+        self._months_read[_key(target)] = self.line.now()
+        try:
+            return self.months(target, count)
+        except DriverError as error:
+            log.info("the kept months cannot be read: %s", error)
+            return []
+
     def _pushed(self, target: Target) -> list[Readout]:
         begun = self.line.now()
         push = listen(self.line, self.tally, target.timeout or PATIENCE)
         at = self.clock()
         self._plans[_key(target)] = Plan.of_time(self.line.now() - begun)
-        return readouts(push.identification, profile_of(target).translate(push.sets), target, at, push.raw)
+        return to_readouts(push.identification, profile_of(target).translate(push.sets), target, at, push.raw)
 
     def _readout(self, session: Session, target: Target) -> list[Readout]:
         session.agree_on_readout()
@@ -169,7 +187,7 @@ class OpticalDriver(Driver):
         self._note(target, session)
         sets = session.profile.translate(answer.sets)
         raw = session.identification.encode() + answer.raw
-        return readouts(session.identification, sets, target, at, raw)
+        return to_readouts(session.identification, sets, target, at, raw)
 
     def _programming(self, target: Target, work: Callable[[Session], _Result]) -> _Result:
         """Do the work in programming mode."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from drivers.driver import Target
 from drivers.line import SerialSettings
 from drivers.optical.profile import Access, Profile
-from drivers.optical.session import Session
-from drivers.optical.telegram import Acknowledgement, encode_sign_on
+from drivers.optical.session import Session, sign_on_of
+from drivers.optical.telegram import Acknowledgement
 
 # What is planned with before a meter was read: a usual electricity meter
 _IDENTIFICATION, _BLOCK = 17, 1500  # characters
@@ -41,10 +41,10 @@ class Plan:
 
 
 def expected(target: Target, profile: Profile, home: SerialSettings, can_switch: bool) -> Plan:
-    """The plan for a meter that was not read yet. Raises ValueError for an address that is none."""
+    """The plan for a meter that was not read yet. Raises DriverError for an address that is none."""
     if profile.access is Access.PUSH:
         return Plan(2 * (_IDENTIFICATION + _BLOCK), 0, 2, _PUSH_PERIOD, home.baud)  # one confirms the other
-    asked = len(encode_sign_on(target.address)) + len(Acknowledgement().encode())
+    asked = len(sign_on_of(target)) + len(Acknowledgement().encode())
     baud = _BAUD if can_switch else home.baud
     if profile.access is Access.REGISTERS:
         count = len(profile.registers)

@@ -36,9 +36,9 @@ class Profile:
 
     `switch_pause` in seconds, from the last bit of the acknowledgement to the new speed; None for what the
     meter's reaction time asks for. `registers` are read where `access` is REGISTERS, `identity` before a
-    load profile. `opening` carries `Target.password`. What was kept is read from `month`
-    with the argument mm.yy, or where there is none from `months` with `*F`. `clock_write` is "" where nobody
-    documents how the clock is set.
+    load profile. `opening` carries `Target.password`. What was kept at the end of a month is read from
+    `month` with the argument mm.yy, or where there is none from `months` with `*F`; `kept_months` of them are
+    read once a day beside the present. `clock_write` is "" where nobody documents how the clock is set.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Profile:
     date: str = "0.9.2"
     time: str = "0.9.1"
     clock_write: str = "W1"
+    kept_months: int = 0
     months: tuple[str, ...] = ("1.8.0", "1.8.1", "1.8.2", "2.8.0")
     month: Named | None = None
     load_profile: str = "P.01"
@@ -118,6 +119,7 @@ def _energomera(name: str, description: str, access: Access) -> Profile:
         date="DATE_",
         time="TIME_",
         clock_write="",
+        kept_months=2,
         month=_ENERGOMERA_MONTH,
         load_profile="",
     )
@@ -139,6 +141,7 @@ PROFILES = {
             "meters whose readout leaves registers out: one by one in programming mode",
             access=Access.REGISTERS,
             registers=_REGISTERS,
+            kept_months=2,
         ),
         Profile(
             "iec-blocks",

@@ -13,7 +13,7 @@ from telemetry.readout import Readout
 from telemetry.status import Status
 
 
-def readouts(
+def to_readouts(
     identification: Identification, sets: Sequence[DataSet], target: Target, at: datetime, raw: bytes
 ) -> list[Readout]:
     """The present at `at`, then closed periods, oldest first. Raises IdentityError, DriverError."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC
 
 from drivers.driver import Found, Progress, Scope, SearchEvent, Suspicion, Tally, Target
-from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError
+from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.line import Line, SerialSettings
 from drivers.optical.dataset import DataSet
 from drivers.optical.profile import PROFILES, Profile
@@ -19,6 +19,7 @@ from drivers.optical.wire import fall_silent
 _SIGN_ON = (SerialSettings(300, 7, "E", 1), SerialSettings(9600, 7, "E", 1), SerialSettings(9600, 8, "N", 1))
 _PUSH = (SerialSettings(2400, 7, "E", 1), SerialSettings(9600, 7, "E", 1))
 _LISTEN = 5.0  # seconds: most meters of mode D send every 1 to 4 s
+_MOST_ADDRESSES = 1000
 _SML = b"\x1b\x1b\x1b\x1b"
 _ENERGOMERA = "EKT"
 
@@ -52,6 +53,11 @@ def _each(scope: Scope) -> Iterator[str]:
     for text in scope.addresses:
         first, dash, last = text.partition("-")
         if dash and first.isdecimal() and last.isdecimal():
+            if int(last) - int(first) >= _MOST_ADDRESSES:
+                raise DriverError(
+                    f"{text} are too many addresses to call one by one",
+                    advice=f"give at most {_MOST_ADDRESSES}: a meter that is absent costs two seconds",
+                )
             yield from (str(number) for number in range(int(first), int(last) + 1))
         else:
             yield text
@@ -72,6 +78,9 @@ def _call(line: Line, at: SerialSettings, target: Target, tally: Tally) -> Itera
             except (NoAnswerError, GarbledAnswerError, DecodeError) as error:
                 failure = error
     except NoAnswerError:
+        return
+    except UnsupportedError as error:
+        yield Suspicion(target.address, at, str(error), error.advice)
         return
     except GarbledAnswerError as error:
         fall_silent(line)

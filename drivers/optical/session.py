@@ -104,10 +104,7 @@ class Session:
 
     def sign_on(self) -> Identification:
         """Call the meter. Raises NoAnswerError, GarbledAnswerError; DriverError for a wrong address."""
-        try:
-            telegram = encode_sign_on(self._target.address)
-        except ValueError as error:
-            raise DriverError(str(error), advice="leave it empty for the only meter of a head") from None
+        telegram = sign_on_of(self._target)
         self.line.discard()
         self.wire.request(telegram)
         self.identification = self.wire.identification(telegram)
@@ -270,6 +267,14 @@ class Session:
             return decode_sets(data)
         except DecodeError as error:
             raise DecodeError(f"{self.wire.name}: {error}", offset=error.offset) from None
+
+
+def sign_on_of(target: Target) -> bytes:
+    """The sign-on that calls a target. Raises DriverError for an address that is none."""
+    try:
+        return encode_sign_on(target.address)
+    except ValueError as error:
+        raise DriverError(str(error), advice="leave it empty for the only meter of a head") from None
 
 
 def _command(name: str, address: str, argument: str) -> Command:

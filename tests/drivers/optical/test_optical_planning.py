@@ -62,5 +62,7 @@ def test_sessions_take_the_time_that_their_telegrams_take() -> None:
 
 
 def test_an_unknown_profile_has_no_time() -> None:
+    with pytest.raises(DriverError, match="device address"):
+        driver_of(VirtualOpticalMeter(EMH, SETS)).readout_time(Target("a/b"))
     with pytest.raises(DriverError, match="no optical profile"):
         driver_of(VirtualOpticalMeter(EMH, SETS)).readout_time(Target("", profile="x"))

@@ -261,13 +261,18 @@ CE301_VALUES = {
 
 @pytest.mark.parametrize("profile", ["energomera", "energomera-registers"])
 def test_a_ce301_is_read_with_its_own_names_and_block_check(profile: str) -> None:
-    sets = decode_sets("".join(CE301.values()).replace("ENMPE", "XXXXX").encode())
+    sets = decode_sets("".join(CE301.values()).encode())
     meter = programmable(ProgrammingMode(CE301, password="777777"), EKT, sets, Check.SUM)
     target = Target("", profile=profile, password="777777", meter="EKT-123456")
-    [readout] = driver_of(meter).read(target)
+    driver = driver_of(meter)
+    readout, *months = driver.read(target)
     assert readout.meter == "EKT-123456"
     assert readout.values == CE301_VALUES
     assert readout.clock == datetime(2026, 11, 22, 15, 0, 2, tzinfo=UTC)
+    assert [(one.meter, one.at.month) for one in months] == [("EKT-123456", 10), ("EKT-123456", 11)]
+    assert len(driver.read(target)) == 1  # what was kept is told once a day
+    driver.line.wait(86_400)
+    assert len(driver.read(target)) == 3
 
 
 def test_a_kept_month_in_the_readout_of_a_ce301_is_not_its_present() -> None:
@@ -276,6 +281,13 @@ def test_a_kept_month_in_the_readout_of_a_ce301_is_not_its_present() -> None:
         Target("", profile="energomera")
     )
     assert readout.values["1-0:1.8.0"] == Quantity(16_907_900_000, "kW.h")
+
+
+def test_months_that_cannot_be_read_cost_the_present_nothing() -> None:
+    sets = decode_sets("".join(CE301.values()).encode())
+    without = VirtualOpticalMeter(EKT, sets, check=Check.SUM)
+    [readout] = driver_of(without).read(Target("", profile="energomera"))
+    assert readout.values["1-0:1.8.0"] == CE301_VALUES["1-0:1.8.0"]
 
 
 def test_a_ce301_tells_its_months_by_name_until_it_has_no_more() -> None:

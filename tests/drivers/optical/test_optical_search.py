@@ -136,6 +136,11 @@ def test_a_damaged_pushed_telegram_is_suspicious() -> None:
     assert any("damaged" in one.advice for one in only(Suspicion, events))
 
 
+def test_more_addresses_than_can_be_called_are_refused() -> None:
+    with pytest.raises(DriverError, match="too many addresses"):
+        found(Saying(b""), Scope((OPTICAL,), ("1-99999999",)))
+
+
 def test_an_empty_line_ends_the_search_with_nothing() -> None:
     class Silent:
         def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
@@ -144,6 +149,16 @@ def test_an_empty_line_ends_the_search_with_nothing() -> None:
     assert only(Progress, events := found(Silent(), Scope((OPTICAL,), ("1",), 0.5))) == events
     with pytest.raises(DriverError, match="device address"):
         found(Silent(), Scope((OPTICAL,), ("a/b",)))
+
+
+def test_a_meter_of_mode_b_that_the_line_cannot_follow_is_told_with_advice() -> None:
+    meter = VirtualOpticalMeter(Identification("ISK", "D", "MT171"), SETS, sign_on=RS485, reaction=0.02)
+    with TcpMeterHost(meter, RS485) as host:
+        line = TcpLine(host.host, host.port, RS485)
+        events = list(OpticalDriver(line, lambda: NOW).search(Scope(timeout=0.2)))
+        line.close()
+    [suspicion, *_] = only(Suspicion, events)
+    assert "4800 Bd" in suspicion.advice
 
 
 def test_a_line_that_cannot_switch_is_searched_at_its_own_speed() -> None:

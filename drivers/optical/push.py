@@ -85,6 +85,7 @@ def listen(line: Line, tally: Tally, patience: float) -> Push:
     raise GarbledAnswerError(
         f"{line.name}: {_MOST_TELEGRAMS} telegrams in a row of which none confirms the one before",
         earlier.raw if earlier else b"",
+        advice="check how the head sits; a meter of more than 180 kW is to be read in mode C",
     )
 
 

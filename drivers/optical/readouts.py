@@ -1,5 +1,6 @@
 """From a meter's data sets to readouts: whose they are, the present, and what was kept earlier."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,6 +12,9 @@ from drivers.optical.telegram import Identification
 from telemetry.meter_id import MeterIdError, meter_id
 from telemetry.readout import Readout
 from telemetry.status import Status
+
+# medium, maker, block and number of a meter, as Germany's are labelled and tell
+_DIN_43863_5 = re.compile(r"0*[1-9](?P<maker>[A-Z]{3})\d{2}(?P<number>\d{8})")
 
 
 def to_readouts(
@@ -32,7 +36,7 @@ def to_readouts(
 
 def meter_of(identification: Identification, serials: Sequence[str], target: Target) -> str:
     """The meter's id, compared with the expected one. Raises IdentityError, DriverError."""
-    named = [*serials, *([target.address] if target.address else [])]
+    named = [*serials, *_numbers(identification, serials), *([target.address] if target.address else [])]
     found = [one for serial in named if (one := meter_id_of(identification, serial))]
     if target.meter is None:
         if found:
@@ -47,6 +51,12 @@ def meter_of(identification: Identification, serials: Sequence[str], target: Tar
     if found or not expected.startswith(identification.manufacturer.upper()):
         raise IdentityError(target.meter, found[0] if found else f"a {identification.manufacturer} meter")
     return target.meter
+
+
+def _numbers(identification: Identification, serials: Sequence[str]) -> list[str]:
+    """The maker's numbers in identification numbers of DIN 43863-5, such as 12345678 in 1LGZ0012345678."""
+    found = [match for serial in serials if (match := _DIN_43863_5.fullmatch(serial.replace(" ", "")))]
+    return [match["number"] for match in found if match["maker"] == identification.manufacturer.upper()]
 
 
 def meter_id_of(identification: Identification, serial: str) -> str | None:

@@ -22,7 +22,7 @@ _CODE = re.compile(
     r"(?:[*&](?P<f>\d{1,3}))?"
 )
 _LETTERS = {"C": 96, "F": 97, "L": 98, "P": 99}  # how the short form writes these groups
-_PRESENT = 255
+_PRESENT = _UNUSED = 255  # of value groups F and E; EasyMeter writes the whole address: 1-0:1.7.255*255
 _UNITS = {
     "Wh": "W.h",
     "kWh": "kW.h",
@@ -86,9 +86,10 @@ class Address:
         if not match:
             return None
         c, d = (_LETTERS.get(match[group]) or int(match[group] or 0) for group in ("c", "d"))
+        e = int(match["e"] or _UNUSED)
         usual = Medium.ABSTRACT if c in (0, *_LETTERS.values()) else medium
         try:
-            obis = Obis(int(match["a"] or usual), int(match["b"] or 0), c, d, int(match["e"] or 0))
+            obis = Obis(int(match["a"] or usual), int(match["b"] or 0), c, d, 0 if e == _UNUSED else e)
         except ObisError:
             return None
         return cls(obis, int(match["f"] or _PRESENT))

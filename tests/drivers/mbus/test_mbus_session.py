@@ -233,7 +233,7 @@ def test_the_fixed_structure_is_compared_by_its_number(shared_data: Path) -> Non
 
 @pytest.mark.parametrize("address", ["", "251", "253", "255", "-1", "five", "²"])
 def test_an_address_that_is_none_says_what_to_give(address: str) -> None:
-    with pytest.raises(DriverError, match="no M-Bus primary address") as raised:
+    with pytest.raises(DriverError, match="no M-Bus address") as raised:
         driver_on(VirtualBus([])).read(Target(address))
     assert "1 to 250" in raised.value.advice
 

@@ -17,7 +17,7 @@ from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterEr
 from drivers.line import Line
 from drivers.mbus.address import Secondary, parse_address
 from drivers.mbus.frame import FCB, REQ_UD2, SND_NKE, SND_UD, Ack, Address, Frame, LongFrame, ShortFrame
-from drivers.mbus.link import SELECT_SIZE, SHORT_SIZE, Heard, Link, quickest
+from drivers.mbus.link import MEDIAN_ANSWER, SELECT_SIZE, SHORT_SIZE, Heard, Link, quickest
 from drivers.mbus.readouts import Interpretation, interpret
 from drivers.mbus.search import search
 from drivers.mbus.telegram import Refusal, Telegram, decode_answer, decode_header
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 MAX_TELEGRAMS = 10
 
-MEDIAN_ANSWER = 87  # bytes: of the 76 real telegrams that libmbus is tested with
 TYPICAL_REACTION = 0.030  # seconds above the quickest that the standard allows
 
 _TELL_AGAIN = 86_400.0  # seconds: a set day that is known is told once a day, in case it got lost further on

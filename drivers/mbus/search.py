@@ -7,8 +7,8 @@ its next digit: A to E are asked for, too, since real meters have such ids. F is
 What keeps the cost low, beside asking nothing twice:
 - the last digits come first, in which neighbouring meters differ;
 - no SND_NKE between masks, since a selection that does not match ends the one before;
-- after an E5 of a crowd's part, a second one is waited for only if it is likely, by the number of answers
-  that the crowd gave: a needless wait costs a tenth of a second, two telegrams at once half a second;
+- after the E5 of a part, a second one is waited for only where that costs less than what it may spare: two
+  telegrams at once. How likely they are follows from the number of answers that the whole crowd gave;
 - where several crowds are to be split at the same digit, A to E are first asked for over the whole line: what
   nobody there has needs not be asked for in every crowd.
 """
@@ -31,7 +31,7 @@ from drivers.mbus.address import (
 )
 from drivers.mbus.frame import ACK, FCB, REQ_UD2, SND_NKE, Ack, Address, LongFrame, ShortFrame
 from drivers.mbus.header import MEDIA
-from drivers.mbus.link import Heard, Link
+from drivers.mbus.link import MEDIAN_ANSWER, STRAY, Heard, Link
 from drivers.mbus.telegram import decode_header
 
 SECONDARY = "secondary"  # in `Scope.addresses`: all secondary addresses
@@ -40,10 +40,9 @@ _ALL_PRIMARY = ("1-250",)
 _PRIMARY = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?", re.ASCII)
 _DECIMAL, _LETTERS = "0123456789", "ABCDE"
 _POSITIONS = range(7, -1, -1)
-_STRAY = 4  # bytes in front of an answer that are a converter's, not another meter's
 _SLOW = 1.2  # seconds: the slowest real meters, asked for where an answer came that belongs to no question
 
-_PAIR = 2  # a crowd that gave no more answers than this will seldom have two meters in one of its parts
+_PAIR, _MANY = 2, 21  # meters that a crowd may have
 
 _CROWD_ADVICE = (
     "two meters may share this address (address taken): search by 'secondary', then give one of them another "
@@ -168,7 +167,7 @@ class _Search:
     def _below(self, mask: Secondary) -> Iterator[SearchEvent]:
         """Level by level, so that all crowds of a level are split at the same digit."""
         crowds: list[_Crowd] = []
-        yield from self._ask(mask, True, crowds)
+        yield from self._ask(mask, _MANY, crowds)
         for position in _POSITIONS:
             level = [crowd for crowd in crowds if crowd.mask.serial[position] == ANY_DIGIT]
             crowds = [crowd for crowd in crowds if crowd.mask.serial[position] != ANY_DIGIT]
@@ -189,15 +188,18 @@ class _Search:
         self._total += len(parts)
         before = len(crowds)
         for part in parts:
-            yield from self._ask(part, crowd.heard > _PAIR, crowds)
+            # many answers at once are one long 0, so that the whole line's number of them tells nothing
+            among = _MANY if crowd.mask.serial.count(ANY_DIGIT) == 8 else crowd.heard
+            yield from self._ask(part, among, crowds)
         met = 2 * (len(crowds) - before) + sum(one.matches(crowd.mask) for one in self._found)
         if met < 2:
             what = "more answers than the meters met here" if parts else "meters that nothing tells apart"
             yield Suspicion(str(crowd.mask), self._settings, what, _REST_ADVICE)
 
-    def _ask(self, mask: Secondary, crowded: bool, crowds: list[_Crowd]) -> Iterator[SearchEvent]:
+    def _ask(self, mask: Secondary, among: int, crowds: list[_Crowd]) -> Iterator[SearchEvent]:
+        """Who answers to a mask, which is a part of that many meters."""
         yield self._progress(f"mask {mask}")
-        reply = self._select(mask, self._timeout, crowded)
+        reply = self._select(mask, self._timeout, among)
         if reply.frame is not None:
             yield from self._note(mask, reply.frame)
         elif reply.met is _Met.CROWD:
@@ -208,7 +210,7 @@ class _Search:
         self._total += len(_LETTERS)
         for digit in _LETTERS:
             crowds: list[_Crowd] = []
-            yield from self._ask(_with_digit(mask, position, digit), False, crowds)
+            yield from self._ask(_with_digit(mask, position, digit), 1, crowds)
             if not crowds:
                 self._absent.add((position, digit))
 
@@ -225,21 +227,30 @@ class _Search:
 
     # questions
 
-    def _select(self, mask: Secondary, timeout: float, crowded: bool) -> _Reply:
-        """Who answers to a selection. `crowded`: wait for more answers before asking for a telegram."""
+    def _select(self, mask: Secondary, timeout: float, among: int) -> _Reply:
+        """Who answers to a selection."""
         ends = self._ends(mask.selection(), timeout)
         heard = self._link.exchange(mask.selection(), Ack, timeout)
         if heard.silence:
             return _NOBODY
         perhaps_one = _is_one_ack(heard)
-        late = b"" if perhaps_one and not crowded else self._listen_until(ends)
+        worth_waiting = ends - self._link.line.now() < self._worth(among)
+        late = self._listen_until(ends) if worth_waiting or not perhaps_one else b""
         if late or not perhaps_one:
             return _Reply(_Met.CROWD, heard=len(heard.data + late))
         reply = self._request(Address.SELECTED, timeout)
         if reply.met is not _Met.NOBODY:
             return reply
         # the late E5 of a meter that was asked before, or one that is as slow with its telegram
-        return self._select(mask, _SLOW, True) if timeout < _SLOW else _Reply(_Met.CROWD, heard=1)
+        return self._select(mask, _SLOW, among) if timeout < _SLOW else _Reply(_Met.CROWD, heard=1)
+
+    def _worth(self, among: int) -> float:
+        """Seconds that may be spent on waiting for a second E5, where one of ten digits was asked of a crowd.
+
+        Two of n meters share the digit of one in (n - 1) of 20 cases; then their telegrams would collide.
+        """
+        telegrams = 1.3 * MEDIAN_ANSWER * self._settings.character_time
+        return telegrams * (among - 1) / max(21 - among, 1)
 
     def _request(self, address: int, timeout: float) -> _Reply:
         """REQ_UD2 with FCB=1. A telegram counts only if it was alone on the wire."""
@@ -251,6 +262,7 @@ class _Search:
         late = self._listen_until(ends)
         if not late and isinstance(heard.frame, LongFrame) and _is_alone(heard.frame, heard):
             return _Reply(_Met.ONE, heard.frame)
+        self._listen_until(ends + MEDIAN_ANSWER * self._settings.character_time)
         return _Reply(_Met.CROWD, heard=_PAIR)
 
     def _ends(self, request: bytes, timeout: float) -> float:
@@ -301,10 +313,10 @@ def _with_digit(mask: Secondary, position: int, digit: str) -> Secondary:
 def _is_one_ack(heard: Heard) -> bool:
     """One E5 and nothing after it; a few bytes in front may be a converter's."""
     data = heard.data
-    return data.endswith(bytes((ACK,))) and data.count(ACK) == 1 and len(data) <= 1 + _STRAY
+    return data.endswith(bytes((ACK,))) and data.count(ACK) == 1 and len(data) <= 1 + STRAY
 
 
 def _is_alone(frame: LongFrame, heard: Heard) -> bool:
     """The telegram and nothing else; a few bytes in front may be a converter's, but an E5 is a meter's."""
     in_front = heard.data.removesuffix(frame.encode())
-    return len(in_front) <= _STRAY and ACK not in in_front
+    return len(in_front) <= STRAY and ACK not in in_front

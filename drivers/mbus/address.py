@@ -66,8 +66,11 @@ class Secondary:
         return self.serial + self.encode()[4:].hex().upper()
 
 
-def parse_address(text: str) -> int | Secondary:
-    """The address of a configuration: an integer for a primary one. Raises DriverError."""
+MeterAddress = int | Secondary  # an integer is a primary address
+
+
+def parse_address(text: str) -> MeterAddress:
+    """The address of a configuration. Raises DriverError."""
     if text.isascii() and text.isdecimal() and len(text) <= 3:
         address = int(text)
         if address <= Address.LAST_PRIMARY or address == Address.ANSWER_ALL:

@@ -15,7 +15,7 @@ from typing import ClassVar
 from drivers.driver import Clock, Driver, IdentityError, Scope, SearchEvent, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
-from drivers.mbus.address import Secondary, parse_address
+from drivers.mbus.address import MeterAddress, Secondary, parse_address
 from drivers.mbus.frame import FCB, REQ_UD2, SND_NKE, SND_UD, Ack, Address, Frame, LongFrame, ShortFrame
 from drivers.mbus.link import MEDIAN_ANSWER, SELECT_SIZE, SHORT_SIZE, Heard, Link, quickest
 from drivers.mbus.readouts import Interpretation, interpret
@@ -71,7 +71,7 @@ class MBusDriver(Driver):
     def __init__(self, line: Line, clock: Clock) -> None:
         super().__init__(line, clock)
         self._link = Link(line, self.tally)
-        self._sessions: dict[int | Secondary, _Session] = {}
+        self._sessions: dict[MeterAddress, _Session] = {}
         self._selected: Secondary | None = None  # who answers to 253
         self.last: Interpretation | None = None  # the last readout, with the records that were left out
 
@@ -86,7 +86,7 @@ class MBusDriver(Driver):
         try:
             telegrams = self._read_all(address, target, session)
         except DriverError as error:
-            session.linked = False
+            self._forget_link(address, session)
             session.silent = isinstance(error, NoAnswerError)
             raise
         session.silent = False
@@ -102,14 +102,14 @@ class MBusDriver(Driver):
         """T = 5*11/B + g + 11*N/B for each telegram of the last readout, or one of the median size.
 
         g is the quickest reaction that the standard allows, and 30 ms, as meters commonly take. A secondary
-        address adds the link reset of the meter selected before, and the selection.
+        address adds the selection, 17*11/B + g + 11/B.
         """
         address = parse_address(target.address)
         character, g = self.line.settings.character_time, quickest(self.line.settings.baud) + TYPICAL_REACTION
         session = self._sessions.get(address, _Session())
         seconds = sum(SHORT_SIZE * character + g + size * character for size in session.answers)
         if isinstance(address, Secondary):
-            seconds += (SHORT_SIZE + SELECT_SIZE + 2) * character + 2 * g
+            seconds += (SELECT_SIZE + 1) * character + g
         return seconds
 
     def identify(self, target: Target) -> str | None:
@@ -117,7 +117,7 @@ class MBusDriver(Driver):
         address = parse_address(target.address)
         self._forget_links()
         session = _Session()
-        retries = self._begin(address, target, session)
+        retries = self._begin(address, target, session, target.retries)
         frame = self._ask(address, target, session, retries)
         self._forget_links()
         header = decode_header(frame)
@@ -136,7 +136,7 @@ class MBusDriver(Driver):
         """SND_UD after a fresh link reset or selection, acknowledged by the meter. Raises DriverError."""
         address = parse_address(target.address)
         self._forget_links()
-        retries = self._begin(address, target, _Session())
+        retries = self._begin(address, target, _Session(), target.retries)
         request = LongFrame(SND_UD | FCB, _on_wire(address), control_information, data).encode()
         self._link.ask(
             f"address {address}",
@@ -153,9 +153,20 @@ class MBusDriver(Driver):
         self._forget_links()
         yield from search(self.line, scope)
 
-    def _read_all(self, address: int | Secondary, target: Target, session: _Session) -> list[Telegram]:
+    def _read_all(self, address: MeterAddress, target: Target, session: _Session) -> list[Telegram]:
+        """By secondary address first in the belief that the bus is as the last selection left it."""
+        if isinstance(address, Secondary) and self._selected and not session.silent:
+            try:
+                return self._read_chain(address, target, session, 0)
+            except (NoAnswerError, GarbledAnswerError):
+                self._forget_link(address, session)  # it lost its selection, or another one kept its own
+        return self._read_chain(address, target, session, target.retries)
+
+    def _read_chain(
+        self, address: MeterAddress, target: Target, session: _Session, retries: int
+    ) -> list[Telegram]:
         """One telegram, or a chain of them (DIF 1F) until its end, a repeat, silence, or ten."""
-        retries = self._begin(address, target, session)
+        retries = self._begin(address, target, session, retries)
         telegrams = [self._request(address, target, session, retries)]
         while telegrams[-1].more_follow and len(telegrams) < MAX_TELEGRAMS:
             session.linked = False  # the next readout is to begin with the first telegram again
@@ -169,16 +180,15 @@ class MBusDriver(Driver):
             telegrams.append(following)
         return telegrams
 
-    def _begin(self, address: int | Secondary, target: Target, session: _Session) -> int:
+    def _begin(self, address: MeterAddress, target: Target, session: _Session, retries: int) -> int:
         """Reset the link or select the meter, where that is needed. How often its requests may be repeated.
 
         A meter that was silent the last time and does not even acknowledge the reset is asked only once: a
         dead meter must not take the line from those that live.
         """
-        retries = target.retries
         if isinstance(address, Secondary):
             if not session.linked or self._selected != address:
-                self._select(address, target, 0 if session.silent else retries)
+                self._select(address, target, session, retries)
                 session.begin()
         elif not session.linked:
             # its E5 is not insisted on: some meters answer requests only
@@ -191,17 +201,26 @@ class MBusDriver(Driver):
         """SND_NKE."""
         return self._link.exchange(ShortFrame(SND_NKE, address).encode(), Ack, timeout)
 
-    def _select(self, address: Secondary, target: Target, retries: int) -> None:
-        """SND_NKE to 253, which is quick where somebody is known to be selected, then the selection."""
+    def _select(self, address: Secondary, target: Target, session: _Session, retries: int) -> None:
+        """The selection, after SND_NKE to 253 where it is not known who else is selected.
+
+        A selection that does not match ends the one before, so a meter that is known needs no SND_NKE.
+        """
         patience = self._link.patience(target.timeout)
-        self._reset(Address.SELECTED, patience if self._selected else self._link.window())
+        if self._selected is None or session.silent:
+            self._reset(Address.SELECTED, patience if self._selected else self._link.window())
         self._selected = None
         self._link.ask(
-            f"address {address}", address.selection(), Ack, _any, timeout=patience, retries=retries
+            f"address {address}",
+            address.selection(),
+            Ack,
+            _any,
+            timeout=patience,
+            retries=0 if session.silent else retries,
         )
         self._selected = address
 
-    def _request(self, address: int | Secondary, target: Target, session: _Session, retries: int) -> Telegram:
+    def _request(self, address: MeterAddress, target: Target, session: _Session, retries: int) -> Telegram:
         """The next telegram. Raises MeterError for a refusal, DecodeError."""
         frame = self._ask(address, target, session, retries)
         answer = decode_answer(frame, target.key)
@@ -209,7 +228,7 @@ class MBusDriver(Driver):
             raise MeterError(f"address {address}: {answer.message}", answer.code, retry=answer.busy)
         return answer
 
-    def _ask(self, address: int | Secondary, target: Target, session: _Session, retries: int) -> LongFrame:
+    def _ask(self, address: MeterAddress, target: Target, session: _Session, retries: int) -> LongFrame:
         """REQ_UD2, repeated with the same FCB until there is a good answer; then the FCB is toggled."""
         on_wire = _on_wire(address)
 
@@ -233,6 +252,12 @@ class MBusDriver(Driver):
         session.fcb = not session.fcb
         return frame
 
+    def _forget_link(self, address: MeterAddress, session: _Session) -> None:
+        """The next readout of this meter begins anew."""
+        session.linked = False
+        if isinstance(address, Secondary):
+            self._selected = None
+
     def _forget_links(self) -> None:
         """Whatever happened on the line, the next readout of every meter begins anew."""
         self._selected = None
@@ -240,7 +265,7 @@ class MBusDriver(Driver):
             session.linked = False
 
 
-def _on_wire(address: int | Secondary) -> int:
+def _on_wire(address: MeterAddress) -> int:
     return Address.SELECTED if isinstance(address, Secondary) else address
 
 

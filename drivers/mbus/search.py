@@ -48,6 +48,10 @@ _CROWD_ADVICE = (
     "two meters may share this address (address taken): search by 'secondary', then give one of them another "
     "address; or the line is noisy: check its termination and supply"
 )
+_NOISE_ADVICE = (
+    "the line is noisy, or its speed or parity is another one: check its termination, its supply and the "
+    "converter, or search at several speeds"
+)
 _TAKEN_ADVICE = (
     "address taken: read these meters by their secondary addresses, or give one of them another primary one"
 )
@@ -184,13 +188,20 @@ class _Search:
     def _split(
         self, crowd: _Crowd, parts: Sequence[Secondary], crowds: list[_Crowd]
     ) -> Iterator[SearchEvent]:
-        """Ask for every part of a crowd; those that are crowds themselves are added to `crowds`."""
+        """Ask for every part of a crowd; those that are crowds themselves are added to `crowds`.
+
+        Where all of them are, A to E included, it is the line that answers and not its meters.
+        """
         self._total += len(parts)
         before = len(crowds)
         for part in parts:
             # many answers at once are one long 0, so that the whole line's number of them tells nothing
             among = _MANY if crowd.mask.serial.count(ANY_DIGIT) == 8 else crowd.heard
             yield from self._ask(part, among, crowds)
+        if len(crowds) - before == len(parts) >= len(_DECIMAL + _LETTERS):
+            del crowds[before:]
+            yield Suspicion(str(crowd.mask), self._settings, "noise on every question", _NOISE_ADVICE)
+            return
         met = 2 * (len(crowds) - before) + sum(one.matches(crowd.mask) for one in self._found)
         if met < 2:
             what = "more answers than the meters met here" if parts else "meters that nothing tells apart"

@@ -1,15 +1,18 @@
 """The virtual bus: selection, collisions in time, noise, meters that are slow, die and return."""
 
 import random
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.bus import AwkwardWire, VirtualBus
-from drivers.driver import Target
-from drivers.errors import GarbledAnswerError, NoAnswerError
+from drivers.driver import Progress, Target
+from drivers.errors import DriverError, GarbledAnswerError, NoAnswerError
 from drivers.line import SerialSettings, Transmission
 from drivers.mbus import vif
 from drivers.mbus.address import Secondary, parse_address
@@ -21,11 +24,14 @@ from drivers.mbus.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from tests.drivers.mbus.wire import (
     LINE_SETTINGS,
+    NKE,
+    NKE_SELECTED,
     REQ_FCB_1,
     Tap,
     bus_of,
     counter,
     driver_on,
+    searched,
     telegram,
 )
 
@@ -208,7 +214,7 @@ def test_a_readout_is_planned_with_the_median_answer_until_the_meters_own_is_kno
 def test_a_secondary_readout_is_planned_with_its_selection() -> None:
     driver = driver_on(VirtualBus([]))
     more = driver.readout_time(Target("06855817")) - driver.readout_time(Target("5"))
-    assert more == pytest.approx((17 + 1 + 5 + 1) * CHARACTER + 2 * (11 / 2400 + TYPICAL_REACTION))
+    assert more == pytest.approx((17 + 1) * CHARACTER + 11 / 2400 + TYPICAL_REACTION)
 
 
 def test_a_chain_is_planned_with_all_its_telegrams() -> None:
@@ -244,3 +250,72 @@ def test_a_request_that_arrives_in_pieces_is_obeyed() -> None:
     meter = counter(5, "06855817")
     answers = [meter.hear(bytes((byte,)), LINE_SETTINGS) for byte in REQ_FCB_1]
     assert [len(said) for said in answers] == [0, 0, 0, 0, 1]
+
+
+# whoever is selected
+
+
+def test_a_meter_that_lost_its_selection_is_selected_again_in_the_same_readout() -> None:
+    meter = counter(5, "06855817")
+    driver = driver_on(meter)
+    driver.read(Target("06855817"))
+    meter.hear(NKE_SELECTED, LINE_SETTINGS)  # its supply failed for a moment
+    assert driver.read(Target("06855817"))[0].meter == "KAM-06855817"
+
+
+def test_a_meter_that_keeps_its_selection_when_another_one_is_selected_is_reset() -> None:
+    class Clinging(VirtualMBusMeter):
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            foreign = data[6:7] == b"\x52" and data != Secondary("11111111").selection()
+            return [] if foreign else super().hear(data, settings)
+
+    clinging = Clinging(1, [telegram(4, serial="11111111")])
+    driver = driver_on(VirtualBus([clinging, counter(2, "22222222")]))
+    for serial in ("11111111", "22222222", "11111111", "22222222"):
+        assert driver.read(Target(serial))[0].meter == f"KAM-{serial}"
+
+
+def test_a_damaged_telegram_within_a_chain_is_asked_for_again_by_secondary_address_too() -> None:
+    chain = [telegram(1, more=True), telegram(2)]
+    tap = Tap(
+        VirtualBus([VirtualMBusMeter(1, chain), counter(2, "22222222")]),
+        lambda n, data: data[:-1] + b"\0" if n == 8 else data,
+    )
+    driver = driver_on(tap)
+    driver.read(Target("06855817"))
+    driver.read(Target("22222222"))
+    (readout,) = driver.read(Target("06855817"))
+    assert sorted(readout.values) == ["6-0:1.0.1", "6-0:1.0.2"]
+    assert driver.tally.garbled == 1
+
+
+# whatever bytes come
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6))
+def test_a_virtual_meter_survives_arbitrary_bytes(pieces: list[bytes]) -> None:
+    meter = counter(5, "06855817")
+    for piece in pieces:
+        meter.hear(piece, LINE_SETTINGS)
+    meter.hear(bytes(300), LINE_SETTINGS)  # whatever was begun is over
+    meter.settings, meter.address = None, 5
+    assert [one.data for one in meter.hear(NKE, LINE_SETTINGS)] == [b"\xe5"]
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=8), st.sampled_from(["5", "06855817"])
+)
+def test_a_master_gets_readouts_or_driver_errors_whatever_answers(answers: list[bytes], address: str) -> None:
+    class Anything:
+        def __init__(self) -> None:
+            self.said = 0
+
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            self.said += 1
+            return [Transmission(answers[self.said % len(answers)], 0.01)]
+
+    driver = driver_on(Anything())
+    with suppress(DriverError):
+        assert driver.read(Target(address))
+    events = searched(driver, "1-3", "0685581F")
+    assert isinstance(events[-1], Progress)

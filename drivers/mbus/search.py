@@ -1,8 +1,8 @@
 """Who is on the line: every primary address, or the secondary addresses below a mask (EN 13757-3, 11.5).
 
-A selection with wildcards (F in the place of a digit) is answered by every meter that matches. Silence is
-nobody, one E5 with one telegram after it is one meter, and everything else is a crowd, whose mask is split at
-its next digit: A to E are asked for, too, since real meters have such ids. F is the wildcard itself.
+A selection with wildcards (F in the place of a digit) is answered by every meter that matches. A mask that a
+crowd answers to is split at its next digit: A to E are asked for, too, since real meters have such ids. F is
+the wildcard itself. Of meters with the same digits medium, version and maker are asked.
 
 What keeps the cost low, beside asking nothing twice:
 - the last digits come first, in which neighbouring meters differ;
@@ -16,7 +16,6 @@ What keeps the cost low, beside asking nothing twice:
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from drivers.driver import Found, Progress, Scope, SearchEvent, Suspicion, Tally
 from drivers.errors import DriverError
@@ -29,9 +28,10 @@ from drivers.mbus.address import (
     parse_secondary,
     secondary_of,
 )
-from drivers.mbus.frame import ACK, FCB, REQ_UD2, SND_NKE, Ack, Address, LongFrame, ShortFrame
+from drivers.mbus.frame import Address, LongFrame
 from drivers.mbus.header import MEDIA
-from drivers.mbus.link import MEDIAN_ANSWER, STRAY, Heard, Link
+from drivers.mbus.link import Link
+from drivers.mbus.question import MANY, Met, Questions
 from drivers.mbus.telegram import decode_header
 
 SECONDARY = "secondary"  # in `Scope.addresses`: all secondary addresses
@@ -40,9 +40,6 @@ _ALL_PRIMARY = ("1-250",)
 _PRIMARY = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?", re.ASCII)
 _DECIMAL, _LETTERS = "0123456789", "ABCDE"
 _POSITIONS = range(7, -1, -1)
-_SLOW = 1.2  # seconds: the slowest real meters, asked for where an answer came that belongs to no question
-
-_PAIR, _MANY = 2, 21  # meters that a crowd may have
 
 _CROWD_ADVICE = (
     "two meters may share this address (address taken): search by 'secondary', then give one of them another "
@@ -61,30 +58,12 @@ _REST_ADVICE = (
 )
 
 
-class _Met(Enum):
-    NOBODY = "nobody"
-    ONE = "one meter"
-    CROWD = "a crowd"
-
-
 @dataclass(frozen=True, slots=True)
 class _Crowd:
     """A mask that several meters answer to; `heard`: how many bytes of answers, so about how many meters."""
 
     mask: Secondary
     heard: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """What a question met; the telegram where it met one meter."""
-
-    met: _Met
-    frame: LongFrame | None = None
-    heard: int = 0
-
-
-_NOBODY = _Reply(_Met.NOBODY)
 
 
 def search(line: Line, scope: Scope) -> Iterator[SearchEvent]:
@@ -129,12 +108,12 @@ def _parse(addresses: Iterable[str]) -> tuple[list[int], list[Secondary]]:
 
 
 class _Search:
-    """The questions of a search at one speed. Its silences are no failures, so they are not tallied."""
+    """A search at one speed. Its silences are no failures of meters, so they are not tallied."""
 
     def __init__(self, line: Line, timeout: float | None) -> None:
-        self._link = Link(line, Tally())
+        link = Link(line, Tally())
+        self._questions = Questions(link, link.window() if timeout is None else timeout)
         self._settings = line.settings
-        self._timeout = self._link.window() if timeout is None else timeout
         self._found: list[Secondary] = []
         self._at_primary: dict[int, Found] = {}
         self._absent: set[tuple[int, str]] = set()  # position and digit that nobody has but who was found
@@ -147,7 +126,7 @@ class _Search:
             yield self._progress(f"address {address}")
             yield from self._ask_primary(address)
         if masks:  # whoever was selected is to be free
-            self._link.exchange(ShortFrame(SND_NKE, Address.SELECTED).encode(), Ack, self._timeout)
+            self._questions.reset(Address.SELECTED)
         for mask in masks:
             self._absent.clear()
             yield from self._below(mask)
@@ -157,13 +136,13 @@ class _Search:
 
     def _ask_primary(self, address: int) -> Iterator[SearchEvent]:
         """REQ_UD2; once again after a link reset where something came that is no telegram."""
-        reply = self._request(address, self._timeout)
-        if reply.met is _Met.CROWD:
-            self._link.exchange(ShortFrame(SND_NKE, address).encode(), Ack, self._timeout)
-            reply = self._request(address, self._timeout)
+        reply = self._questions.request(address)
+        if reply.met is Met.CROWD:
+            self._questions.reset(address)
+            reply = self._questions.request(address)
         if reply.frame is not None:
             yield self._describe(str(address), reply.frame)
-        elif reply.met is _Met.CROWD:
+        elif reply.met is Met.CROWD:
             yield Suspicion(str(address), self._settings, "answers that are no telegram", _CROWD_ADVICE)
 
     # secondary addresses
@@ -171,7 +150,7 @@ class _Search:
     def _below(self, mask: Secondary) -> Iterator[SearchEvent]:
         """Level by level, so that all crowds of a level are split at the same digit."""
         crowds: list[_Crowd] = []
-        yield from self._ask(mask, _MANY, crowds)
+        yield from self._ask(mask, MANY, crowds)
         for position in _POSITIONS:
             level = [crowd for crowd in crowds if crowd.mask.serial[position] == ANY_DIGIT]
             crowds = [crowd for crowd in crowds if crowd.mask.serial[position] != ANY_DIGIT]
@@ -196,7 +175,7 @@ class _Search:
         before = len(crowds)
         for part in parts:
             # many answers at once are one long 0, so that the whole line's number of them tells nothing
-            among = _MANY if crowd.mask.serial.count(ANY_DIGIT) == 8 else crowd.heard
+            among = MANY if crowd.mask.serial.count(ANY_DIGIT) == 8 else crowd.heard
             yield from self._ask(part, among, crowds)
         if len(crowds) - before == len(parts) >= len(_DECIMAL + _LETTERS):
             del crowds[before:]
@@ -210,10 +189,10 @@ class _Search:
     def _ask(self, mask: Secondary, among: int, crowds: list[_Crowd]) -> Iterator[SearchEvent]:
         """Who answers to a mask, which is a part of that many meters."""
         yield self._progress(f"mask {mask}")
-        reply = self._select(mask, self._timeout, among)
+        reply = self._questions.select(mask, among)
         if reply.frame is not None:
             yield from self._note(mask, reply.frame)
-        elif reply.met is _Met.CROWD:
+        elif reply.met is Met.CROWD:
             crowds.append(_Crowd(mask, reply.heard))
 
     def _prove_absent(self, mask: Secondary, position: int) -> Iterator[SearchEvent]:
@@ -235,53 +214,6 @@ class _Search:
             makers = dict.fromkeys(one.manufacturer for one in self._found)
             return [replace(mask, manufacturer=maker) for maker in makers if maker != ANY_MANUFACTURER]
         return []
-
-    # questions
-
-    def _select(self, mask: Secondary, timeout: float, among: int) -> _Reply:
-        """Who answers to a selection."""
-        ends = self._ends(mask.selection(), timeout)
-        heard = self._link.exchange(mask.selection(), Ack, timeout)
-        if heard.silence:
-            return _NOBODY
-        perhaps_one = _is_one_ack(heard)
-        worth_waiting = ends - self._link.line.now() < self._worth(among)
-        late = self._listen_until(ends) if worth_waiting or not perhaps_one else b""
-        if late or not perhaps_one:
-            return _Reply(_Met.CROWD, heard=len(heard.data + late))
-        reply = self._request(Address.SELECTED, timeout)
-        if reply.met is not _Met.NOBODY:
-            return reply
-        # the late E5 of a meter that was asked before, or one that is as slow with its telegram
-        return self._select(mask, _SLOW, among) if timeout < _SLOW else _Reply(_Met.CROWD, heard=1)
-
-    def _worth(self, among: int) -> float:
-        """Seconds that may be spent on waiting for a second E5, where one of ten digits was asked of a crowd.
-
-        Two of n meters share the digit of one in (n - 1) of 20 cases; then their telegrams would collide.
-        """
-        telegrams = 1.3 * MEDIAN_ANSWER * self._settings.character_time
-        return telegrams * (among - 1) / max(21 - among, 1)
-
-    def _request(self, address: int, timeout: float) -> _Reply:
-        """REQ_UD2 with FCB=1. A telegram counts only if it was alone on the wire."""
-        request = ShortFrame(REQ_UD2 | FCB, address).encode()
-        ends = self._ends(request, timeout)
-        heard = self._link.exchange(request, LongFrame, timeout)
-        if heard.silence:
-            return _NOBODY
-        late = self._listen_until(ends)
-        if not late and isinstance(heard.frame, LongFrame) and _is_alone(heard.frame, heard):
-            return _Reply(_Met.ONE, heard.frame)
-        self._listen_until(ends + MEDIAN_ANSWER * self._settings.character_time)
-        return _Reply(_Met.CROWD, heard=_PAIR)
-
-    def _ends(self, request: bytes, timeout: float) -> float:
-        """When the last answer to a request that is sent now will have begun."""
-        return self._link.line.now() + len(request) * self._settings.character_time + timeout
-
-    def _listen_until(self, when: float) -> bytes:
-        return self._link.listen(when - self._link.line.now())
 
     # events
 
@@ -305,12 +237,10 @@ class _Search:
 
     def _describe(self, address: str, frame: LongFrame) -> Found:
         header = decode_header(frame)
-        words = [
-            header.medium_name or "" if header else "",
-            "encrypted" if header and header.encrypted else "",
-        ]
-        description = ", ".join(word for word in words if word)
-        return Found(address, self._settings, header.meter if header else None, None, description)
+        if header is None:
+            return Found(address, self._settings)
+        words = [header.medium_name or ""] + ["encrypted"] * header.encrypted
+        return Found(address, self._settings, header.meter, None, ", ".join(filter(None, words)))
 
     def _progress(self, what: str) -> Progress:
         done, self._done = self._done, self._done + 1
@@ -319,15 +249,3 @@ class _Search:
 
 def _with_digit(mask: Secondary, position: int, digit: str) -> Secondary:
     return replace(mask, serial=mask.serial[:position] + digit + mask.serial[position + 1 :])
-
-
-def _is_one_ack(heard: Heard) -> bool:
-    """One E5 and nothing after it; a few bytes in front may be a converter's."""
-    data = heard.data
-    return data.endswith(bytes((ACK,))) and data.count(ACK) == 1 and len(data) <= 1 + STRAY
-
-
-def _is_alone(frame: LongFrame, heard: Heard) -> bool:
-    """The telegram and nothing else; a few bytes in front may be a converter's, but an E5 is a meter's."""
-    in_front = heard.data.removesuffix(frame.encode())
-    return len(in_front) <= STRAY and ACK not in in_front

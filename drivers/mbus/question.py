@@ -87,8 +87,9 @@ class Questions:
         if heard.silence:
             return _NOBODY
         late = self._listen_until(ends)
-        if not late and isinstance(heard.frame, LongFrame) and _is_alone(heard.frame, heard):
-            return Reply(Met.ONE, heard.frame)
+        frame = heard.frame
+        if not late and isinstance(frame, LongFrame) and frame.is_answer and _is_alone(frame, heard):
+            return Reply(Met.ONE, frame)
         self._listen_until(ends + MEDIAN_ANSWER * self._line.settings.character_time)
         return Reply(Met.CROWD, heard=PAIR)
 

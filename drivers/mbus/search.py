@@ -49,6 +49,7 @@ _NOISE_ADVICE = (
     "the line is noisy, or its speed or parity is another one: check its termination, its supply and the "
     "converter, or search at several speeds"
 )
+_FOREIGN_ADVICE = "its answers cannot be told from another meter's: read it by its secondary address"
 _TAKEN_ADVICE = (
     "address taken: read these meters by their secondary addresses, or give one of them another primary one"
 )
@@ -66,6 +67,19 @@ class _Crowd:
     heard: int
 
 
+@dataclass(slots=True)
+class _Steps:
+    """How far a search has come, at all its speeds together."""
+
+    total: int
+    done: int = 0
+
+    def next(self, what: str) -> Progress:
+        """Before the next question."""
+        done, self.done = self.done, self.done + 1
+        return Progress(done, max(self.total, done), what)
+
+
 def search(line: Line, scope: Scope) -> Iterator[SearchEvent]:
     """Ask at every speed of the scope, telling what is met. Ends with the line's own settings.
 
@@ -73,14 +87,17 @@ def search(line: Line, scope: Scope) -> Iterator[SearchEvent]:
     """
     own = line.settings
     primary, masks = _parse(scope.addresses or _ALL_PRIMARY)
+    speeds = scope.settings or (own,)
+    steps = _Steps(len(speeds) * (len(primary) + len(masks)))
     try:
-        for settings in scope.settings or (own,):
+        for settings in speeds:
             if settings != own and not line.can_switch:
                 advice = "set the speed in the serial server's own configuration, and search again"
                 yield Suspicion("", settings, "this line cannot change its speed", advice)
                 continue
             line.configure(settings)
-            yield from _Search(line, scope.timeout).run(primary, masks)
+            yield from _Search(line, scope.timeout, steps).run(primary, masks)
+        yield steps.next("the end")
     finally:
         line.configure(own)
 
@@ -110,27 +127,25 @@ def _parse(addresses: Iterable[str]) -> tuple[list[int], list[Secondary]]:
 class _Search:
     """A search at one speed. Its silences are no failures of meters, so they are not tallied."""
 
-    def __init__(self, line: Line, timeout: float | None) -> None:
+    def __init__(self, line: Line, timeout: float | None, steps: _Steps) -> None:
         link = Link(line, Tally())
         self._questions = Questions(link, link.window() if timeout is None else timeout)
         self._settings = line.settings
         self._found: list[Secondary] = []
         self._at_primary: dict[int, Found] = {}
         self._absent: set[tuple[int, str]] = set()  # position and digit that nobody has but who was found
-        self._done = self._total = 0
+        self._steps = steps
 
     def run(self, primary: Sequence[int], masks: Sequence[Secondary]) -> Iterator[SearchEvent]:
         """All that is met at these addresses and below these masks."""
-        self._total = len(primary) + len(masks)
         for address in primary:
-            yield self._progress(f"address {address}")
+            yield self._steps.next(f"address {address} at {self._settings}")
             yield from self._ask_primary(address)
         if masks:  # whoever was selected is to be free
             self._questions.reset(Address.SELECTED)
         for mask in masks:
             self._absent.clear()
             yield from self._below(mask)
-        yield self._progress("the end")
 
     # primary addresses
 
@@ -140,7 +155,10 @@ class _Search:
         if reply.met is Met.CROWD:
             self._questions.reset(address)
             reply = self._questions.request(address)
-        if reply.frame is not None:
+        if reply.frame is not None and reply.frame.address != address:
+            what = f"a meter that calls itself {reply.frame.address}"
+            yield Suspicion(str(address), self._settings, what, _FOREIGN_ADVICE)
+        elif reply.frame is not None:
             yield self._describe(str(address), reply.frame)
         elif reply.met is Met.CROWD:
             yield Suspicion(str(address), self._settings, "answers that are no telegram", _CROWD_ADVICE)
@@ -171,7 +189,7 @@ class _Search:
 
         Where all of them are, A to E included, it is the line that answers and not its meters.
         """
-        self._total += len(parts)
+        self._steps.total += len(parts)
         before = len(crowds)
         for part in parts:
             # many answers at once are one long 0, so that the whole line's number of them tells nothing
@@ -188,7 +206,7 @@ class _Search:
 
     def _ask(self, mask: Secondary, among: int, crowds: list[_Crowd]) -> Iterator[SearchEvent]:
         """Who answers to a mask, which is a part of that many meters."""
-        yield self._progress(f"mask {mask}")
+        yield self._steps.next(f"mask {mask} at {self._settings}")
         reply = self._questions.select(mask, among)
         if reply.frame is not None:
             yield from self._note(mask, reply.frame)
@@ -197,7 +215,7 @@ class _Search:
 
     def _prove_absent(self, mask: Secondary, position: int) -> Iterator[SearchEvent]:
         """Which of A to E nobody has at that digit, or only a meter that this finds."""
-        self._total += len(_LETTERS)
+        self._steps.total += len(_LETTERS)
         for digit in _LETTERS:
             crowds: list[_Crowd] = []
             yield from self._ask(_with_digit(mask, position, digit), 1, crowds)
@@ -241,10 +259,6 @@ class _Search:
             return Found(address, self._settings)
         words = [header.medium_name or ""] + ["encrypted"] * header.encrypted
         return Found(address, self._settings, header.meter, None, ", ".join(filter(None, words)))
-
-    def _progress(self, what: str) -> Progress:
-        done, self._done = self._done, self._done + 1
-        return Progress(done, max(self._total, done), what)
 
 
 def _with_digit(mask: Secondary, position: int, digit: str) -> Secondary:

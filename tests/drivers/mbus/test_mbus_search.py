@@ -86,6 +86,12 @@ def test_a_second_meter_with_a_short_late_answer_is_not_overheard() -> None:
     assert len(suspicions(events)) == 1
 
 
+def test_a_meter_that_answers_as_another_address_is_suspected() -> None:
+    events = searched(driver_on(VirtualMBusMeter(7, [telegram(4)], keep_address=True)), "7")
+    assert found(events) == []
+    assert [event.what for event in suspicions(events)] == ["a meter that calls itself 5"]
+
+
 def test_a_meter_that_is_busy_is_found_without_a_name() -> None:
     (event,) = found(searched(driver_on(VirtualMBusMeter(5, [BUSY])), "5"))
     assert (event.address, event.meter) == ("5", None)
@@ -201,6 +207,7 @@ def test_progress_grows_to_its_total() -> None:
     assert [step.done for step in steps] == list(range(len(steps)))
     assert all(step.done <= step.total for step in steps)
     assert (steps[-1].done, steps[-1].what) == (steps[-1].total, "the end")
+    assert steps[0].what == "address 1 at 2400 8E1"
 
 
 # speeds

@@ -6,7 +6,7 @@ EN 13757-2, 5 and EN 13757-3, 4 and 8. A change is acknowledged by the meter, th
 from dataclasses import replace
 
 from drivers.driver import IdentityError, Target
-from drivers.errors import DriverError, NoAnswerError, UnsupportedError
+from drivers.errors import DriverError, LineError, NoAnswerError, UnsupportedError
 from drivers.mbus.frame import Address
 from drivers.mbus.master import MBusDriver
 from drivers.mbus.telegram import APPLICATION_RESET, BAUD_OF, DATA_SEND, SET_ADDRESS
@@ -61,6 +61,8 @@ def switch_baud(driver: MBusDriver, target: Target, baud: int) -> None:
         driver.identify(target)
     except DriverError as error:
         line.configure(old)
+        if isinstance(error, LineError):
+            raise
         raise NoAnswerError(
             f"address {target.address} acknowledged {baud} Bd, but cannot be read at that speed: {error}",
             advice=f"the line is at {old.baud} Bd again; the meter returns to that by itself within minutes",

@@ -69,17 +69,6 @@ class Link:
         """
         return window(self.line.settings.baud) + self.line.settings.character_time + self._latency()
 
-    def _quiet(self, wanted: type[Frame]) -> float:
-        """Seconds of silence after which something that is no frame is over.
-
-        Many telegrams at once are one long 0, of which a receiver makes no bytes for a while.
-        """
-        characters = _QUIET if wanted is Ack else _QUIET_TELEGRAMS
-        return characters * self.line.settings.character_time + self._latency()
-
-    def _latency(self) -> float:
-        return _LATENCY if isinstance(self.line, RealTimeLine) else 0.0
-
     def exchange(self, request: bytes, wanted: type[Frame], timeout: float) -> Heard:
         """Send, and return with the wanted frame as soon as it is whole, or when nothing more comes."""
         self.line.discard()
@@ -116,20 +105,36 @@ class Link:
         raise _no_telegram(who, heard)
 
     def listen(self, seconds: float) -> bytes:
-        """What still comes in that time, to its end."""
+        """What still comes in that time, to its end; of a line that is never silent, as much as a frame."""
         ends, late = self.line.now() + seconds, b""
-        while (left := ends - self.line.now()) > 0:
+        longest = ends + self._longest()
+        while (left := min(ends, longest) - self.line.now()) > 0:
             if piece := self.line.receive(left):
                 late += piece
                 ends = max(ends, self.line.now() + self._quiet(Ack))
         return late
+
+    def _quiet(self, wanted: type[Frame]) -> float:
+        """Seconds of silence after which something that is no frame is over.
+
+        Many telegrams at once are one long 0, of which a receiver makes no bytes for a while.
+        """
+        characters = _QUIET if wanted is Ack else _QUIET_TELEGRAMS
+        return characters * self.line.settings.character_time + self._latency()
+
+    def _longest(self) -> float:
+        """Seconds within which any frame that has begun is over."""
+        return LONGEST_FRAME * self.line.settings.character_time + _REAL_LIFE_MARGIN
+
+    def _latency(self) -> float:
+        return _LATENCY if isinstance(self.line, RealTimeLine) else 0.0
 
     def _receive(self, request: bytes, wanted: type[Frame], timeout: float) -> Heard:
         reader, echo = FrameReader(), _Echo(request)
         received = b""
         character = self.line.settings.character_time
         ends = self.line.now() + timeout
-        longest = ends + LONGEST_FRAME * character + _REAL_LIFE_MARGIN
+        longest = ends + self._longest()
         while (left := min(ends, longest) - self.line.now()) > 0:
             piece = self.line.receive(left)
             if not piece:

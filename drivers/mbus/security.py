@@ -23,10 +23,12 @@ _TLS = 13
 _NAMES = {_MODE_7: "7 (a key for each telegram)", _TLS: "13 (TLS)"}
 
 
-def decrypted(header: Header, data: bytes, key: bytes | None) -> bytes:
+def decrypted(header: Header, sent: bytes, data: bytes, key: bytes | None) -> bytes:
     """The records behind a header that says `encrypted`. Raises DecodeError.
 
-    Bits 4-7 of the configuration word count the encrypted blocks; 0 is taken for as many as there are.
+    `sent` are the header's bytes, least significant first: the vector is made of them, and a manufacturer's
+    code has a bit that its letters don't show. Bits 4-7 of the configuration word count the encrypted blocks;
+    0 is taken for as many as there are.
     """
     whose = f"the records of {header.meter or 'this meter'} are encrypted"
     if header.security_mode != _MODE_5:
@@ -40,7 +42,7 @@ def decrypted(header: Header, data: bytes, key: bytes | None) -> bytes:
     size = BLOCK * (header.configuration >> 4 & 0x0F or len(data) // BLOCK)
     if not 0 < size <= len(data):
         raise DecodeError(f"{whose} in {size} bytes, but there are {len(data)}")
-    plain = _aes_cbc(key, header).decryptor().update(data[:size])
+    plain = _aes_cbc(key, sent).decryptor().update(data[:size])
     if not plain.startswith(PROOF):
         raise DecodeError(f"{whose}, and the configured key is not theirs")
     return plain + data[size:]
@@ -54,16 +56,15 @@ def encrypted(header: Header, records: bytes, key: bytes) -> tuple[Header, bytes
     if blocks > 0x0F:
         raise ValueError(f"{len(records)} bytes of records do not fit into 15 encrypted blocks")
     header = replace(header, configuration=_MODE_5 << 8 | blocks << 4)
-    return header, _aes_cbc(key, header).encryptor().update(plain)
+    return header, _aes_cbc(key, encode_long_header(header)).encryptor().update(plain)
 
 
-def _aes_cbc(key: bytes, header: Header) -> "Cipher[CBC]":
+def _aes_cbc(key: bytes, sent: bytes) -> "Cipher[CBC]":
     """Initial vector: manufacturer, identification, version, medium, and eight times the access number."""
     # a gateway without encrypted meters need not load this library, which takes a second on a small Pi
     from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415
     from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415
     from cryptography.hazmat.primitives.ciphers.modes import CBC  # noqa: PLC0415
 
-    sent = encode_long_header(header)
     vector = sent[4:6] + sent[0:4] + sent[6:8] + sent[8:9] * 8
     return Cipher(AES(key), CBC(vector))

@@ -101,7 +101,8 @@ def decode_answer(frame: LongFrame, key: bytes | None = None) -> Telegram | Refu
         return Telegram(*read_fixed(data, order), frame.encode())
     header, start = _read_header(ci, data, order)
     if header.encrypted:
-        data, start = decrypted(header, data[start:], key), 0
+        sent = data[:start] if order is ByteOrder.LSB_FIRST else encode_long_header(header)
+        data, start = decrypted(header, sent, data[start:], key), 0
     return Telegram(header, read_records(data, order, start), frame.encode())
 
 

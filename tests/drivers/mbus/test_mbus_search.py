@@ -11,7 +11,7 @@ from drivers.bus import AwkwardWire, VirtualBus
 from drivers.driver import Found, Progress, Scope, Target
 from drivers.errors import DriverError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
-from drivers.line import SerialSettings
+from drivers.line import SerialSettings, Transmission
 from drivers.mbus.address import Secondary
 from drivers.mbus.frame import LongFrame
 from drivers.mbus.master import MBusDriver
@@ -199,6 +199,19 @@ def test_noise_invents_no_meter() -> None:
     wire = AwkwardWire(bus_of(["06855817", "11111111", "11111112"]), noise=0.01, rng=rng)
     events = searched(driver_on(wire), "secondary")
     assert {event.meter for event in found(events)} <= {"KAM-06855817", "KAM-11111111", "KAM-11111112"}
+
+
+def test_a_line_that_never_falls_silent_ends_a_search_all_the_same() -> None:
+    class Jabber:
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            return [Transmission(b"\x55" * 3000)]
+
+    events = searched(driver_on(Jabber()), "5", "secondary")
+    assert found(events) == []
+    assert [event.what for event in suspicions(events)] == [
+        "answers that are no telegram",
+        "noise on every question",
+    ]
 
 
 def test_progress_grows_to_its_total() -> None:

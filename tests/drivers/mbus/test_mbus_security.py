@@ -3,9 +3,13 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +18,7 @@ from drivers.errors import DecodeError
 from drivers.mbus import vif
 from drivers.mbus.encode import record
 from drivers.mbus.frame import LongFrame
-from drivers.mbus.header import Header
+from drivers.mbus.header import Header, encode_long_header
 from drivers.mbus.records import read_records
 from drivers.mbus.security import decrypted
 from drivers.mbus.telegram import Refusal, Telegram, decode, encode_telegram
@@ -54,7 +58,9 @@ def test_the_published_example_is_decrypted() -> None:
 def test_what_is_encrypted_is_decrypted_with_the_same_key(data: bytes, key: bytes) -> None:
     sent = encode_telegram(5, HEADER, data, key)
     header = Header("06855817", "KAM", 8, 0x04, 0x2C, 0, int.from_bytes(sent[17:19], "little"))
-    assert decrypted(header, sent[19:-2], key).rstrip(b"\x2f") == (b"\x2f\x2f" + data).rstrip(b"\x2f")
+    assert decrypted(header, sent[7:19], sent[19:-2], key).rstrip(b"\x2f") == (b"\x2f\x2f" + data).rstrip(
+        b"\x2f"
+    )
 
 
 def test_records_behind_the_encrypted_blocks_are_read_as_they_are() -> None:
@@ -76,6 +82,17 @@ def test_without_a_key_the_telegram_is_said_to_be_encrypted() -> None:
 def test_a_key_of_another_length_is_said_to_be_one() -> None:
     with pytest.raises(DecodeError, match="15 bytes instead of 16"):
         decode(encode_telegram(5, HEADER, RECORDS, KEY), KEY[:15])
+
+
+def test_the_vector_is_made_of_the_bytes_that_were_sent() -> None:
+    """Bit 15 of the manufacturer's code shows in no letter of it, and counts all the same."""
+    sent = encode_long_header(replace(HEADER, configuration=0x0510))
+    sent = sent[:5] + bytes((sent[5] | 0x80,)) + sent[6:]
+    vector = sent[4:6] + sent[:4] + sent[6:8] + sent[8:9] * 8
+    cipher = Cipher(AES(KEY), CBC(vector)).encryptor()
+    plain = b"\x2f\x2f" + record(vif.ENERGY, Decimal(37351), "kW.h")
+    frame = LongFrame(0x08, 5, 0x72, sent + cipher.update(plain.ljust(16, b"\x2f")))
+    assert [one.number for one in read(frame.encode(), KEY).records] == [37351]
 
 
 def test_more_blocks_than_there_are_bytes_are_an_error() -> None:

@@ -29,7 +29,7 @@ from drivers.mbus.address import (
     secondary_of,
 )
 from drivers.mbus.frame import Address, LongFrame
-from drivers.mbus.header import MEDIA
+from drivers.mbus.header import MEDIA, manufacturer_code
 from drivers.mbus.link import Link
 from drivers.mbus.question import MANY, Met, Questions
 from drivers.mbus.telegram import decode_header
@@ -40,6 +40,12 @@ _ALL_PRIMARY = ("1-250",)
 _PRIMARY = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?", re.ASCII)
 _DECIMAL, _LETTERS = "0123456789", "ABCDE"
 _POSITIONS = range(7, -1, -1)
+
+# Asked for where two meters have the same digits, medium and version, after the makers met on the line: those
+# of the real telegrams that libmbus is tested with
+_COMMON_MAKERS = (
+    "ABB ACW AMT EFE ELS ELV EMH FIN GMC GWF HYD KAM LSE LUG NZR PAD REL SBC SEN SLB SPX SVM TCH ZRM"
+)
 
 _CROWD_ADVICE = (
     "two meters may share this address (address taken): search by 'secondary', then give one of them another "
@@ -54,8 +60,8 @@ _TAKEN_ADVICE = (
     "address taken: read these meters by their secondary addresses, or give one of them another primary one"
 )
 _REST_ADVICE = (
-    "something answers here that no further digit tells apart: a meter with F among its digits, one whose "
-    "maker is not met elsewhere on this line, a slow one (search with a longer timeout), or noise"
+    "something answers here that nothing more tells apart: a meter with F among its digits, one of a rare "
+    "maker or medium, a slow one (search with a longer timeout), or noise"
 )
 
 
@@ -223,14 +229,15 @@ class _Search:
                 self._absent.add((position, digit))
 
     def _parts(self, mask: Secondary) -> list[Secondary]:
-        """The same digits: by medium, then by version, then by the makers met so far on this line."""
+        """The same digits: by medium, then by version, then by maker."""
         if mask.medium == ANY:
             return [replace(mask, medium=medium) for medium in MEDIA]
         if mask.version == ANY:
             return [replace(mask, version=version) for version in range(ANY)]
         if mask.manufacturer == ANY_MANUFACTURER:
-            makers = dict.fromkeys(one.manufacturer for one in self._found)
-            return [replace(mask, manufacturer=maker) for maker in makers if maker != ANY_MANUFACTURER]
+            met = [one.manufacturer for one in self._found if one.manufacturer != ANY_MANUFACTURER]
+            makers = dict.fromkeys([*met, *map(manufacturer_code, _COMMON_MAKERS.split())])
+            return [replace(mask, manufacturer=maker) for maker in makers]
         return []
 
     # events

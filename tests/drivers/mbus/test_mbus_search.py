@@ -157,6 +157,16 @@ def test_the_same_digits_are_told_apart_by_medium_version_and_maker() -> None:
     assert suspicions(events) == []
 
 
+def test_the_same_digits_medium_and_version_are_told_apart_by_common_makers() -> None:
+    bus = VirtualBus(
+        VirtualMBusMeter(1 + n, [telegram(4, serial="12345678", maker=maker)], reaction=0.01 + 0.05 * n)
+        for n, maker in enumerate(("KAM", "ELS"))
+    )
+    events = searched(driver_on(bus), "secondary")
+    assert sorted(event.meter or "" for event in found(events)) == ["ELS-12345678", "KAM-12345678"]
+    assert suspicions(events) == []
+
+
 def test_meters_that_nothing_tells_apart_are_suspected() -> None:
     bus = VirtualBus([one(1, "12345678", reaction=0.01), one(2, "12345678", reaction=0.1)])
     events = searched(driver_on(bus), "12345678")

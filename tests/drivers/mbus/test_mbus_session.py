@@ -31,6 +31,7 @@ from tests.drivers.mbus.wire import (
     REQ_FCB_0,
     REQ_FCB_1,
     Tap,
+    counter,
     driver_on,
     telegram,
 )
@@ -296,3 +297,18 @@ def test_real_telegrams_arrive_over_a_real_transport(
             assert [(r.meter, r.at, r.values, r.status) for r in got] == [
                 (r.meter, r.at, r.values, r.status) for r in readouts([frame], NOW)
             ], paths[n].stem
+
+
+@pytest.mark.parametrize("transport", [tcp, pty])
+@pytest.mark.parametrize("wiring", [Wiring(time_scale=0), AWKWARD], ids=["plain", "awkward"])
+def test_meters_are_read_by_secondary_address_over_a_real_transport(
+    transport: Callable[[VirtualMeter, Wiring], Iterator[Line]], wiring: Wiring
+) -> None:
+    bus = VirtualBus([counter(1, "06855817"), counter(2, "A1111111"), counter(3, "A1111112")])
+    with transport(bus, wiring) as line:  # type: ignore[attr-defined]
+        driver = MBusDriver(line, lambda: NOW)
+        for energy in (4, 8):
+            for serial in ("06855817", "A1111111", "A1111112"):
+                (readout,) = driver.read(Target(serial, timeout=2.0))
+                assert readout.meter == f"KAM-{serial}"
+                assert [quantity.micro for quantity in readout.values.values()] == [energy * 1_000_000]

@@ -270,7 +270,9 @@ SERIALS = ["06855817", "1111111A", "11111112"]
 
 
 def test_a_search_on_a_pty_tells_collisions_from_echoes_and_pieces() -> None:
-    with PtyMeterHost(bus_of(SERIALS), FAST, Wiring(echo=True, piece=5, stray=b"\xff")) as host:
+    with PtyMeterHost(
+        bus_of(SERIALS), FAST, Wiring(time_scale=0.2, echo=True, piece=5, stray=b"\xff")
+    ) as host:
         line = SerialLine(host.spec, FAST)
         events = searched(MBusDriver(line, lambda: NOW), "1-3", "1111111F", timeout=0.25)
         line.close()
@@ -280,7 +282,7 @@ def test_a_search_on_a_pty_tells_collisions_from_echoes_and_pieces() -> None:
 
 
 def test_a_serial_server_that_keeps_its_speed_is_said_to() -> None:
-    with TcpMeterHost(bus_of(SERIALS), FAST) as host:
+    with TcpMeterHost(bus_of(SERIALS), FAST, Wiring(time_scale=0.2)) as host:
         line = TcpLine(host.host, host.port, FAST)
         events = searched(MBusDriver(line, lambda: NOW), "2", settings=[LINE_SETTINGS, FAST], timeout=0.25)
         line.close()

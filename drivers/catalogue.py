@@ -14,6 +14,7 @@ _DRIVERS = {
     "mbus": ("drivers.mbus.master", "MBusDriver"),
     "modbus": ("drivers.modbus.master", "ModbusDriver"),
     "optical": ("drivers.optical.master", "OpticalDriver"),
+    "sml": ("drivers.sml.master", "SmlDriver"),
 }
 PROTOCOLS = tuple(_DRIVERS)
 
@@ -21,6 +22,7 @@ _DEFAULT_SETTINGS = {
     "mbus": SerialSettings(2400, 8, "E", 1),
     "modbus": SerialSettings(9600, 8, "N", 1),
     "optical": SerialSettings(300, 7, "E", 1),
+    "sml": SerialSettings(9600, 8, "N", 1),
 }
 
 

@@ -55,7 +55,6 @@ DIAGNOSTICS = {
     13: "authentication failed",
     14: "authentication required",
 }
-HLS_REQUIRED = 14
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The client's end of an HDLC link (IEC 62056-46, 6.4.3): set up, exchange, disconnect, and what silence means.
+"""The client's end of an HDLC link (IEC 62056-46, 6.4.3): set up, exchange, disconnect, and bear silence.
 
 Frames are numbered. After silence the client asks with a poll (RR) how far the server got, instead of sending
 a request again: so nothing is carried out twice, whichever of request and answer was lost.
@@ -34,6 +34,7 @@ class Link:
         tally: Tally,
         client: Address,
         server: Address,
+        *,
         patience: Patience,
         proposed: Parameters,
     ) -> None:
@@ -164,7 +165,7 @@ class Link:
             f"{self} answered {answer.kind.name.lower().replace('_', ' ')}",
             answer.kind.value,
             retry=True,
-            advice="the meter serves another client, or lost this one: try again later; check client and server",
+            advice="the meter serves another client, or lost this one: check the address, or try later",
         )
 
     def _failure(self) -> DriverError:
@@ -172,6 +173,6 @@ class Link:
             return GarbledAnswerError(f"{self}: {len(self._heard)} bytes came, but no frame", self._heard)
         return NoAnswerError(
             f"{self} does not answer",
-            advice="check client, logical and physical address, speed and wiring; some meters need the sign-on "
-            "of an optical head first (mode E)",
+            advice="check client, logical and physical address, speed and wiring; many meters want the "
+            "sign-on of an optical head first (mode E)",
         )

@@ -11,7 +11,7 @@ from telemetry.obis import Obis
 
 PRESENT = 255  # value group F
 VALUE, SCALER_UNIT, CAPTURE_TIME = 2, 3, 5  # attributes of registers
-BUFFER, CAPTURE_OBJECTS = 2, 3  # attributes of profiles
+BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD = 2, 3, 4  # attributes of profiles
 _NAME = re.compile(r"(\d{1,3})-(\d{1,3}):(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:[*.](\d{1,3}))?")
 
 
@@ -39,7 +39,9 @@ REPLY_TO_CHALLENGE = Attribute(ClassId.ASSOCIATION, logical_name("0-0:40.0.0"), 
 DEVICE_NAME = Attribute(ClassId.DATA, logical_name("0-0:42.0.0"), VALUE)
 SERIAL_NUMBER = Attribute(ClassId.DATA, logical_name("0-0:96.1.0"), VALUE)
 INVOCATION_COUNTER = Attribute(ClassId.DATA, logical_name("0-0:43.1.0"), VALUE)
+ERROR_REGISTER = Attribute(ClassId.DATA, logical_name("0-0:97.97.0"), VALUE)
 CLOCK = Attribute(ClassId.CLOCK, logical_name("0-0:1.0.0"), VALUE)
+LOAD_PROFILE = logical_name("1-0:99.1.0")
 BILLING_PROFILES = (logical_name("0-0:98.1.0"), logical_name("1-0:98.1.0"))
 
 

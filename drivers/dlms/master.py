@@ -138,12 +138,18 @@ class DlmsDriver(Driver):
             for settings in scope.settings or (home,)
             for address in tuple(scope.addresses) or _SEARCHED
         ]
+        met: set[str] = set()
         try:
             for done, (settings, address) in enumerate(every):
                 yield Progress(done, len(every), f"{address} at {settings}")
                 self._sessions.home = settings
                 target = Target(address, timeout=scope.timeout or _SEARCH_TIMEOUT, retries=0)
-                if (event := self._look(target, settings)) is not None:
+                event = self._look(target, settings)
+                if isinstance(event, Found) and event.meter:
+                    if event.meter in met:
+                        continue  # a lone meter answers to several addresses
+                    met.add(event.meter)
+                if event is not None:
                     yield event
             yield Progress(len(every), len(every), "asked")
         finally:

@@ -76,7 +76,9 @@ class VirtualDlmsMeter:
             return Frame(frame.source, frame.destination, Kind.DISCONNECTED_MODE)
         if frame.kind is Kind.DISCONNECT:
             self._connection = None
-            return Frame(frame.source, frame.destination, Kind.UNNUMBERED_ACKNOWLEDGE)
+            # with the parameters once more, since some clients (dlms-cosem) read no UA without any
+            told = connection.agreed.encode()
+            return Frame(frame.source, frame.destination, Kind.UNNUMBERED_ACKNOWLEDGE, told)
         return connection.answer(frame)
 
     def _connect(self, frame: Frame) -> Frame:

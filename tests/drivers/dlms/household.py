@@ -17,6 +17,7 @@ NOW = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)
 METER = "HSP-0012345678"
 IMPORT = MeterObject(ClassId.REGISTER, logical_name("1-0:1.8.0")).attribute(VALUE)
 EXPORT = MeterObject(ClassId.REGISTER, logical_name("1-0:2.8.0")).attribute(VALUE)
+LOAD_BEGINS = datetime(2026, 11, 20, tzinfo=UTC)
 MAXIMUM = datetime(2026, 11, 18, 17, 15, tzinfo=UTC)
 
 PRESENT = {
@@ -81,7 +82,5 @@ def household(now: Callable[[], datetime] = lambda: NOW, serial: str = "00123456
         | made.register("1-0:96.14.0", Data(Tag.UNSIGNED, 1), 0, 255)  # nothing that is a register of ours
         | made.clock(lambda: encode_date_time(now(), BERLIN))
         | made.profile("0-0:98.1.0", columns, rows(months()))
-        | made.profile(
-            "1-0:99.1.0", columns, lambda: rows(quarters(datetime(2026, 11, 20, tzinfo=UTC), 300)), 900
-        )
+        | made.profile("1-0:99.1.0", columns, lambda: rows(quarters(LOAD_BEGINS, 300)), 900)
     )

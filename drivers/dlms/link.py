@@ -14,6 +14,8 @@ from drivers.line import Line
 COMMAND, RESPONSE = b"\xe6\xe6\x00", b"\xe6\xe7\x00"  # LLC headers
 _LONGEST_ANSWER = 1 << 20
 _RESPONSE_TIMEOUT = 2.0  # to the first byte; meters work on a ciphered request for up to a second
+_MOST_TURNS = 30  # of one frame: polls of a meter that is busy
+_BUSY = 0.1  # seconds between them
 _PIECE_GAP = 0.3  # silence within a frame, where a network or USB converter delivers it in pieces
 
 
@@ -102,23 +104,30 @@ class Link:
             request = replace(self._frame(Kind.INFORMATION, piece), send=self._send, segmented=segmented)
             self._send = (self._send + 1) % 8
         sent = request
-        for attempt in range(1 + self.patience.retries):
-            self.tally.retries += attempt > 0
+        silences = 0
+        for _ in range(_MOST_TURNS):
             answer = self._ask(sent)
-            sent = poll
             if answer is None:
-                continue
-            if answer.kind is Kind.INFORMATION and answer.send == self._receive:
+                silences += 1
+                if silences > self.patience.retries:
+                    raise self._failure()
+                self.tally.retries += 1
+                sent = poll
+            elif answer.kind is Kind.INFORMATION and answer.send == self._receive:
                 self._receive = (self._receive + 1) % 8
                 return answer
-            if answer.kind is Kind.RECEIVE_READY:
-                if piece is not None and answer.receive == request.send:
-                    sent = request  # it was lost on the way
-                elif segmented:
-                    return answer
-            elif answer.kind not in (Kind.INFORMATION, Kind.RECEIVE_NOT_READY):
+            elif answer.kind is Kind.RECEIVE_READY and piece is not None and answer.receive == request.send:
+                sent = request  # it was lost on the way
+            elif answer.kind is Kind.RECEIVE_READY and segmented:
+                return answer
+            elif answer.kind in (Kind.RECEIVE_READY, Kind.RECEIVE_NOT_READY):
+                self.line.wait(_BUSY)
+                sent = poll
+            elif answer.kind is Kind.INFORMATION:
+                sent = poll  # one that came before
+            else:
                 raise self._refused(answer)
-        raise self._failure()
+        raise MeterError(f"{self} takes too long", Kind.RECEIVE_NOT_READY.value, retry=True)
 
     def _ask(self, request: Frame) -> Frame | None:
         """The server's next frame, or None after silence or damage."""
@@ -131,14 +140,14 @@ class Link:
         while data := self.line.receive(wait):
             self._heard += data
             reader.add(data)
-            if frame := self._take(reader):
+            if frame := self._take(reader, request):
                 return frame
             wait = _PIECE_GAP if reader.pending else wait
             if len(self._heard) > _LONGEST_ANSWER:
                 break
         while reader.pending:  # silence: what looked like the beginning of a frame was none
             reader.resync()
-            if frame := self._take(reader):
+            if frame := self._take(reader, request):
                 return frame
         if self._heard.removeprefix(request.encode()):
             self.tally.garbled += 1
@@ -147,13 +156,11 @@ class Link:
             self.tally.timeouts += 1
         return None
 
-    def _take(self, reader: FrameReader) -> Frame | None:
-        """The next frame from the server to us; echoes and other talk are passed over."""
+    def _take(self, reader: FrameReader, request: Frame) -> Frame | None:
+        """The next frame from the server to us; the request's echo and other talk are passed over."""
+        ends = (self.client.encode(), self.server.encode())
         while frame := reader.next():
-            if (
-                frame.source.encode() == self.server.encode()
-                and frame.destination.encode() == self.client.encode()
-            ):
+            if (frame.destination.encode(), frame.source.encode()) == ends and frame != request:
                 return frame
         return None
 

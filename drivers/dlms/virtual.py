@@ -56,6 +56,10 @@ class VirtualDlmsMeter:
         if settings.baud != self.settings.baud:
             self._reader = FrameReader()
             return []
+        alone = FrameReader()
+        alone.add(data)
+        if alone.next():
+            self._reader = FrameReader()  # a whole frame ends what broke off before
         self._reader.add(data)
         said = []
         while frame := self._reader.next():

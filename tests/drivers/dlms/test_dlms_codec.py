@@ -1,12 +1,14 @@
 """Frames, data, APDUs, log-in and ciphering: published examples, and properties of the codec.
 
-Examples marked "trace" are of real meters, published by others; those marked "green book" are of DLMS UA 1000-2.
+Examples marked "trace" are of real meters, published by others; the green book is DLMS UA 1000-2.
 """
 
+import struct
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from dlms_cosem.protocol.acse import ApplicationAssociationRequest, ApplicationAssociationResponse
 from dlms_cosem.utils import parse_as_dlms_data
@@ -28,11 +30,11 @@ BERLIN = ZoneInfo("Europe/Berlin")
 CLIENT, SERVER = Address(16), Address(1)
 
 # trace: log of a Landis+Gyr meter in Lauszus/smallz4 test data; the answer to DISC carries parameters, too
-SNRM = "7ea0200361931b9f81801405020080060200800704000000010804000000 01ce6a7e".replace(" ", "")
-UA = "7ea01e210373c37a81801205018006018007040000000108040000000 1533b7e".replace(" ", "")
+SNRM = "7ea0200361931b9f8180140502008006020080070400000001080400000001ce6a7e"
+UA = "7ea01e210373c37a818012050180060180070400000001080400000001533b7e"
 GET = "7ea0190321326fd8e6e600c00181000100002b0103ff0200b5677e"
 GOT = "7ea0152103525d8ae6e700c401810006003ce488cf7a7e"
-DISC = "7ea0070321530 3c77e".replace(" ", "")
+DISC = "7ea00703215303c77e"
 AARE = (
     "7ea077610330ad6ce6e7006169a109060760857405080103a203020100a305a10302010ea40a04084c4e543031313830"
     "88020780890760857405080202aa1280106162636465666768696a6b6c6d6e6f70be230421281f30000094338ee4f259"
@@ -69,17 +71,9 @@ def test_the_parameters_of_a_link_come_in_one_byte_or_two() -> None:
     assert wide.source == Address(1, 2836, wide=True)
     assert Parameters.decode(wide.information) == Parameters(242, 242)
     assert Parameters.decode(b"") == Parameters(128, 128)
-    for wrong in (
-        "8180",
-        "81800105",
-        "8180020502",
-        "818003050200",
-        "818004050200000",
-        "00",
-        "81800405020000",
-    ):
+    for wrong in ("8180", "81800105", "8180020502", "818003050200", "00", "81800405020000"):
         with pytest.raises(DecodeError):
-            Parameters.decode(bytes.fromhex(wrong[: len(wrong) // 2 * 2]))
+            Parameters.decode(bytes.fromhex(wrong))
 
 
 addresses = (
@@ -171,9 +165,7 @@ def test_every_value_survives_a_round_trip(value: Data) -> None:
 
 @given(st.floats(width=32))
 def test_a_float_is_the_shortest_decimal_that_it_is(number: float) -> None:
-    import numpy as np
-
-    encoded = bytes((Tag.FLOAT32,)) + np.float32(number).astype(">f4").tobytes()
+    encoded = bytes((Tag.FLOAT32,)) + struct.pack(">f", number)
     value = decode_data(encoded)
     if value.number is not None:
         assert np.float32(str(value.number)) == np.float32(number)
@@ -199,7 +191,7 @@ def test_arbitrary_bytes_are_a_value_or_a_decode_error(raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("raw", "text"),
     [
-        ("01" * 40 + "00", "too deep"),
+        ("0101" * 40 + "00", "too deep"),
         ("0184ffffffff", "end too early"),
         ("0985ffffffffff", "length of 5 bytes"),
         ("0980", "length of 0 bytes"),
@@ -210,9 +202,8 @@ def test_arbitrary_bytes_are_a_value_or_a_decode_error(raw: bytes) -> None:
     ],
 )
 def test_what_breaks_the_encoding_is_said(raw: str, text: str) -> None:
-    nested = raw if "01" * 40 not in raw else "0101" * 40 + "00"
     with pytest.raises(DecodeError, match=text):
-        decode_data(bytes.fromhex(nested))
+        decode_data(bytes.fromhex(raw))
 
 
 @pytest.mark.parametrize(
@@ -339,21 +330,15 @@ def test_the_peers_codec_reads_our_log_ins() -> None:
     assert answered.user_information.content.server_max_receive_pdu_size == 1024
 
 
-@given(data.filter(lambda value: value.tag not in (Tag.BIT_STRING, Tag.BCD, Tag.NULL)))
-def test_the_peers_codec_reads_our_data(value: Data) -> None:
-    def simple(one: Data) -> bool:
-        if isinstance(one.value, tuple):
-            return all(map(simple, one.value)) and len(one.value) > 0
-        return one.tag in (
-            *(Tag.UNSIGNED, Tag.LONG, Tag.LONG_UNSIGNED, Tag.DOUBLE_LONG, Tag.DOUBLE_LONG_UNSIGNED),
-            *(Tag.LONG64, Tag.LONG64_UNSIGNED, Tag.INTEGER, Tag.ENUM),
-        )
+integers = st.builds(Data, st.just(Tag.LONG), st.integers(-(2**15), 2**15 - 1)) | st.builds(
+    Data, st.sampled_from([Tag.DOUBLE_LONG_UNSIGNED, Tag.LONG64_UNSIGNED]), st.integers(0, 2**32 - 1)
+)
 
-    def plain(one: Data) -> object:
-        return [plain(item) for item in one.value] if isinstance(one.value, tuple) else one.value
 
-    if simple(value):
-        assert parse_as_dlms_data(encode_data(value)) == plain(value)
+@given(st.lists(st.lists(integers, min_size=1, max_size=4), min_size=1, max_size=4))
+def test_the_peers_codec_reads_our_data(rows: list[list[Data]]) -> None:
+    value = Data(Tag.ARRAY, tuple(Data(Tag.STRUCTURE, tuple(row)) for row in rows))
+    assert parse_as_dlms_data(encode_data(value)) == [[cell.value for cell in row] for row in rows]
 
 
 KEYS = Keys(bytes(range(16)), bytes(range(0xD0, 0xE0)))
@@ -416,9 +401,9 @@ def test_a_key_has_sixteen_bytes_or_two_of_them() -> None:
 
 
 @pytest.mark.parametrize("zone", [UTC, BERLIN, ZoneInfo("America/New_York")])
-@given(instant=st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)))
-def test_instants_survive_a_round_trip_with_their_deviation(zone: ZoneInfo, instant: datetime) -> None:
-    aware = instant.replace(tzinfo=UTC, microsecond=instant.microsecond // 10_000 * 10_000)
+@given(hundredths=st.integers(0, 400_000_000_000))
+def test_instants_survive_a_round_trip_with_their_deviation(zone: ZoneInfo, hundredths: int) -> None:
+    aware = datetime(1980, 1, 1, tzinfo=UTC) + timedelta(milliseconds=10 * hundredths)
     decoded = decode_date_time(encode_date_time(aware, zone), BERLIN)
     assert decoded.instant == aware
     assert bool(decoded.status & ClockStatus.SUMMER_TIME) == bool(aware.astimezone(zone).dst())

@@ -1,7 +1,7 @@
 """The xDLMS services on logical names (IEC 62056-5-3, 7.3): GET with blocks, SET, ACTION, and refusals."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from drivers.dlms.data import Data, encode_data, encode_length, take, take_data, take_length
@@ -173,19 +173,20 @@ def decode_apdu(data: bytes) -> Apdu:
         if service == _COUNTER_ERROR:
             raw, end = take(data, end, 4)
             counter = int.from_bytes(raw, "big")
-        return _whole(ExceptionResponse(state, service, counter), data, end)
+        return whole(ExceptionResponse(state, service, counter), data, end)
     if tag == _SERVICE_ERROR:
         (service, kind, value), end = take(data, begun, 3)
-        return _whole(ServiceError(service, kind, value), data, end)
+        return whole(ServiceError(service, kind, value), data, end)
     (form, _), position = take(data, begun, 2)
     decode = _DECODERS.get((tag, form))
     if decode is None:
         raise DecodeError(f"APDU {tag:02X} {form:02X} is not one of those read here", offset=0)
     apdu, end = decode(data, position)
-    return _whole(apdu, data, end)
+    return whole(apdu, data, end)
 
 
-def _whole(apdu: _T, data: bytes, end: int) -> _T:
+def whole(apdu: _T, data: bytes, end: int) -> _T:
+    """`apdu`, if it ends where `data` end. Raises DecodeError."""
     if end != len(data):
         raise DecodeError(f"{len(data) - end} bytes after the end of the APDU", offset=end)
     return apdu
@@ -289,42 +290,3 @@ _DECODERS: dict[tuple[int, int], Callable[[bytes, int], tuple[Apdu, int]]] = {
     (ACTION_REQUEST, _NORMAL): _action_request,
     (ACTION_RESPONSE, _NORMAL): _action_result,
 }
-
-_CIPHERED = {
-    GET_REQUEST: 0xC8,
-    SET_REQUEST: 0xC9,
-    ACTION_REQUEST: 0xCB,
-    GET_RESPONSE: 0xCC,
-    SET_RESPONSE: 0xCD,
-    ACTION_RESPONSE: 0xCF,
-}
-_GENERAL = 0xDB
-
-
-@dataclass(frozen=True, slots=True)
-class Ciphered:
-    """A protected APDU. `title` is the sender's where it is sent along (general ciphering)."""
-
-    content: bytes = field(repr=False)
-    title: bytes | None = None
-
-    def encode(self, inner: int) -> bytes:
-        """The bytes; `inner` is the tag of the APDU in it, which service-specific ciphering shows."""
-        if self.title is None:
-            return bytes((_CIPHERED[inner],)) + encode_length(len(self.content)) + self.content
-        return (
-            bytes((_GENERAL, len(self.title))) + self.title + encode_length(len(self.content)) + self.content
-        )
-
-
-def decode_ciphered(data: bytes) -> Ciphered | None:
-    """The protected APDU that `data` is, None for one without protection. Raises DecodeError."""
-    if not data or data[0] not in (*_CIPHERED.values(), _GENERAL):
-        return None
-    position, title = 1, None
-    if data[0] == _GENERAL:
-        count, position = take_length(data, position)
-        title, position = take(data, position, count)
-    count, position = take_length(data, position)
-    content, end = take(data, position, count)
-    return _whole(Ciphered(content, title), data, end)

@@ -5,6 +5,7 @@ Three levels: none; low, with a password; high, with GMAC over challenges and ev
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hmac import compare_digest
 
 from drivers.dlms import security
 from drivers.dlms.acse import (
@@ -24,7 +25,6 @@ from drivers.dlms.apdu import (
     ActionResult,
     Apdu,
     Attribute,
-    Ciphered,
     ExceptionResponse,
     GetBlock,
     GetNext,
@@ -36,7 +36,6 @@ from drivers.dlms.apdu import (
     SetRequest,
     SetResult,
     decode_apdu,
-    decode_ciphered,
     encode_apdu,
 )
 from drivers.dlms.data import Data, decode_data, encode_length, octet_string, take, take_length
@@ -101,7 +100,7 @@ class Association:
         self.credentials = credentials
         self.random = random
         self.title = b""  # of the meter, where it tells
-        self.raw = bytearray()  # requests and answers without protection: an answer does not name its object
+        self._raw = bytearray()
         self._conformance = 0
         self._heard = -1  # the meter's last invocation counter
 
@@ -132,6 +131,11 @@ class Association:
         self._conformance = Initiate.decode(self._initiate(response.initiate)).conformance
         if keys:
             self._prove(keys, response.authentication or b"", challenge or b"")
+
+    def take_raw(self) -> bytes:
+        """Requests and answers since it was last taken, without protection; an answer names no object."""
+        raw, self._raw = bytes(self._raw), bytearray()
+        return raw
 
     def get(self, attribute: Attribute, selection: Selection | None = None) -> Data:
         """The value of an attribute, in blocks where it is long. Raises AccessError and DriverError."""
@@ -173,7 +177,8 @@ class Association:
         if answer.result or answer.value is None:
             raise LoginError(f"{self.link} refuses the answer to its challenge", answer.result)
         proof = answer.value.octets
-        if proof != security.gmac(keys, self.title, int.from_bytes(proof[1:5], "big"), ours):
+        expected = security.gmac(keys, self.title, int.from_bytes(proof[1:5], "big"), ours)
+        if not compare_digest(proof, expected):
             raise LoginError(f"{self.link} cannot prove that it knows the key", 0)
 
     def _request(self, request: Request) -> Apdu:
@@ -185,8 +190,9 @@ class Association:
             title = self.credentials.title
             general = title if self._conformance & Conformance.GENERAL_PROTECTION else None
             content = security.protect(keys, title, self._next_counter(), data)
-            answer = self._opened(keys, self.link.exchange(Ciphered(content, general).encode(data[0])))
-        self.raw += data + answer
+            sent = security.Ciphered(content, general).encode(data[0])
+            answer = self._opened(keys, self.link.exchange(sent))
+        self._raw += data + answer
         apdu = decode_apdu(answer)
         if isinstance(apdu, ExceptionResponse):
             if apdu.counter is not None:
@@ -198,7 +204,7 @@ class Association:
 
     def _opened(self, keys: Keys, answer: bytes) -> bytes:
         """The answer without its protection. Only refusals may come unprotected."""
-        ciphered = decode_ciphered(answer)
+        ciphered = security.decode_ciphered(answer)
         if ciphered is not None:
             return self._unprotected(keys, ciphered.content)
         if isinstance(decode_apdu(answer), ExceptionResponse | ServiceError):

@@ -34,7 +34,7 @@ _MOST_REGISTERS = 120
 
 @dataclass(slots=True)
 class Knowledge:
-    """What a driver knows of one meter. `meter` is who it says it is.
+    """What a driver knows of one meter. `meter` is who it says it is, `raw` how it told its scalers.
 
     `billing_read` is the local day on which the billing profile was looked at, `billed` its last entry's
     instant; `told` is what was returned of the past.
@@ -43,6 +43,7 @@ class Knowledge:
     meter: str | None
     serial: str
     registers: dict[MeterObject, Scaling] = field(default_factory=dict)
+    raw: bytes = b""
     has_error_register: bool = False
     billing: Profile | None = None
     billing_read: date | None = None
@@ -66,9 +67,11 @@ def discover(association: Association, serial: str) -> Knowledge:
     """Ask the meter who it is and what it has. Raises DriverError."""
     known = Knowledge(who(association, serial), serial)
     told = _objects(association)
+    association.take_raw()  # a long list, and no value stands on it
     for one in sorted((one for one in told or USUAL if one.obis), key=lambda one: one.name)[:_MOST_REGISTERS]:
         if (scaling := _scaling(association, one)) is not None:
             known.registers[one] = scaling
+    known.raw = association.take_raw()
     known.has_error_register = told is None or _of(ERROR_REGISTER) in told
     for name in BILLING_PROFILES:
         expected = told is None or MeterObject(ClassId.PROFILE_GENERIC, name) in told
@@ -79,6 +82,7 @@ def discover(association: Association, serial: str) -> Knowledge:
 
 def profile(association: Association, name: bytes, scalings: Mapping[MeterObject, Scaling]) -> Profile | None:
     """The profile of that name with the scaling of its columns, None where the meter has none."""
+    association.take_raw()
     one = MeterObject(ClassId.PROFILE_GENERIC, name)
     columns_told = optional(association, one.attribute(CAPTURE_OBJECTS))
     if columns_told is None:
@@ -93,7 +97,8 @@ def profile(association: Association, name: bytes, scalings: Mapping[MeterObject
         if scaling is not None:
             found[register.name] = scaling
     period = optional(association, one.attribute(CAPTURE_PERIOD))
-    return Profile(name, columns, found, 0 if period is None else period.integer)
+    seconds = 0 if period is None else period.integer
+    return Profile(name, columns, found, seconds, association.take_raw())
 
 
 def optional(association: Association, attribute: Attribute) -> Data | None:

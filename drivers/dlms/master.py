@@ -97,9 +97,11 @@ class DlmsDriver(Driver):
                 raise AccessError(f"{meter} shows none of its registers to this client", 3)
             faulty = known.has_error_register and _shows_fault(association)
             shown = optional(association, CLOCK)
-            for instant, closed in _billing(association, known, at, target).items():
-                kept.setdefault(instant, {}).update(closed)
-            raw = bytes(association.raw)
+            raw = kept_raw = known.raw + association.take_raw()
+            if closed := _billing(association, known, at, target):
+                kept_raw += (known.billing.raw if known.billing else b"") + association.take_raw()
+            for instant, ends in closed.items():
+                kept.setdefault(instant, {}).update(ends)
         present = Readout(
             meter,
             at,
@@ -108,7 +110,7 @@ class DlmsDriver(Driver):
             raw,
             None if shown is None else clock_of(shown, target.time_zone),
         )
-        return [present, *_historical(meter, _news(known, kept, at), raw)]
+        return [present, *_historical(meter, _news(known, kept, at), kept_raw)]
 
     def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
         """The load profile (1-0:99.1.0) from `since` to `until`, aware instants, as historical readouts.
@@ -122,7 +124,7 @@ class DlmsDriver(Driver):
             if found is None:
                 raise AccessError(f"{meter} shows no load profile", 4)
             kept = _entries(association, found, since, until, target)
-            return _historical(meter, kept, bytes(association.raw))
+            return _historical(meter, kept, found.raw + association.take_raw())
 
     def set_clock(self, target: Target, instant: datetime) -> None:
         """See `Driver.set_clock`. The meter is asked first who it is."""

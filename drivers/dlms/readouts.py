@@ -20,13 +20,14 @@ log = logging.getLogger(__name__)
 class Profile:
     """What a meter keeps by itself: its columns, the scaling of those that are registers, its period.
 
-    `period` in seconds, 0 for one that has none (billing).
+    `period` in seconds, 0 for one that has none (billing). `raw` is how the meter told all this.
     """
 
     name: bytes
     columns: tuple[Column, ...]
     scalings: Mapping[bytes, Scaling]
     period: int = 0
+    raw: bytes = b""
 
     @property
     def time(self) -> int | None:

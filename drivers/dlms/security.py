@@ -7,6 +7,16 @@ nonce is the sender's system title and counter, so no counter may be used twice 
 from dataclasses import dataclass, field
 from enum import IntFlag
 
+from drivers.dlms.apdu import (
+    ACTION_REQUEST,
+    ACTION_RESPONSE,
+    GET_REQUEST,
+    GET_RESPONSE,
+    SET_REQUEST,
+    SET_RESPONSE,
+    whole,
+)
+from drivers.dlms.data import encode_length, take, take_length
 from drivers.errors import DecodeError
 
 KEY_SIZE = 16
@@ -23,6 +33,17 @@ class Control(IntFlag):
 
 
 BOTH = Control.AUTHENTICATED | Control.ENCRYPTED
+
+
+_CIPHERED = {
+    GET_REQUEST: 0xC8,
+    SET_REQUEST: 0xC9,
+    ACTION_REQUEST: 0xCB,
+    GET_RESPONSE: 0xCC,
+    SET_RESPONSE: 0xCD,
+    ACTION_RESPONSE: 0xCF,
+}
+_GENERAL = 0xDB
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +110,32 @@ def _gcm(keys: Keys, nonce: bytes, control: Control, clear: bytes, text: bytes) 
         encryptor.authenticate_additional_data(bytes((control,)) + keys.authentication + clear)
     hidden = encryptor.update(text) + encryptor.finalize()
     return hidden, encryptor.tag[:_TAG_SIZE]
+
+
+@dataclass(frozen=True, slots=True)
+class Ciphered:
+    """A protected APDU. `title` is the sender's where it is sent along (general ciphering)."""
+
+    content: bytes = field(repr=False)
+    title: bytes | None = None
+
+    def encode(self, inner: int) -> bytes:
+        """The bytes; `inner` is the tag of the APDU in it, which service-specific ciphering shows."""
+        if self.title is None:
+            return bytes((_CIPHERED[inner],)) + encode_length(len(self.content)) + self.content
+        return (
+            bytes((_GENERAL, len(self.title))) + self.title + encode_length(len(self.content)) + self.content
+        )
+
+
+def decode_ciphered(data: bytes) -> Ciphered | None:
+    """The protected APDU that `data` is, None for one without protection. Raises DecodeError."""
+    if not data or data[0] not in (*_CIPHERED.values(), _GENERAL):
+        return None
+    position, title = 1, None
+    if data[0] == _GENERAL:
+        count, position = take_length(data, position)
+        title, position = take(data, position, count)
+    count, position = take_length(data, position)
+    content, end = take(data, position, count)
+    return whole(Ciphered(content, title), data, end)

@@ -22,7 +22,6 @@ from drivers.dlms.apdu import (
     ActionRequest,
     ActionResult,
     Attribute,
-    Ciphered,
     ExceptionResponse,
     GetBlock,
     GetNext,
@@ -33,7 +32,6 @@ from drivers.dlms.apdu import (
     SetRequest,
     SetResult,
     decode_apdu,
-    decode_ciphered,
     encode_apdu,
 )
 from drivers.dlms.clock import decode_date_time
@@ -115,7 +113,7 @@ class Server:
             if apdu[:1] == bytes((RLRQ,)):
                 self.reset()
                 return bytes((RLRE, 3, 0x80, 1, 0))
-            ciphered = decode_ciphered(apdu)
+            ciphered = security.decode_ciphered(apdu)
             if ciphered is None:
                 return encode_apdu(self._answer(apdu, protected=False))
             keys = self.access.keys
@@ -128,7 +126,7 @@ class Server:
             answer = encode_apdu(self._answer(text, protected=True))
             content = security.protect(keys, self.title, self._next_counter(), answer)
             title = None if ciphered.title is None else self.title
-            return Ciphered(content, title).encode(answer[0])
+            return security.Ciphered(content, title).encode(answer[0])
         except DecodeError:
             return encode_apdu(ExceptionResponse(2, 1))
 

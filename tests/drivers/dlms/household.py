@@ -8,8 +8,14 @@ from zoneinfo import ZoneInfo
 from drivers.dlms import virtual_objects as made
 from drivers.dlms.clock import encode_date_time
 from drivers.dlms.data import Data, Tag, array, octet_string, structure
+from drivers.dlms.master import DlmsDriver
 from drivers.dlms.objects import CLOCK, VALUE, ClassId, MeterObject, logical_name
-from drivers.dlms.server import Objects
+from drivers.dlms.security import Keys
+from drivers.dlms.server import Access, Objects
+from drivers.dlms.virtual import DIRECT, VirtualDlmsMeter
+from drivers.driver import Target
+from drivers.line import SerialSettings, Transmission, VirtualMeter
+from drivers.simulated import SimulatedLine
 from telemetry.readout import Quantity
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -19,6 +25,14 @@ IMPORT = MeterObject(ClassId.REGISTER, logical_name("1-0:1.8.0")).attribute(VALU
 EXPORT = MeterObject(ClassId.REGISTER, logical_name("1-0:2.8.0")).attribute(VALUE)
 LOAD_BEGINS = datetime(2026, 11, 20, tzinfo=UTC)
 MAXIMUM = datetime(2026, 11, 18, 17, 15, tzinfo=UTC)
+
+KEY = bytes(range(16)) + bytes(range(0x20, 0x30))
+PASSWORD = "open sesame"
+PUBLIC = Target("16/1", time_zone=BERLIN)
+LOW = Target("32/1", time_zone=BERLIN, password=PASSWORD)
+HIGH = Target("1/1", time_zone=BERLIN, key=KEY)
+CLOSED = Access(password=PASSWORD.encode(), keys=Keys.parse(KEY), public=True, writable=frozenset({CLOCK}))
+OPEN = Access(writable=frozenset({CLOCK}))
 
 PRESENT = {
     "1-0:1.8.0": Quantity(12345_678_000, "kW.h"),
@@ -84,3 +98,41 @@ def household(now: Callable[[], datetime] = lambda: NOW, serial: str = "00123456
         | made.profile("0-0:98.1.0", columns, rows(months()))
         | made.profile("1-0:99.1.0", columns, lambda: rows(quarters(LOAD_BEGINS, 300)), 900)
     )
+
+
+def driver_of(
+    meter: VirtualMeter, clock: Callable[[], datetime] = lambda: NOW, settings: SerialSettings = DIRECT
+) -> DlmsDriver:
+    return DlmsDriver(SimulatedLine(meter, settings), clock, random=lambda count: bytes(range(1, count + 1)))
+
+
+def wh(value: int) -> Quantity:
+    return Quantity(value * 1000, "kW.h")
+
+
+def meter_of(objects: Objects | None = None, access: Access = OPEN, **options: object) -> VirtualDlmsMeter:
+    return VirtualDlmsMeter(objects or household(), access=access, **options)  # type: ignore[arg-type] # tests
+
+
+class Saying:
+    """Says the same to everything."""
+
+    def __init__(self, said: bytes) -> None:
+        self.said = said
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        return [Transmission(self.said)] if self.said else []
+
+
+class Answering(VirtualDlmsMeter):
+    """A meter whose server gives fixed answers after the log-in."""
+
+    def __init__(self, answer: bytes | None, log_in: bytes | None = None) -> None:
+        super().__init__(household())
+        handle = self.server.handle
+
+        def handled(apdu: bytes) -> bytes:
+            fixed = log_in if apdu[0] == 0x60 else answer
+            return handle(apdu) if fixed is None else fixed
+
+        self.server.handle = handled  # type: ignore[method-assign]

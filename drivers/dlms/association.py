@@ -3,6 +3,7 @@
 Three levels: none; low, with a password; high, with GMAC over challenges and every APDU ciphered (suite 0).
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
@@ -44,7 +45,10 @@ from drivers.dlms.objects import REPLY_TO_CHALLENGE
 from drivers.dlms.security import Keys
 from drivers.errors import DecodeError, GarbledAnswerError, MeterError
 
+log = logging.getLogger(__name__)
+
 _MOST_BYTES = 1 << 20
+_LAST_COUNTER = (1 << 32) - 1
 _CHALLENGE_SIZE = 16
 ACCESS_RESULTS = {  # data access results (IEC 62056-5-3, 7.3.2)
     1: "hardware fault",
@@ -160,6 +164,14 @@ class Association:
             number += 1
         raise _unexpected(answer)
 
+    def get_optional(self, attribute: Attribute) -> Data | None:
+        """The value, None where the meter refuses it. Raises DriverError."""
+        try:
+            return self.get(attribute)
+        except AccessError as refusal:
+            log.debug("%s", refusal)
+            return None
+
     def set(self, attribute: Attribute, value: Data) -> None:
         """Raises AccessError and DriverError."""
         answer = self._request(SetRequest(attribute, value))
@@ -231,6 +243,8 @@ class Association:
         return LoginError(f"{self.link} does not accept this client: {reason}", response.diagnostic)
 
     def _next_counter(self) -> int:
+        if self.credentials.counter >= _LAST_COUNTER:
+            raise LoginError(f"{self.link}: the key is used up, no invocation counter is left", 0)
         self.credentials.counter += 1
         return self.credentials.counter
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from drivers.dlms.apdu import Attribute
-from drivers.dlms.association import AccessError, Association
-from drivers.dlms.data import Data
+from drivers.dlms.association import Association
 from drivers.dlms.objects import (
     BILLING_PROFILES,
     CAPTURE_OBJECTS,
@@ -53,13 +52,13 @@ class Knowledge:
 
 def serial_number(association: Association) -> str:
     """The serial number object, "" where the meter has none. Raises DriverError."""
-    value = optional(association, SERIAL_NUMBER)
+    value = association.get_optional(SERIAL_NUMBER)
     return "" if value is None else text_of(value)
 
 
 def who(association: Association, serial: str) -> str | None:
     """The meter id, None where the meter does not tell it. Raises DriverError."""
-    name = optional(association, DEVICE_NAME)
+    name = association.get_optional(DEVICE_NAME)
     return identity(b"" if name is None else name.octets, serial, association.title)
 
 
@@ -84,7 +83,7 @@ def profile(association: Association, name: bytes, scalings: Mapping[MeterObject
     """The profile of that name with the scaling of its columns, None where the meter has none."""
     association.take_raw()
     one = MeterObject(ClassId.PROFILE_GENERIC, name)
-    columns_told = optional(association, one.attribute(CAPTURE_OBJECTS))
+    columns_told = association.get_optional(one.attribute(CAPTURE_OBJECTS))
     if columns_told is None:
         return None
     columns = tuple(map(Column.decode, columns_told.items))
@@ -96,28 +95,19 @@ def profile(association: Association, name: bytes, scalings: Mapping[MeterObject
         scaling = scalings.get(register) or _scaling(association, register)
         if scaling is not None:
             found[register.name] = scaling
-    period = optional(association, one.attribute(CAPTURE_PERIOD))
+    period = association.get_optional(one.attribute(CAPTURE_PERIOD))
     seconds = 0 if period is None else period.integer
     return Profile(name, columns, found, seconds, association.take_raw())
 
 
-def optional(association: Association, attribute: Attribute) -> Data | None:
-    """The value, None where the meter refuses it. Raises DriverError."""
-    try:
-        return association.get(attribute)
-    except AccessError as refusal:
-        log.debug("%s", refusal)
-        return None
-
-
 def _objects(association: Association) -> Sequence[MeterObject] | None:
     """The association's object list, None where the meter does not tell it."""
-    told = optional(association, OBJECT_LIST)
+    told = association.get_optional(OBJECT_LIST)
     return None if told is None else decode_object_list(told)
 
 
 def _scaling(association: Association, one: MeterObject) -> Scaling | None:
-    value = optional(association, one.attribute(SCALER_UNIT))
+    value = association.get_optional(one.attribute(SCALER_UNIT))
     return None if value is None else Scaling.decode(value)
 
 

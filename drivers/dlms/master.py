@@ -15,7 +15,7 @@ from drivers.dlms.apdu import Selection
 from drivers.dlms.association import AccessError, Association, LoginError
 from drivers.dlms.clock import encode_date_time
 from drivers.dlms.data import Data, Tag, array, long_unsigned, octet_string, structure
-from drivers.dlms.discovery import Knowledge, discover, optional, profile, serial_number, who
+from drivers.dlms.discovery import Knowledge, discover, profile, serial_number, who
 from drivers.dlms.objects import (
     BUFFER,
     CAPTURE_TIME,
@@ -96,7 +96,7 @@ class DlmsDriver(Driver):
             if not values:
                 raise AccessError(f"{meter} shows none of its registers to this client", 3)
             faulty = known.has_error_register and _shows_fault(association)
-            shown = optional(association, CLOCK)
+            shown = association.get_optional(CLOCK)
             raw = kept_raw = known.raw + association.take_raw()
             if closed := _billing(association, known, at, target):
                 kept_raw += (known.billing.raw if known.billing else b"") + association.take_raw()
@@ -205,13 +205,13 @@ def _registers(
     values: dict[str, Quantity] = {}
     captured: Kept = {}
     for one, scaling in known.registers.items():
-        data = optional(association, one.attribute(VALUE))
+        data = association.get_optional(one.attribute(VALUE))
         value = None if data is None else register_value(one, data, scaling)
         if value is None:
             continue
         values[str(one.obis)] = value
         if one.class_id == ClassId.EXTENDED_REGISTER:
-            time = optional(association, one.attribute(CAPTURE_TIME))
+            time = association.get_optional(one.attribute(CAPTURE_TIME))
             instant = None if time is None else clock_of(time, target.time_zone)
             if instant is not None:
                 captured.setdefault(instant, {})[str(one.obis)] = value
@@ -263,7 +263,7 @@ def _range(column: Column, since: datetime, until: datetime, target: Target) -> 
 
 
 def _shows_fault(association: Association) -> bool:
-    shown = optional(association, ERROR_REGISTER)
+    shown = association.get_optional(ERROR_REGISTER)
     return shown is not None and is_fault(shown)
 
 

@@ -51,7 +51,7 @@ from drivers.dlms.data import (
 from drivers.dlms.objects import (
     BUFFER,
     CAPTURE_OBJECTS,
-    INVOCATION_COUNTER,
+    INVOCATION_COUNTERS,
     OBJECT_LIST,
     REPLY_TO_CHALLENGE,
     ClassId,
@@ -93,7 +93,7 @@ class Server:
         self.refuses_ranges = False
         self.hides_objects = False
         self._counter = 0
-        self._clients_counter = 0
+        self.clients_counter = 0
         self.reset()
 
     def reset(self) -> None:
@@ -120,9 +120,9 @@ class Server:
             if keys is None or self._mechanism != Mechanism.HIGH_GMAC:
                 return encode_apdu(_REQUEST_NOT_ALLOWED)
             counter, text = security.unprotect(keys, self._client_title, ciphered.content)
-            if counter <= self._clients_counter:
-                return encode_apdu(ExceptionResponse(1, _WRONG_COUNTER, self._clients_counter + 1))
-            self._clients_counter = counter
+            if counter <= self.clients_counter:
+                return encode_apdu(ExceptionResponse(1, _WRONG_COUNTER, self.clients_counter + 1))
+            self.clients_counter = counter
             answer = encode_apdu(self._answer(text, protected=True))
             content = security.protect(keys, self.title, self._next_counter(), answer)
             title = None if ciphered.title is None else self.title
@@ -140,9 +140,9 @@ class Server:
                 count, position = take_length(initiate, 1)
                 content, _ = take(initiate, position, count)
                 counter, initiate = security.unprotect(access.keys, request.title, content)
-                if counter <= self._clients_counter:
+                if counter <= self.clients_counter:
                     return AssociationResponse(Result.REJECTED, _AUTHENTICATION_FAILED)
-                self._clients_counter = counter
+                self.clients_counter = counter
         elif mechanism == Mechanism.LOW:
             if access.password is None or request.authentication != access.password:
                 return AssociationResponse(Result.REJECTED, _AUTHENTICATION_FAILED)
@@ -198,12 +198,12 @@ class Server:
 
     def _get(self, request: GetRequest) -> Response:
         attribute = request.attribute
-        if self._mechanism == Mechanism.NONE and self.access.keys and attribute != INVOCATION_COUNTER:
+        if self._mechanism == Mechanism.NONE and self.access.keys and attribute != INVOCATION_COUNTERS[0]:
             return GetResult(None, _DENIED)
         if attribute == OBJECT_LIST and not self.hides_objects:
             content: Content = object_list(self.objects)
-        elif attribute == INVOCATION_COUNTER and self.access.keys:
-            content = Data(Tag.DOUBLE_LONG_UNSIGNED, self._clients_counter)
+        elif attribute == INVOCATION_COUNTERS[0] and self.access.keys:
+            content = Data(Tag.DOUBLE_LONG_UNSIGNED, self.clients_counter)
         elif attribute in self.objects:
             content = self.objects[attribute]
         else:

@@ -9,11 +9,11 @@ from drivers.dlms.address import parse_address
 from drivers.dlms.association import Association, Credentials, LoginError
 from drivers.dlms.hdlc import Address, Parameters
 from drivers.dlms.link import Link, Patience
-from drivers.dlms.objects import INVOCATION_COUNTER
+from drivers.dlms.objects import INVOCATION_COUNTERS
 from drivers.dlms.opening import open_head
 from drivers.dlms.security import Keys
 from drivers.driver import Clock, Tally, Target
-from drivers.errors import DecodeError, DriverError, MeterError
+from drivers.errors import DecodeError, DriverError, MeterError, NoAnswerError
 from drivers.line import Line, SerialSettings
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Sessions:
         credentials = self._credentials(target)
         credentials.counter = self._counters.get(target.address, 0)
         if credentials.keys and not credentials.counter:
-            credentials.counter = self._meters_counter(target, server)
+            credentials.counter = self._meters_counter(target, client, server)
         try:
             with self._association(target, client, server, credentials) as association:
                 yield association
@@ -63,6 +63,13 @@ class Sessions:
     def _association(
         self, target: Target, client: Address, server: Address, credentials: Credentials
     ) -> Iterator[Association]:
+        with self._link(target, client, server) as link:
+            association = Association(link, credentials, self.random)
+            association.open()
+            yield association
+
+    @contextmanager
+    def _link(self, target: Target, client: Address, server: Address) -> Iterator[Link]:
         self.line.configure(self.home)
         patience = Patience(target.timeout, target.retries)
         link = Link(self.line, self.tally, client, server, patience=patience, proposed=_INFORMATION)
@@ -71,9 +78,7 @@ class Sessions:
                 open_head(self.line)
             link.connect()
             try:
-                association = Association(link, credentials, self.random)
-                association.open()
-                yield association
+                yield link
             finally:
                 link.disconnect()
         finally:
@@ -87,14 +92,20 @@ class Sessions:
         password = None if target.password is None else target.password.encode("utf-8")
         return Credentials(self.title, password, keys)
 
-    def _meters_counter(self, target: Target, server: Address) -> int:
+    def _meters_counter(self, target: Target, client: Address, server: Address) -> int:
         """The last invocation counter that the meter took: it tells the public client, else the clock does.
 
-        A counter of seconds since 2000 grows faster than anybody asks, and across restarts.
+        Of several, the highest: to leave some out is allowed. A counter of seconds since 2000 grows faster
+        than anybody asks, and across restarts.
         """
         try:
             with self._association(target, _PUBLIC, server, Credentials(self.title)) as association:
-                return association.get(INVOCATION_COUNTER).integer
+                told = [association.get_optional(attribute) for attribute in INVOCATION_COUNTERS]
+            counters = [one.integer for one in told if one is not None]
+        except NoAnswerError:
+            with self._link(target, client, server):
+                counters = []  # it is there, and deaf to the public client
         except (MeterError, DecodeError) as refusal:
             log.debug("%s: %s", target.address, refusal)
-            return int((self.clock() - _COUNTER_EPOCH).total_seconds())
+            counters = []
+        return max(counters) if counters else max(int((self.clock() - _COUNTER_EPOCH).total_seconds()), 1)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +11,7 @@ from drivers.dlms.apdu import SetRequest, encode_apdu
 from drivers.dlms.association import LoginError
 from drivers.dlms.clock import encode_date_time
 from drivers.dlms.data import octet_string
-from drivers.dlms.hdlc import Address, Frame, Kind, Parameters
+from drivers.dlms.hdlc import Address, Frame, Kind, Parameters, decode_frame
 from drivers.dlms.objects import CLOCK
 from drivers.dlms.virtual import DIRECT, VirtualDlmsMeter
 from drivers.driver import Target
@@ -86,6 +86,40 @@ def test_without_a_public_counter_the_clock_gives_one_that_grows() -> None:
     meter = meter_of(access=replace(CLOSED, public=False))
     assert driver_of(meter).read(HIGH)[0].values == PRESENT
     assert driver_of(meter, lambda: NOW + timedelta(minutes=15)).read(HIGH)[0].values == PRESENT
+
+
+def test_a_meter_that_is_deaf_to_the_public_client_is_read_all_the_same() -> None:
+    meter = meter_of(access=CLOSED)
+    driver = driver_of(Deaf(meter, Address(16)))
+    assert driver.read(replace(HIGH, retries=0))[0].values == PRESENT
+    silent = driver_of(Saying(b""))
+    with pytest.raises(NoAnswerError):
+        silent.read(replace(HIGH, retries=0))
+    assert silent.tally.exchanges == 2  # the public client, then this one: no log-in without a link
+
+
+class Deaf:
+    """Does not hear one client."""
+
+    def __init__(self, meter: VirtualMeter, client: Address) -> None:
+        self.meter = meter
+        self.client = client
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        return [] if decode_frame(data).source == self.client else self.meter.hear(data, settings)
+
+
+@pytest.mark.parametrize("now", [datetime(1970, 1, 1, tzinfo=UTC), NOW])
+def test_a_clock_that_was_never_set_gives_a_counter_too(now: datetime) -> None:
+    meter = meter_of(access=replace(CLOSED, public=False))
+    assert driver_of(meter, lambda: now).read(HIGH)[0].values["1-0:1.8.0"] == PRESENT["1-0:1.8.0"]
+
+
+def test_a_key_whose_counters_are_used_up_is_told() -> None:
+    meter = meter_of(access=CLOSED)
+    meter.server.clients_counter = 0xFFFF_FFFE
+    with pytest.raises(LoginError, match="used up"):
+        driver_of(meter).read(HIGH)
 
 
 def test_a_counter_that_the_meter_does_not_take_is_asked_for_anew() -> None:

@@ -4,12 +4,22 @@ Frames are numbered. After silence the client asks with a poll (RR) how far the 
 a request again: so nothing is carried out twice, whichever of request and answer was lost.
 """
 
+import logging
 from dataclasses import dataclass, replace
 
 from drivers.dlms.hdlc import Address, Frame, FrameReader, Kind, Parameters
 from drivers.driver import Tally
-from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
+from drivers.errors import (
+    DecodeError,
+    DriverError,
+    GarbledAnswerError,
+    LineError,
+    MeterError,
+    NoAnswerError,
+)
 from drivers.line import Line
+
+log = logging.getLogger(__name__)
 
 COMMAND, RESPONSE = b"\xe6\xe6\x00", b"\xe6\xe7\x00"  # LLC headers
 _LONGEST_ANSWER = 1 << 20
@@ -87,8 +97,11 @@ class Link:
         return received.removeprefix(RESPONSE)
 
     def disconnect(self) -> None:
-        """DISC, once; an answer is not insisted on."""
-        self._ask(self._frame(Kind.DISCONNECT))
+        """DISC, once; an answer is not insisted on, and a line that is lost by now took nothing away."""
+        try:
+            self._ask(self._frame(Kind.DISCONNECT))
+        except LineError as error:
+            log.debug("%s: not disconnected: %s", self, error)
 
     def __str__(self) -> str:
         return f"server {self.server} on {self.line.name}"

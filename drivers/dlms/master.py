@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 Kept = dict[datetime, dict[str, Quantity]]  # what a meter kept by itself, by instant
 
 _TITLE = b"HES\0\0\0\0\x01"
-_BILLING_REACH = timedelta(days=400)  # how far back the billing profile is asked for at first
+_REACH = timedelta(days=400)  # how far back the past is of interest
 _SEARCHED = ("16/1", "16/1/1", "16/1/16", "16/1/17", "16/1/127")
 _SEARCH_TIMEOUT = 0.6
 
@@ -98,10 +98,16 @@ class DlmsDriver(Driver):
             faulty = known.has_error_register and _shows_fault(association)
             shown = association.get_optional(CLOCK)
             raw = kept_raw = known.raw + association.take_raw()
-            if closed := _billing(association, known, at, target):
-                kept_raw += (known.billing.raw if known.billing else b"") + association.take_raw()
-            for instant, ends in closed.items():
-                kept.setdefault(instant, {}).update(ends)
+            closed: Kept = {}
+            today = at.astimezone(target.time_zone).date()
+            if known.billing and known.billing_read != today:
+                closed = _billing(association, known.billing, known.billed or at - _REACH, at, target)
+                kept_raw += known.billing.raw + association.take_raw()
+        # nothing can fail from here on: what is noted as told will be told
+        known.billing_read = today
+        known.billed = max(closed, default=known.billed)
+        for instant, ends in closed.items():
+            kept.setdefault(instant, {}).update(ends)
         present = Readout(
             meter,
             at,
@@ -172,7 +178,10 @@ class DlmsDriver(Driver):
         """What is known of the meter, and its id. Raises IdentityError where another one answers."""
         serial = serial_number(association)
         known = self._known.get(target.address)
-        if known is None or known.serial != serial:
+        same = (
+            known is not None and known.serial == serial and (serial or known.meter == who(association, ""))
+        )
+        if known is None or not same:
             known = self._known[target.address] = discover(association, serial)
         if target.meter and known.meter and _comparable(target.meter) != _comparable(known.meter):
             raise IdentityError(target.meter, known.meter)
@@ -218,19 +227,13 @@ def _registers(
     return values, captured
 
 
-def _billing(association: Association, known: Knowledge, at: datetime, target: Target) -> Kept:
-    """The closed billing periods since the last one known, on the first readout of a local day."""
-    today = at.astimezone(target.time_zone).date()
-    if known.billing is None or known.billing_read == today:
-        return {}
+def _billing(association: Association, found: Profile, since: datetime, at: datetime, target: Target) -> Kept:
+    """The closed billing periods since the last one known; none where the meter does not show them."""
     try:
-        closed = _entries(association, known.billing, known.billed or at - _BILLING_REACH, at, target)
+        return _entries(association, found, since, at, target)
     except AccessError as refusal:
         log.debug("%s", refusal)
-        closed = {}
-    known.billing_read = today
-    known.billed = max(closed, default=known.billed)
-    return closed
+        return {}
 
 
 def _entries(
@@ -268,11 +271,11 @@ def _shows_fault(association: Association) -> bool:
 
 
 def _news(known: Knowledge, kept: Kept, at: datetime) -> Kept:
-    """What was not told before, or with other values."""
+    """What was not told before, or with other values; not what a clock that was never set says."""
     news = {
         instant: values
         for instant, values in kept.items()
-        if instant <= at and known.told.get(instant) != values
+        if at - _REACH <= instant <= at and known.told.get(instant) != values
     }
     known.told |= news
     return news

@@ -71,7 +71,7 @@ _BLOCK_OVERHEAD = 24  # of a block's APDU, and of its protection
 
 @dataclass(slots=True)
 class Access:
-    """Who may log in how: a client without proof, with a password, with keys. `writable` may be set."""
+    """Who may log in how: anybody (`public`), with a password, with keys; `writable` is what they may set."""
 
     password: bytes | None = field(default=None, repr=False)
     keys: Keys | None = field(default=None, repr=False)

@@ -236,6 +236,22 @@ def test_a_meter_that_was_swapped_is_noticed_and_learned_anew() -> None:
     assert readout.values == {"1-0:2.8.0": Quantity(9_000_000, "kW.h")}
 
 
+def test_a_swap_is_noticed_by_the_device_name_where_there_is_no_serial_number() -> None:
+    meter = meter_of(household())
+    del meter.server.objects[SERIAL_NUMBER]
+    driver = driver_of(meter)
+    assert driver.read(PUBLIC)[0].meter == "HSP-H00012345678"
+    meter.server.objects[DEVICE_NAME] = octet_string(b"HSPH00012345679")
+    with pytest.raises(IdentityError, match="345679"):
+        driver.read(replace(PUBLIC, meter="HSP-H00012345678"))
+
+
+def test_a_maximum_of_a_clock_that_was_never_set_is_not_told() -> None:
+    unset = encode_date_time(datetime(2000, 1, 1, tzinfo=UTC), BERLIN)
+    objects = household() | made.register("1-0:1.6.0", Data(Tag.UNSIGNED, 0), 0, 27, captured=unset)
+    assert len(driver_of(meter_of(objects)).read(PUBLIC)) == 1 + len(months())
+
+
 def test_a_meter_that_does_not_say_who_it_is_needs_a_configured_id() -> None:
     objects = {name: one for name, one in household().items() if name not in (DEVICE_NAME, SERIAL_NUMBER)}
     assert driver_of(meter_of(objects)).read(replace(PUBLIC, meter="HSP-5"))[0].meter == "HSP-5"

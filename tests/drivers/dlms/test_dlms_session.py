@@ -12,6 +12,7 @@ from drivers.dlms.association import LoginError
 from drivers.dlms.clock import encode_date_time
 from drivers.dlms.data import octet_string
 from drivers.dlms.hdlc import Address, Frame, Kind, Parameters, decode_frame
+from drivers.dlms.master import DlmsDriver
 from drivers.dlms.objects import CLOCK
 from drivers.dlms.virtual import DIRECT, VirtualDlmsMeter
 from drivers.driver import Target
@@ -19,10 +20,12 @@ from drivers.errors import (
     DecodeError,
     DriverError,
     GarbledAnswerError,
+    LineError,
     MeterError,
     NoAnswerError,
 )
 from drivers.line import SerialSettings, Transmission, VirtualMeter
+from drivers.simulated import SimulatedLine
 from tests.drivers.dlms.household import (
     BERLIN,
     CLOSED,
@@ -168,6 +171,29 @@ def test_whatever_is_lost_once_the_readout_is_whole(flaw: Callable[[bytes], byte
         assert len(kept) == len(months()) + 1
         assert driver.tally.retries == 1
         assert driver.tally.timeouts + driver.tally.garbled == 1
+
+
+def test_billing_periods_that_were_not_told_for_a_failure_are_told_the_next_time() -> None:
+    for lost in range(2, 30):
+        driver = driver_of(Lossy(meter_of(), lost, lambda data: b"", asks=True))
+        told = []
+        for _ in range(2):
+            try:
+                told += driver.read(replace(PUBLIC, retries=0))
+            except NoAnswerError:
+                continue
+        assert len([one for one in told if one.status]) == len(months()) + 1
+
+
+def test_a_line_that_is_lost_at_the_end_takes_nothing_away() -> None:
+    class Breaking(SimulatedLine):
+        def send(self, data: bytes) -> None:
+            if decode_frame(data).kind is Kind.DISCONNECT:
+                raise LineError("unplugged")
+            super().send(data)
+
+    driver = DlmsDriver(Breaking(meter_of(), DIRECT), lambda: NOW)
+    assert len(driver.read(PUBLIC)) == len(months()) + 2
 
 
 class Listening:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.dlms.apdu import SetRequest, encode_apdu
 from drivers.dlms.association import LoginError
@@ -254,6 +256,40 @@ def test_a_meter_that_refuses_the_link_is_told_apart(kind: Kind) -> None:
 def test_an_answer_that_breaks_the_rules_is_a_decode_error(answer: str) -> None:
     with pytest.raises(DecodeError):
         driver_of(Answering(bytes.fromhex(answer))).read(PUBLIC)
+
+
+@given(st.binary(max_size=40), st.sampled_from(["after the log-in", "to the log-in", "framed", "raw"]))
+def test_whatever_a_meter_says_only_driver_errors_come_of_it(said: bytes, when: str) -> None:
+    link = Frame(Address(16), Address(1), Kind.INFORMATION, b"\xe6\xe7\0" + said).encode()
+    meter: VirtualMeter = {
+        "after the log-in": Answering(said),
+        "to the log-in": Answering(None, said),
+        "framed": Saying(link),
+        "raw": Saying(said),
+    }[when]
+    with pytest.raises(DriverError):
+        driver_of(meter).read(replace(PUBLIC, retries=0))
+
+
+@given(st.integers(0, 40), st.integers(0, 120), st.integers(1, 255), st.booleans())
+def test_whatever_a_meter_says_wrong_only_driver_errors_come_of_it(
+    turn: int, position: int, flip: int, hides: bool
+) -> None:
+    meter = meter_of()
+    meter.server.hides_objects = hides
+    handle, count = meter.server.handle, iter(range(1000))
+
+    def altered(apdu: bytes) -> bytes:
+        answer = bytearray(handle(apdu))
+        if next(count) == turn:
+            answer[position % len(answer)] ^= flip
+        return bytes(answer)
+
+    meter.server.handle = altered  # type: ignore[method-assign]
+    try:
+        assert driver_of(meter).read(PUBLIC)
+    except DriverError:
+        return
 
 
 @pytest.mark.parametrize("refusal", ["d80101", "0e010600", "c401c10103"])

@@ -237,14 +237,16 @@ class Server:
 
     def _selected(self, attribute: Attribute, buffer: Data, selection: Selection) -> Data:
         """The entries within a range of the restricting column. Raises DecodeError for other selections."""
-        restricting, first, last, _ = selection.parameters.items
-        columns = self.objects[Attribute(attribute.class_id, attribute.name, CAPTURE_OBJECTS)]
-        assert isinstance(columns, Data)  # a virtual meter's columns don't change
-        if selection.selector != 1 or attribute.number != BUFFER:
+        parameters = selection.parameters.items
+        columns = self.objects.get(Attribute(attribute.class_id, attribute.name, CAPTURE_OBJECTS))
+        if selection.selector != 1 or attribute.number != BUFFER or len(parameters) != 4:
             raise DecodeError("a selection that is no range")
-        place = [Column.decode(one).attribute for one in columns.items].index(
-            Column.decode(restricting).attribute
-        )
+        assert isinstance(columns, Data)  # a virtual meter's profiles have them, and they don't change
+        restricting, first, last, _ = parameters
+        attributes = [Column.decode(one).attribute for one in columns.items]
+        if Column.decode(restricting).attribute not in attributes:
+            raise DecodeError("a range of a column that is not there")
+        place = attributes.index(Column.decode(restricting).attribute)
         since, until = (decode_date_time(one.octets, UTC).instant for one in (first, last))
         return array(
             *(

@@ -1,6 +1,7 @@
 """Several meters on a wire, planning, searching, optical heads, and real lines."""
 
 from dataclasses import replace
+from datetime import UTC
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,20 @@ from hypothesis import strategies as st
 from drivers.bus import VirtualBus
 from drivers.catalogue import default_settings, open_driver, open_line
 from drivers.dlms import virtual_objects as made
-from drivers.dlms.apdu import GetRequest, encode_apdu
-from drivers.dlms.data import Data, Tag
+from drivers.dlms.acse import AssociationRequest, Initiate
+from drivers.dlms.apdu import (
+    Attribute,
+    ExceptionResponse,
+    GetRequest,
+    GetResult,
+    Selection,
+    decode_apdu,
+    encode_apdu,
+)
+from drivers.dlms.clock import encode_date_time
+from drivers.dlms.data import NULL, Data, Tag, array, long_unsigned, octet_string, structure, unsigned
 from drivers.dlms.hdlc import Address, Frame, Kind
-from drivers.dlms.objects import OBJECT_LIST
+from drivers.dlms.objects import CLOCK, LOAD_PROFILE, OBJECT_LIST
 from drivers.dlms.opening import HEAD
 from drivers.dlms.virtual import DIRECT, VirtualHead
 from drivers.driver import Found, Progress, Scope, Suspicion, Target
@@ -29,6 +40,7 @@ from telemetry.readout import Quantity
 from tests.drivers.dlms.household import (
     CLOSED,
     HIGH,
+    LOAD_BEGINS,
     METER,
     NOW,
     OPEN,
@@ -94,6 +106,14 @@ def test_a_search_tells_meters_that_want_a_password_and_noise() -> None:
     assert events[1].meter is None
 
 
+def range_of(column: Attribute) -> Selection:
+    instant = octet_string(encode_date_time(LOAD_BEGINS, UTC))
+    restricting = structure(
+        long_unsigned(column.class_id), octet_string(column.name), unsigned(column.number), long_unsigned(0)
+    )
+    return Selection(1, structure(restricting, instant, instant, array()))
+
+
 IDENTIFICATION = Identification("LGz", "5", "\\2ZMD310")
 
 
@@ -134,6 +154,26 @@ def test_a_virtual_meter_bears_any_apdus_and_bytes(heard: list[bytes], log_in: b
         meter.server.handle(data)
         meter.server.handle(encode_apdu(GetRequest(OBJECT_LIST)) + data)
     assert meter.hear(b"", SerialSettings(2400)) == []
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(2, structure()),
+        Selection(1, structure()),
+        Selection(1, structure(*[NULL] * 4)),
+        Selection(1, NULL),
+        Selection(1, range_of(Attribute(8, bytes(6), 2)).parameters),
+    ],
+)
+def test_a_virtual_meter_refuses_selections_that_are_no_ranges(selection: Selection) -> None:
+    server = meter_of().server
+    server.handle(AssociationRequest(Initiate().encode(response=False)).encode())
+    buffer = Attribute(7, LOAD_PROFILE, 2)
+    answer = decode_apdu(server.handle(encode_apdu(GetRequest(buffer, range_of(CLOCK)))))
+    assert isinstance(answer, GetResult)
+    refused = decode_apdu(server.handle(encode_apdu(GetRequest(buffer, selection))))
+    assert isinstance(refused, ExceptionResponse)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,13 @@
 """CRC-16 of HDLC and SML (ISO/IEC 13239): X.25, and the Kermit form that some meters compute instead."""
 
 
-def _table() -> tuple[int, ...]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x8408 if value & 1 else 0)  # noqa: PLW2901 (one register, shifted)
-        table.append(value)
-    return tuple(table)
+def _entry(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ (0x8408 if value & 1 else 0)
+    return value
 
 
-_TABLE = _table()
+_TABLE = tuple(map(_entry, range(256)))
 
 
 def x25(data: bytes) -> bytes:

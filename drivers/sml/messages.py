@@ -43,8 +43,13 @@ class Time:
 
     @property
     def instant(self) -> datetime | None:
-        """The instant, None for a count of seconds of operation."""
-        return None if self.kind is TimeKind.SECONDS_INDEX else datetime.fromtimestamp(self.seconds, UTC)
+        """The instant, None for a count of seconds of operation, and beyond the calendar."""
+        if self.kind is TimeKind.SECONDS_INDEX:
+            return None
+        try:
+            return datetime.fromtimestamp(self.seconds, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +210,9 @@ def _time(value: Value) -> Time | None:
     choice, content = _list(value, 2, "a time")
     seconds = content[0] if isinstance(content, tuple) and content else content
     try:
-        time = Time(TimeKind(_integer(choice)), _integer(seconds))
-        time.instant  # noqa: B018 (raises for seconds beyond the calendar)
-    except (ValueError, OverflowError, OSError) as error:
-        raise DecodeError(f"no time: {error}") from None
-    return time
+        return Time(TimeKind(_integer(choice)), _integer(seconds))
+    except ValueError as error:  # which a DecodeError is, too
+        raise DecodeError(str(error)) from None
 
 
 def _encoded_time(time: Time | None) -> Value:

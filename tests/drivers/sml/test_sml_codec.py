@@ -252,3 +252,4 @@ def test_a_timestamp_is_an_instant_and_a_count_of_seconds_is_none() -> None:
     assert Time(TimeKind.TIMESTAMP, 1_764_000_000).instant == datetime(2025, 11, 24, 16, 0, tzinfo=UTC)
     assert Time(TimeKind.LOCAL_TIMESTAMP, 0).instant == datetime(1970, 1, 1, tzinfo=UTC)
     assert Time(TimeKind.SECONDS_INDEX, 5).instant is None
+    assert Time(TimeKind.TIMESTAMP, 2**62).instant is None  # beyond the calendar

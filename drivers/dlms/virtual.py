@@ -27,7 +27,7 @@ class VirtualDlmsMeter:
     """Answers at one address and speed. `objects` are attributes with their content, or functions for it.
 
     `parameters` are the frame sizes it agrees to; `longest` its longest APDU, above which answers come in
-    blocks. `reaction` in seconds.
+    blocks. `reaction` in seconds. `random` makes its challenges: zeros unless given, since it guards nothing.
     """
 
     def __init__(

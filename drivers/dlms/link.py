@@ -126,7 +126,7 @@ class Link:
                     raise self._failure()
                 self.tally.retries += 1
                 sent = poll
-            elif answer.kind is Kind.INFORMATION and answer.send == self._receive:
+            elif answer.kind is Kind.INFORMATION:
                 self._receive = (self._receive + 1) % 8
                 return answer
             elif answer.kind is Kind.RECEIVE_READY and piece is not None and answer.receive == request.send:
@@ -136,8 +136,6 @@ class Link:
             elif answer.kind in (Kind.RECEIVE_READY, Kind.RECEIVE_NOT_READY):
                 self.line.wait(_BUSY)
                 sent = poll
-            elif answer.kind is Kind.INFORMATION:
-                sent = poll  # one that came before
             else:
                 raise self._refused(answer)
         raise MeterError(f"{self} takes too long", Kind.RECEIVE_NOT_READY.value, retry=True)
@@ -170,10 +168,14 @@ class Link:
         return None
 
     def _take(self, reader: FrameReader, request: Frame) -> Frame | None:
-        """The next frame from the server to us; the request's echo and other talk are passed over."""
+        """The next frame from the server to us.
+
+        Passed over: the request's echo, other talk, and I frames that came before (late, or twice).
+        """
         ends = (self.client.encode(), self.server.encode())
         while frame := reader.next():
-            if (frame.destination.encode(), frame.source.encode()) == ends and frame != request:
+            mine = (frame.destination.encode(), frame.source.encode()) == ends and frame != request
+            if mine and (frame.kind is not Kind.INFORMATION or frame.send == self._receive):
                 return frame
         return None
 

@@ -224,6 +224,59 @@ def test_a_clock_is_never_set_twice_whichever_frame_is_lost(asks: bool) -> None:
         assert heard.apdus.count(request) == 1
 
 
+class Late:
+    """Answer number `late` comes so late that it has been asked for again."""
+
+    def __init__(self, meter: VirtualMeter, late: int, seconds: float) -> None:
+        self.meter = meter
+        self.late = late
+        self.seconds = seconds
+        self.count = 0
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        self.count += 1
+        said = self.meter.hear(data, settings)
+        return [replace(one, delay=self.seconds) for one in said] if self.count == self.late else said
+
+
+@pytest.mark.parametrize("seconds", [1.99, 2.01, 2.5])
+def test_a_late_answer_is_not_taken_for_the_next_one(seconds: float) -> None:
+    undisturbed = driver_of(meter_of())
+    undisturbed.read(PUBLIC)
+    for late in range(2, 27):
+        driver = driver_of(Late(meter_of(), late, seconds))
+        present, *kept = driver.read(PUBLIC)
+        assert present.values == PRESENT
+        assert len(kept) == len(months()) + 1
+        assert driver.tally.exchanges <= undisturbed.tally.exchanges + 1
+
+
+class Chatty:
+    """A meter on whose wire another one talks, too."""
+
+    def __init__(self, meter: VirtualMeter, stranger: Frame) -> None:
+        self.meter = meter
+        self.stranger = stranger
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        return [Transmission(self.stranger.encode()), *self.meter.hear(data, settings)]
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        Frame(Address(16), Address(2), Kind.DISCONNECTED_MODE),
+        Frame(Address(17), Address(1), Kind.DISCONNECTED_MODE),
+        Frame(Address(1), Address(16), Kind.INFORMATION, b"another master"),
+        Frame(Address(16), Address(1), Kind.INFORMATION, b"an old answer", send=7),
+    ],
+    ids=["another server", "another client", "another master", "an old answer"],
+)
+def test_the_frames_of_others_are_passed_over(stranger: Frame) -> None:
+    clock_of_it = driver_of(Chatty(meter_of(dict(list(household().items())[:4])), stranger))
+    assert clock_of_it.read(PUBLIC)[0].values == {"1-0:1.8.0": PRESENT["1-0:1.8.0"]}
+
+
 def test_silence_is_no_answer_after_every_retry() -> None:
     driver = driver_of(Saying(b""))
     with pytest.raises(NoAnswerError, match="server 1 on simulated"):

@@ -34,7 +34,7 @@ from drivers.errors import (
     UnsupportedError,
 )
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
-from drivers.line import SerialSettings
+from drivers.line import SerialSettings, Transmission
 from drivers.optical.telegram import Identification
 from telemetry.readout import Quantity
 from tests.drivers.dlms.household import (
@@ -69,6 +69,24 @@ def test_meters_on_one_wire_answer_to_their_physical_addresses() -> None:
         assert readout.values == {"1-0:1.8.0": Quantity(lower * 1_000_000, "kW.h")}
     with pytest.raises(NoAnswerError):
         driver.read(Target("16/1/19", retries=0))
+
+
+def test_a_readout_takes_the_time_of_its_bytes_and_reactions() -> None:
+    meter = meter_of(reaction=0.1)
+
+    class Counting:
+        seconds = 0.0
+
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            said = meter.hear(data, settings)
+            self.seconds += len(data) * settings.character_time
+            self.seconds += sum(one.delay + len(one.data) * settings.character_time for one in said)
+            return said
+
+    counting = Counting()
+    driver = driver_of(counting)
+    driver.read(PUBLIC)
+    assert driver.line.now() == pytest.approx(counting.seconds, abs=1e-6)
 
 
 def test_a_planned_readout_takes_about_as_long_as_a_real_one() -> None:

@@ -43,6 +43,7 @@ from drivers.driver import (
 )
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line, SerialSettings
+from telemetry.meter_id import same_meter
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
 
@@ -183,7 +184,7 @@ class DlmsDriver(Driver):
         )
         if known is None or not same:
             known = self._known[target.address] = discover(association, serial)
-        if target.meter and known.meter and _comparable(target.meter) != _comparable(known.meter):
+        if target.meter and known.meter and not same_meter(target.meter, known.meter):
             raise IdentityError(target.meter, known.meter)
         meter = target.meter or known.meter
         if meter is None:
@@ -283,9 +284,3 @@ def _news(known: Knowledge, kept: Kept, at: datetime) -> Kept:
 
 def _historical(meter: str, kept: Kept, raw: bytes) -> list[Readout]:
     return [Readout(meter, instant, kept[instant], Status.HISTORICAL, raw) for instant in sorted(kept)]
-
-
-def _comparable(meter: str) -> str:
-    """An id without the zeros in front of its serial, which meters send as they like."""
-    manufacturer, _, serial = meter.partition("-")
-    return f"{manufacturer}-{serial.lstrip('0')}"

@@ -13,6 +13,7 @@ from drivers.line import SerialSettings
 from drivers.sml.messages import ListResponse, decode_messages
 from drivers.sml.registers import identity, readout
 from drivers.sml.transport import Envelope, Reader
+from telemetry.meter_id import same_meter
 from telemetry.readout import Readout
 
 USUAL = SerialSettings(9600, 8, "N", 1)
@@ -115,7 +116,7 @@ class SmlDriver(Driver):
         if not lists:
             raise DecodeError("the telegram has no list of values")
         for values, found in lists:
-            if target.meter is None or found is None or found == target.meter:
+            if target.meter is None or found is None or same_meter(found, target.meter):
                 return values, found
         raise IdentityError(str(target.meter), str(lists[0][1]))
 

@@ -134,6 +134,10 @@ def test_another_meter_than_the_expected_one_is_an_identity_error() -> None:
         driver_of(counting()).read(Target("", meter="ESY-0061411498"))
 
 
+def test_the_expected_meter_keeps_the_name_the_configuration_gives_it() -> None:
+    assert driver_of(counting()).read(Target("", meter="ESY-61411499"))[0].meter == "ESY-61411499"
+
+
 def test_of_several_lists_the_expected_meters_is_taken() -> None:
     other = bytes.fromhex("0A014553590000000001")
     lists = [ListResponse(other, (energy(1),)), ListResponse(SERVER, (energy(2),))]

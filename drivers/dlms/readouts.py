@@ -87,10 +87,14 @@ def identity(device_name: bytes, serial: str, title: bytes) -> str | None:
 
 
 def is_fault(data: Data) -> bool:
-    """Whether an error register shows anything but zeros."""
-    if isinstance(data.value, bytes):
-        return any(data.value)
-    return isinstance(data.value, int) and data.value != 0
+    """Whether an error register shows anything but zeros: a number, bits, bytes, or digits as text."""
+    value = data.value
+    if isinstance(value, bytes):
+        is_text = data.tag is Tag.VISIBLE_STRING or len(value) > 1
+        return any(value) and not (is_text and not value.strip(b"0 "))
+    if isinstance(value, str):
+        return "1" in value
+    return isinstance(value, int) and value != 0
 
 
 def clock_of(data: Data, zone: tzinfo) -> datetime | None:

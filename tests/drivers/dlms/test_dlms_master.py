@@ -9,7 +9,7 @@ from drivers.dlms import virtual_objects as made
 from drivers.dlms.apdu import GetRequest, encode_apdu
 from drivers.dlms.association import AccessError
 from drivers.dlms.clock import ClockStatus, encode_date_time
-from drivers.dlms.data import Data, Tag, array, encode_data, octet_string, structure
+from drivers.dlms.data import NULL, Data, Tag, array, encode_data, octet_string, structure
 from drivers.dlms.hdlc import Parameters
 from drivers.dlms.objects import CLOCK, DEVICE_NAME, ERROR_REGISTER, OBJECT_LIST, SERIAL_NUMBER
 from drivers.dlms.server import Access
@@ -209,12 +209,24 @@ def test_a_clock_that_is_invalid_shows_nothing(raw: bytes, clock: datetime | Non
     assert driver_of(meter_of(objects)).read(PUBLIC)[0].clock == clock
 
 
-@pytest.mark.parametrize("error", [Data(Tag.OCTET_STRING, b"\0\x40"), Data(Tag.UNSIGNED, 1)])
-def test_an_error_register_is_a_status_of_the_readout(error: Data) -> None:
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Data(Tag.OCTET_STRING, b"\0\x40"), Status.PERMANENT_ERROR),
+        (Data(Tag.OCTET_STRING, b"0"), Status.PERMANENT_ERROR),  # a byte with two bits, no digit
+        (Data(Tag.VISIBLE_STRING, b"00000040"), Status.PERMANENT_ERROR),
+        (Data(Tag.UNSIGNED, 1), Status.PERMANENT_ERROR),
+        (Data(Tag.BIT_STRING, "0010"), Status.PERMANENT_ERROR),
+        (Data(Tag.OCTET_STRING, b"\0\0"), Status(0)),
+        (Data(Tag.OCTET_STRING, b"00000000"), Status(0)),
+        (Data(Tag.VISIBLE_STRING, b"0"), Status(0)),
+        (Data(Tag.BIT_STRING, "0000"), Status(0)),
+        (NULL, Status(0)),
+    ],
+)
+def test_an_error_register_is_a_status_of_the_readout(error: Data, status: Status) -> None:
     objects = household() | {ERROR_REGISTER: error}
-    assert driver_of(meter_of(objects)).read(PUBLIC)[0].status == Status.PERMANENT_ERROR
-    objects[ERROR_REGISTER] = Data(Tag.OCTET_STRING, b"\0\0")
-    assert driver_of(meter_of(objects)).read(PUBLIC)[0].status == Status(0)
+    assert driver_of(meter_of(objects)).read(PUBLIC)[0].status == status
 
 
 @pytest.mark.parametrize("expected", [METER, "HSP-12345678"])

@@ -4,68 +4,75 @@ SQLite with a write-ahead log and a full sync at every commit, so what `append` 
 power cut. `epoch` names one life of the file; a new file is a new epoch, in which batch numbers begin anew.
 """
 
+import copy
 import logging
-import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
 from drivers.driver import Clock
-from gateway.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS, SourceError
+from gateway.buffer_disk import BufferDisk, NoRoomError
+from gateway.buffer_file import OtherVersionError, is_damage, open_file, replace_file
+from gateway.entry import DamagedEntryError, Entry, encoded_size, pack, status_of, unpack
+from gateway.lanes import LaneName, Lanes, Run, unnumbered
+from gateway.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS, BufferLimits, Monotonic, SourceError
 from telemetry.readout import Readout
-from telemetry.wire import Batch, Outcome, WireReadout, from_milliseconds, wire_readout
+from telemetry.status import Status
+from telemetry.wire import Batch, Miss, Outcome, WireReadout, from_milliseconds, to_milliseconds, wire_readout
 
 log = logging.getLogger(__name__)
 
-_SCHEMA_VERSION = 1
-_CREATE = """
-begin immediate;
-create table life (
-    epoch text not null,
-    next_batch integer not null
-);
-create table readouts (
-    id integer primary key,       -- order of appending
-    at integer not null,          -- milliseconds since 1970
-    body blob not null,           -- a WireReadout as JSON
-    batch integer                 -- null until it is numbered
-);
-create index readouts_by_batch on readouts (batch);
-insert into life values (lower(hex(randomblob(8))), 1);
-pragma user_version = 1;
-commit;
-"""
+BILLING_WINDOW = timedelta(minutes=15)  # after local midnight: read then is what months are closed with
+_LIMITS = BufferLimits()
+_MOVE_AT_ONCE = 1_000  # held entries
+_BATCH_FIELDS = 200  # bytes
 
 
 class BufferFailedError(SourceError):
     """The buffer cannot be written or read: disk full, card broken, file removed. `path` says which file."""
 
+    advice = (
+        "free space on its disk, check that this user may write there, and replace the card "
+        "if the errors stay"
+    )
+
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"the buffer {path} cannot be used: {reason}; free space on its disk, check that this user may "
-            "write there, and replace the card if the errors stay"
-        )
+        super().__init__(f"the buffer {path} cannot be used: {reason}; {self.advice}")
         self.path = path
+
+
+class BufferFullError(BufferFailedError):
+    """It is full of what nobody has acknowledged, which is never deleted to make room."""
+
+    advice = "it keeps what it has; bring back the connection to the broker, or give the buffer more room"
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits for an acknowledgement. `oldest` is the instant of the oldest readout, None without any."""
+    """What waits for an acknowledgement; `held` of these wait for the clock to be set.
+
+    `oldest` is the instant of the oldest readout, None without any. `full`: nothing more is taken.
+    """
 
     readouts: int
     oldest: datetime | None
+    held: int = 0
+    full: bool = False
 
 
 class Buffer:
     """A `BatchSource` on disk. Thread-safe.
 
-    A batch is formed when `MAX_BATCH_READOUTS` wait or the first of them has waited `max_age` seconds.
+    A batch is formed when `MAX_BATCH_READOUTS` wait or the first of them has waited `max_age` seconds;
+    `lanes.py` has the order. `zone` is the local time whose midnights bills are made of.
     """
 
     def __init__(
@@ -73,182 +80,281 @@ class Buffer:
         path: Path,
         clock: Clock,
         *,
+        zone: tzinfo = UTC,
+        limits: BufferLimits = _LIMITS,
         max_age: float = 2.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open or create the file. A damaged one is moved aside and a new epoch begins.
+        """Open or create the file. A damaged one is moved aside, and its readouts go on in a new epoch.
 
         Raises BufferFailedError where there can be no file at all.
         """
         self.path = path
         self._clock = clock
+        self._zone = zone
+        self._limits = limits
         self._max_age = max_age
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._handed_out = 0  # highest batch number that this object has handed out
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = self._open_or_replace()
-            self.epoch: str = self._connection.execute("select epoch from life").fetchone()[0]
-            waiting = self._connection.execute(
-                "select 1 from readouts where batch is null limit 1"
-            ).fetchone()
-        except (OSError, sqlite3.Error) as error:
+            self._begin(open_file(path, clock))
+        except (OSError, sqlite3.Error, OtherVersionError) as error:
             raise BufferFailedError(path, str(error)) from error
-        self._waiting_since = monotonic() - max_age if waiting else None
 
-    def append(self, readouts: Sequence[Readout]) -> None:
-        """Keep readouts, all or none; they are on the disk when this returns. Raises BufferFailedError.
+    def append(
+        self,
+        readouts: Sequence[Readout],
+        misses: Sequence[Miss] = (),
+        *,
+        unsynchronised: Monotonic | None = None,
+    ) -> None:
+        """Keep readouts and misses, all or none; they are on the disk when this returns.
 
+        `unsynchronised`: the clock was not set when they came; the latest of them came at this monotonic
+        instant. They are held until `synchronise` or `release_unsynchronised`, except instants that are not
+        the gateway's own (readouts without `Status.UNSYNCHRONISED`).
         One that the wire contract does not allow, such as of an instant before 1970, is logged and left out.
+        Raises BufferFailedError.
         """
-        rows = [row for readout in readouts if (row := _row(readout))]
-        with self._lock:
-            try:
-                with self._connection:
-                    self._connection.executemany("insert into readouts (at, body) values (?, ?)", rows)
-            except sqlite3.Error as error:
-                raise BufferFailedError(self.path, str(error)) from error
-            if rows and self._waiting_since is None:
-                self._waiting_since = self._monotonic()
+        given: list[Entry] = [*map(wire_readout, readouts), *misses]
+        entries = [entry for entry in map(_checked, given) if entry is not None]
+        held: list[tuple[object, ...]] = []
+        if unsynchronised is not None:
+            waiting = [e for e in entries if isinstance(e, Miss) or Status.UNSYNCHRONISED in status_of(e)]
+            entries = [e for e in entries if e not in waiting]
+            latest = round(unsynchronised.seconds * 1000) - max((e.at for e in waiting), default=0)
+            held = [(unsynchronised.boot, latest + e.at, e.at, pack(e)) for e in waiting]
+        if entries or held:
+            with self._guarded():
+                hold = "insert into held (boot, monotonic, at, body) values (?, ?, ?, ?)"
+                self._insert(entries, hold, held)
 
     def next_batches(self, limit: int) -> Sequence[Batch]:
         """See `BatchSource`. After a restart, batches of the earlier process come first, as they were."""
-        with self._lock:
-            try:
-                numbers = [
-                    number
-                    for (number,) in self._connection.execute(
-                        "select distinct batch from readouts where batch > ? order by batch limit ?",
-                        (self._handed_out, limit),
-                    )
-                ]
-                while len(numbers) < limit and (number := self._number_waiting()) is not None:
-                    numbers.append(number)
-                batches = [self._load(number) for number in numbers]
-            except sqlite3.Error as error:
-                raise BufferFailedError(self.path, str(error)) from error
-            if numbers:
-                self._handed_out = numbers[-1]
-            return batches
+        with self._guarded():
+            batches: list[Batch] = []
+            while self._left_over and len(batches) < limit:
+                number = self._left_over[0]
+                if number in self._open:
+                    batches.append(self._batch(number, self._entries(self._open[number])))
+                self._left_over.pop(0)
+            return [*batches, *self._number(limit - len(batches))]
 
     def acknowledge(self, epoch: str, outcomes: Mapping[int, Outcome | None]) -> None:
-        """See `BatchSource`: the readouts of these batches are deleted."""
-        if epoch != self.epoch:
-            return
+        """See `BatchSource`. Their readouts stay as a local history until the limits are reached."""
+        with self._guarded():
+            if epoch == self.epoch:
+                self._disk.acknowledged([number for number in outcomes if self._open.pop(number, None)])
+
+    def synchronise(self, boot: str, wall_at_monotonic_zero: datetime) -> None:
+        """The clock is set: what was held in this boot gets its true instants. Raises BufferFailedError."""
+        self._release(boot, to_milliseconds(wall_at_monotonic_zero))
+
+    def release_unsynchronised(self) -> None:
+        """Let all that is held go with the instants that it has. Raises BufferFailedError."""
+        self._release(None, 0)
+
+    def note_alive(self, instant: datetime) -> None:
+        """The gateway runs at this instant. Call often: it is written once a minute, with what else is.
+
+        That it cannot be written is told by `append`.
+        """
         with self._lock:
             try:
-                with self._connection:
-                    self._connection.executemany(
-                        "delete from readouts where batch = ?", [(number,) for number in outcomes]
-                    )
+                self._disk.alive(instant)
             except sqlite3.Error as error:
-                raise BufferFailedError(self.path, str(error)) from error
+                log.debug("being alive is not noted", extra={"reason": str(error)})
+
+    def last_alive(self) -> datetime | None:
+        """When the gateway last ran, to a minute; None in a new file. Raises BufferFailedError."""
+        with self._guarded():
+            return self._disk.last_alive()
 
     def backlog(self) -> Backlog:
         """How much is not yet acknowledged. Raises BufferFailedError."""
-        with self._lock:
-            try:
-                count, oldest = self._connection.execute("select count(*), min(at) from readouts").fetchone()
-            except sqlite3.Error as error:
-                raise BufferFailedError(self.path, str(error)) from error
-        return Backlog(count, None if oldest is None else from_milliseconds(oldest))
+        with self._guarded():
+            connection = self._disk.connection
+            held, held_since = connection.execute("select count(*), min(at) from held").fetchone()
+            since = [] if held_since is None else [held_since]
+            runs = [*chain.from_iterable(lane.runs for lane in self._lanes.by_name.values())]
+            runs += self._open.values()
+            for lane in LaneName:
+                if firsts := [run.first for run in runs if LaneName.of(run.first) is lane]:
+                    oldest = "select since from entries where id = ?"
+                    since += connection.execute(oldest, (min(firsts),)).fetchone() or []
+            return Backlog(
+                readouts=sum(map(len, runs)) + held,
+                oldest=from_milliseconds(min(since)) if since else None,
+                held=held,
+                full=self._disk.full.active,
+            )
 
     def close(self) -> None:
         """Close the file; nothing is lost by not calling this."""
-        with self._lock:
-            self._connection.close()
+        with self._lock, closing(self._disk.connection):
+            try:
+                self._disk.settle()
+            except sqlite3.Error as error:
+                log.debug("acknowledgements are not noted", extra={"reason": str(error)})
 
-    def _number_waiting(self) -> int | None:
-        """Give the oldest waiting readouts the next batch number, durably; None if they may wait longer."""
-        if self._waiting_since is None:
-            return None
-        rows = self._connection.execute(
-            "select id, length(body) from readouts where batch is null order by id limit ?",
-            (MAX_BATCH_READOUTS + 1,),
-        ).fetchall()
-        fitting = _how_many_fit([size for _, size in rows])
-        due = self._monotonic() - self._waiting_since >= self._max_age
-        if fitting == len(rows) and len(rows) < MAX_BATCH_READOUTS and not due:
-            return None
-        with self._connection:
-            (number,) = self._connection.execute(
-                "update life set next_batch = next_batch + 1 returning next_batch - 1"
-            ).fetchone()
-            self._connection.execute(
-                "update readouts set batch = ? where batch is null and id <= ?",
-                (number, rows[fitting - 1][0]),
-            )
-        if fitting == len(rows):
-            self._waiting_since = None
-        return int(number)
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take the state from the file, as after a restart."""
+        self._disk = BufferDisk(self.path, connection, self._limits, self._clock, self._monotonic)
+        (self.epoch,) = connection.execute("select epoch from life").fetchone()
+        rows = connection.execute("select number, first, last, acknowledged from batches order by first")
+        batches = [(number, Run(first, last), acknowledged) for number, first, last, acknowledged in rows]
+        self._open = {number: run for number, run, acknowledged in batches if not acknowledged}
+        self._left_over = sorted(self._open)
+        numbered = [run for _, run, _ in batches]
+        self._lanes = Lanes(rows=MAX_BATCH_READOUTS, size=MAX_BATCH_BYTES, max_age=self._max_age)
+        self._lanes.found(numbered, unnumbered(connection, numbered))
 
-    def _load(self, number: int) -> Batch:
-        bodies = self._connection.execute("select body from readouts where batch = ? order by id", (number,))
-        readouts = [msgspec.json.decode(body, type=WireReadout) for (body,) in bodies]
-        return Batch(epoch=self.epoch, batch=number, sent_at=0, readouts=readouts)
+    def _insert(self, entries: Sequence[Entry], statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Entries at the ends of their lanes, and `statement` for each of `rows`, in one commit."""
+        last = {name: lane.last for name, lane in self._lanes.by_name.items()}
+        sizes = dict.fromkeys(LaneName, 0)
+        placed: list[tuple[int, int, bytes]] = []
+        for entry in entries:
+            lane = self._lane_of(entry)
+            last[lane] += 1
+            sizes[lane] += encoded_size(entry)
+            placed.append((last[lane], self._since(entry), pack(entry)))
 
-    def _open_or_replace(self) -> sqlite3.Connection:
+        def write() -> None:
+            with self._disk.transaction() as connection:
+                connection.executemany("insert into entries values (?, ?, ?)", placed)
+                connection.executemany(statement, rows)
+
+        coming = sum(len(value) for row in (*placed, *rows) for value in row if isinstance(value, bytes))
         try:
-            return _open(self.path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # not the file's content: rights, space, locks
-                raise
-            reason = str(error)
-        aside = self._move_aside()
-        connection = _open(self.path)
-        log.error("buffer damaged, moved aside; a new epoch begins", extra={"aside": aside, "reason": reason})
-        return connection
+            self._disk.write(coming, write)
+        except NoRoomError as error:
+            raise BufferFullError(self.path, str(error)) from None
+        for name, lane_state in self._lanes.by_name.items():
+            if last[name] > lane_state.last:
+                lane_state.appended(last[name] - lane_state.last, sizes[name], self._monotonic())
 
-    def _move_aside(self) -> str:
-        stamp = self._clock().strftime("%Y%m%dT%H%M%S")
-        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}-{secrets.token_hex(2)}")
-        for suffix in ("", "-wal", "-shm"):
-            part = self.path.with_name(self.path.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
-        return str(aside)
+    def _release(self, boot: str | None, wall_zero: int) -> None:
+        """Number what is held of a boot, corrected; of every boot, as it is, without one."""
+        select = "select id, monotonic, body from held where ?1 is null or boot = ?1 order by id limit ?2"
+        more = True
+        while more:
+            with self._guarded():
+                rows = self._disk.connection.execute(select, (boot, _MOVE_AT_ONCE)).fetchall()
+                entries = [
+                    entry if boot is None else _corrected(entry, wall_zero + monotonic)
+                    for row, monotonic, body in rows
+                    if (entry := self._read(row, body))
+                ]
+                if rows:
+                    self._insert(entries, "delete from held where id = ?", [(row,) for row, _, _ in rows])
+                more = len(rows) == _MOVE_AT_ONCE
 
+    def _number(self, limit: int) -> list[Batch]:
+        """Give what is most urgent its numbers, durably."""
+        before = copy.deepcopy(self._lanes)
+        taken: list[tuple[Run, list[Entry]]] = []
+        try:
+            while len(taken) < limit and (run := self._lanes.choose(self._monotonic())):
+                taken.append(self._newest(run))
+                self._lanes.take(taken[-1][0])
+            if not taken:
+                return []
+            with self._disk.transaction() as connection:
+                (first,) = connection.execute(
+                    "update life set next_batch = next_batch + ?1 returning next_batch - ?1", (len(taken),)
+                ).fetchone()
+                connection.executemany(
+                    "insert into batches (number, first, last) values (?, ?, ?)",
+                    [(number, run.first, run.last) for number, (run, _) in enumerate(taken, start=first)],
+                )
+        except BaseException:
+            self._lanes = before
+            raise
+        self._open |= {number: run for number, (run, _) in enumerate(taken, start=first)}
+        return [self._batch(number, entries) for number, (_, entries) in enumerate(taken, start=first)]
 
-def _row(readout: Readout) -> tuple[int, bytes] | None:
-    """(milliseconds, body), or None with a log record for what could not be read back to be sent."""
-    wire = wire_readout(readout)
-    body = msgspec.json.encode(wire)
-    try:
-        msgspec.json.decode(body, type=WireReadout)
-    except msgspec.ValidationError as error:
-        log.error("readout cannot be sent", extra={"meter": readout.meter, "reason": str(error)})
-        return None
-    return wire.at, body
+    def _newest(self, run: Run) -> tuple[Run, list[Entry]]:
+        """The end of a run, as much of it as one batch takes, but at least one row."""
+        size, first, entries = _BATCH_FIELDS, run.first, list[Entry]()
+        rows = self._disk.connection.execute(
+            "select id, body from entries where id between ? and ? order by id desc limit ?",
+            (run.first, run.last, MAX_BATCH_READOUTS),
+        ).fetchall()
+        for row, body in rows:
+            entry = self._read(row, body)
+            size += encoded_size(entry) if entry else 0
+            if size > MAX_BATCH_BYTES and entries:
+                break
+            first = row
+            entries += [entry] if entry else []
+        return Run(first, run.last), entries[::-1]
 
+    def _entries(self, run: Run) -> list[Entry]:
+        rows = self._disk.connection.execute(
+            "select id, body from entries where id between ? and ? order by id", (run.first, run.last)
+        )
+        return [entry for row, body in rows.fetchall() if (entry := self._read(row, body))]
 
-def _how_many_fit(sizes: Sequence[int]) -> int:
-    """How many readouts, from the first, make one batch: within both limits, but at least one."""
-    total = 200  # the batch's own fields
-    for count, size in enumerate(sizes):
-        total += size + 1
-        if count == MAX_BATCH_READOUTS or (count and total > MAX_BATCH_BYTES):
-            return count
-    return len(sizes)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Raises sqlite3.DatabaseError for a file that is damaged or none of ours."""
-    connection = sqlite3.connect(path, timeout=10.0, check_same_thread=False)
-    try:
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")
-        (found,) = connection.execute("pragma quick_check(1)").fetchone()
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)
-        (version,) = connection.execute("pragma user_version").fetchone()
-        if version == 0:
-            connection.executescript(_CREATE)
-        elif version != _SCHEMA_VERSION:
-            raise sqlite3.OperationalError(
-                f"it was written by another version of Hesper (schema {version}, not {_SCHEMA_VERSION})"
+    def _read(self, row: int, body: bytes) -> Entry | None:
+        try:
+            return unpack(body)
+        except DamagedEntryError as error:
+            log.error(
+                "readout lost: the disk gave back other bytes than were written",
+                extra={"row": row, "reason": str(error), "advice": "replace the card"},
             )
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+            return None
+
+    def _batch(self, number: int, entries: Sequence[Entry]) -> Batch:
+        readouts = [entry for entry in entries if isinstance(entry, WireReadout)]
+        missed = [entry for entry in entries if isinstance(entry, Miss)]
+        return Batch(epoch=self.epoch, batch=number, sent_at=0, readouts=readouts, missed=missed)
+
+    def _lane_of(self, entry: Entry) -> LaneName:
+        if isinstance(entry, Miss):
+            return LaneName.ORDINARY
+        local = from_milliseconds(entry.at).astimezone(self._zone)
+        of_day = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
+        historical = Status.HISTORICAL in status_of(entry)
+        return LaneName.BILLING if historical or of_day < BILLING_WINDOW else LaneName.ORDINARY
+
+    def _since(self, entry: Entry) -> int:
+        """What the meter kept from long ago has not waited since then."""
+        historical = Status.HISTORICAL in status_of(entry)
+        return max(0, to_milliseconds(self._clock())) if historical else entry.at
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """The lock; and what SQLite raises as BufferFailedError. A file found damaged is replaced."""
+        with self._lock:
+            try:
+                yield
+            except (OSError, sqlite3.Error) as error:
+                if isinstance(error, sqlite3.Error) and is_damage(error):
+                    self._replace(error)
+                raise BufferFailedError(self.path, str(error)) from error
+
+    def _replace(self, damage: sqlite3.Error) -> None:
+        self._disk.connection.close()
+        try:
+            self._begin(replace_file(self.path, self._clock, str(damage)))
+        except (OSError, sqlite3.Error) as error:
+            raise BufferFailedError(self.path, str(error)) from error
+
+
+def _checked(entry: Entry) -> Entry | None:
+    """The entry, or None with a log record for what could not be read back to be sent."""
+    try:
+        return unpack(pack(entry))
+    except DamagedEntryError as error:
+        log.error("readout cannot be sent", extra={"meter": entry.meter, "reason": str(error)})
+        return None
+
+
+def _corrected(entry: Entry, at: int) -> Entry:
+    """With its true instant, in milliseconds."""
+    if isinstance(entry, Miss):
+        return msgspec.structs.replace(entry, at=max(0, at))
+    status = (status_of(entry) & ~Status.UNSYNCHRONISED) | Status.CLOCK_CORRECTED
+    return msgspec.structs.replace(entry, at=max(0, at), status=int(status))

@@ -14,8 +14,9 @@ from drivers.catalogue import PROTOCOLS, default_settings, open_line
 from drivers.driver import Target
 from drivers.errors import LineError
 from drivers.line import SerialSettings
-from gateway.link import MqttSettings, Tls
+from gateway.link import MqttSettings
 from gateway.schedule import Schedule, parse_schedule
+from gateway.tls import Tls
 from telemetry.meter_id import check_meter_id
 from telemetry.topics import check_segment
 

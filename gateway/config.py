@@ -146,6 +146,16 @@ class BufferConfig(_Table):
     path: ConfigPath = Field(examples=["/var/lib/hesper/buffer.sqlite"])
 
 
+class RemoteConfig(_Table):
+    """`[remote]`: what the central side may do here. Only the installer's file can say so.
+
+    `set_clock`: set meters' clocks. `commands_per_minute`: more are refused; 0 takes none.
+    """
+
+    set_clock: bool = False
+    commands_per_minute: Annotated[int, Field(ge=0, le=600)] = 30
+
+
 class GatewayConfig(_Table):
     """The whole file. `clock` "trusted": the clock is right although the kernel does not say so."""
 
@@ -155,6 +165,7 @@ class GatewayConfig(_Table):
     clock: Literal["ntp", "trusted"] = "ntp"
     mqtt: MqttConfig
     buffer: BufferConfig
+    remote: RemoteConfig = RemoteConfig()
     line: tuple[LineConfig, ...]
 
     @property

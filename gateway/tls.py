@@ -61,9 +61,7 @@ def advice_on(error: OSError) -> str:
         case ssl.SSLError(reason="KEY_VALUES_MISMATCH"):
             return "[mqtt] key does not belong to cert: give the key that the certificate was made for"
         case ssl.SSLError():
-            return (
-                "check that ca, cert and key are PEM files, and that the broker speaks TLS 1.2 or later"
-            )
+            return "check that ca, cert and key are PEM files, and that the broker speaks TLS 1.2 or later"
         case ConnectionRefusedError():
             return "nothing listens there: check [mqtt] host and port, and that the broker runs"
         case _:

@@ -139,13 +139,13 @@ def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
         (
             ('address = "6"', 'address = "251"'),
             (
-                "line 23: [[line.meter]] '251': address '251' is no primary address; "
-                "write a number from 1 to 250"
+                "line 24: [[line.meter]] '251': address '251' is no M-Bus address; write a number from 1 "
+                "to 250, or a secondary address: 8 digits (\"06855817\", with F for any digit) or all 16"
             ),
         ),
         (
             ("address = 1\n", "address = 248\n"),
-            ("line 32: [[line.meter]] 'EAS-12345678': address '248' is not a Modbus unit; "
+            ("line 33: [[line.meter]] 'EAS-12345678': address '248' is not a Modbus unit; "
             "write a number from 1 to 247"),
         ),
         (

@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 CLOCK_LIMIT = 120.0  # seconds that a meter's clock may be wrong before it is told
 LONGEST_LOOKBACK = timedelta(days=7)  # to a time in which the gateway did not run
-# Periods of its schedule for which an attempt at a dead meter waits to end before a living one's slot, and then
-# for nobody else to be due: on a line that is always busy, it must have its turn at last
+# Periods of its schedule for which an attempt at a dead meter waits to end before a living one's slot, and
+# then for nobody else to be due: on a line that is always busy, it must have its turn at last
 _WAIT_FOR_ROOM, _WAIT_FOR_OTHERS = 1, 2
 _INSTANT = timedelta(microseconds=1)
 

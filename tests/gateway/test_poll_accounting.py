@@ -41,7 +41,7 @@ class Job(LineWork):
 
 
 class Trouble(Bench):
-    """A line on which everything fails now and then, each for a while; `alive` is what a dead process leaves."""
+    """A line on which everything fails now and then, for a while; `alive` is what a dead process leaves."""
 
     def __init__(
         self, rng: random.Random, meters: int, schedule: str | Sequence[str], seconds: float
@@ -61,9 +61,6 @@ class Trouble(Bench):
     ) -> None:
         self.full = self.rng.random() < (0.9 if self.full else 0.02)
         super().keep(readouts, misses, unsynchronised=unsynchronised)
-        until = self.poller.accounted_until  # rides along with what is written, once a minute
-        if until and (self.alive is None or until - self.alive >= timedelta(minutes=1)):
-            self.alive = until
 
     def live_for(self, seconds: float) -> None:
         end = self.clock.monotonic() + seconds
@@ -71,6 +68,9 @@ class Trouble(Bench):
             if self.rng.random() < 0.02:
                 self.poller.submit(Job(self.rng.uniform(1, 100)))
             wait = self.poller.poll()
+            until = self.poller.accounted_until  # the buffer writes it once a minute
+            if until and (self.alive is None or until - self.alive >= timedelta(minutes=1)):
+                self.alive = until
             self.clock.advance(min(wait, left, 1.0 if wait < 5 else wait))
 
     def die(self, seconds: float) -> None:

@@ -17,14 +17,13 @@ from pathlib import Path
 import msgspec
 
 from gateway.entry import pack
-from gateway.salvage import salvage
+from gateway.salvage import PAGE_BYTES, salvage
 from telemetry.wire import WireReadout
 
 log = logging.getLogger(__name__)
 
 VERSION = 2
 # An append is one synced page; of 1,024 bytes it mostly touches one of a card's 4,096-byte blocks.
-_PAGE_BYTES = 1024
 _LOG_PAGES = 4_000  # then the write-ahead log is copied into the file and begun anew: at about 4 MB
 _CREATE = """
 create table life (
@@ -78,8 +77,9 @@ def replace_file(path: Path, now: Callable[[], datetime], reason: str) -> sqlite
     _remove(fresh)
     with closing(_open(fresh)) as target:
         target.execute("pragma synchronous = normal")  # all of it is synced when it is closed
+        target.execute("pragma wal_checkpoint(truncate)")
         target.execute("begin")
-        salvaged = salvage(path, target)
+        salvaged = salvage(path, target, fresh)
         target.execute("commit")
     aside = _move_aside(path, now())
     fresh.rename(path)
@@ -105,7 +105,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=10.0, check_same_thread=False, isolation_level=None)
     try:
-        connection.execute(f"pragma page_size = {_PAGE_BYTES}")  # of a file that is new
+        connection.execute(f"pragma page_size = {PAGE_BYTES}")  # of a file that is new
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
         connection.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")

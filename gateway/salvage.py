@@ -4,6 +4,7 @@ What was acknowledged stays behind. All that is copied gets a new epoch and new 
 stored once, since inserts are idempotent.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -17,7 +18,8 @@ from gateway.entry import DamagedEntryError, pack, unpack
 from gateway.lanes import LaneName, Run
 from telemetry.wire import WireReadout
 
-_MOST_ERRORS = 20_000  # each broken page costs about 45; past this the rest is given up
+_MOST_ERRORS = 4_000  # in a row; a broken page costs about 45, and what lies beyond so many is given up
+PAGE_BYTES = 1024  # of our files; those of version 1 had larger ones
 _FARTHEST = 1 << 24  # ids beyond the first that are looked through where not even the last can be told
 
 _ENTRIES = "select id, since, body from entries where id > ? and id <= ? order by id"
@@ -33,21 +35,49 @@ class Salvaged:
     unreadable: int = 0
 
 
-def salvage(damaged: Path, target: sqlite3.Connection) -> Salvaged:
+def salvage(damaged: Path, target: sqlite3.Connection, target_path: Path) -> Salvaged:
     """Copy every readable row that was not acknowledged into a new buffer's open transaction.
 
-    Raises sqlite3.Error of the target only.
+    Raises OSError, and sqlite3.Error of the target.
     """
+    found = _copy(damaged, target)
+    if not found.rows and (rebuilt := _with_first_page_of(target_path, damaged)):
+        found = _copy(rebuilt, target)
+        for part in rebuilt.parent.glob(f"{rebuilt.name}*"):
+            part.unlink()
+    return found
+
+
+def _copy(damaged: Path, target: sqlite3.Connection) -> Salvaged:
     found = Salvaged()
-    try:
-        source = sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    except sqlite3.Error:
-        return found
-    with closing(source):
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as source,
+    ):
         _copy_entries(source, target, found)
         _copy_held(source, target, found)
         _copy_version_1(source, target, found)
     return found
+
+
+def _with_first_page_of(sound: Path, damaged: Path) -> Path | None:
+    """A copy whose first page, which names the tables and is written most often, is that of a new file.
+
+    Tables are created in the same order in every file, so they begin on the same pages.
+    """
+    page = sound.read_bytes()[:PAGE_BYTES]
+    if damaged.stat().st_size <= PAGE_BYTES:
+        return None
+    copy = damaged.with_name(f"{damaged.name}.rebuilt")
+    shutil.copyfile(damaged, copy)
+    pages = copy.stat().st_size // PAGE_BYTES
+    with copy.open("r+b") as file:
+        # "The Database Header": the size in pages at offset 28, then no free pages
+        file.write(page[:28] + pages.to_bytes(4, "big") + bytes(8) + page[40:])
+    log_file = damaged.with_name(f"{damaged.name}-wal")
+    if log_file.exists():
+        shutil.copyfile(log_file, copy.with_name(f"{copy.name}-wal"))
+    return copy
 
 
 def _copy_entries(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvaged) -> None:
@@ -114,7 +144,7 @@ def _readable(source: sqlite3.Connection, table: str, select: str, before: int) 
         low, high = pending.pop()
         try:
             for row in source.execute(select, (low, high)):
-                low = int(row[0])
+                low, errors = int(row[0]), 0
                 yield row
         except (sqlite3.Error, ValueError, TypeError):
             errors += 1

@@ -177,8 +177,8 @@ def test_after_an_outage_the_newest_goes_first_and_what_bills_are_made_from_befo
 ) -> None:
     buffer = open_buffer(tmp_path / "buffer.sqlite", zone=ZoneInfo("Europe/Berlin"))
     midnight = datetime(2026, 11, 22, 23, 4, tzinfo=UTC)  # four minutes past, in Berlin
-    for n in range(3 * MAX_BATCH_READOUTS):  # one by one, as they are read
-        buffer.append([at_second(readout(n))])
+    for n in range(0, 3 * MAX_BATCH_READOUTS, 250):
+        buffer.append([at_second(readout(n + step)) for step in range(250)])
         if n % 500 == 250:
             buffer.append([replace(readout(10_000 + n), at=midnight)])
             buffer.append([replace(readout(20_000 + n), status=Status.HISTORICAL)])
@@ -296,12 +296,12 @@ def test_at_its_limit_the_oldest_acknowledged_go_and_what_nobody_acknowledged_ne
         values = {"8-0:1.0.0": Quantity(number * 1_000_000, "m3")}
         buffer.append([Readout("KAM-06855817", BEGIN, values, raw=noise.randbytes(1_000))])
 
-    for n in range(500):  # much more than there is room for, but all are acknowledged
+    for n in range(300):  # more than there is room for, but all are acknowledged
         append(n)
         (batch,) = buffer.next_batches(1)
         buffer.acknowledge(buffer.epoch, {batch.batch: None})
     kept = 0
-    with pytest.raises(BufferFullError, match="limit of 200000 bytes; it keeps what it has"):
+    with pytest.raises(BufferFullError, match="200000 bytes; it keeps"):  # noqa: PT012 - whichever does not fit
         for kept in range(10_000):
             append(1000 + kept)
     assert kept > 100

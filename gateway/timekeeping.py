@@ -53,7 +53,7 @@ class Timekeeping:
         self._boot = boot
         self._given_up_at = monotonic() + longest_wait.total_seconds()
         self._again_at = monotonic()
-        self._time_came = False
+        self._time_came = self._dated = False
         self._unsynchronised = Condition(log, "clock is not synchronised", "clock is synchronised")
         self._undated = Condition(
             log, "held readouts cannot be dated", "held readouts are dated", logging.ERROR
@@ -70,7 +70,7 @@ class Timekeeping:
             )
         now, known = self._monotonic(), self._reference.was_set
         if now >= self._again_at or (known and not self._time_came):
-            self._again_at = now + _AGAIN
+            self._again_at, self._time_came = now + _AGAIN, known
             try:
                 self._date(now, known)
             except SourceError as error:
@@ -82,8 +82,8 @@ class Timekeeping:
     def _date(self, now: float, known: bool) -> None:
         if known:
             self._held.synchronise(self._boot, self._clock() - timedelta(seconds=now))
-            if self._time_came:  # what is held still was read before a restart of the machine
+            if self._dated:  # what is held still was read before a restart of the machine
                 self._held.release_unsynchronised()
-            self._time_came = True
+            self._dated = True
         elif now >= self._given_up_at:
             self._held.release_unsynchronised()

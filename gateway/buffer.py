@@ -34,6 +34,7 @@ BILLING_WINDOW = timedelta(minutes=15)  # after local midnight: read then is wha
 _LIMITS = BufferLimits()
 _MOVE_AT_ONCE = 1_000  # held entries
 _BATCH_FIELDS = 200  # bytes
+_LATEST = 50_000  # entries of each lane
 
 
 class BufferFailedError(SourceError):
@@ -169,6 +170,24 @@ class Buffer:
         """When the gateway last ran, to a minute; None in a new file. Raises BufferFailedError."""
         with self._guarded():
             return self._disk.last_alive()
+
+    def kept_since(self, instant: datetime) -> dict[str, list[datetime]]:
+        """Instants, from this one on, of the latest readouts and misses by meter, acknowledged or not.
+
+        What meters kept by themselves is left out. Raises BufferFailedError.
+        """
+        kept: dict[str, list[datetime]] = {}
+        with self._guarded():
+            for lane in self._lanes.by_name.values():
+                rows = self._disk.connection.execute(
+                    "select id, body from entries where id between ? and ? and since >= ?",
+                    (lane.last - _LATEST, lane.last, to_milliseconds(instant)),
+                ).fetchall()
+                for row, body in rows:
+                    entry = self._read(row, body)
+                    if entry and (isinstance(entry, Miss) or Status.HISTORICAL not in status_of(entry)):
+                        kept.setdefault(entry.meter, []).append(from_milliseconds(entry.at))
+        return kept
 
     def backlog(self) -> Backlog:
         """How much is not yet acknowledged. Raises BufferFailedError."""

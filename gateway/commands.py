@@ -1,4 +1,4 @@
-"""Commands from the central side: each is done once, in time, between two exchanges, and answered with its id.
+"""Commands from the central side: done once, in time, between two exchanges, answered with their id.
 
 They come from outside: sizes are bounded, names are checked, the rate is limited, and nothing that a command
 says is repeated to a shell, a file or a meter other than by its configured name.

@@ -1,6 +1,6 @@
 """What stands beside the installer's file: the configuration from afar that runs instead, and a refused one.
 
-`gateway.toml.remote` and `gateway.toml.refused` are TOML, with a comment as first line that says what they are.
+`gateway.toml.remote` and `gateway.toml.refused` are TOML; the comment in their first line says what they are.
 """
 
 import logging

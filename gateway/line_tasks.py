@@ -68,7 +68,7 @@ class ReadNow(LineTask):
         self._values: dict[str, dict[str, Any]] = {}
         self._failures: dict[str, str] = {}
 
-    def work(self, driver: Driver, poller: "LinePoller") -> None:
+    def work(self, driver: Driver, poller: "LinePoller") -> None:  # noqa: ARG002 - the poller asks it
         meter = self._left.pop(0)
         try:
             readouts = poller.read_now(meter)
@@ -92,7 +92,7 @@ class ReadNow(LineTask):
 class Scan(LineTask):
     """Search the line for meters, telling the progress. It has the line for itself, but not for ever."""
 
-    def work(self, driver: Driver, poller: "LinePoller") -> None:
+    def work(self, driver: Driver, poller: "LinePoller") -> None:  # noqa: ARG002 - the driver knows
         begun = told = driver.line.now()
         found: list[dict[str, str]] = []
         suspicions: list[dict[str, str]] = []
@@ -122,7 +122,7 @@ class Scan(LineTask):
 class RestartLine(LineTask):
     """Close the port and open it again, and try the meters that are gone at once."""
 
-    def work(self, driver: Driver, poller: "LinePoller") -> None:
+    def work(self, driver: Driver, poller: "LinePoller") -> None:  # noqa: ARG002 - the poller has it
         poller.restart()
         self.answer("done", f"line {poller.name} begins anew", {})
 

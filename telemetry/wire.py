@@ -62,6 +62,7 @@ class MissReason(StrEnum):
     REFUSED = "refused"  # the meter answered that it cannot
     NOT_UNDERSTOOD = "not understood"  # a telegram that breaks its protocol's rules, or of another meter
     BACKING_OFF = "backing off"  # not asked: it failed before, and is asked at growing distances
+    RESTING = "resting"  # not asked: it was, and its battery is not made for the next time so soon
     LINE_DOWN = "line down"
     LINE_BUSY = "line busy"  # the line was too slow for its schedule
     NOT_RUNNING = "not running"  # the gateway did not run at that time

@@ -272,10 +272,15 @@ def test_a_line_whose_thread_ended_by_a_fault_of_ours_is_started_again(
         polled.set()
         raise ZeroDivisionError("a bug of ours")
 
-    monkeypatch.setattr(gateway.lines[0].poller, "poll", fail_once)
+    monkeypatch.setattr(gateway.poller("roof"), "poll", fail_once)
     with gateway:
-        first = gateway.lines[0]
-        first.join(10)
+        assert polled.wait(10)
+        for first in line_threads():
+            first.join(10)
+        assert line_threads() == []
         assert gateway.watch()
-        assert gateway.lines[0] is not first
-        assert gateway.lines[0].is_alive()
+        assert len(line_threads()) == 1
+
+
+def line_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "line roof"]

@@ -23,9 +23,10 @@ from drivers.catalogue import PROTOCOLS, default_settings, open_line
 from drivers.driver import Target
 from drivers.errors import LineError
 from drivers.line import SerialSettings
-from gateway.link import MqttSettings, Tls
+from gateway.link import MqttSettings
 from gateway.schedule import Schedule, parse_interval, parse_schedule
 from gateway.source import BufferLimits
+from gateway.tls import Tls
 from telemetry.meter_id import check_meter_id
 from telemetry.topics import check_segment
 
@@ -201,6 +202,16 @@ class BufferConfig(_Table):
         return BufferLimits(days=self.max_days, bytes=self.max_megabytes * 1_000_000)
 
 
+class RemoteConfig(_Table):
+    """`[remote]`: what the central side may do here. Only the installer's file can say so.
+
+    `set_clock`: set meters' clocks. `commands_per_minute`: more are refused; 0 takes none.
+    """
+
+    set_clock: bool = False
+    commands_per_minute: Annotated[int, Field(ge=0, le=600)] = 30
+
+
 class GatewayConfig(_Table):
     """The whole file. `clock` "trusted": the clock is right although the kernel does not say so.
 
@@ -216,6 +227,7 @@ class GatewayConfig(_Table):
     meter_clock_limit: Interval = timedelta(seconds=120)
     mqtt: MqttConfig
     buffer: BufferConfig
+    remote: RemoteConfig = RemoteConfig()
     line: tuple[LineConfig, ...]
 
     @property

@@ -11,7 +11,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config import FOLDER, BufferConfig, GatewayConfig, LineConfig, MeterConfig, MqttConfig
+from gateway.config import (
+    FOLDER,
+    BufferConfig,
+    GatewayConfig,
+    LineConfig,
+    MeterConfig,
+    MqttConfig,
+    RemoteConfig,
+)
 from gateway.config_rules import contradictions
 from gateway.toml_lines import TomlLines, TomlPath
 
@@ -19,6 +27,7 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     (): GatewayConfig,
     ("mqtt",): MqttConfig,
     ("buffer",): BufferConfig,
+    ("remote",): RemoteConfig,
     ("line",): LineConfig,
     ("line", "meter"): MeterConfig,
 }
@@ -56,6 +65,11 @@ def load_config(path: Path) -> GatewayConfig:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(path, [Problem(None, "", f"cannot be read: {reason}; check the path")]) from None
+    return parse_config(text, path)
+
+
+def parse_config(text: str, path: Path) -> GatewayConfig:
+    """The configuration in a text that stands, or could stand, in the file `path`. Raises ConfigError."""
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

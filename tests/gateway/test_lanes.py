@@ -19,7 +19,7 @@ def test_every_row_is_numbered_exactly_once_and_none_waits_for_ever(
     appended: list[int] = []
     numbered: list[int] = []
     now = 0.0
-    for what, one, two in [*script, ("number", 10_000, 2.0)]:
+    for what, one, two in [*script, ("number", 10_000, 3.0)]:
         if what == "append":
             lane = lanes.by_name[LaneName(one)]
             lane.appended(int(two), 10, now)

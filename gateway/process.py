@@ -51,7 +51,10 @@ class RestartNeededError(ValueError):
 
 
 class Gateway:
-    """All threads of one gateway. Use as a context manager, and call `watch` until it is time to leave."""
+    """All threads of one gateway. Use as a context manager, and call `watch` until it is time to leave.
+
+    `config_version` names the configuration that runs, for the health message; empty is the installer's file.
+    """
 
     def __init__(
         self,
@@ -63,9 +66,9 @@ class Gateway:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Opens the buffer; starts nothing. Raises BufferFailedError."""
+        self.config_version = ""
         self._clock = clock
         self._version = version("hesper")
-        self._config_version = ""  # the installer's file
         self._monotonic = monotonic
         self._health_seconds = health_seconds
         self._health_at = monotonic() + min(health_seconds, _WATCH_SECONDS)
@@ -114,19 +117,16 @@ class Gateway:
             self._tell_health(synchronised)
         return self.publisher.alive
 
-    def apply(self, config: GatewayConfig, *, version: str = "") -> None:
+    def apply(self, config: GatewayConfig) -> None:
         """Run this configuration from now on; lines that it does not change are not disturbed.
 
-        Returns when all of its lines run; an exchange on a line that changes is finished first. `version`
-        names it in the health message; empty is the installer's file. Raises RestartNeededError, and changes
-        nothing, where it differs in more than lines.
+        Raises RestartNeededError, and changes nothing, where it differs in more than lines.
         """
         running = self.lines.config
         settings = ("utility", "gateway", "mqtt", "buffer", "clock", "clock_wait")
         if fixed := [name for name in settings if getattr(config, name) != getattr(running, name)]:
             raise RestartNeededError(fixed)
         self.lines.apply(config)
-        self._config_version = version
 
     def answering(self) -> dict[str, bool | None]:
         """Of each line, whether any meter has answered since the last `apply`; None: too early to say."""
@@ -150,7 +150,7 @@ class Gateway:
                 self.lines.pollers,
                 at=self._clock(),
                 version=self._version,
-                config_version=self._config_version,
+                config_version=self.config_version,
                 synchronised=synchronised,
             )
         except SourceError as error:

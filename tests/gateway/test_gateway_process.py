@@ -280,7 +280,8 @@ def test_a_configuration_is_applied_while_the_gateway_runs(broker: Broker, tmp_p
         ingester = stack.enter_context(Ingester(broker.port))
         gateway = stack.enter_context(running(Gateway(load_config(config), pace=QUICK, health_seconds=0.5)))
         ingester.wait_until(lambda: "EAS-12345678" in received(ingester), 40)
-        gateway.apply(load_config(write_config(tmp_path, broker, lines + attic)), version="second")
+        gateway.apply(load_config(write_config(tmp_path, broker, lines + attic)))
+        gateway.config_version = "second"
         ingester.wait_until(lambda: "EAS-76543218" in received(ingester), 40)
         ingester.wait_until(lambda: "second" in {health.config_version for health in told_health(ingester)})
         assert gateway.answering() == {"roof": True, "attic": True}

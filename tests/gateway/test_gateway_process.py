@@ -138,6 +138,7 @@ def received(ingester: Ingester) -> dict[str, set[str]]:
 
 
 @pytest.mark.expects_log("meter is gone")
+@pytest.mark.expects_log("meter's clock is wrong")  # these telegrams were sent years ago
 @pytest.mark.expects_log("line is too slow")  # a poll each second, on a machine that tests keep busy
 def test_real_telegrams_on_one_line_and_a_modbus_meter_arrive_with_their_values(
     broker: Broker, tmp_path: Path, telegrams: list[bytes]

@@ -13,6 +13,7 @@ from drivers.driver import Target
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError, UnsupportedError
 from gateway.condition import Condition
 from gateway.schedule import Schedule, Since, is_midnight
+from telemetry.readout import Readout
 from telemetry.wire import MeterHealth, Miss, MissReason, to_milliseconds
 
 LONGEST_ABSENCE = timedelta(hours=1)  # between two attempts at a dead meter, unless its schedule is slower
@@ -48,7 +49,7 @@ class PolledMeter:
     not_before: datetime | None = None  # a dead meter's next attempt
     asked: int = 0  # the number of the poll in which it was asked last
     cost: float = 0.0  # seconds that the last attempt took
-    hindrance: MissReason = MissReason.LINE_BUSY  # why `slot` is missed, if it is
+    hindrance: MissReason = MissReason.LINE_BUSY  # why slots are missed until it has its turn
     failures: int = 0
     answered: bool | None = None  # the last attempt since `LinePoller.begin_round`; None without one
     last_success: datetime | None = None
@@ -64,7 +65,12 @@ class PolledMeter:
     @property
     def name(self) -> str:
         """For messages: the meter id, else the line and address."""
-        return self.target.meter or self._known_as or f"{self.line}/{self.target.address}"[:64]
+        return self.target.meter or self._known_as or self.place
+
+    @property
+    def place(self) -> str:
+        """What it is called before it has said who it is."""
+        return self.target.meter or f"{self.line}/{self.target.address}"[:64]
 
     @property
     def probe(self) -> Target:
@@ -128,8 +134,23 @@ class PolledMeter:
 
     def served(self) -> None:
         """Account for the slot by a readout."""
-        self.asked_for = self.slot
+        self._had_its_turn()
         self._advance()
+
+    def compare_clocks(self, present: Readout, limit: float) -> None:
+        """Note how far the meter's clock is ahead of a sure instant; more than `limit` seconds are told."""
+        if present.clock is None:
+            return
+        self.drift = round((present.clock - present.at).total_seconds(), 1)
+        if abs(self.drift) > limit:
+            self.clock_wrong.begin(
+                line=self.line,
+                meter=self.label,
+                seconds=self.drift,
+                advice="set it, by the command set-clock or at the meter: its own dates and set days are off",
+            )
+        else:
+            self.clock_wrong.end(line=self.line, meter=self.label, seconds=self.drift)
 
     def fails(self, reason: MissReason) -> Miss:
         """It was asked and gave no readout; the next attempt is at a growing distance."""
@@ -138,7 +159,7 @@ class PolledMeter:
         period = self.schedule.period
         distance = min(period * 2 ** min(self.failures - 1, 16), max(period, LONGEST_ABSENCE))
         self.not_before = self.slot + distance - period / 2  # half: slots need not be a whole period apart
-        self.asked_for = self.slot
+        self._had_its_turn()
         return self.miss(reason)
 
     def waited(self, now: datetime) -> float:
@@ -178,6 +199,10 @@ class PolledMeter:
         else:
             self.begin(min(old.slot - _INSTANT, now))  # a slot that is due and was not served yet stays due
 
+    def _had_its_turn(self) -> None:
+        self.asked_for = self.slot
+        self.hindrance = MissReason.LINE_BUSY
+
     def _follow(self, schedule: Schedule, slot: datetime) -> None:
         self._follows = schedule
         self._stand_at(slot)
@@ -188,7 +213,6 @@ class PolledMeter:
     def _stand_at(self, slot: datetime) -> None:
         self.slot, self.following = slot, self._follows.next_after(slot)
         self.billing = is_midnight(slot, self.target.time_zone)
-        self.hindrance = MissReason.LINE_BUSY
 
     def _resting(self, at: datetime) -> bool:
         return self.asked_for is not None and at < self.asked_for + self.min_interval

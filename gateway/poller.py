@@ -114,8 +114,9 @@ class LinePoller:
         if meter:
             self._read(meter)
             return 0.0
-        coming = [meter.slot for meter in self.meters if meter.slot > now]
-        return max(down_for, (min(coming) - now).total_seconds() if coming else 0.0)
+        if down_for and any(meter.slot <= now for meter in self.meters):
+            return down_for
+        return min((meter.slot - now).total_seconds() for meter in self.meters if meter.slot > now)
 
     def submit(self, work: LineWork) -> None:
         """Have this done between two exchanges, after what was submitted before. Thread-safe."""
@@ -156,10 +157,10 @@ class LinePoller:
 
     def take_over(self, earlier: Sequence["LinePoller"]) -> None:
         """Go on where stopped pollers of an earlier configuration stood with the same meters."""
-        before = {meter.name: meter for poller in earlier for meter in poller.meters}
+        before = {meter.place: meter for poller in earlier for meter in poller.meters}
         now = self._look()
         for meter in self.meters:
-            if old := before.get(meter.name):
+            if old := before.get(meter.place):
                 meter.take_over(old, now)
         for poller in earlier:
             if poller.name == self.name:
@@ -215,6 +216,8 @@ class LinePoller:
         """Account for the slots that nobody will be asked for any more."""
         misses: list[Miss] = []
         for meter in self.meters:
+            if self._state.down:
+                meter.hindrance = MissReason.LINE_DOWN
             for miss in meter.missed(now):
                 misses.append(miss)
                 if miss.reason == MissReason.LINE_BUSY:
@@ -248,7 +251,7 @@ class LinePoller:
         try:
             readouts = self._driver.read(meter.probe)
         except LineError as error:
-            self._line_failed(error)  # the slot stays due: the meter was never asked
+            self._state.fails(error)  # the slot stays due: the meter was never asked
         except DriverError as error:
             self._failed(meter, error)
         except Exception:  # what no driver foresaw shall not meet the same meter again at once
@@ -266,7 +269,7 @@ class LinePoller:
         try:
             work.run(self._driver, self)
         except LineError as error:
-            self._line_failed(error)
+            self._state.fails(error)
             work.failed(error)
         except Exception as error:  # whoever asked is told; the polls go on
             work.failed(error)
@@ -281,7 +284,7 @@ class LinePoller:
         present = stamped[0]
         meter.answers(present.readout.at, present.readout.meter)
         if present.sure:
-            self._compare_clocks(meter, present.readout)
+            meter.compare_clocks(present.readout, self._clock_limit)
         slot = None
         if meter.slot <= self._timeline.present - self._stagger:
             slot = meter.slot
@@ -290,30 +293,11 @@ class LinePoller:
         self._keeping.put([Kept(slot, kept, monotonic=present.monotonic)])
         return kept
 
-    def _compare_clocks(self, meter: PolledMeter, present: Readout) -> None:
-        if present.clock is None:
-            return
-        meter.drift = round((present.clock - present.at).total_seconds(), 1)
-        if abs(meter.drift) > self._clock_limit:
-            meter.clock_wrong.begin(
-                line=self.name,
-                meter=meter.label,
-                seconds=meter.drift,
-                advice="set it (hesper set-clock, or at the meter): its own dates and billing values are off",
-            )
-        else:
-            meter.clock_wrong.end(line=self.name, meter=meter.label, seconds=meter.drift)
-
     def _failed(self, meter: PolledMeter, error: DriverError) -> None:
         self._state.works()
         self._state.count_error()
         self._keep_misses([meter.fails(miss_reason(error))])
         meter.gone.begin(line=self.name, meter=meter.label, reason=str(error), advice=error.advice)
-
-    def _line_failed(self, error: LineError) -> None:
-        self._state.fails(error)
-        for meter in self.meters:
-            meter.hindrance = MissReason.LINE_DOWN
 
     def _keep_misses(self, misses: Sequence[Miss]) -> None:
         polls = []

@@ -142,8 +142,9 @@ def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
         (
             ('address = "6"', 'address = "251"'),
             (
-                "line 24: [[line.meter]] '251': address '251' is no M-Bus address; write a number from 1 "
-                "to 250, or a secondary address: 8 digits (\"06855817\", with F for any digit) or all 16"
+                "line 24: [[line.meter]] '251': address '251' is no M-Bus address; give the primary "
+                "address, 1 to 250 (0: a meter that has no address yet; 254: the only meter on the line), or "
+                "the secondary one: the 8 digits on the meter, or 16 with maker, version and medium"
             ),
         ),
         (
@@ -253,7 +254,7 @@ def test_what_is_wrong_with_a_secret_is_said_without_showing_it(tmp_path: Path, 
 
 @pytest.mark.parametrize("protocol", ["mbus", "modbus", "optical"])
 def test_addresses_of_every_protocol_are_checked(tmp_path: Path, protocol: str) -> None:
-    good = {"mbus": ["0", "250", "254", "06855817", "0685FFFF", "068558172D2C0104"]}
+    good = {"mbus": ["0", "250", "254", "06855817", "0685FFFF", "KAM-06855817", "068558172D2C0104"]}
     good |= {"modbus": ["1", "247"], "optical": ["", "12345678", "A1"]}
     bad = {
         "mbus": ["", "251", "0685581", "0685581G"],

@@ -24,11 +24,11 @@ from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.virtual import VirtualModbusMeter
 from gateway.config_file import load_config
-from gateway.process import Gateway
+from gateway.process import Gateway, RestartNeededError
 from gateway.publisher import Pace
 from telemetry.status import Status
 from telemetry.topics import Kind, Topic
-from telemetry.wire import Batch, Health, decode, read_back
+from telemetry.wire import Batch, Health, MissReason, decode, read_back
 from tests.gateway.ingester import Ingester
 from tests.support.broker import Broker
 
@@ -138,6 +138,7 @@ def received(ingester: Ingester) -> dict[str, set[str]]:
 
 
 @pytest.mark.expects_log("meter is gone")
+@pytest.mark.expects_log("meter's clock is wrong")  # these telegrams were sent years ago
 @pytest.mark.expects_log("line is too slow")  # a poll each second, on a machine that tests keep busy
 def test_real_telegrams_on_one_line_and_a_modbus_meter_arrive_with_their_values(
     broker: Broker, tmp_path: Path, telegrams: list[bytes]
@@ -164,12 +165,23 @@ def test_real_telegrams_on_one_line_and_a_modbus_meter_arrive_with_their_values(
     statuses = {wire.status for batch in ingester.batches for wire in batch.readouts}
     assert not any(Status.UNSYNCHRONISED in Status(status) for status in statuses)
     assert all(batch.epoch == gateway.buffer.epoch for batch in ingester.batches)
+    missed = {(miss.meter, miss.reason) for batch in ingester.batches for miss in batch.missed}
+    assert (f"basement/{len(telegrams) + 1}", MissReason.NO_ANSWER) in missed
+    assert gateway.answering() == {"basement": True, "roof": True}
+    health = told_health(ingester)[-1]
+    assert sorted(health.versions) == ["hesper", "os", "python", "sqlite"]
+    assert 0 < (health.disk_free_bytes or 0) < (health.disk_total_bytes or 0)
+    assert 0 < (health.memory_bytes or 0) < (health.memory_total_bytes or 0)
+    assert [line.down for line in health.lines] == [False, False]
+
+
+def told_health(ingester: Ingester) -> list[Health]:
+    topic = str(Topic("stadtwerke", "gw-7", Kind.HEALTH))
+    return [decode(payload, Health) for at, payload, _ in ingester.messages if at == topic]
 
 
 def health_of_dead_meter(ingester: Ingester) -> int:
-    topic = str(Topic("stadtwerke", "gw-7", Kind.HEALTH))
-    told = [decode(payload, Health) for at, payload, _ in ingester.messages if at == topic]
-    return max((meter.failures for health in told for meter in health.meters), default=0)
+    return max((meter.failures for health in told_health(ingester) for meter in health.meters), default=0)
 
 
 def start(config: Path) -> subprocess.Popen[str]:
@@ -251,6 +263,33 @@ def test_check_names_the_mistake_and_fails(tmp_path: Path, config_text: Callable
     assert done.stderr.startswith("gateway.toml line 17: [[line]] 'roof': protocol 'mbuss' is not known")
     report = json.loads(check(str(path), "--json").stdout)
     assert (report["ok"], report["problems"][0]["line"]) == (False, 17)
+
+
+@pytest.mark.expects_log("line is too slow")  # a poll each second, on a machine that tests keep busy
+def test_a_configuration_is_applied_while_the_gateway_runs(broker: Broker, tmp_path: Path) -> None:
+    profile = load_profile("eastron-sdm120")
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(
+                TcpMeterHost(VirtualModbusMeter(1, profile, {"1-0:1.8.0": 5.0}), wiring=AT_ONCE)
+            )
+            for _ in range(2)
+        )
+        lines = MODBUS_LINE.format(port=first.spec)
+        attic = MODBUS_LINE.format(port=second.spec).replace("roof", "attic").replace("1234567", "7654321")
+        config = write_config(tmp_path, broker, lines)
+        ingester = stack.enter_context(Ingester(broker.port))
+        gateway = stack.enter_context(running(Gateway(load_config(config), pace=QUICK, health_seconds=0.5)))
+        ingester.wait_until(lambda: "EAS-12345678" in received(ingester), 40)
+        gateway.apply(load_config(write_config(tmp_path, broker, lines + attic)))
+        gateway.config_version = "second"
+        ingester.wait_until(lambda: "EAS-76543218" in received(ingester), 40)
+        ingester.wait_until(lambda: "second" in {health.config_version for health in told_health(ingester)})
+        assert gateway.answering() == {"roof": True, "attic": True}
+        assert gateway.poller("attic").name == "attic"
+        with pytest.raises(RestartNeededError, match="clock cannot be changed while the gateway runs"):
+            gateway.apply(load_config(write_config(tmp_path, broker, lines, "ntp")))
+        assert list(gateway.answering()) == ["roof", "attic"]
 
 
 @pytest.mark.expects_log("line thread ended, started again")

@@ -44,8 +44,8 @@ class Batches:
             "select epoch, max(next_batch, (select coalesce(max(number), 0) + 1 from batches)) from life"
         ).fetchone()
         rows = disk.connection.execute("select number, first, last, acknowledged from batches order by first")
-        batches = [(number, Run(first, last), acknowledged) for number, first, last, acknowledged in rows]
-        self._open = {number: run for number, run, acknowledged in batches if not acknowledged}
+        batches = [(number, Run(first, last), seal) for number, first, last, seal in rows]
+        self._open = {number: run for number, run, seal in batches if seal != run.seal(self.epoch, number)}
         self._left_over = sorted(self._open)
         numbered = [run for _, run, _ in batches]
         self.lanes = Lanes(rows=MAX_BATCH_READOUTS, size=MAX_BATCH_BYTES, max_age=max_age)
@@ -93,7 +93,8 @@ class Batches:
 
     def acknowledge(self, numbers: Iterable[int]) -> None:
         """These are committed at the other end; numbers that are not open are passed over."""
-        self._disk.acknowledged([number for number in numbers if self._open.pop(number, None)])
+        runs = {number: run for number in numbers if (run := self._open.pop(number, None))}
+        self._disk.acknowledged({number: run.seal(self.epoch, number) for number, run in runs.items()})
 
     def read(self, row: int, body: object) -> Entry | None:
         """The entry of a row; None, with a log record, where the disk has changed it."""

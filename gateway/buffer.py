@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _LIMITS = BufferLimits()
 _MOVE_AT_ONCE = 1_000  # held entries
+_LAST_INSTANT = 253_402_300_799_999  # of the wire contract
 _LATEST = 50_000  # entries of each lane
 
 
@@ -197,6 +198,7 @@ class Buffer:
                 if firsts := [run.first for run in runs if LaneName.of(run.first) is lane]:
                     oldest = "select since from entries where id = ?"
                     since += connection.execute(oldest, (min(firsts),)).fetchone() or []
+            since = [at for at in since if isinstance(at, int) and 0 <= at <= _LAST_INSTANT]
             return Backlog(
                 readouts=sum(map(len, runs)) + held,
                 oldest=from_milliseconds(min(since)) if since else None,

@@ -9,13 +9,14 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from drivers.driver import Clock
 from gateway.condition import Condition
+from gateway.lanes import Run
 from gateway.source import BufferLimits
 from telemetry.wire import from_milliseconds, to_milliseconds
 
@@ -50,7 +51,7 @@ class BufferDisk:
         self._monotonic = monotonic
         self._alive: datetime | None = None
         self._alive_written: datetime | None = None
-        self._acknowledged: list[int] = []  # not yet written
+        self._acknowledged: dict[int, int] = {}  # batch number -> seal, not yet written
         self._written_at = self._forget_at = monotonic()
 
     @contextmanager
@@ -59,7 +60,7 @@ class BufferDisk:
         connection = self.connection
         connection.execute("begin immediate")
         try:
-            acknowledged, alive = len(self._acknowledged), self._alive if self._alive_is_due() else None
+            acknowledged, alive = list(self._acknowledged), self._alive if self._alive_is_due() else None
             self._ride_along()
             yield connection
             connection.execute("commit")
@@ -67,13 +68,14 @@ class BufferDisk:
             if connection.in_transaction:
                 connection.execute("rollback")
             raise
-        del self._acknowledged[:acknowledged]
+        for number in acknowledged:
+            self._acknowledged.pop(number, None)
         self._alive_written = alive or self._alive_written
         self._written_at = self._monotonic()
 
-    def acknowledged(self, numbers: Sequence[int]) -> None:
-        """These batches may be forgotten when room is needed."""
-        self._acknowledged += numbers
+    def acknowledged(self, seals: Mapping[int, int]) -> None:
+        """These batches, with what seals them, may be forgotten when room is needed."""
+        self._acknowledged |= seals
         if len(self._acknowledged) >= _MOST_ACKNOWLEDGED:
             self.settle()
 
@@ -133,23 +135,26 @@ class BufferDisk:
             self._delete(oldest)
         return bool(oldest)
 
-    def _oldest_acknowledged(self) -> list[tuple[int, int, int]]:
-        """(number, first id, last id) of a few batches."""
-        return self.connection.execute(
-            "select number, first, last from batches where acknowledged order by number limit ?",
+    def _oldest_acknowledged(self) -> list[tuple[int, Run]]:
+        """A few batches, with their numbers."""
+        rows = self.connection.execute(
+            "select epoch, number, first, last, acknowledged from batches, life "
+            "where acknowledged order by number limit ?",
             (_FORGET_AT_ONCE,),
-        ).fetchall()
+        )
+        batches = [(epoch, number, Run(first, last), seal) for epoch, number, first, last, seal in rows]
+        return [(number, run) for epoch, number, run, seal in batches if seal == run.seal(epoch, number)]
 
-    def _delete(self, batches: Sequence[tuple[int, int, int]]) -> None:
-        for number, first, last in batches:
-            self.connection.execute("delete from entries where id between ? and ?", (first, last))
+    def _delete(self, batches: Sequence[tuple[int, Run]]) -> None:
+        for number, run in batches:
+            self.connection.execute("delete from entries where id between ? and ?", (run.first, run.last))
             self.connection.execute("delete from batches where number = ?", (number,))
             self.connection.execute("update life set next_batch = max(next_batch, ?)", (number + 1,))
 
     def _ride_along(self) -> None:
         if self._acknowledged:
             self.connection.executemany(
-                "update batches set acknowledged = 1 where number = ?", [(n,) for n in self._acknowledged]
+                "update batches set acknowledged = ?2 where number = ?1", list(self._acknowledged.items())
             )
         if self._alive is not None and self._alive_is_due():
             alive = max(0, to_milliseconds(self._alive))
@@ -157,11 +162,13 @@ class BufferDisk:
         if self._monotonic() >= self._forget_at:
             self._forget_at = self._monotonic() + _ALIVE_SECONDS
             until = to_milliseconds(self._clock() - timedelta(days=self._limits.days))
-            self._delete([batch for batch in self._oldest_acknowledged() if self._since(batch[2]) < until])
+            self._delete(
+                [batch for batch in self._oldest_acknowledged() if self._since(batch[1].last) < until]
+            )
 
     def _since(self, row: int) -> int:
         found = self.connection.execute("select since from entries where id = ?", (row,)).fetchone()
-        return 0 if found is None else int(found[0])
+        return found[0] if found and isinstance(found[0], int) else 0
 
     def _alive_is_due(self) -> bool:
         """Whether what is written lags by a minute."""

@@ -18,37 +18,51 @@ import msgspec
 
 from gateway.entry import pack
 from gateway.salvage import PAGE_BYTES, salvage
-from telemetry.wire import WireReadout
+from telemetry.wire import MAX_READOUTS, WireReadout
 
 log = logging.getLogger(__name__)
 
 VERSION = 2
 # An append is one synced page; of 1,024 bytes it mostly touches one of a card's 4,096-byte blocks.
 _LOG_PAGES = 4_000  # then the write-ahead log is copied into the file and begun anew: at about 4 MB
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+_SURROUNDINGS = {  # while a file is opened; all else that can go wrong then lies in the file
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+_MOST_BATCHES = 1 << 52
+_LATER_VERSIONS = 1_000  # a higher number is no version, but damage
 _CREATE = """
 create table life (
     epoch text not null,
     next_batch integer not null,      -- more than the number of any batch that was deleted
     last_alive integer                -- milliseconds since 1970
-);
+) strict;
 create table entries (
     id integer primary key,           -- order of appending, in two lanes: lanes.py
     since integer not null,           -- milliseconds since 1970: the instant (historical: when it came)
     body blob not null                -- entry.py
-);
+) strict;
 create table batches (
     number integer primary key,
     first integer not null,           -- its entries' ids, both ends included
     last integer not null,
-    acknowledged integer not null default 0
-);
+    acknowledged integer not null default 0 -- or Run.seal
+) strict;
 create table held (                   -- read while the clock was not set
     id integer primary key,
     boot text not null,
     monotonic integer not null,       -- milliseconds on that boot's monotonic clock
     at integer not null,              -- milliseconds since 1970 on the clock as it was
     body blob not null
-);
+) strict;
 """
 
 
@@ -65,8 +79,8 @@ def open_file(path: Path, now: Callable[[], datetime]) -> sqlite3.Connection:
     _finish_replacement(path, now)
     try:
         return _open(path)
-    except sqlite3.Error as error:
-        if not is_damage(error):  # rights, space, locks
+    except (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError) as error:
+        if _code(error) & 0xFF in _SURROUNDINGS and not is_damage(error):
             raise
         return replace_file(path, now, str(error))
 
@@ -96,10 +110,13 @@ def replace_file(path: Path, now: Callable[[], datetime], reason: str) -> sqlite
     return _open(path)
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file's content is broken, and not its surroundings."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+def is_damage(error: Exception) -> bool:
+    """Whether the file's content is broken, or cannot be read any more, and not its surroundings."""
+    return _code(error) & 0xFF in _BROKEN or _code(error) in _UNREADABLE
+
+
+def _code(error: Exception) -> int:
+    return getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_ERROR
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -113,18 +130,29 @@ def _open(path: Path) -> sqlite3.Connection:
         if found != "ok":
             raise _damaged(found)
         (version,) = connection.execute("pragma user_version").fetchone()
-        if version > VERSION:
+        if VERSION < version <= _LATER_VERSIONS:
             raise OtherVersionError(
                 f"it was written by another version of Hesper (schema {version}, not {VERSION})"
             )
-        if version < VERSION:
+        if 0 <= version < VERSION:
             _bring_up(connection, version)
-        if connection.execute("select count(*) from life").fetchone() != (1,):
-            raise _damaged("it does not tell its epoch")
+        _check(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """What SQLite cannot know to be wrong."""
+    lives = connection.execute("select epoch, next_batch from life").fetchall()
+    if len(lives) != 1 or not lives[0][0] or not 1 <= lives[0][1] <= _MOST_BATCHES:
+        raise _damaged("it does not tell its epoch")
+    before = 0
+    for number, first, last in connection.execute("select number, first, last from batches order by first"):
+        if not (1 <= number <= _MOST_BATCHES and before < first <= last < first + MAX_READOUTS):
+            raise _damaged(f"batch {number} cannot have had the rows that it names")
+        before = last
 
 
 def _damaged(reason: str) -> sqlite3.DatabaseError:

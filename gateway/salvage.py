@@ -126,13 +126,14 @@ def _acknowledged(source: sqlite3.Connection) -> list[Run]:
     """Without them, everything is sent once more."""
     runs: list[Run] = []
     with suppress(sqlite3.Error, ValueError, TypeError):
-        for first, last in source.execute(
-            "select first, last from batches where acknowledged order by first"
-        ):
-            if runs and first == runs[-1].last + 1:
-                runs[-1] = Run(runs[-1].first, int(last))
-            else:
-                runs.append(Run(int(first), int(last)))
+        select = "select epoch, number, first, last, acknowledged from batches, life order by first"
+        for epoch, number, first, last, seal in source.execute(select):
+            run = Run(int(first), int(last))
+            if seal != run.seal(epoch, number):
+                continue
+            if runs and run.first == runs[-1].last + 1:
+                run = Run(runs.pop().first, run.last)
+            runs.append(run)
     return runs
 
 
@@ -157,6 +158,8 @@ def _last_id(source: sqlite3.Connection, table: str, before: int) -> int:
     ceiling = int(LaneName.BILLING) if table == "entries" and before == LaneName.ORDINARY else 1 << 62
     try:
         (last,) = source.execute(f"select max(id) from {table} where id <= ?", (ceiling,)).fetchone()  # noqa: S608 - ours
+    except UnicodeDecodeError:  # within a message about a name that makes no sense
+        return before
     except sqlite3.Error as error:
         nothing = error.sqlite_errorcode in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB)  # no such table
         return before if nothing else before + _FARTHEST

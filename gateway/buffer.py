@@ -219,7 +219,9 @@ class Buffer:
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Take the state from the file, as after a restart."""
         self._disk = BufferDisk(self.path, connection, self._limits, self._clock, self._monotonic)
-        (self.epoch,) = connection.execute("select epoch from life").fetchone()
+        self.epoch, self._next_batch = connection.execute(
+            "select epoch, max(next_batch, (select coalesce(max(number), 0) + 1 from batches)) from life"
+        ).fetchone()
         rows = connection.execute("select number, first, last, acknowledged from batches order by first")
         batches = [(number, Run(first, last), acknowledged) for number, first, last, acknowledged in rows]
         self._open = {number: run for number, run, acknowledged in batches if not acknowledged}
@@ -279,19 +281,18 @@ class Buffer:
                 self._lanes.take(taken[-1][0])
             if not taken:
                 return []
+            numbered = {number: run for number, (run, _) in enumerate(taken, start=self._next_batch)}
             with self._disk.transaction() as connection:
-                (first,) = connection.execute(
-                    "update life set next_batch = next_batch + ?1 returning next_batch - ?1", (len(taken),)
-                ).fetchone()
                 connection.executemany(
                     "insert into batches (number, first, last) values (?, ?, ?)",
-                    [(number, run.first, run.last) for number, (run, _) in enumerate(taken, start=first)],
+                    [(number, run.first, run.last) for number, run in numbered.items()],
                 )
         except BaseException:
             self._lanes = before
             raise
-        self._open |= {number: run for number, (run, _) in enumerate(taken, start=first)}
-        return [self._batch(number, entries) for number, (_, entries) in enumerate(taken, start=first)]
+        self._open |= numbered
+        self._next_batch += len(numbered)
+        return [self._batch(number, entries) for number, (_, entries) in zip(numbered, taken, strict=True)]
 
     def _newest(self, run: Run) -> tuple[Run, list[Entry]]:
         """The end of a run, as much of it as one batch takes, but at least one row."""

@@ -144,6 +144,7 @@ class BufferDisk:
         for number, first, last in batches:
             self.connection.execute("delete from entries where id between ? and ?", (first, last))
             self.connection.execute("delete from batches where number = ?", (number,))
+            self.connection.execute("update life set next_batch = max(next_batch, ?)", (number + 1,))
 
     def _ride_along(self) -> None:
         if self._acknowledged:

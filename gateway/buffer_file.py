@@ -28,7 +28,7 @@ _LOG_PAGES = 4_000  # then the write-ahead log is copied into the file and begun
 _CREATE = """
 create table life (
     epoch text not null,
-    next_batch integer not null,
+    next_batch integer not null,      -- more than the number of any batch that was deleted
     last_alive integer                -- milliseconds since 1970
 );
 create table entries (

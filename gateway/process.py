@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 
 from drivers.catalogue import open_driver, open_line
 from drivers.driver import Clock
@@ -17,13 +18,16 @@ from gateway.buffer import Buffer
 from gateway.clock import ClockReference, boot_id, clock_was_set, kernel_clock_synchronised, trusted_clock
 from gateway.condition import Condition
 from gateway.config import GatewayConfig, LineConfig
+from gateway.desired_files import configuration_to_run
 from gateway.health import health_of
 from gateway.lines import Lines
 from gateway.poller import LinePoller
 from gateway.publisher import Pace, Publisher
+from gateway.remote import Remote
 from gateway.source import SourceError
 from gateway.timekeeping import Timekeeping
 from telemetry.topics import Kind
+from telemetry.wire import Reply
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +64,18 @@ class Gateway:
         self,
         config: GatewayConfig,
         *,
+        installed: Path | None = None,
+        config_version: str = "",
         clock: Clock = present,
         pace: Pace = _PACE,
         health_seconds: float = HEALTH_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Opens the buffer; starts nothing. Raises BufferFailedError."""
-        self.config_version = ""
+        """Opens the buffer; starts nothing. Raises BufferFailedError.
+
+        `installed`: the installer's file; without it, no configurations from afar are taken.
+        """
+        self.config_version = config_version
         self._clock = clock
         self._version = version("hesper")
         self._monotonic = monotonic
@@ -80,8 +89,22 @@ class Gateway:
         )
         self._no_health = Condition(log, "health cannot be told", "health can be told again")
         self.buffer = Buffer(config.buffer.path, clock, zone=config.time_zone, limits=config.buffer.limits)
+        self._remote = Remote(
+            self,
+            config.remote,
+            installed,
+            self._reply,
+            clock=clock,
+            monotonic=monotonic,
+            clock_is_right=self._reference,
+        )
         self.publisher = Publisher(
-            config.mqtt_settings, self.buffer, clock=clock, version=self._version, pace=pace
+            config.mqtt_settings,
+            self.buffer,
+            clock=clock,
+            version=self._version,
+            inbox=self._remote.receive,
+            pace=pace,
         )
         self._timekeeping = Timekeeping(
             self._reference,
@@ -99,9 +122,11 @@ class Gateway:
     def __enter__(self) -> "Gateway":
         self.publisher.start()
         self.lines.start()
+        self._remote.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._remote.stop()
         self.lines.stop()
         self._note_alive()
         self.publisher.stop(_FLUSH_SECONDS)
@@ -116,6 +141,11 @@ class Gateway:
             self._health_at = self._monotonic() + self._health_seconds
             self._tell_health(synchronised)
         return self.publisher.alive
+
+    @property
+    def config(self) -> GatewayConfig:
+        """What runs."""
+        return self.lines.config
 
     def apply(self, config: GatewayConfig) -> None:
         """Run this configuration from now on; lines that it does not change are not disturbed.
@@ -135,6 +165,9 @@ class Gateway:
     def poller(self, line_name: str) -> LinePoller:
         """The poller of a line, to submit work to. Raises KeyError."""
         return {poller.name: poller for poller in self.lines.pollers}[line_name]
+
+    def _reply(self, reply: Reply) -> None:
+        self.publisher.send(Kind.REPLY, reply)
 
     def _note_alive(self) -> None:
         """Every slot up to then is in the buffer; what comes later is missed if this process dies."""
@@ -180,17 +213,20 @@ class Gateway:
         )
 
 
-def run(config: GatewayConfig, *, stop: threading.Event) -> int:
-    """Run a gateway until `stop` is set. Returns 0, or 1 when it must be started anew.
+def run(installed: Path, *, stop: threading.Event) -> int:
+    """Run the gateway of an installer's file, or the configuration from afar that was applied, until `stop`.
 
-    Raises BufferFailedError where there can be no buffer.
+    Returns 0, or 1 when it must be started anew. Raises ConfigError, and BufferFailedError where there can
+    be no buffer.
     """
+    config, config_version = configuration_to_run(installed)
     meters = sum(len(line.meter) for line in config.line)
-    with Gateway(config) as gateway:
+    with Gateway(config, installed=installed, config_version=config_version) as gateway:
         log.info(
             "gateway runs",
             extra={
                 "gateway": config.gateway,
+                "config_version": config_version,
                 "lines": len(config.line),
                 "meters": meters,
                 "epoch": gateway.buffer.epoch,

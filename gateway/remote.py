@@ -5,12 +5,19 @@ Whatever comes on the topics `config` and `command`, in whatever number, never s
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from queue import Empty, Full, Queue
+from typing import Any, Protocol
 
-from gateway.commands import Commands
+from drivers.driver import Clock
+from gateway.commands import Commands, Lines
 from gateway.condition import Condition
-from gateway.desired import DesiredConfigs
+from gateway.config import RemoteConfig
+from gateway.desired import DesiredConfigs, Site, State
+from gateway.desired_files import DesiredFiles
 from telemetry.topics import Kind
+from telemetry.wire import Reply, to_milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -18,23 +25,45 @@ _MOST_WAITING = 100
 _WATCH_SECONDS = 1.0
 
 
+class RemoteSite(Site, Lines, Protocol):
+    """The running gateway."""
+
+
 class Remote:
     """`receive` may be called from any thread, also before `start`."""
 
     def __init__(
         self,
-        commands: Commands,
-        configs: DesiredConfigs,
+        site: RemoteSite,
+        allowed: RemoteConfig,
+        installed: Path | None,
+        reply: Callable[[Reply], None],
         *,
-        watch_seconds: float = _WATCH_SECONDS,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        clock_is_right: Callable[[], bool],
     ) -> None:
-        self._commands = commands
-        self._configs = configs
-        self._watch_seconds = watch_seconds
-        self._inbox: Queue[tuple[Kind, bytes] | None] = Queue(_MOST_WAITING)
-        self._flooded = Condition(
-            log, "too much is asked for, some is ignored", "all that is asked for is heard"
+        """`installed` is the installer's file, beside which configurations from afar are kept.
+
+        None: they are not taken. `clock_is_right`: whether the clock may be given to meters.
+        """
+
+        def tell(
+            id: str,  # noqa: A002 - the contract's own word
+            state: State,
+            detail: str = "",
+            result: Mapping[str, Any] | None = None,
+        ) -> None:
+            reply(Reply(id, max(0, to_milliseconds(clock())), state, detail, dict(result or {})))
+
+        self._commands = Commands(
+            site, allowed, reply, clock=clock, monotonic=monotonic, clock_is_right=clock_is_right
         )
+        self._configs = (
+            None if installed is None else DesiredConfigs(site, DesiredFiles(installed), tell, monotonic)
+        )
+        self._inbox: Queue[tuple[Kind, bytes]] = Queue(_MOST_WAITING)
+        self._flooded = Condition(log, "too many requests, some are ignored", "requests are heard again")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="remote")
 
@@ -61,19 +90,20 @@ class Remote:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                message = self._inbox.get(timeout=self._watch_seconds)
+                message = self._inbox.get(timeout=_WATCH_SECONDS)
             except Empty:
                 message = None
             try:
-                if message is not None:
-                    self._handle(*message)
-                self._configs.watch()
-                self._commands.watch()
-            except Exception:  # a fault of ours in one command must not make the gateway deaf to the next
-                log.exception("what was asked for met a fault")
+                self._handle(message)
+            except Exception:  # a fault of ours in one request must not make the gateway deaf to the next
+                log.exception("a request met a fault")
 
-    def _handle(self, kind: Kind, payload: bytes) -> None:
-        if kind is Kind.COMMAND:
-            self._commands.receive(payload)
-        elif kind is Kind.CONFIG:
-            self._configs.receive(payload)
+    def _handle(self, message: tuple[Kind, bytes] | None) -> None:
+        match message:
+            case (Kind.COMMAND, payload):
+                self._commands.receive(payload)
+            case (Kind.CONFIG, payload) if self._configs is not None:
+                self._configs.receive(payload)
+        if self._configs is not None:
+            self._configs.watch()
+        self._commands.watch()

@@ -79,8 +79,10 @@ class LinePoller:
         self._clock_limit = clock_limit
         self._last_alive = last_alive
         self._kept_since = kept_since or {}
-        reference = synchronised if isinstance(synchronised, ClockReference) else ClockReference(synchronised)
-        self._timeline = Timeline(clock, line.now, reference, boot)
+        self._reference = (
+            synchronised if isinstance(synchronised, ClockReference) else ClockReference(synchronised)
+        )
+        self._timeline = Timeline(clock, line.now, self._reference, boot)
         self.meters = [
             PolledMeter(
                 target=target,
@@ -144,7 +146,7 @@ class LinePoller:
         raise DriverError(f"line {self.name!r} has no meter {meter!r}", advice=f"its meters are {known}")
 
     def restart(self) -> None:
-        """For a `LineWork`: close the port, open it again at once, and try the meters that are gone."""
+        """For a `LineWork`: close the port, to be opened at once, and try the meters that are gone."""
         self._state.restart()
         for meter in self.meters:
             meter.not_before = None
@@ -152,6 +154,7 @@ class LinePoller:
     def close(self) -> None:
         """Give the port back. What was asked for and not begun is answered with a refusal."""
         self.line.close()
+        self._keeping.flush()
         while self._works:
             self._works.popleft().failed(LineStoppedError(self.name))
 
@@ -163,8 +166,7 @@ class LinePoller:
             if old := before.get(meter.place):
                 meter.take_over(old, now)
         for poller in earlier:
-            if poller.name == self.name:
-                self._keeping.take_over(poller._keeping)
+            self._keeping.take_over(poller._keeping)
 
     def begin_round(self) -> None:
         """`round_answered` counts from now on."""
@@ -216,6 +218,8 @@ class LinePoller:
         """Account for the slots that nobody will be asked for any more."""
         misses: list[Miss] = []
         for meter in self.meters:
+            if meter.slot > now:
+                continue
             if self._state.down:
                 meter.hindrance = MissReason.LINE_DOWN
             for miss in meter.missed(now):
@@ -225,7 +229,7 @@ class LinePoller:
         self._keep_misses(misses)
 
     def _note_accounted(self, now: datetime) -> None:
-        if self._timeline.known:
+        if self._timeline.known and self._reference.was_set:  # else it is any date at all
             held = self._keeping.oldest()
             until = min([now, *(meter.slot for meter in self.meters), *([held] if held else [])])
             self.accounted_until = until - _INSTANT

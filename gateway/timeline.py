@@ -21,7 +21,7 @@ _SAME = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One moment on both clocks. `known`: the wall clock shows the time."""
+    """One moment on both clocks. `known`: the wall clock is followed (`ClockReference.followed`)."""
 
     wall: datetime
     monotonic: float
@@ -73,7 +73,7 @@ class Timeline:
 
     def moment(self) -> Moment:
         """Now, on both clocks."""
-        return Moment(self._clock(), self._monotonic(), self._reference.was_set)
+        return Moment(self._clock(), self._monotonic(), self._reference.followed)
 
     def look(self) -> tuple[datetime, timedelta | None]:
         """The present of the schedule, and by how much its clock was set since the last look, if it was."""

@@ -148,6 +148,25 @@ def test_a_line_is_stopped_between_exchanges_and_what_waited_is_refused(
     assert isinstance(second.error, LineStoppedError)
 
 
+def test_a_change_that_waits_for_a_long_exchange_keeps_nobody_else_waiting(
+    running: Lines, configured: Configured
+) -> None:
+    scan = Waiting()
+    running.pollers[1].submit(scan)
+    assert scan.begun.wait(10)
+    change = threading.Thread(target=running.apply, args=[configured(("basement", "15min"), ("roof", "1h"))])
+    change.start()
+    try:
+        for _ in range(3):
+            running.revive()
+            assert [poller.name for poller in running.pollers] == ["basement", "roof"]
+    finally:
+        scan.go_on.set()
+        change.join(10)
+    assert scan.error is None
+    assert threads()["line roof"].is_alive()
+
+
 @pytest.mark.expects_log("meter is gone")
 def test_meters_keep_what_is_known_of_them_under_a_new_configuration(clock: HandClock) -> None:
     clock.advance(1)

@@ -141,6 +141,19 @@ def test_a_clock_that_was_set_and_has_lost_its_reference_is_followed_on(unset: C
     assert line.held == []
 
 
+def test_a_clock_that_nobody_sets_is_followed_in_the_end() -> None:
+    clock = SetClock(PAST)
+    reference = ClockReference(lambda: False)
+    line = Bench(clock, 1, synchronised=reference)
+    line.run_until(QUARTER + 60)
+    reference.give_up()
+    line.run_until(3 * QUARTER)
+    assert [at.minute for _, at in line.driver.reads] == [7, 22, 30, 45]
+    assert line.kept[-1].status == Status.UNSYNCHRONISED
+    assert len(line.held) == 2
+    assert line.poller.accounted_until is None, "what it shows may be any date at all"
+
+
 def test_a_clock_that_is_set_forward_misses_no_slot_and_back_waits_for_none() -> None:
     clock = SetClock()
     clock.advance(10)

@@ -1,14 +1,14 @@
-"""Bytes written to disk for each reading that the gateway's buffer takes, numbers and forgets; its drain rate.
+"""Bytes written to disk for each reading that the buffer takes, numbers and forgets; its drain rate.
 
     .venv/bin/python -m bench.buffer [--folder ON_A_REAL_DISK]
 
 A building of 250 meters on 4 lines in virtual time: every 15 minutes each line reads one meter a second, each
-readout is synced by itself, batches go out by age and are acknowledged. What is counted is what the kernel has
-to write for this process (`write_bytes` of /proc/self/io): whole blocks of 4,096 bytes, the write-ahead log and
-its copying into the file included, the file system's own journal not. At the very least that is one block for
-each synced readout: the limit.
+readout is synced by itself, batches go out by age and are acknowledged. Counted is what the kernel has to
+write for this process (`write_bytes` of /proc/self/io): whole blocks of 4,096 bytes, the write-ahead log and
+its copying into the file included, the file system's own journal not. The limit is one block for each synced
+readout.
 
-Then a day offline is drained: 24,000 readouts, numbered, handed out and acknowledged in windows of 16 batches.
+Then a day offline is drained: 24,000 readouts, numbered, handed out and acknowledged 16 batches at a time.
 """
 
 import argparse

@@ -334,7 +334,10 @@ class Buffer:
     def _lane_of(self, entry: Entry) -> LaneName:
         if isinstance(entry, Miss):
             return LaneName.ORDINARY
-        local = from_milliseconds(entry.at).astimezone(self._zone)
+        try:
+            local = from_milliseconds(entry.at).astimezone(self._zone)
+        except OverflowError:  # a meter whose date is the last that there is
+            return LaneName.ORDINARY
         of_day = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
         historical = Status.HISTORICAL in status_of(entry)
         return LaneName.BILLING if historical or of_day < BILLING_WINDOW else LaneName.ORDINARY

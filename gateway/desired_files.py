@@ -73,7 +73,7 @@ class DesiredFiles:
         installed = load_config(self.installed)
         if not toml:
             return installed
-        self._check_files(toml)
+        self._check_files(toml, installed)
         config = parse_config(toml, self.installed)
         if changed := [name for name in _FIXED if getattr(config, name) != getattr(installed, name)]:
             raise RefusedConfigError(
@@ -82,20 +82,21 @@ class DesiredFiles:
             )
         return config
 
-    def _check_files(self, toml: str) -> None:
+    def _check_files(self, toml: str, installed: GatewayConfig) -> None:
         """Whoever sends configurations shall not have any file of this machine sent to a meter."""
         try:
             lines = tomllib.loads(toml).get("line", [])
             meters = [meter for line in lines for meter in line.get("meter", [])]
-            named = [
-                meter[name] for meter in meters for name in ("key_file", "password_file") if name in meter
-            ]
+            named = [meter[key] for meter in meters for key in ("key_file", "password_file") if key in meter]
         except (tomllib.TOMLDecodeError, AttributeError, TypeError):
             return  # the parser finds that, and says it better
         folder = self.installed.parent.resolve()
+        mqtt = installed.mqtt
+        own = [self.installed, mqtt.ca, mqtt.cert, mqtt.key, mqtt.password_file]
+        taken = {path.resolve() for path in own if path is not None}
         for name in named:
             path = (folder / str(name)).resolve()
-            if not path.is_relative_to(folder) or path.suffix in (".pem", ".key", ".toml"):
+            if not path.is_relative_to(folder) or path in taken:
                 raise RefusedConfigError(
                     f"{name!r}: secrets of meters stand in files of their own, in the folder of the "
                     "installer's file or below it"

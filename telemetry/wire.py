@@ -146,6 +146,7 @@ class Health(Struct, frozen=True):
     clock_synchronised: bool
     buffered_readouts: Count  # not yet acknowledged
     oldest_unacknowledged: Milliseconds | None = None
+    buffer_full: bool = False  # of what nobody acknowledged: readouts stay in memory, then are missed
     disk_free_bytes: Count | None = None
     memory_bytes: Count | None = None
     cpu_celsius: float | None = None
@@ -160,7 +161,8 @@ class Health(Struct, frozen=True):
 class DesiredConfig(Struct, frozen=True):
     """Retained: the configuration that a gateway is to run, as the text of its TOML. Topic: config.
 
-    `version` is the sender's own name for it; the gateway answers with a `Reply` of that `id`.
+    `version` is the sender's own name for it; the gateway answers with a `Reply` of that `id`, and does not
+    try a version again that it has refused. With an empty `toml` it goes back to its installer's file.
     """
 
     version: ShortText

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from gateway.link import MqttSettings
+from gateway.publisher import Publisher
 from gateway.tls import Tls, context_of
+from telemetry.topics import Kind
+from telemetry.wire import Ack, Batch, Reply, encode
+from tests.support.aurora import ListSource
 from tests.support.authority import Authority, Identity
 from tests.support.broker import free_port
 from tests.support.mosquitto import mosquitto
@@ -164,6 +170,32 @@ def test_a_gateway_reads_its_own_topics_and_no_others(site: Site) -> None:
             assert central.publish(f"{OWN}/{kind}") == "Success"
         gateway.wait_for(lambda: f"{OWN}/command" in gateway.received)
     assert set(gateway.received) == {f"{OWN}/{kind}" for kind in DOWN}
+
+
+def test_readings_and_acknowledgements_commands_and_replies_find_their_ways(site: Site) -> None:
+    heard: list[tuple[Kind, bytes]] = []
+    source = ListSource([Batch("life", 1, 0, [])])
+    identity = site.authority.issue("gw-7")
+    tls = Tls(site.authority.ca, identity.cert, identity.key)
+    publisher = Publisher(
+        MqttSettings("127.0.0.1", site.port, "stadtwerke", "gw-7", tls),
+        source,
+        clock=lambda: datetime.now(UTC),
+        version="0.1.0",
+        inbox=lambda kind, payload: heard.append((kind, payload)),
+    )
+    with visiting(site, "hesper-central", "hesper/v1/+/+/readings", "hesper/v1/+/+/reply") as central:
+        publisher.start()
+        try:
+            central.wait_for(lambda: f"{OWN}/readings" in central.received)
+            assert central.publish(f"{OWN}/command", "scan it") == "Success"
+            central.publish(f"{OWN}/ack", encode(Ack("life", [1])).decode())
+            publisher.send(Kind.REPLY, Reply("c1", 0, "done"))
+            central.wait_for(lambda: f"{OWN}/reply" in central.received)
+        finally:
+            publisher.stop()
+    assert source.outcomes == {1: None}
+    assert heard == [(Kind.COMMAND, b"scan it")]
 
 
 def test_a_gateway_cannot_take_the_session_of_another_by_its_client_id(site: Site) -> None:

@@ -105,7 +105,7 @@ def test_what_is_no_database_at_all_is_moved_aside(
 
 @pytest.mark.expects_log("buffer damaged")
 @pytest.mark.expects_log("readout lost")
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_bytes_a_worn_card_gives_back_no_readout_is_another_and_the_gateway_starts(
     tmp_path: Path, clock: HandClock, data: st.DataObject, whole: bytes

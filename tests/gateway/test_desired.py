@@ -193,7 +193,7 @@ def test_all_problems_are_named_at_once_and_nothing_is_applied(start: Callable[[
         ("[buffer]", "[remote]\nset_clock = true\n[buffer]", "remote must be"),
         ("address = 5", 'address = 5\nkey_file = "/etc/hostname"', "secrets of meters"),
         ("address = 5", 'address = 5\npassword_file = "../secret"', "secrets of meters"),
-        ("address = 5", 'address = 5\npassword_file = "gw-7.key"', "secrets of meters"),
+        ("address = 5", 'address = 5\npassword_file = "gateway.toml"', "secrets of meters"),
     ],
 )
 def test_what_could_lock_the_gateway_out_or_give_its_files_away_is_refused(

@@ -72,7 +72,7 @@ class Keeping:
             self._give_up()
 
     def take_over(self, earlier: "Keeping") -> None:
-        """Go on with what an earlier poller of the line still holds."""
+        """Go on with what another poller, which has ended, still holds."""
         self._held.extendleft(reversed(earlier._held))
         earlier._held.clear()
 

@@ -259,7 +259,7 @@ class LinePoller:
         except DriverError as error:
             self._failed(meter, error)
         except Exception:  # what no driver foresaw shall not meet the same meter again at once
-            self._keep_misses([meter.miss(MissReason.NOT_UNDERSTOOD)])
+            self._keep_misses([meter.fails(MissReason.NOT_UNDERSTOOD)])
             raise
         else:
             self._answered(meter, readouts, begun)

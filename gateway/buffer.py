@@ -4,7 +4,6 @@ SQLite with a write-ahead log and a full sync at every commit, so what `append` 
 power cut. `epoch` names one life of the file; a new file is a new epoch, in which batch numbers begin anew.
 """
 
-import copy
 import logging
 import sqlite3
 import threading
@@ -12,28 +11,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import chain
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import msgspec
 
 from drivers.driver import Clock
+from gateway.batches import Batches
 from gateway.buffer_disk import BufferDisk, NoRoomError
 from gateway.buffer_file import OtherVersionError, is_damage, open_file, replace_file
-from gateway.entry import DamagedEntryError, Entry, encoded_size, pack, status_of, unpack
-from gateway.lanes import LaneName, Lanes, Run, unnumbered
-from gateway.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS, BufferLimits, Monotonic, SourceError
+from gateway.entry import DamagedEntryError, Entry, pack, status_of, unpack
+from gateway.lanes import LaneName
+from gateway.source import BufferLimits, Monotonic, SourceError
 from telemetry.readout import Readout
 from telemetry.status import Status
-from telemetry.wire import Batch, Miss, Outcome, WireReadout, from_milliseconds, to_milliseconds, wire_readout
+from telemetry.wire import Batch, Miss, Outcome, from_milliseconds, to_milliseconds, wire_readout
 
 log = logging.getLogger(__name__)
 
-BILLING_WINDOW = timedelta(minutes=15)  # after local midnight: read then is what months are closed with
 _LIMITS = BufferLimits()
 _MOVE_AT_ONCE = 1_000  # held entries
-_BATCH_FIELDS = 200  # bytes
 _LATEST = 50_000  # entries of each lane
 
 
@@ -97,10 +94,16 @@ class Buffer:
         self._max_age = max_age
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._damage = ""
         try:
             self._begin(open_file(path, clock))
         except (OSError, sqlite3.Error, OtherVersionError) as error:
             raise BufferFailedError(path, str(error)) from error
+
+    @property
+    def epoch(self) -> str:
+        """The name of this life of the file; another one begins when a damaged file is replaced."""
+        return self._batches.epoch
 
     def append(
         self,
@@ -128,24 +131,18 @@ class Buffer:
         if entries or held:
             with self._guarded():
                 hold = "insert into held (boot, monotonic, at, body) values (?, ?, ?, ?)"
-                self._insert(entries, hold, held)
+                self._batches.insert(entries, hold, held)
 
     def next_batches(self, limit: int) -> Sequence[Batch]:
         """See `BatchSource`. After a restart, batches of the earlier process come first, as they were."""
         with self._guarded():
-            batches: list[Batch] = []
-            while self._left_over and len(batches) < limit:
-                number = self._left_over[0]
-                if number in self._open:
-                    batches.append(self._batch(number, self._entries(self._open[number])))
-                self._left_over.pop(0)
-            return [*batches, *self._number(limit - len(batches))]
+            return self._batches.next(limit)
 
     def acknowledge(self, epoch: str, outcomes: Mapping[int, Outcome | None]) -> None:
         """See `BatchSource`. Their readouts stay as a local history until the limits are reached."""
         with self._guarded():
             if epoch == self.epoch:
-                self._disk.acknowledged([number for number in outcomes if self._open.pop(number, None)])
+                self._batches.acknowledge(outcomes)
 
     def synchronise(self, boot: str, wall_at_monotonic_zero: datetime) -> None:
         """The clock is set: what was held in this boot gets its true instants. Raises BufferFailedError."""
@@ -178,13 +175,13 @@ class Buffer:
         """
         kept: dict[str, list[datetime]] = {}
         with self._guarded():
-            for lane in self._lanes.by_name.values():
+            for lane in self._batches.lanes.by_name.values():
                 rows = self._disk.connection.execute(
                     "select id, body from entries where id between ? and ? and since >= ?",
                     (lane.last - _LATEST, lane.last, to_milliseconds(instant)),
                 ).fetchall()
                 for row, body in rows:
-                    entry = self._read(row, body)
+                    entry = self._batches.read(row, body)
                     if entry and (isinstance(entry, Miss) or Status.HISTORICAL not in status_of(entry)):
                         kept.setdefault(entry.meter, []).append(from_milliseconds(entry.at))
         return kept
@@ -195,8 +192,7 @@ class Buffer:
             connection = self._disk.connection
             held, held_since = connection.execute("select count(*), min(at) from held").fetchone()
             since = [] if held_since is None else [held_since]
-            runs = [*chain.from_iterable(lane.runs for lane in self._lanes.by_name.values())]
-            runs += self._open.values()
+            runs = self._batches.runs
             for lane in LaneName:
                 if firsts := [run.first for run in runs if LaneName.of(run.first) is lane]:
                     oldest = "select since from entries where id = ?"
@@ -217,43 +213,14 @@ class Buffer:
                 log.debug("acknowledgements are not noted", extra={"reason": str(error)})
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """Take the state from the file, as after a restart."""
         self._disk = BufferDisk(self.path, connection, self._limits, self._clock, self._monotonic)
-        self.epoch, self._next_batch = connection.execute(
-            "select epoch, max(next_batch, (select coalesce(max(number), 0) + 1 from batches)) from life"
-        ).fetchone()
-        rows = connection.execute("select number, first, last, acknowledged from batches order by first")
-        batches = [(number, Run(first, last), acknowledged) for number, first, last, acknowledged in rows]
-        self._open = {number: run for number, run, acknowledged in batches if not acknowledged}
-        self._left_over = sorted(self._open)
-        numbered = [run for _, run, _ in batches]
-        self._lanes = Lanes(rows=MAX_BATCH_READOUTS, size=MAX_BATCH_BYTES, max_age=self._max_age)
-        self._lanes.found(numbered, unnumbered(connection, numbered))
-
-    def _insert(self, entries: Sequence[Entry], statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Entries at the ends of their lanes, and `statement` for each of `rows`, in one commit."""
-        last = {name: lane.last for name, lane in self._lanes.by_name.items()}
-        sizes = dict.fromkeys(LaneName, 0)
-        placed: list[tuple[int, int, bytes]] = []
-        for entry in entries:
-            lane = self._lane_of(entry)
-            last[lane] += 1
-            sizes[lane] += encoded_size(entry)
-            placed.append((last[lane], self._since(entry), pack(entry)))
-
-        def write() -> None:
-            with self._disk.transaction() as connection:
-                connection.executemany("insert into entries values (?, ?, ?)", placed)
-                connection.executemany(statement, rows)
-
-        coming = sum(len(value) for row in (*placed, *rows) for value in row if isinstance(value, bytes))
-        try:
-            self._disk.write(coming, write)
-        except NoRoomError as error:
-            raise BufferFullError(self.path, str(error)) from None
-        for name, lane_state in self._lanes.by_name.items():
-            if last[name] > lane_state.last:
-                lane_state.appended(last[name] - lane_state.last, sizes[name], self._monotonic())
+        self._batches = Batches(
+            self._disk,
+            zone=self._zone,
+            max_age=self._max_age,
+            clock=self._clock,
+            monotonic=self._monotonic,
+        )
 
     def _release(self, boot: str | None, wall_zero: int) -> None:
         """Number what is held of a boot, corrected; of every boot, as it is, without one."""
@@ -265,105 +232,37 @@ class Buffer:
                 entries = [
                     entry if boot is None else _corrected(entry, wall_zero + monotonic)
                     for row, monotonic, body in rows
-                    if (entry := self._read(row, body))
+                    if (entry := self._batches.read(row, body))
                 ]
                 if rows:
-                    self._insert(entries, "delete from held where id = ?", [(row,) for row, _, _ in rows])
+                    self._batches.insert(
+                        entries, "delete from held where id = ?", [(row,) for row, _, _ in rows]
+                    )
                 more = len(rows) == _MOVE_AT_ONCE
-
-    def _number(self, limit: int) -> list[Batch]:
-        """Give what is most urgent its numbers, durably."""
-        before = copy.deepcopy(self._lanes)
-        taken: list[tuple[Run, list[Entry]]] = []
-        try:
-            while len(taken) < limit and (run := self._lanes.choose(self._monotonic())):
-                taken.append(self._newest(run))
-                self._lanes.take(taken[-1][0])
-            if not taken:
-                return []
-            numbered = {number: run for number, (run, _) in enumerate(taken, start=self._next_batch)}
-            with self._disk.transaction() as connection:
-                connection.executemany(
-                    "insert into batches (number, first, last) values (?, ?, ?)",
-                    [(number, run.first, run.last) for number, run in numbered.items()],
-                )
-        except BaseException:
-            self._lanes = before
-            raise
-        self._open |= numbered
-        self._next_batch += len(numbered)
-        return [self._batch(number, entries) for number, (_, entries) in zip(numbered, taken, strict=True)]
-
-    def _newest(self, run: Run) -> tuple[Run, list[Entry]]:
-        """The end of a run, as much of it as one batch takes, but at least one row."""
-        size, first, entries = _BATCH_FIELDS, run.first, list[Entry]()
-        rows = self._disk.connection.execute(
-            "select id, body from entries where id between ? and ? order by id desc limit ?",
-            (run.first, run.last, MAX_BATCH_READOUTS),
-        ).fetchall()
-        for row, body in rows:
-            entry = self._read(row, body)
-            size += encoded_size(entry) if entry else 0
-            if size > MAX_BATCH_BYTES and entries:
-                break
-            first = row
-            entries += [entry] if entry else []
-        return Run(first, run.last), entries[::-1]
-
-    def _entries(self, run: Run) -> list[Entry]:
-        rows = self._disk.connection.execute(
-            "select id, body from entries where id between ? and ? order by id", (run.first, run.last)
-        )
-        return [entry for row, body in rows.fetchall() if (entry := self._read(row, body))]
-
-    def _read(self, row: int, body: bytes) -> Entry | None:
-        try:
-            return unpack(body)
-        except DamagedEntryError as error:
-            log.error(
-                "readout lost: the disk gave back other bytes than were written",
-                extra={"row": row, "reason": str(error), "advice": "replace the card"},
-            )
-            return None
-
-    def _batch(self, number: int, entries: Sequence[Entry]) -> Batch:
-        readouts = [entry for entry in entries if isinstance(entry, WireReadout)]
-        missed = [entry for entry in entries if isinstance(entry, Miss)]
-        return Batch(epoch=self.epoch, batch=number, sent_at=0, readouts=readouts, missed=missed)
-
-    def _lane_of(self, entry: Entry) -> LaneName:
-        if isinstance(entry, Miss):
-            return LaneName.ORDINARY
-        try:
-            local = from_milliseconds(entry.at).astimezone(self._zone)
-        except OverflowError:  # a meter whose date is the last that there is
-            return LaneName.ORDINARY
-        of_day = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
-        historical = Status.HISTORICAL in status_of(entry)
-        return LaneName.BILLING if historical or of_day < BILLING_WINDOW else LaneName.ORDINARY
-
-    def _since(self, entry: Entry) -> int:
-        """What the meter kept from long ago has not waited since then."""
-        historical = Status.HISTORICAL in status_of(entry)
-        return max(0, to_milliseconds(self._clock())) if historical else entry.at
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         """The lock; and what SQLite raises as BufferFailedError. A file found damaged is replaced."""
         with self._lock:
             try:
+                if self._damage:  # met earlier, when there was no room or no right to mend it
+                    self._replace(self._damage)
                 yield
+            except NoRoomError as error:
+                raise BufferFullError(self.path, str(error)) from None
             except (OSError, sqlite3.Error) as error:
                 if isinstance(error, sqlite3.Error) and is_damage(error):
-                    self._replace(error)
+                    self._replace(str(error))
                 raise BufferFailedError(self.path, str(error)) from error
 
-    def _replace(self, damage: sqlite3.Error) -> None:
+    def _replace(self, damage: str) -> None:
+        self._damage = damage
         self._disk.connection.close()
         try:
-            self._begin(replace_file(self.path, self._clock, str(damage)))
+            self._begin(replace_file(self.path, self._clock, damage))
         except (OSError, sqlite3.Error) as error:
             raise BufferFailedError(self.path, str(error)) from error
+        self._damage = ""
 
 
 def _checked(entry: Entry) -> Entry | None:

@@ -1,5 +1,6 @@
 """Power cuts, full disks and worn cards: what was confirmed stays, and what can be read is saved."""
 
+import errno
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import gateway.buffer as buffer_module
 from gateway.buffer import Buffer, BufferFailedError, BufferFullError
 from gateway.entry import unpack
 from telemetry.readout import Quantity, Readout
@@ -200,6 +202,30 @@ def test_damage_that_appears_while_it_runs_is_mended_without_a_restart(
 
 
 @pytest.mark.expects_log("buffer damaged")
+def test_damage_that_cannot_be_mended_yet_is_mended_when_it_can(
+    tmp_path: Path, open_buffer: OpenBuffer, readout: MakeReadout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "buffer.sqlite"
+    buffer = open_buffer(path, max_age=0.0)
+    buffer.append([readout(n, raw=bytes(range(200))) for n in range(300)])
+    buffer._disk.connection.execute("pragma wal_checkpoint(truncate)")
+    with path.open("r+b") as file:
+        file.seek(20 * 1024)
+        file.write(os.urandom(4096))
+    buffer._disk.connection.execute("pragma shrink_memory")
+    with monkeypatch.context() as patch:
+        patch.setattr(buffer_module, "replace_file", full)
+        for _ in range(3):
+            with pytest.raises(BufferFailedError, match="No space left"):
+                buffer.next_batches(1000)
+    assert len(set(sent(buffer))) > 250
+
+
+def full(path: Path, *_: object) -> sqlite3.Connection:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.expects_log("buffer damaged")
 @pytest.mark.parametrize("step", ["new file not complete", "old file moved", "new file complete"])
 def test_a_power_cut_while_a_damaged_file_is_replaced_loses_nothing_that_was_saved(
     tmp_path: Path, open_buffer: OpenBuffer, readout: MakeReadout, step: str
@@ -262,6 +288,7 @@ def test_room_for_numbering_and_forgetting_is_left_on_the_disk(
 _LIMITED = """
 import resource, signal, sys
 from pathlib import Path
+import gateway.buffer as buffer_module
 from gateway.buffer import Buffer, BufferFailedError
 from tests.gateway.conftest import HandClock
 from tests.gateway.test_buffer_damage import sent, told_by_its_telegram

@@ -13,23 +13,8 @@ from gateway.process import Gateway
 from telemetry.topics import Kind
 from telemetry.wire import Command, DesiredConfig, Health, decode
 from tests.gateway.ingester import Ingester
-from tests.gateway.test_gateway_process import FRAMES, HEAD, QUICK, running
+from tests.gateway.test_gateway_process import FRAMES, HEAD, MBUS_LINE, MBUS_METER, QUICK, running
 from tests.support.broker import Broker
-
-LINE = """
-[[line]]
-name = "basement"
-port = "{port}"
-protocol = "mbus"
-settings = "38400 8E1"
-schedule = "1s"
-"""
-METER = """
-[[line.meter]]
-address = {address}
-timeout = 0.3
-retries = 0
-"""
 
 
 @pytest.fixture
@@ -48,8 +33,8 @@ def test_a_gateway_does_what_it_is_asked_and_takes_back_what_silences_a_line(
     bus = VirtualBus([VirtualMBusMeter(n, [raw]) for n, raw in enumerate(frames, start=1)])
     with TcpMeterHost(bus, wiring=Wiring(time_scale=0.0)) as host, Ingester(broker.port) as central:
         installed = tmp_path / "gateway.toml"
-        head = HEAD.format(port=broker.port, clock="trusted") + LINE.format(port=host.spec)
-        installed.write_text(head + METER.format(address=1))
+        head = HEAD.format(port=broker.port, clock="trusted") + MBUS_LINE.format(port=host.spec)
+        installed.write_text(head + MBUS_METER.format(address=1))
         config, version = configuration_to_run(installed)
         gateway = Gateway(config, installed=installed, config_version=version, pace=QUICK, health_seconds=1.0)
         with running(gateway):
@@ -58,13 +43,13 @@ def test_a_gateway_does_what_it_is_asked_and_takes_back_what_silences_a_line(
             central.wait_until(lambda: [r.state for r in central.replies("c1")] == ["running", "done"])
             assert central.replies("c1")[-1].result["readouts"] >= 1
 
-            wanted = DesiredConfig("both", head + METER.format(address=1) + METER.format(address=2))
+            wanted = DesiredConfig("both", head + MBUS_METER.format(address=1) + MBUS_METER.format(address=2))
             central.ask(Kind.CONFIG, wanted, retain=True)
             central.wait_until(lambda: [r.state for r in central.replies("both")][-1:] == ["done"])
             central.wait_until(lambda: len(meters(central)) == 2)
             central.wait_until(lambda: "both" in versions(central))
 
-            nobody = DesiredConfig("nobody", head + METER.format(address=77))
+            nobody = DesiredConfig("nobody", head + MBUS_METER.format(address=77))
             central.ask(Kind.CONFIG, nobody, retain=True)
             central.wait_until(lambda: [r.state for r in central.replies("nobody")][-1:] == ["failed"])
             assert "no meter answers any more" in central.replies("nobody")[-1].detail

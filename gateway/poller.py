@@ -98,14 +98,16 @@ class LinePoller:
         for meter in self.meters:
             meter.begun = now
             (meter.begin if self._timeline.known else meter.begin_free)(now)
-        if self._timeline.known:
-            self._tell_absence()
+        self._absent = deque(
+            self.meters if last_alive else ()
+        )  # whose slots before this process are not told
         self.accounted_until = last_alive
 
     def poll(self) -> float:
         """Do the one thing that comes first, if any; returns seconds until there is something to do."""
         self._keeping.flush()
         now = self._look()
+        self._tell_absence()
         self._tell_missed(now)
         self._note_accounted(now)
         down_for = self._state.down_for()
@@ -154,6 +156,8 @@ class LinePoller:
     def close(self) -> None:
         """Give the port back. What was asked for and not begun is answered with a refusal."""
         self.line.close()
+        while self._absent and self._timeline.known:
+            self._tell_absence()
         self._keeping.flush()
         while self._works:
             self._works.popleft().failed(LineStoppedError(self.name))
@@ -190,29 +194,23 @@ class LinePoller:
 
     def _look(self) -> datetime:
         """The present of this line's slots; when its clock was set, the meters are told."""
-        time_came = not self._timeline.known
         present, step = self._timeline.look()
         now = present - self._stagger
         if step is not None:
             for meter in self.meters:
                 meter.step(now, step)
-            if time_came:
-                self._tell_absence()
         return now
 
     def _tell_absence(self) -> None:
-        """The slots between an earlier process and this one, as soon as the time is known."""
-        if self._last_alive is None:
-            return
-        until = self._timeline.started() - self._stagger
-        since = max(self._last_alive, until - LONGEST_LOOKBACK)
-        misses = [
-            miss
-            for meter in self.meters
-            for miss in meter.absent(since, until, self._kept_since.get(meter.name, ()))
-        ]
-        self._last_alive, self._kept_since = None, {}
-        self._keep_misses(misses)
+        """One meter's slots between an earlier process and this one, once the time is known.
+
+        One at a time: after a week there are as many as 1,000 of each, which are not to delay the polls.
+        """
+        if self._absent and self._last_alive and self._timeline.known:
+            meter = self._absent.popleft()
+            until = self._timeline.started() - self._stagger
+            since = max(self._last_alive, until - LONGEST_LOOKBACK)
+            self._keep_misses(meter.absent(since, until, self._kept_since.get(meter.name, ())))
 
     def _tell_missed(self, now: datetime) -> None:
         """Account for the slots that nobody will be asked for any more."""
@@ -229,7 +227,8 @@ class LinePoller:
         self._keep_misses(misses)
 
     def _note_accounted(self, now: datetime) -> None:
-        if self._timeline.known and self._reference.was_set:  # else it is any date at all
+        known = self._timeline.known and self._reference.was_set  # a clock that is followed may show any date
+        if known and not self._absent:
             held = self._keeping.oldest()
             until = min([now, *(meter.slot for meter in self.meters), *([held] if held else [])])
             self.accounted_until = until - _INSTANT

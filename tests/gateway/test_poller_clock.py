@@ -180,6 +180,22 @@ def test_slots_of_the_time_in_which_the_gateway_did_not_run_are_told_when_the_ti
     assert line.misses_of("1") == [(QUARTER * n, "not running") for n in range(4)]
 
 
+@pytest.mark.parametrize(("schedule", "told"), [("15min", 7 * 96), ("10s", 1000), ("midnight", 7)])
+def test_a_long_absence_is_told_for_a_week_and_a_thousand_slots_of_each_meter(
+    schedule: str, told: int
+) -> None:
+    clock = SetClock()
+    clock.advance(1)
+    line = Bench(clock, 2, schedule, last_alive=BEGIN - timedelta(days=30))
+    line.poller.poll()
+    assert (len(line.misses_of("1")), line.misses_of("2")) == (told, []), "one meter at a time"
+    line.poller.poll()
+    assert len(line.misses_of("2")) == told
+    last, reason = line.misses_of("1")[-1]
+    assert reason == "not running"
+    assert last == {"15min": 0.0, "10s": 0.0, "midnight": -10 * 3600.0}[schedule]
+
+
 @pytest.mark.expects_log("meter's clock is wrong")
 def test_a_meters_clock_is_compared_and_told_once_wrong_and_once_right(
     caplog: pytest.LogCaptureFixture,

@@ -56,6 +56,7 @@ class ClockReference:
     def __init__(self, synchronised: Synchronised, *, was_set: bool = False) -> None:
         self._synchronised = synchronised
         self._was_set = was_set
+        self._given_up = False
 
     def __call__(self) -> bool:
         """Whether a time service disciplines the clock now."""
@@ -67,6 +68,15 @@ class ClockReference:
     def was_set(self) -> bool:
         """Whether the clock shows the time, if only within seconds; else it shows any date at all."""
         return self._was_set or self()
+
+    @property
+    def followed(self) -> bool:
+        """Whether schedules follow the clock: it was set, or it is not worth waiting for that any longer."""
+        return self._given_up or self.was_set
+
+    def give_up(self) -> None:
+        """Nobody sets the clock: follow it as it is."""
+        self._given_up = True
 
 
 def trusted_clock() -> bool:

@@ -19,7 +19,7 @@ from telemetry.wire import Miss, MissReason, to_milliseconds
 log = logging.getLogger(__name__)
 
 _HELD_READOUTS = 4_000  # in memory while the buffer fails: for most lines more than half a day, some 10 MB
-_HELD_POLLS = 20_000  # with the missed ones, which are small
+_HELD_POLLS = 10_000  # with the missed ones, which are small
 _TRY_AGAIN = 5.0  # seconds
 _AT_ONCE = 500  # polls in one transaction
 
@@ -72,7 +72,7 @@ class Keeping:
             self._give_up()
 
     def take_over(self, earlier: "Keeping") -> None:
-        """Go on with what an earlier poller of the line still holds."""
+        """Go on with what another poller, which has ended, still holds."""
         self._held.extendleft(reversed(earlier._held))
         earlier._held.clear()
 
@@ -107,17 +107,16 @@ class Keeping:
         return list(takewhile(lambda kept: kept.monotonic is None, islice(self._held, _AT_ONCE)))
 
     def _give_up(self) -> None:
-        """Forget the oldest readouts that are too many, but not that they were due."""
+        """Forget the oldest readouts that are too many, but not that they were due, unless these are."""
         excess = sum(1 for kept in self._held if kept.readouts) - _HELD_READOUTS
-        if excess <= 0:
+        if excess <= 0 and len(self._held) <= _HELD_POLLS:
             return
         self._lost.begin(line=self._line, advice="the buffer has failed for so long that memory is full, too")
         remaining: deque[Kept] = deque(maxlen=_HELD_POLLS)
         for kept in self._held:
-            if kept.readouts and excess > 0:
-                excess -= 1
-                if kept.slot:
-                    remaining.append(kept.given_up())
-            else:
+            if not kept.readouts or excess <= 0:
                 remaining.append(kept)
+            elif kept.slot:
+                remaining.append(kept.given_up())
+            excess -= bool(kept.readouts)
         self._held = remaining

@@ -23,6 +23,11 @@ class LineThread(threading.Thread):
         finally:
             self.poller.close()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to end; a thread that ends without that has met a fault."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Have the thread end; `join` waits for it."""
         self._stopping.set()

@@ -19,7 +19,8 @@ class Lines:
     def __init__(self, config: GatewayConfig, build: Build) -> None:
         self._config = config
         self._build = build
-        self._lock = threading.RLock()
+        self._changing = threading.Lock()  # one change at a time; it may have to wait for a long exchange
+        self._lock = threading.Lock()  # of what stands below, never for long
         self._started = False
         self._threads = [LineThread(build(config, line)) for line in config.line]
 
@@ -36,16 +37,16 @@ class Lines:
 
     def start(self) -> None:
         """Begin to poll."""
-        with self._lock:
+        with self._changing, self._lock:
             self._started = True
             for thread in self._threads:
                 thread.start()
 
     def stop(self) -> None:
         """End all threads, each after the exchange that runs."""
-        with self._lock:
-            self._started = False
+        with self._changing:
             _end(self._threads)
+            self._started = False
 
     def revive(self) -> None:
         """Start lines anew whose thread has ended.
@@ -55,7 +56,7 @@ class Lines:
         """
         with self._lock:
             for position, thread in enumerate(self._threads):
-                if self._started and not thread.is_alive():
+                if self._started and not thread.is_alive() and not thread.stopping:
                     log.error("line thread ended, started again", extra={"line": thread.poller.name})
                     self._threads[position] = LineThread(thread.poller)
                     self._threads[position].start()
@@ -66,22 +67,24 @@ class Lines:
         Meters that stay keep what is known of them, also on another line. All that can fail does so before
         any line is stopped: raises what `build` raises.
         """
-        with self._lock:
-            running = {thread.poller.name: thread for thread in self._threads}
+        with self._changing:
             unchanged = _unchanged(self._config, config)
-            threads = [
-                running[line.name] if line.name in unchanged else LineThread(self._build(config, line))
+            fresh = {
+                line.name: LineThread(self._build(config, line))
                 for line in config.line
-            ]
-            leaving = [thread for thread in self._threads if thread not in threads]
+                if line.name not in unchanged
+            }
+            leaving = [thread for thread in self._threads if thread.poller.name not in unchanged]
             _end(leaving)
-            self._config, self._threads = config, threads
-            for thread in threads:
-                if thread not in running.values():
-                    thread.poller.take_over([gone.poller for gone in leaving])
-                    if self._started:
+            for thread in fresh.values():
+                thread.poller.take_over([gone.poller for gone in leaving])
+            with self._lock:
+                running = {thread.poller.name: thread for thread in self._threads} | fresh
+                self._config, self._threads = config, [running[line.name] for line in config.line]
+                for thread in self._threads:
+                    thread.poller.begin_round()
+                    if self._started and thread.ident is None:
                         thread.start()
-                thread.poller.begin_round()
 
 
 def _unchanged(old: GatewayConfig, new: GatewayConfig) -> set[str]:

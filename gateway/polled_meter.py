@@ -190,12 +190,17 @@ class PolledMeter:
         )
 
     def take_over(self, old: "PolledMeter", now: datetime) -> None:
-        """Go on from where the same meter stood under an earlier configuration, on the same clock."""
+        """Go on from where the same meter stood under an earlier configuration."""
         for name in ("begun", "asked_for", "not_before", "failures", "last_success", "drift", "_known_as"):
             setattr(self, name, getattr(old, name))
         self.gone.active, self.clock_wrong.active = old.gone.active, old.clock_wrong.active
-        if isinstance(old._follows, Since):
-            self._follow(Since(old.slot, self.schedule.period), old.slot)
+        runs_free, ran_free = (isinstance(meter._follows, Since) for meter in (self, old))
+        if ran_free and runs_free:
+            slot = min(old.slot, now + self.schedule.period)
+            self._follow(Since(slot, self.schedule.period), slot)
+        elif ran_free:  # the time came in between, and the old instants mean nothing
+            self.begun = self.asked_for = now
+            self.not_before = None
         else:
             self.begin(min(old.slot - _INSTANT, now))  # a slot that is due and was not served yet stays due
 
@@ -223,7 +228,7 @@ class PolledMeter:
         if self.not_before is not None and self.slot < self.not_before and not self.billing:
             return MissReason.BACKING_OFF
         if self.following <= now:
-            return self.hindrance if self.not_before is None else MissReason.BACKING_OFF
+            return self.hindrance if self.not_before is None or self.billing else MissReason.BACKING_OFF
         return None
 
     def _miss(self, slot: datetime, reason: MissReason) -> Miss:

@@ -79,8 +79,10 @@ class LinePoller:
         self._clock_limit = clock_limit
         self._last_alive = last_alive
         self._kept_since = kept_since or {}
-        reference = synchronised if isinstance(synchronised, ClockReference) else ClockReference(synchronised)
-        self._timeline = Timeline(clock, line.now, reference, boot)
+        self._reference = (
+            synchronised if isinstance(synchronised, ClockReference) else ClockReference(synchronised)
+        )
+        self._timeline = Timeline(clock, line.now, self._reference, boot)
         self.meters = [
             PolledMeter(
                 target=target,
@@ -96,14 +98,16 @@ class LinePoller:
         for meter in self.meters:
             meter.begun = now
             (meter.begin if self._timeline.known else meter.begin_free)(now)
-        if self._timeline.known:
-            self._tell_absence()
+        self._absent = deque(
+            self.meters if last_alive else ()
+        )  # whose slots before this process are not told
         self.accounted_until = last_alive
 
     def poll(self) -> float:
         """Do the one thing that comes first, if any; returns seconds until there is something to do."""
         self._keeping.flush()
         now = self._look()
+        self._tell_absence()
         self._tell_missed(now)
         self._note_accounted(now)
         down_for = self._state.down_for()
@@ -144,7 +148,7 @@ class LinePoller:
         raise DriverError(f"line {self.name!r} has no meter {meter!r}", advice=f"its meters are {known}")
 
     def restart(self) -> None:
-        """For a `LineWork`: close the port, open it again at once, and try the meters that are gone."""
+        """For a `LineWork`: close the port, to be opened at once, and try the meters that are gone."""
         self._state.restart()
         for meter in self.meters:
             meter.not_before = None
@@ -152,6 +156,9 @@ class LinePoller:
     def close(self) -> None:
         """Give the port back. What was asked for and not begun is answered with a refusal."""
         self.line.close()
+        while self._absent and self._timeline.known:
+            self._tell_absence()
+        self._keeping.flush()
         while self._works:
             self._works.popleft().failed(LineStoppedError(self.name))
 
@@ -163,8 +170,7 @@ class LinePoller:
             if old := before.get(meter.place):
                 meter.take_over(old, now)
         for poller in earlier:
-            if poller.name == self.name:
-                self._keeping.take_over(poller._keeping)
+            self._keeping.take_over(poller._keeping)
 
     def begin_round(self) -> None:
         """`round_answered` counts from now on."""
@@ -188,34 +194,30 @@ class LinePoller:
 
     def _look(self) -> datetime:
         """The present of this line's slots; when its clock was set, the meters are told."""
-        time_came = not self._timeline.known
         present, step = self._timeline.look()
         now = present - self._stagger
         if step is not None:
             for meter in self.meters:
                 meter.step(now, step)
-            if time_came:
-                self._tell_absence()
         return now
 
     def _tell_absence(self) -> None:
-        """The slots between an earlier process and this one, as soon as the time is known."""
-        if self._last_alive is None:
-            return
-        until = self._timeline.started() - self._stagger
-        since = max(self._last_alive, until - LONGEST_LOOKBACK)
-        misses = [
-            miss
-            for meter in self.meters
-            for miss in meter.absent(since, until, self._kept_since.get(meter.name, ()))
-        ]
-        self._last_alive, self._kept_since = None, {}
-        self._keep_misses(misses)
+        """One meter's slots between an earlier process and this one, once the time is known.
+
+        One at a time: after a week there are as many as 1,000 of each, which are not to delay the polls.
+        """
+        if self._absent and self._last_alive and self._timeline.known:
+            meter = self._absent.popleft()
+            until = self._timeline.started() - self._stagger
+            since = max(self._last_alive, until - LONGEST_LOOKBACK)
+            self._keep_misses(meter.absent(since, until, self._kept_since.get(meter.name, ())))
 
     def _tell_missed(self, now: datetime) -> None:
         """Account for the slots that nobody will be asked for any more."""
         misses: list[Miss] = []
         for meter in self.meters:
+            if meter.slot > now:
+                continue
             if self._state.down:
                 meter.hindrance = MissReason.LINE_DOWN
             for miss in meter.missed(now):
@@ -225,7 +227,8 @@ class LinePoller:
         self._keep_misses(misses)
 
     def _note_accounted(self, now: datetime) -> None:
-        if self._timeline.known:
+        known = self._timeline.known and self._reference.was_set  # a clock that is followed may show any date
+        if known and not self._absent:
             held = self._keeping.oldest()
             until = min([now, *(meter.slot for meter in self.meters), *([held] if held else [])])
             self.accounted_until = until - _INSTANT
@@ -255,7 +258,7 @@ class LinePoller:
         except DriverError as error:
             self._failed(meter, error)
         except Exception:  # what no driver foresaw shall not meet the same meter again at once
-            self._keep_misses([meter.miss(MissReason.NOT_UNDERSTOOD)])
+            self._keep_misses([meter.fails(MissReason.NOT_UNDERSTOOD)])
             raise
         else:
             self._answered(meter, readouts, begun)

@@ -2,7 +2,8 @@
 
 A Raspberry Pi starts at some date of the past. Until a time service has set its clock, the buffer holds what
 is read, each with its instant on the monotonic clock; once the clock is set, the distance between the two
-clocks dates all of it. Who waits in vain for too long sends it as it is, marked as unsynchronised.
+clocks dates all of it. Who waits in vain for too long follows the clock as it is, and what was read, marked
+as unsynchronised, is sent with the dates that it shows.
 """
 
 import logging
@@ -86,4 +87,5 @@ class Timekeeping:
                 self._held.release_unsynchronised()
             self._dated = True
         elif now >= self._given_up_at:
+            self._reference.give_up()
             self._held.release_unsynchronised()

@@ -21,7 +21,7 @@ _SAME = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One moment on both clocks. `known`: the wall clock shows the time."""
+    """One moment on both clocks. `known`: the wall clock is followed (`ClockReference.followed`)."""
 
     wall: datetime
     monotonic: float
@@ -73,7 +73,7 @@ class Timeline:
 
     def moment(self) -> Moment:
         """Now, on both clocks."""
-        return Moment(self._clock(), self._monotonic(), self._reference.was_set)
+        return Moment(self._clock(), self._monotonic(), self._reference.followed)
 
     def look(self) -> tuple[datetime, timedelta | None]:
         """The present of the schedule, and by how much its clock was set since the last look, if it was."""
@@ -98,15 +98,17 @@ class Timeline:
         if Status.HISTORICAL in readout.status:
             return Stamped(readout)
         ended = self.moment()
+        if not self._reference():
+            readout = _marked(readout, Status.UNSYNCHRONISED)
         if begun.known:
-            return Stamped(readout if self._reference() else _marked(readout, Status.UNSYNCHRONISED))
+            return Stamped(readout)
         taken = _taken(readout, begun, ended)
         if not ended.known:
-            return Stamped(_marked(readout, Status.UNSYNCHRONISED), Monotonic(self._boot, taken))
-        at = ended.wall_at(taken)
-        if abs(at - readout.at) < _SAME:
-            return Stamped(readout)
-        return Stamped(replace(_marked(readout, Status.CLOCK_CORRECTED), at=at))
+            return Stamped(readout, Monotonic(self._boot, taken))
+        at = ended.wall_at(taken)  # the time came during the exchange
+        if abs(at - readout.at) > _SAME:
+            readout = replace(_marked(readout, Status.CLOCK_CORRECTED), at=at)
+        return Stamped(readout)
 
 
 def _taken(readout: Readout, begun: Moment, ended: Moment) -> float:

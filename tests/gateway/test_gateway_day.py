@@ -56,6 +56,8 @@ class Gateway:
 
     def start(self) -> None:
         self.buffer = Buffer(self.path, lambda: self.now, monotonic=self.monotonic)
+        # a kill takes nothing that the system was given (power cuts are test_buffer's): 24,000 syncs less
+        self.buffer._disk.connection.execute("pragma synchronous = off")
         self.buffers.append(self.buffer)
         alive = self.buffer.last_alive()
         kept_since = self.buffer.kept_since(alive) if alive else {}

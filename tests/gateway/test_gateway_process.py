@@ -23,6 +23,7 @@ from drivers.mbus.telegram import Telegram, decode_answer
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.virtual import VirtualModbusMeter
+from gateway import process
 from gateway.config_file import load_config
 from gateway.process import Gateway, RestartNeededError
 from gateway.publisher import Pace
@@ -290,6 +291,35 @@ def test_a_configuration_is_applied_while_the_gateway_runs(broker: Broker, tmp_p
         with pytest.raises(RestartNeededError, match="clock cannot be changed while the gateway runs"):
             gateway.apply(load_config(write_config(tmp_path, broker, lines, "ntp")))
         assert list(gateway.answering()) == ["roof", "attic"]
+
+
+@pytest.mark.expects_log("clock is not synchronised")
+@pytest.mark.expects_log("line is too slow")  # a poll each second, on a machine that tests keep busy
+def test_what_is_read_before_the_clock_is_set_waits_for_its_true_instant(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time_came = threading.Event()
+    monkeypatch.setattr(process, "kernel_clock_synchronised", time_came.is_set)  # the kernel's cannot be set
+    monkeypatch.setattr(process, "clock_was_set", lambda: False)
+    meter = VirtualModbusMeter(1, load_profile("eastron-sdm120"), {"1-0:1.8.0": 5.0})
+    with ExitStack() as stack:
+        host = stack.enter_context(TcpMeterHost(meter, wiring=AT_ONCE))
+        config = write_config(tmp_path, broker, MODBUS_LINE.format(port=host.spec), "ntp")
+        ingester = stack.enter_context(Ingester(broker.port))
+        gateway = stack.enter_context(running(Gateway(load_config(config), pace=QUICK, health_seconds=0.2)))
+        ingester.wait_until(lambda: gateway.buffer.backlog().held >= 2)
+        assert ingester.batches == []
+        begun = time.time()
+        time_came.set()
+        ingester.wait_until(lambda: Status(0) in statuses(ingester), 40)
+        assert Status.CLOCK_CORRECTED in statuses(ingester)
+        assert Status.UNSYNCHRONISED not in statuses(ingester)
+        first = min(wire.at for batch in ingester.batches for wire in batch.readouts) / 1000
+        assert begun - 60 < first < begun
+
+
+def statuses(ingester: Ingester) -> set[Status]:
+    return {Status(wire.status) for batch in ingester.batches for wire in batch.readouts}
 
 
 @pytest.mark.expects_log("line thread ended, started again")

@@ -12,8 +12,9 @@ from tests.gateway.scripted import QUARTER, Bench
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory for five readouts."""
+    """Memory for five readouts, and ten polls with those that are missed."""
     monkeypatch.setattr(keeping, "_HELD_READOUTS", 5)
+    monkeypatch.setattr(keeping, "_HELD_POLLS", 10)
 
 
 @pytest.mark.usefixtures("small")
@@ -27,6 +28,20 @@ def test_readouts_that_memory_has_no_room_for_either_become_misses(clock: HandCl
     line.full = False
     line.run_until(8 * QUARTER + 120)
     assert line.misses_of("1") == [(QUARTER * n, MissReason.NOT_KEPT) for n in (1, 2, 3)]
+    assert len(line.kept) == 5
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.expects_log("readouts cannot be kept")
+@pytest.mark.expects_log("readouts are lost")
+def test_memory_is_bounded_also_for_what_is_missed(clock: HandClock) -> None:
+    clock.advance(1)
+    line = Bench(clock, 1)
+    line.full = True
+    line.run_until(30 * QUARTER + 60)
+    line.full = False
+    line.run_until(30 * QUARTER + 120)
+    assert line.misses_of("1") == [(QUARTER * n, MissReason.NOT_KEPT) for n in range(21, 26)]
     assert len(line.kept) == 5
 
 

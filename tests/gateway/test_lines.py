@@ -14,8 +14,8 @@ from gateway.config_file import load_config
 from gateway.line_work import LineStoppedError, LineWork
 from gateway.lines import Lines
 from gateway.poller import LinePoller
-from tests.gateway.conftest import HandClock
-from tests.gateway.scripted import QUARTER, Bench
+from tests.gateway.conftest import BEGIN, HandClock
+from tests.gateway.scripted import QUARTER, Bench, SetClock
 
 HEAD = """
 utility = "stadtwerke"
@@ -148,6 +148,25 @@ def test_a_line_is_stopped_between_exchanges_and_what_waited_is_refused(
     assert isinstance(second.error, LineStoppedError)
 
 
+def test_a_change_that_waits_for_a_long_exchange_keeps_nobody_else_waiting(
+    running: Lines, configured: Configured
+) -> None:
+    scan = Waiting()
+    running.pollers[1].submit(scan)
+    assert scan.begun.wait(10)
+    change = threading.Thread(target=running.apply, args=[configured(("basement", "15min"), ("roof", "1h"))])
+    change.start()
+    try:
+        for _ in range(3):
+            running.revive()
+            assert [poller.name for poller in running.pollers] == ["basement", "roof"]
+    finally:
+        scan.go_on.set()
+        change.join(10)
+    assert scan.error is None
+    assert threads()["line roof"].is_alive()
+
+
 @pytest.mark.expects_log("meter is gone")
 def test_meters_keep_what_is_known_of_them_under_a_new_configuration(clock: HandClock) -> None:
     clock.advance(1)
@@ -174,6 +193,21 @@ def test_a_slot_that_is_due_at_the_change_is_read_afterwards(clock: HandClock) -
     new.run_until(QUARTER + 60)
     assert len(new.kept) == 1
     assert old.misses == new.misses == []
+
+
+@pytest.mark.parametrize("time_came", [False, True])
+def test_meters_of_a_line_without_time_are_not_read_twice_for_a_change(time_came: bool) -> None:
+    clock = SetClock(datetime(2024, 3, 1, 12, 7, tzinfo=UTC))
+    old = Bench(clock, 1, synchronised=lambda: False)
+    old.run_until(60)
+    if time_came:
+        clock.set(datetime(2026, 11, 22, 10, 50, tzinfo=UTC))
+    new = Bench(clock, 1, synchronised=lambda: time_came)
+    new.poller.take_over([old.poller])
+    new.run_until(60 + QUARTER)
+    (read,) = new.reads_of("1")
+    shown = BEGIN + timedelta(seconds=read)
+    assert (shown.hour, shown.minute) == ((11, 0) if time_came else (12, 22))
 
 
 @pytest.mark.expects_log("readouts cannot be kept")

@@ -141,6 +141,19 @@ def test_a_clock_that_was_set_and_has_lost_its_reference_is_followed_on(unset: C
     assert line.held == []
 
 
+def test_a_clock_that_nobody_sets_is_followed_in_the_end() -> None:
+    clock = SetClock(PAST)
+    reference = ClockReference(lambda: False)
+    line = Bench(clock, 1, synchronised=reference)
+    line.run_until(QUARTER + 60)
+    reference.give_up()
+    line.run_until(3 * QUARTER)
+    assert [at.minute for _, at in line.driver.reads] == [7, 22, 30, 45]
+    assert line.kept[-1].status == Status.UNSYNCHRONISED
+    assert len(line.held) == 2
+    assert line.poller.accounted_until is None, "what it shows may be any date at all"
+
+
 def test_a_clock_that_is_set_forward_misses_no_slot_and_back_waits_for_none() -> None:
     clock = SetClock()
     clock.advance(10)
@@ -165,6 +178,22 @@ def test_slots_of_the_time_in_which_the_gateway_did_not_run_are_told_when_the_ti
     set_time(line, TRUE)  # so it was started at 10:45
     line.poller.poll()
     assert line.misses_of("1") == [(QUARTER * n, "not running") for n in range(4)]
+
+
+@pytest.mark.parametrize(("schedule", "told"), [("15min", 7 * 96), ("10s", 1000), ("midnight", 7)])
+def test_a_long_absence_is_told_for_a_week_and_a_thousand_slots_of_each_meter(
+    schedule: str, told: int
+) -> None:
+    clock = SetClock()
+    clock.advance(1)
+    line = Bench(clock, 2, schedule, last_alive=BEGIN - timedelta(days=30))
+    line.poller.poll()
+    assert (len(line.misses_of("1")), line.misses_of("2")) == (told, []), "one meter at a time"
+    line.poller.poll()
+    assert len(line.misses_of("2")) == told
+    last, reason = line.misses_of("1")[-1]
+    assert reason == "not running"
+    assert last == {"15min": 0.0, "10s": 0.0, "midnight": -10 * 3600.0}[schedule]
 
 
 @pytest.mark.expects_log("meter's clock is wrong")

@@ -110,9 +110,7 @@ class BufferDisk:
                     self.full.end(path=str(self._path))
                     return
             except sqlite3.Error as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
-                    raise
-                reason = str(error)
+                reason = _full(error)
             if not self._forget():
                 self.full.begin(path=str(self._path), reason=reason)
                 raise NoRoomError(reason)
@@ -129,10 +127,14 @@ class BufferDisk:
         return ""
 
     def _forget(self) -> bool:
-        """Delete the oldest acknowledged batches; whether there were any."""
-        with self.transaction():
-            oldest = self._oldest_acknowledged()
-            self._delete(oldest)
+        """Delete the oldest acknowledged batches; whether there were any, and room to write that."""
+        try:
+            with self.transaction():
+                oldest = self._oldest_acknowledged()
+                self._delete(oldest)
+        except sqlite3.Error as error:
+            _full(error)
+            return False
         return bool(oldest)
 
     def _oldest_acknowledged(self) -> list[tuple[int, Run]]:
@@ -178,3 +180,10 @@ class BufferDisk:
 
     def _pragma(self, name: str) -> int:
         return int(self.connection.execute(f"pragma {name}").fetchone()[0])
+
+
+def _full(error: sqlite3.Error) -> str:
+    """What SQLite says of a full disk. Raises every other error."""
+    if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+        raise error
+    return str(error)

@@ -6,7 +6,6 @@ the next start finishes or repeats it.
 """
 
 import logging
-import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.durable import sync_folder
 from gateway.entry import pack
 from gateway.salvage import PAGE_BYTES, salvage
 from telemetry.wire import MAX_READOUTS, WireReadout
@@ -97,7 +97,7 @@ def replace_file(path: Path, now: Callable[[], datetime], reason: str) -> sqlite
         target.execute("commit")
     aside = _move_aside(path, now())
     fresh.rename(path)
-    _sync_folder(path)
+    sync_folder(path)
     log.error(
         "buffer damaged, moved aside; a new epoch begins with what could be read",
         extra={
@@ -205,7 +205,7 @@ def _finish_replacement(path: Path, now: Callable[[], datetime]) -> None:
     elif _replacement(path).exists():
         _move_aside(path, now())
         _replacement(path).rename(path)
-        _sync_folder(path)
+        sync_folder(path)
 
 
 def _move_aside(path: Path, now: datetime) -> Path:
@@ -231,11 +231,3 @@ def _parts(path: Path) -> Iterator[Path]:
 
 def _replacement(path: Path) -> Path:
     return path.with_name(f"{path.name}.replacement")
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -93,6 +93,8 @@ class DesiredConfigs:
             return
         try:
             desired = decode(payload, DesiredConfig)
+            if not desired.version:
+                raise WireError("it names no version")
         except WireError as error:
             log.warning("desired configuration cannot be read", extra={"reason": str(error)})
             return
@@ -128,7 +130,7 @@ class DesiredConfigs:
             return
         try:
             self._try(desired, earlier.attempts + 1)
-        except (ValueError, OSError, DriverError) as error:
+        except (ValueError, OSError, DriverError, RecursionError) as error:  # the last: brackets without end
             log.error(
                 "desired configuration refused", extra={"version": desired.version, "reason": str(error)}
             )

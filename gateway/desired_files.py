@@ -4,7 +4,6 @@
 """
 
 import logging
-import os
 import tomllib
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import msgspec
 
 from gateway.config import GatewayConfig
 from gateway.config_file import ConfigError, load_config, parse_config
+from gateway.durable import write_whole
 from telemetry.wire import DesiredConfig
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def _read(path: Path) -> Stored | None:
         return msgspec.structs.replace(msgspec.json.decode(head.removeprefix("# "), type=Stored), toml=toml)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, msgspec.DecodeError) as error:
         log.error("remote configuration cannot be read", extra={"file": path.name, "reason": str(error)})
         return None
 
@@ -134,15 +134,4 @@ def _read(path: Path) -> Stored | None:
 def _write(path: Path, stored: Stored) -> None:
     """A comment that says what it is, then the TOML. For this user only: keys of meters may stand in it."""
     head = msgspec.json.encode(msgspec.structs.replace(stored, toml="")).decode()
-    partial = path.with_name(f"{path.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"# {head}\n{stored.toml}")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, f"# {head}\n{stored.toml}")

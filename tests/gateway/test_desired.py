@@ -283,6 +283,22 @@ def test_what_is_kept_is_readable_by_people_and_by_this_user_only(
     assert not installed.with_name("gateway.toml.refused").exists()
 
 
+@pytest.mark.expects_log("remote configuration cannot be read")
+def test_a_kept_one_that_cannot_be_read_gives_way_to_the_installers(
+    start: Callable[[], Desk], installed: Path
+) -> None:
+    for content in (b"", b"# {]\n", b"\xff\xfe", b'# {"version": 7}\n'):
+        installed.with_name("gateway.toml.remote").write_bytes(content)
+        assert start().addresses == ["5"]
+
+
+@pytest.mark.expects_log("desired configuration refused")
+def test_brackets_without_end_are_refused(start: Callable[[], Desk]) -> None:
+    desk = start()
+    desk.send("v2", "a = " + "[" * 100_000)
+    assert desk.states == [("v2", "failed")]
+
+
 @pytest.mark.expects_log("desired configuration cannot be read")
 @pytest.mark.expects_log("desired configuration refused")
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -5,12 +5,13 @@ whole line is done meter by meter, so that polls that are due have their turn in
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from drivers.driver import Clock, Driver, Found, Progress, Scope, Suspicion
-from drivers.errors import DriverError
+from drivers.driver import Clock, Driver, Found, Scope, SearchEvent, Suspicion
+from drivers.errors import DriverError, LineError
 from gateway.line_work import LineWork
 from telemetry.micro import to_wire
 from telemetry.readout import Readout
@@ -72,6 +73,8 @@ class ReadNow(LineTask):
         meter = self._left.pop(0)
         try:
             readouts = poller.read_now(meter)
+        except LineError:
+            raise  # the others would fail, too, and the poller has to know
         except DriverError as error:
             self._failures[meter] = str(error)
             if not self._left and not self._readouts:  # the only one, or none of them
@@ -90,33 +93,41 @@ class ReadNow(LineTask):
 
 
 class Scan(LineTask):
-    """Search the line for meters, telling the progress. It has the line for itself, but not for ever."""
+    """Search the line for meters, telling the progress.
 
-    def work(self, driver: Driver, poller: "LinePoller") -> None:  # noqa: ARG002 - the driver knows
+    It has the line for itself, but not for ever, and not when readings of midnight are due.
+    """
+
+    def work(self, driver: Driver, poller: "LinePoller") -> None:
         begun = told = driver.line.now()
         found: list[dict[str, str]] = []
         suspicions: list[dict[str, str]] = []
-        complete = True
-        events = driver.search(Scope())
-        for event in events:
-            now = driver.line.now()
-            if isinstance(event, Found):
-                found.append(_found(event))
-            elif isinstance(event, Suspicion):
-                suspicions.append({"address": event.address, "what": event.what, "advice": event.advice})
-            elif isinstance(event, Progress) and now - told >= _PROGRESS_SECONDS:
-                told = now
-                progress = f"{event.done} of {event.total}: {event.what}"
-                self.answer("running", progress, {"meters": len(found)})
-            if now - begun > SCAN_SECONDS or len(found) >= _MOST_FOUND:
-                complete = False
-                break
-        if not complete:
-            close = getattr(events, "close", None)
-            if close is not None:
-                close()  # lets the driver put the line back as it was
-        result = {"found": found, "suspicions": suspicions[:_MOST_FOUND], "complete": complete}
-        self.answer("done", f"{len(found)} meters found", result)
+        ended = ""
+        with closing(_search(driver)) as events:
+            for event in events:
+                now = driver.line.now()
+                if isinstance(event, Found):
+                    found.append(_found(event))
+                elif isinstance(event, Suspicion):
+                    suspicions.append({"address": event.address, "what": event.what, "advice": event.advice})
+                elif now - told >= _PROGRESS_SECONDS:
+                    told = now
+                    progress = f"{event.done} of {event.total}: {event.what}"
+                    self.answer("running", progress, {"meters": len(found)})
+                if ended := self._must_end(driver, poller, now - begun, len(found) + len(suspicions)):
+                    break
+        result = {"found": found, "suspicions": suspicions, "complete": not ended}
+        self.answer("done", f"{len(found)} meters found{ended and '; ended early: '}{ended}", result)
+
+    def _must_end(self, driver: Driver, poller: "LinePoller", seconds: float, events: int) -> str:
+        """Why the search cannot go on; empty if it can."""
+        if seconds > SCAN_SECONDS:
+            return f"it took {seconds:.0f} s"
+        if events >= _MOST_FOUND:
+            return "there is more than a reply can hold"
+        if any(meter.billing and meter.slot <= driver.clock() for meter in poller.meters):
+            return "the readings of midnight are due"
+        return ""
 
 
 class RestartLine(LineTask):
@@ -140,6 +151,11 @@ class SetClock(LineTask):
         instant: datetime = self._clock()
         driver.set_clock(target, instant)
         self.answer("done", f"clock of {self._meter} set", {"instant": instant.isoformat()})
+
+
+def _search(driver: Driver) -> Generator[SearchEvent, None, None]:
+    """Closed early, it lets the driver leave the line as it was."""
+    yield from driver.search(Scope())
 
 
 def _told(readout: Readout) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.driver import Found, Progress, Scope, SearchEvent, Suspicion, Target
-from drivers.errors import NoAnswerError
+from drivers.errors import LineError, NoAnswerError
 from drivers.line import SerialSettings
 from gateway.commands import KNOWN, Commands
 from gateway.config import GatewayConfig, RemoteConfig
@@ -152,6 +152,36 @@ def test_a_search_without_end_gives_the_line_back(desk: Desk, monkeypatch: pytes
     assert desk.clock.monotonic() - begun == pytest.approx(SCAN_SECONDS, abs=20)
     assert desk.replies[-1].result["complete"] is False
     assert restored == ["settings"]
+
+
+def test_a_search_makes_way_for_the_readings_of_midnight(
+    clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.advance(14 * 3600 - 30)  # half a minute before midnight
+    desk = Desk(clock, RemoteConfig())
+
+    def slow(self: Any, scope: Scope) -> Iterator[SearchEvent]:
+        for address in range(100):
+            self.line.wait(10)
+            yield Progress(address, 100, f"address {address}")
+
+    monkeypatch.setattr(type(desk.bench.driver), "search", slow)
+    desk.send("scan", line="basement")
+    desk.bench.poller.poll()
+    assert clock.monotonic() <= 14 * 3600 + 10
+    assert desk.replies[-1].detail == "0 meters found; ended early: the readings of midnight are due"
+    desk.work()
+    assert len(desk.bench.driver.reads) == 3
+
+
+@pytest.mark.expects_log("line is down")
+def test_a_line_that_fails_under_a_command_is_known_to_be_down(desk: Desk) -> None:
+    desk.bench.driver.errors["1"] = LineError("the port is gone")
+    desk.send("read-now", line="basement")
+    desk.work()
+    assert desk.replies[-1].state == "failed"
+    assert desk.bench.poller.line_health().down
+    assert [address for address, _ in desk.bench.driver.reads] == ["1"]
 
 
 def test_a_driver_that_cannot_search_says_so(desk: Desk) -> None:

@@ -293,6 +293,20 @@ def test_a_kept_one_that_cannot_be_read_gives_way_to_the_installers(
 
 
 @pytest.mark.expects_log("desired configuration refused")
+@pytest.mark.parametrize(
+    "setting", ['key = "hunter2"', 'key = ["hunter2"]', 'password = ["hunter2"]', 'pass = "hunter2"']
+)
+def test_a_secret_that_is_wrong_is_not_repeated(
+    start: Callable[[], Desk], setting: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = start()
+    desk.send("v2", INSTALLED.replace("address = 5", f"address = 5\n{setting}"))
+    assert desk.states == [("v2", "failed")]
+    said = [desk.told[0][2], *(str(record.__dict__) for record in caplog.records)]
+    assert not [text for text in said if "hunter2" in text]
+
+
+@pytest.mark.expects_log("desired configuration refused")
 def test_brackets_without_end_are_refused(start: Callable[[], Desk]) -> None:
     desk = start()
     desk.send("v2", "a = " + "[" * 100_000)

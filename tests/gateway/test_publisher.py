@@ -6,15 +6,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
+from paho.mqtt.client import MQTTMessage
 
 from gateway.buffer import Buffer
-from gateway.link import MqttSettings
+from gateway.link import Event, Link, MqttSettings
 from gateway.publisher import Pace, Publisher
 from telemetry.readout import Readout
 from telemetry.topics import Kind
 from telemetry.wire import (
+    MAX_MESSAGE_BYTES,
     Ack,
     Batch,
     Command,
@@ -286,9 +289,7 @@ def test_a_reply_waits_for_the_connection_and_health_does_not(
     assert {topic.rsplit("/")[-1] for topic, _, _ in central.messages} == {"status", "reply"}
 
 
-def test_what_comes_for_the_gateway_is_handed_over_and_what_is_not_ours_is_not(
-    broker: Broker, buffer: Buffer
-) -> None:
+def test_commands_and_configurations_are_handed_over(broker: Broker, buffer: Buffer) -> None:
     received: list[tuple[Kind, bytes]] = []
     settings = MqttSettings("127.0.0.1", broker.port, "stadtwerke", "gw-7")
     publisher = Publisher(
@@ -308,3 +309,26 @@ def test_what_comes_for_the_gateway_is_handed_over_and_what_is_not_ours_is_not(
         wait_until(lambda: len(received) == 2)
         publisher.stop()
     assert received == [(Kind.COMMAND, encode(command)), (Kind.CONFIG, encode(DesiredConfig("v2", "")))]
+
+
+@pytest.mark.parametrize(
+    ("topic", "size", "heard"),
+    [
+        (b"hesper/v1/stadtwerke/gw-7/command", 10, True),
+        (b"hesper/v1/stadtwerke/gw-7/command", MAX_MESSAGE_BYTES + 1, False),
+        (b"hesper/v1/stadtwerke/gw-7/config", 10, False),  # not listened to
+        (b"hesper/v1/stadtwerke/gw-8/command", 10, False),
+        (b"hesper/v1/other/gw-7/command", 10, False),
+        (b"hesper/v1/stadtwerke/gw-7/command/x", 10, False),
+        (b"$SYS/broker", 10, False),
+        (b"\xff\xfe", 10, False),
+    ],
+)
+def test_whatever_a_broker_sends_only_our_own_topics_are_heard(topic: bytes, size: int, heard: bool) -> None:
+    events: SimpleQueue[Event | None] = SimpleQueue()
+    settings = MqttSettings("127.0.0.1", 1, "stadtwerke", "gw-7")
+    link = Link(settings, events, b"", [Kind.ACK, Kind.COMMAND])
+    message = MQTTMessage(topic=topic)
+    message.payload = bytes(size)
+    link._on_message(link._client, None, message)
+    assert events.empty() is not heard

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -128,10 +129,11 @@ class Buffer:
             waiting = [e for e in entries if isinstance(e, Miss) or Status.UNSYNCHRONISED in status_of(e)]
             entries = [e for e in entries if e not in waiting]
             latest = round(unsynchronised.seconds * 1000) - max((e.at for e in waiting), default=0)
-            held = [(unsynchronised.boot, latest + e.at, e.at, pack(e)) for e in waiting]
+            boot = unsynchronised.boot
+            held = [(boot, latest + e.at, _seal(boot, latest + e.at), e.at, pack(e)) for e in waiting]
         if entries or held:
             with self._guarded():
-                hold = "insert into held (boot, monotonic, at, body) values (?, ?, ?, ?)"
+                hold = "insert into held (boot, monotonic, seal, at, body) values (?, ?, ?, ?, ?)"
                 self._batches.insert(entries, hold, held)
 
     def next_batches(self, limit: int) -> Sequence[Batch]:
@@ -226,20 +228,20 @@ class Buffer:
 
     def _release(self, boot: str | None, wall_zero: int) -> None:
         """Number what is held of a boot, corrected; of every boot, as it is, without one."""
-        select = "select id, monotonic, body from held where ?1 is null or boot = ?1 order by id limit ?2"
+        select = "select id, monotonic, seal, body from held where ?1 is null or boot = ?1 limit ?2"
         more = True
         while more:
             with self._guarded():
                 rows = self._disk.connection.execute(select, (boot, _MOVE_AT_ONCE)).fetchall()
                 entries = [
-                    entry if boot is None else _corrected(entry, wall_zero + monotonic)
-                    for row, monotonic, body in rows
+                    _corrected(entry, wall_zero + monotonic)
+                    if boot is not None and seal == _seal(boot, monotonic)
+                    else entry
+                    for row, monotonic, seal, body in rows
                     if (entry := self._batches.read(row, body))
                 ]
                 if rows:
-                    self._batches.insert(
-                        entries, "delete from held where id = ?", [(row,) for row, _, _ in rows]
-                    )
+                    self._batches.insert(entries, "delete from held where id = ?", [row[:1] for row in rows])
                 more = len(rows) == _MOVE_AT_ONCE
 
     @contextmanager
@@ -274,6 +276,11 @@ def _checked(entry: Entry) -> Entry | None:
     except DamagedEntryError as error:
         log.error("readout cannot be sent", extra={"meter": entry.meter, "reason": str(error)})
         return None
+
+
+def _seal(boot: str, monotonic: int) -> int:
+    """A worn card may have made another instant of it; then it is not used."""
+    return zlib.crc32(f"{boot} {monotonic}".encode())
 
 
 def _corrected(entry: Entry, at: int) -> Entry:

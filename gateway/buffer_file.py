@@ -60,6 +60,7 @@ create table held (                   -- read while the clock was not set
     id integer primary key,
     boot text not null,
     monotonic integer not null,       -- milliseconds on that boot's monotonic clock
+    seal integer not null,            -- CRC-32 of both
     at integer not null,              -- milliseconds since 1970 on the clock as it was
     body blob not null
 ) strict;

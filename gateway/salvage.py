@@ -23,7 +23,7 @@ PAGE_BYTES = 1024  # of our files; those of version 1 had larger ones
 _FARTHEST = 1 << 24  # ids beyond the first that are looked through where not even the last can be told
 
 _ENTRIES = "select id, since, body from entries where id > ? and id <= ? order by id"
-_HELD = "select id, boot, monotonic, at, body from held where id > ? and id <= ? order by id"
+_HELD = "select id, boot, monotonic, seal, at, body from held where id > ? and id <= ? order by id"
 _VERSION_1 = "select id, at, body from readouts where id > ? and id <= ? order by id"
 
 
@@ -99,14 +99,14 @@ def _copy_entries(source: sqlite3.Connection, target: sqlite3.Connection, found:
 
 
 def _copy_held(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvaged) -> None:
-    for _, boot, monotonic, at, body in _readable(source, "held", _HELD, 0):
+    for _, boot, monotonic, seal, at, body in _readable(source, "held", _HELD, 0):
         try:
             unpack(body)
-            row = (str(boot), int(monotonic), int(at), body)
+            row = (str(boot), int(monotonic), int(seal), int(at), body)
         except (DamagedEntryError, ValueError, TypeError):
             found.unreadable += 1
             continue
-        target.execute("insert into held (boot, monotonic, at, body) values (?, ?, ?, ?)", row)
+        target.execute("insert into held (boot, monotonic, seal, at, body) values (?, ?, ?, ?, ?)", row)
         found.rows += 1
 
 

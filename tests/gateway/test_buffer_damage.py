@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from hypothesis import strategies as st
 import gateway.buffer as buffer_module
 from gateway.buffer import Buffer, BufferFailedError, BufferFullError
 from gateway.entry import unpack
+from gateway.source import Monotonic
 from telemetry.readout import Quantity, Readout
+from telemetry.status import Status
 from telemetry.wire import WireReadout, read_back
 from tests.gateway.conftest import BEGIN, HandClock, OpenBuffer
 
@@ -218,6 +221,29 @@ def test_an_acknowledgement_that_the_card_made_up_is_not_believed(
         connection.commit()
     after = open_buffer(path, max_age=0.0)
     assert after.next_batches(1) == [batch]
+
+
+@pytest.mark.expects_log("buffer damaged")
+@pytest.mark.parametrize("broken", [False, True])
+def test_held_readouts_survive_damage_and_a_changed_offset_corrects_nothing(
+    tmp_path: Path, open_buffer: OpenBuffer, readout: MakeReadout, broken: bool
+) -> None:
+    path = tmp_path / "buffer.sqlite"
+    buffer = open_buffer(path, max_age=0.0)
+    for n in range(2):
+        held = replace(readout(n), status=Status.UNSYNCHRONISED)
+        buffer.append([held], unsynchronised=Monotonic("boot", 60.0 * n))
+    buffer.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("update held set monotonic = monotonic + 4096 where id = 1")
+        connection.execute("delete from life" if broken else "select 1")
+        connection.commit()
+    after = open_buffer(path, max_age=0.0)
+    assert after.backlog().held == 2
+    after.synchronise("boot", BEGIN)
+    (batch,) = after.next_batches(1)
+    statuses = {volume(wire): Status(wire.status) for wire in batch.readouts}
+    assert statuses == {0: Status.UNSYNCHRONISED, 1: Status.CLOCK_CORRECTED}
 
 
 @pytest.mark.expects_log("buffer damaged")

@@ -1,132 +1,46 @@
 """A day of 252 meters in virtual time: the broker away, three kills, a full disk; every poll is known of."""
 
-import random
+import json
+import signal
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from drivers.driver import Target
-from drivers.errors import GarbledAnswerError, NoAnswerError
-from gateway.buffer import Buffer, BufferFullError
-from gateway.poller import LinePoller
-from gateway.schedule import parse_schedule
-from gateway.source import Monotonic
-from telemetry.readout import Readout
-from telemetry.wire import Miss, from_milliseconds
-from tests.gateway.conftest import BEGIN, HandClock
-from tests.gateway.scripted import ScriptedDriver, SilentLine
+from telemetry.wire import from_milliseconds
+from tests.gateway.day import (
+    DEAD_OF_A_LINE,
+    DOWN,
+    KILLS,
+    LINES,
+    METERS_OF_A_LINE,
+    READ_SECONDS,
+    SCHEDULE,
+    Gateway,
+    after,
+)
 
-LINES, METERS_OF_A_LINE, DEAD_OF_A_LINE = 4, 63, 2
-READ_SECONDS = 0.6  # so a pass takes 38 s, and longer with meters that fail
-SCHEDULE = parse_schedule("15min", UTC)
-
-
-def after(hours: float, seconds: float = 0) -> datetime:
-    return BEGIN + timedelta(hours=hours, seconds=seconds)
+ROOT = Path(__file__).resolve().parents[2]
+METERS = [Gateway.meter(line, n) for line in range(LINES) for n in range(METERS_OF_A_LINE)]
+Poll = tuple[str, datetime]
 
 
-AWAY = after(3), after(9)  # the broker
-FULL = after(8), after(9, 500)  # the disk
-KILLS = [after(1, 20), after(8.5, 20), after(14, 3)]  # in the middle of a pass; with a full disk; at midnight
-DOWN = timedelta(minutes=20)
+def polls_due(begin: datetime) -> set[Poll]:
+    """Every meter at every slot of the day."""
+    due = {(meter, slot) for meter in METERS for slot in SCHEDULE.between(begin, after(23.75))}
+    assert len(due) == len(METERS) * 95
+    return due
 
 
-class Gateway:
-    """The parts of a gateway that survive a kill, and those that do not. Each line has its own time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rng = random.Random(1)
-        self.now = BEGIN + timedelta(seconds=1)
-        self.stored: set[tuple[str, datetime]] = set()
-        self.missed: set[tuple[str, datetime, str]] = set()
-        self.dead = [self.meter(line, n) for line in range(LINES) for n in range(DEAD_OF_A_LINE)]
-        self.buffers: list[Buffer] = []  # of processes that were killed: nothing was closed
-        self.start()
-
-    def monotonic(self) -> float:
-        return (self.now - BEGIN).total_seconds()
-
-    @staticmethod
-    def meter(line: int, number: int) -> str:
-        return f"KAM-{line}{number:07}"
-
-    def start(self) -> None:
-        self.buffer = Buffer(self.path, lambda: self.now, monotonic=self.monotonic)
-        # a kill takes nothing that the system was given (power cuts are test_buffer's): 24,000 syncs less
-        self.buffer._disk.connection.execute("pragma synchronous = off")
-        self.buffers.append(self.buffer)
-        alive = self.buffer.last_alive()
-        kept_since = self.buffer.kept_since(alive) if alive else {}
-        self.clocks = [HandClock(self.now) for _ in range(LINES)]
-        self.pollers = [
-            self.line(number, clock, last_alive=alive, kept_since=kept_since)
-            for number, clock in enumerate(self.clocks)
-        ]
-
-    def line(self, number: int, clock: HandClock, **earlier: object) -> LinePoller:
-        wire = SilentLine(clock)
-        driver = ScriptedDriver(wire, clock, READ_SECONDS)
-        names = {str(n): self.meter(number, n) for n in range(METERS_OF_A_LINE)}
-
-        def fail_now_and_then(address: str) -> None:
-            driver.errors.pop(address, None)
-            if names[address] in self.dead:
-                driver.errors[address] = NoAnswerError("silence")
-            elif self.rng.random() < 0.01:
-                driver.errors[address] = GarbledAnswerError("noise", b"\0")
-
-        driver.during = fail_now_and_then
-        return LinePoller(
-            f"line {number}",
-            [(Target(address, name), SCHEDULE) for address, name in names.items()],
-            wire,
-            driver,
-            self.keep,
-            clock=clock,
-            synchronised=lambda: True,
-            rng=self.rng,
-            **earlier,  # type: ignore[arg-type]
-        )
-
-    def keep(
-        self,
-        readouts: Sequence[Readout],
-        misses: Sequence[Miss] = (),
-        *,
-        unsynchronised: Monotonic | None = None,
-    ) -> None:
-        if FULL[0] <= self.now < FULL[1]:
-            raise BufferFullError(self.path, "its disk has 0 bytes left")
-        self.buffer.append(readouts, misses, unsynchronised=unsynchronised)
-
-    def live_until(self, end: datetime) -> None:
-        watch_at = self.now
-        while self.now < end:
-            if self.now >= watch_at:
-                watch_at += timedelta(minutes=1)
-                self.watch()
-            (clock, poller) = min(zip(self.clocks, self.pollers, strict=True), key=lambda each: each[0].now)
-            wait = poller.poll()
-            clock.advance(min(max(wait, 0.0), 20.0))
-            self.now = min(clock.now for clock in self.clocks)
-
-    def watch(self) -> None:
-        accounted = [poller.accounted_until for poller in self.pollers]
-        if known := [instant for instant in accounted if instant is not None]:
-            self.buffer.note_alive(min(known))
-        if not AWAY[0] <= self.now < AWAY[1]:
-            self.send()
-
-    def send(self) -> None:
-        while batches := self.buffer.next_batches(50):
-            for batch in batches:
-                self.stored |= {(wire.meter, from_milliseconds(wire.at)) for wire in batch.readouts}
-                self.missed |= {(m.meter, from_milliseconds(m.at), m.reason) for m in batch.missed}
-                self.buffer.acknowledge(batch.epoch, {batch.batch: None})
+def accounted(stored: set[Poll], missed: set[tuple[str, datetime, str]]) -> Counter[Poll]:
+    """How often each poll is told of; a readout belongs to the slot in which its exchange began."""
+    taken = timedelta(seconds=READ_SECONDS)
+    accounts = Counter((meter, SCHEDULE.latest(at - taken)) for meter, at in stored)
+    accounts.update((meter, slot) for meter, slot, _ in missed)
+    return accounts
 
 
 @pytest.mark.expects_log("meter is gone")
@@ -145,14 +59,54 @@ def test_every_due_poll_of_a_day_is_a_stored_reading_or_a_recorded_miss(tmp_path
     for buffer in gateway.buffers:
         buffer.close()
 
-    taken = timedelta(seconds=READ_SECONDS)
-    accounts = Counter((meter, SCHEDULE.latest(at - taken)) for meter, at in gateway.stored)
-    accounts.update((meter, slot) for meter, slot, _ in gateway.missed)
-    meters = [Gateway.meter(line, n) for line in range(LINES) for n in range(METERS_OF_A_LINE)]
-    due = {(meter, slot) for meter in meters for slot in SCHEDULE.between(begin, after(23.75))}
-    assert len(due) == LINES * METERS_OF_A_LINE * 95
+    accounts = accounted(gateway.stored, gateway.missed)
     assert {account: count for account, count in accounts.items() if count != 1} == {}
-    assert due == set(accounts) - {(meter, after(24)) for meter in meters}
+    assert polls_due(begin) == set(accounts) - {(meter, after(24)) for meter in METERS}
     reasons = Counter(reason for meter, _, reason in gateway.missed if meter not in gateway.dead)
     assert set(reasons) == {"garbled", "not running", "backing off"}
     assert reasons["not running"] > 2 * LINES * METERS_OF_A_LINE
+
+
+def test_a_process_killed_three_times_and_once_on_a_full_disk_loses_no_poll_either(tmp_path: Path) -> None:
+    stored: set[Poll] = set()
+    missed: set[tuple[str, datetime, str]] = set()
+    begin = now = after(0, 1)
+    killed = []
+    refused = 0
+    for kill in (*KILLS, None):
+        command = [
+            sys.executable,
+            "-m",
+            "tests.gateway.day",
+            str(tmp_path / "buffer.sqlite"),
+            now.isoformat(),
+        ]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                told = json.loads(line) if line.endswith("\n") else {}  # the last one may be cut
+                stored |= {(meter, from_milliseconds(at)) for meter, at in told.get("readouts", [])}
+                missed |= {(meter, from_milliseconds(at), why) for meter, at, why in told.get("missed", [])}
+                refused += "refused" in told
+                now = datetime.fromisoformat(told.get("now", now.isoformat()))
+                if kill is not None and now >= kill:
+                    process.kill()  # what it has told by then is still read
+        assert process.returncode == (0 if kill is None else -signal.SIGKILL)
+        killed.append(now)
+        now += DOWN
+    assert refused, "the disk was never full"
+    assert all(last < after(24) for last in killed[:-1]), "a process had done its day before it was killed"
+
+    accounts = accounted(stored, missed)
+    assert polls_due(begin) - set(accounts) == set()
+    # what was on the wire when the process died may be told as a miss as well, by the next one
+    twice = {slot for (_, slot), count in accounts.items() if count > 1}
+    assert twice <= {SCHEDULE.latest(last + timedelta(minutes=m)) for last in killed for m in (-1, 0, 1, 2)}
+    assert not stored & {(meter, slot) for meter, slot, _ in missed}
+    reasons = Counter(why for meter, _, why in missed if meter not in dead())
+    assert reasons["not running"] > len(METERS)
+    assert reasons["garbled"]
+
+
+def dead() -> set[str]:
+    return {Gateway.meter(line, n) for line in range(LINES) for n in range(DEAD_OF_A_LINE)}

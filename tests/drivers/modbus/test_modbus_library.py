@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from drivers.driver import Target
+from drivers.driver import IdentityError, Target
 from drivers.line import SerialSettings
-from drivers.modbus.blocks import plan, wire_time
+from drivers.modbus.blocks import Block, plan, wire_time
 from drivers.modbus.encoding import WordOrder, decode
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile import Golden, Profile
@@ -136,7 +136,7 @@ def test_the_driver_reads_the_golden_answers(name: str) -> None:
     for golden in profile.golden:
         meter = RegisterMeter(7, lambda words=golden.words: words)
         driver = ModbusDriver(SimulatedLine(meter, factory(profile)), lambda: NOW)
-        [readout] = driver.read(Target("7", meter="EAS-1", profile=name))
+        [readout] = driver.read(Target("7", meter=f"EAS-00{golden.serial or 1}", profile=name))
         assert readout.values == expected(profile, golden)
 
 
@@ -147,12 +147,25 @@ def test_a_meter_that_answers_across_gaps_is_read_in_the_planned_requests(name: 
     words = without_gaps(golden.words)
     meter = RegisterMeter(7, lambda: words)
     driver = ModbusDriver(SimulatedLine(meter, factory(profile)), lambda: NOW)
-    [readout] = driver.read(Target("7", meter="EAS-1", profile=name))
+    [readout] = driver.read(Target("7", meter=f"EAS-{golden.serial or 1}", profile=name))
     assert readout.values == expected(profile, golden)
     planned = plan(profile, factory(profile))
+    identity = [Block((profile.identity,))] if profile.identity else []
     assert [(one.function, one.address, one.count) for one in meter.requests] == [
-        (block.function, block.address, block.count) for block in planned
+        (block.function, block.address, block.count) for block in [*planned, *identity]
     ]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if load_profile(name).identity])
+def test_a_meter_with_another_serial_number_is_not_taken_for_the_configured_one(name: str) -> None:
+    profile = load_profile(name)
+    golden = profile.golden[0]
+    assert golden.serial, "a profile that knows a serial number shows one in its golden answers"
+    meter = RegisterMeter(7, lambda: golden.words)
+    driver = ModbusDriver(SimulatedLine(meter, factory(profile)), lambda: NOW)
+    with pytest.raises(IdentityError) as caught:
+        driver.read(Target("7", meter="EAS-123", profile=name))
+    assert caught.value.found.endswith(f"-{golden.serial}")
 
 
 @pytest.mark.parametrize("name", NAMES)

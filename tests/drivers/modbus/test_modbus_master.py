@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -16,11 +17,11 @@ from drivers.driver import Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.host import MeterHost, PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
-from drivers.modbus.blocks import merge
+from drivers.modbus.blocks import plan, wire_time
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.protocol import Request, RtuFraming, Transport
-from drivers.modbus.timing import gap_limit, silence, transaction_time
+from drivers.modbus.timing import TURNAROUND, silence, transaction_time
 from drivers.modbus.virtual import VirtualModbusMeter
 from drivers.simulated import SimulatedLine
 from telemetry.micro import to_micro
@@ -48,6 +49,11 @@ def driver_of(
     return ModbusDriver(SimulatedLine(virtual, settings), clock)
 
 
+def blocks_asked(virtual: VirtualModbusMeter) -> list[tuple[int, int]]:
+    """Address and words of each request for values; serial numbers are holding registers."""
+    return [(one.address, one.count) for one in virtual.requests if one.function == 4]
+
+
 def assert_all_values(readout: Readout) -> None:
     assert {obis: value.micro for obis, value in readout.values.items()} == {
         obis: to_micro(value) for obis, value in VALUES.items()
@@ -59,7 +65,7 @@ def test_all_registers_come_in_two_blocks_with_the_frames_as_received() -> None:
     [readout] = driver_of(virtual).read(target())
     assert_all_values(readout)
     assert (readout.meter, readout.at) == ("EAS-123", NOW)
-    assert [(one.address, one.count) for one in virtual.requests] == [(0x0000, 80), (0x0156, 40)]
+    assert blocks_asked(virtual) == [(0x0000, 80), (0x0156, 40)]
     assert readout.raw[:3] == bytes((7, 4, 160))
     assert readout.raw[165:168] == bytes((7, 4, 80))
     assert len(readout.raw) == 165 + 85
@@ -74,6 +80,7 @@ def test_the_time_of_a_transaction_is_the_formulas() -> None:
 
 def test_a_full_read_takes_exactly_the_time_of_its_blocks() -> None:
     driver = driver_of(meter(turnaround=0.03))
+    driver.read(target())
     begun = driver.line.now()
     driver.read(target())
     expected = sum(
@@ -88,26 +95,26 @@ def test_silence_is_three_and_a_half_characters_and_fixed_above_19200() -> None:
 
 
 def test_a_gap_is_read_along_only_where_a_second_request_costs_more() -> None:
-    limit = gap_limit(ELEVEN_BITS, turnaround=0.02, pause=0.0)
-    alone = transaction_time(ELEVEN_BITS, 4, turnaround=0.02)
-    assert transaction_time(ELEVEN_BITS, 4 + limit, turnaround=0.02) <= alone + transaction_time(
-        ELEVEN_BITS, 0, turnaround=0.02
-    )
-    assert transaction_time(ELEVEN_BITS, 5 + limit, turnaround=0.02) > alone + transaction_time(
-        ELEVEN_BITS, 0, turnaround=0.02
-    )
-    assert len(merge(SDM630.registers, gap=0)) == 7
-    assert len(merge(SDM630.registers, gap=500)) == 2  # a request holds 125 registers
+    """On a fast line a request's overhead is worth more words than on a slow one."""
+    slow, fast = SerialSettings(1200), SerialSettings(115200)
+    eager = replace(SDM630, pause=0.0)
+    assert [block.count for block in plan(eager, slow)] == [36, 28, 40]
+    assert [block.count for block in plan(eager, fast)] == [80, 40]
+    for settings in (slow, fast):
+        blocks = plan(eager, settings)
+        assert wire_time(blocks, settings, 0.0) == sum(
+            transaction_time(settings, block.count, turnaround=TURNAROUND) for block in blocks
+        )
 
 
 def test_a_refused_block_is_split_and_remembered() -> None:
     virtual = meter(spans=EXACT)
     driver = driver_of(virtual)
     assert_all_values(driver.read(target())[0])
-    assert len(virtual.requests) == 1 + 6 + 1
+    assert len(blocks_asked(virtual)) == 1 + 6 + 1
     virtual.requests.clear()
     assert_all_values(driver.read(target())[0])
-    assert len(virtual.requests) == 7
+    assert len(blocks_asked(virtual)) == 7
 
 
 def test_a_register_that_the_meter_lacks_is_left_out_and_asked_again_a_day_later() -> None:
@@ -160,7 +167,7 @@ def test_silence_is_no_answer_after_every_retry() -> None:
     driver = driver_of(virtual)
     with pytest.raises(NoAnswerError, match="unit 7"):
         driver.read(target(retries=1, timeout=0.3))
-    expected = 2 * (SDM630.pause + 8 * ELEVEN_BITS.character_time + 0.3)
+    expected = SDM630.pause + 2 * (8 * ELEVEN_BITS.character_time + 0.3)  # silence is pause enough
     assert driver.line.now() == pytest.approx(expected)
 
 

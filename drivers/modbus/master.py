@@ -5,7 +5,7 @@ family keeps its serial number in registers, that is compared.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from drivers.driver import Clock, Driver, IdentityError, Scope, SearchEvent, Target
@@ -28,17 +28,26 @@ _IDENTITY_BELIEVED = timedelta(days=1)
 class ModbusDriver(Driver):
     """Functions 3 and 4 over RTU (serial, or TCP with a serial server), or Modbus TCP.
 
-    `Target.address` is the unit id, `profile` and `meter` are required. Never writes a register.
+    `Target.address` is the unit id, `profile` and `meter` are required. `profiles` gives the profile of a
+    name, or raises ProfileError. Never writes a register.
     """
 
     protocol = "modbus"
 
-    def __init__(self, line: Line, clock: Clock, *, transport: Transport | str = Transport.RTU) -> None:
+    def __init__(
+        self,
+        line: Line,
+        clock: Clock,
+        *,
+        transport: Transport | str = Transport.RTU,
+        profiles: Callable[[str], Profile] = load_profile,
+    ) -> None:
         super().__init__(line, clock)
         self.transport = Transport(transport)
         if self.transport is Transport.TCP:
             line.configure(NO_WIRE)
         self.exchange = Exchange(line, self.transport, self.tally)
+        self._load = profiles
         self._profiles: dict[str, Profile] = {}
         self._plans: dict[tuple[int, str], ReadPlan] = {}
         self._identified: dict[tuple[int, str], datetime] = {}  # (unit, meter): when it was last compared
@@ -137,7 +146,7 @@ class ModbusDriver(Driver):
                 advice="Modbus needs one to know registers, such as eastron-sdm630: see docs/profiles.md",
             )
         if target.profile not in self._profiles:
-            self._profiles[target.profile] = load_profile(target.profile)
+            self._profiles[target.profile] = self._load(target.profile)
         return self._profiles[target.profile]
 
     def _plan(self, unit: int, profile: Profile) -> ReadPlan:

@@ -73,6 +73,7 @@ class _Pass:
 
     def __init__(self, exchange: Exchange, timeout: float, profiles: Sequence[Profile]) -> None:
         self._exchange = exchange
+        self._pause = _PAUSE if exchange.transport is Transport.RTU else 0.0
         self._timeout = timeout
         self._profiles = profiles
         self._garbled: list[tuple[int, GarbledAnswerError]] = []
@@ -134,9 +135,9 @@ class _Pass:
         block = Block((span,))
         try:
             try:
-                answer = self._exchange.ask(unit, block, pause=_PAUSE, timeout=self._timeout)
+                answer = self._exchange.ask(unit, block, pause=self._pause, timeout=self._timeout)
             except GarbledAnswerError:
-                answer = self._exchange.ask(unit, block, pause=_PAUSE, timeout=self._timeout)
+                answer = self._exchange.ask(unit, block, pause=self._pause, timeout=self._timeout)
         except MeterError:
             return None
         return None if answer.exception is not None else placed(span, list(answer.registers))

@@ -1,7 +1,5 @@
 """The Modbus master against virtual meters: on the virtual clock, over a pty and over TCP."""
 
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +13,7 @@ from drivers.bus import VirtualBus
 from drivers.catalogue import open_driver, open_line
 from drivers.driver import Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
-from drivers.host import MeterHost, PtyMeterHost, TcpMeterHost, Wiring
+from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.modbus.blocks import plan, wire_time
 from drivers.modbus.master import ModbusDriver
@@ -321,36 +319,3 @@ def test_modbus_tcp_asked_of_an_rtu_server_says_what_is_wrong() -> None:
         driver = open_driver("modbus", line, lambda: NOW, transport="tcp")
         with pytest.raises(DecodeError, match="RTU-over-TCP"):
             driver.read(target())
-
-
-def mbpoll(*arguments: str) -> str:
-    program = shutil.which("mbpoll")
-    if program is None:
-        pytest.skip("needs mbpoll")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def poll_energy(host: MeterHost, *arguments: str) -> str:
-    """Import and export energy of unit 7 as another master reads them."""
-    return mbpoll(
-        *arguments, "-a", "7", "-0", "-r", "72", "-c", "2", "-t", "3:float", "-B", "-1", host_of(host)
-    )
-
-
-def host_of(host: MeterHost) -> str:
-    return host.host if isinstance(host, TcpMeterHost) else host.spec
-
-
-def test_another_master_reads_our_virtual_meter_by_rtu() -> None:
-    with PtyMeterHost(meter(), FAST) as host:
-        shown = poll_energy(host, "-m", "rtu", "-b", "9600", "-P", "none")
-    assert f"[72]: \t{VALUES['1-0:1.8.0'].normalize()}" in shown
-    assert f"[74]: \t{VALUES['1-0:2.8.0'].normalize()}" in shown
-
-
-def test_another_master_reads_our_virtual_meter_by_modbus_tcp() -> None:
-    with TcpMeterHost(meter(transport=Transport.TCP)) as host:
-        shown = poll_energy(host, "-m", "tcp", "-p", str(host.port))
-    assert f"[72]: \t{VALUES['1-0:1.8.0'].normalize()}" in shown

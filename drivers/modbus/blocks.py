@@ -82,14 +82,15 @@ def _request_time(words: int, settings: SerialSettings, pause: float) -> float:
 
 def split(block: Block) -> list[Block]:
     """A refused block in smaller ones: at its gaps, or else in halves; none if it is a single span."""
-    at_gaps = _without_gaps(block.spans)
+    at_gaps = without_gaps(block.spans)
     if len(at_gaps) > 1:
         return at_gaps
     half = len(block.spans) // 2
     return [Block(block.spans[:half]), Block(block.spans[half:])] if half else []
 
 
-def _without_gaps(spans: Iterable[Span]) -> list[Block]:
+def without_gaps(spans: Iterable[Span]) -> list[Block]:
+    """The blocks that ask for no unused word, as many as there are runs of words."""
     runs: list[list[Span]] = []
     for span in _sorted(spans):
         if runs and span.address <= max(one.end for one in runs[-1]):

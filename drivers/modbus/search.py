@@ -23,7 +23,7 @@ USUAL = tuple(
     for text in ("9600 8N1", "9600 8E1", "19200 8E1", "19200 8N1", "2400 8N1", "38400 8N1", "115200 8N1")
 )
 _TIMEOUT = 0.3
-_PAUSE = 0.1  # after an answer: who answers may be of a family that restarts without a pause
+_PAUSE = 0.1  # after an answer, since who answers may be of a family that restarts without a pause
 _FIRST_WORDS = (Exponent(3, 0), Exponent(4, 0))  # one word at address 0, as holding and as input register
 
 _COLLISION = "two meters share this unit id, or its answers are damaged: disconnect one and search again"
@@ -73,14 +73,15 @@ class _Pass:
 
     def __init__(self, exchange: Exchange, timeout: float, profiles: Sequence[Profile]) -> None:
         self._exchange = exchange
-        self._pause = _PAUSE if exchange.transport is Transport.RTU else 0.0
+        self._pause = _PAUSE
         self._timeout = timeout
-        self._profiles = profiles
+        self._profiles = sorted(profiles, key=lambda profile: -profile.pause)  # with care first
         self._garbled: list[tuple[int, GarbledAnswerError]] = []
         self._anyone = False
 
     def look_at(self, unit: int) -> Iterator[SearchEvent]:
         """Tell who answers at a unit id, if anyone; what is garbled is told at the end of the pass."""
+        self._pause = _PAUSE
         try:
             if not self._is_there(unit):
                 return
@@ -117,7 +118,12 @@ class _Pass:
                     shown[key] = None  # it was there a moment ago: silent to what it lacks
             return shown[key]
 
-        candidates = likeliest_first(one for one in self._profiles if recognised(one, ask))
+        candidates: list[Profile] = []
+        for profile in self._profiles:
+            self._pause = max(one.pause for one in (profile, *candidates))
+            if recognised(profile, ask):
+                candidates.append(profile)
+        candidates = likeliest_first(candidates)
         serial = _serial(candidates, ask)
         return Found(
             address=str(unit),

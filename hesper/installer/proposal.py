@@ -95,7 +95,7 @@ def _line(wanted: Wanted, group: _Group) -> Iterator[str]:
         rows = list(_meter(found, meter))
         if found not in group.usable or meter in named:
             rows = [f"# {row}" for row in rows]
-        if meter:
+        elif meter:
             named.add(meter)
         yield "\n".join(rows) + "\n"
 

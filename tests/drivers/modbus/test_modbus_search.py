@@ -62,7 +62,7 @@ def test_every_meter_is_met_at_its_own_settings_and_named() -> None:
     events = list(driver.search(Scope(settings=(PLAIN, EVEN), addresses=("1-5", "20-23"))))
     assert [(one.address, one.settings, one.meter, one.profile) for one in found(events)] == [
         ("3", PLAIN, "ABB-3108845", "abb-a-b-series"),
-        ("21", EVEN, None, "eastron-sdm630"),
+        ("21", EVEN, "EAS-22001234", "eastron-sdm630"),
         ("22", EVEN, None, "dzg-dvh4013"),
     ]
     assert found(events)[1].description == (

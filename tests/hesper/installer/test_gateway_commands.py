@@ -1,0 +1,288 @@
+"""The installer's commands on real ports, with virtual meters behind right and wrong wiring."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import serial
+from typer.testing import CliRunner
+
+from drivers.bus import VirtualBus, garbled
+from drivers.host import PtyMeterHost, TcpMeterHost
+from drivers.line import SerialSettings, Transmission, VirtualMeter
+from drivers.modbus.profile_file import load_profile
+from drivers.modbus.protocol import Transport
+from drivers.modbus.virtual import RegisterMeter
+from hesper.cli import build
+from hesper.installer.advice import _KINDS
+
+PLAIN = SerialSettings(9600, 8, "N", 1)
+EVEN = SerialSettings(9600, 8, "E", 1)
+ABB = ("--protocol", "modbus", "--profile", "abb-a-b-series", "--timeout", "0.15")
+
+
+def family(unit: int, name: str = "abb-a-b-series", **options: object) -> RegisterMeter:
+    words = load_profile(name).golden[0].words
+    return RegisterMeter(unit, lambda: words, turnaround=0.0, **options)  # type: ignore[arg-type]
+
+
+class Tuned:
+    """A meter that makes noise of what it hears, and of what it says, at settings that are not its own."""
+
+    def __init__(self, meter: VirtualMeter, settings: SerialSettings, *, silent: bool = False) -> None:
+        self.meter, self.settings, self.silent = meter, settings, silent
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        said = self.meter.hear(data, settings)
+        if settings == self.settings:
+            return said
+        return [] if self.silent else [Transmission(garbled(one.data), one.delay) for one in said]
+
+
+class Deaf:
+    """A meter whose wires A and B are swapped hears nothing that makes sense to it."""
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        return []
+
+
+def hesper(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(build(["gateway"]), ["gateway", *arguments], env={"COLUMNS": "300"})
+    return result.exit_code, result.stdout, result.stderr
+
+
+def trouble(*arguments: str) -> tuple[str, list[str]]:
+    """The kind of what went wrong, and what to try, of a command that gave up."""
+    code, out, _ = hesper(*arguments, "--json")
+    assert code == 1
+    said = json.loads(out)
+    return said["kind"], said["try"]
+
+
+@pytest.fixture
+def line() -> Iterator[PtyMeterHost]:
+    meters = [family(2), family(3, "dzg-dvh4013"), RegisterMeter(4, lambda: {(4, 0): 1}, turnaround=0.0)]
+    with PtyMeterHost(VirtualBus(meters), PLAIN) as host:
+        yield host
+
+
+def scan(spec: str, *more: str) -> tuple[int, str, str]:
+    return hesper("scan", spec, "--protocol", "modbus", "--settings", "9600 8N1", "--timeout", "0.15", *more)
+
+
+def test_a_scan_ends_in_a_configuration_that_can_be_checked_planned_and_read(
+    line: PtyMeterHost, tmp_path: Path
+) -> None:
+    file = tmp_path / "gateway.toml"
+    code, out, err = scan(line.spec, "--address", "1-4", "--output", str(file), "--utility", "aurora")
+    assert (code, err) == (0, "")
+    told = out.splitlines()
+    assert [one.partition("  ")[0] for one in told[:3]] == ["ABB-3108845", "a meter", "a meter"]
+    assert told[-1] == f"{file} is a proposed configuration; next: hesper gateway check {file}"
+    code, out, _ = hesper("check", str(file), "--json")
+    assert (code, json.loads(out)["lines"]) == (
+        0,
+        [{"name": os.path.basename(line.spec), "port": line.spec, "protocol": "modbus", "meters": 2}],
+    )
+    code, out, _ = hesper("plan", str(file), "--json")
+    assert (code, json.loads(out)["fits"]) == (0, True)
+    code, out, _ = hesper("read", str(file), "ABB-3108845")
+    assert code == 0
+    assert out.startswith("ABB-3108845  at 20")
+    assert "1-0:1.8.0   active energy import     19281.14  kWh" in out
+    assert "s on the wire, 9 requests" in out, "those that the meter refused included"
+    code, out, _ = hesper("read", str(file), "3", "--line", os.path.basename(line.spec), "--json")
+    assert (code, json.loads(out)["meter"]) == (0, "NEW-2")
+
+
+def test_a_scan_tells_a_program_everything_in_one_object(line: PtyMeterHost) -> None:
+    code, out, err = scan(line.spec, "--address", "2-2", "--json")
+    assert (code, err) == (0, "")
+    said = json.loads(out)
+    assert said["complete"] is True
+    [protocol] = said["protocols"]
+    assert protocol["found"] == [
+        {
+            "address": "2",
+            "settings": "9600 8N1",
+            "meter": "ABB-3108845",
+            "profile": "abb-a-b-series",
+            "description": "ABB A and B series; serial number 3108845",
+        }
+    ]
+    assert (protocol["suspicions"], protocol["trouble"]) == ([], None)
+    assert 'meter = "ABB-3108845"' in said["configuration"]
+
+
+def test_a_scan_of_modbus_tcp_needs_no_settings() -> None:
+    with TcpMeterHost(family(1, transport=Transport.TCP)) as host:
+        code, out, _ = hesper("scan", host.spec, "--transport", "tcp", "--address", "1", "--json")
+    assert code == 0
+    assert 'transport = "tcp"' in json.loads(out)["configuration"]
+    assert "settings" not in json.loads(out)["configuration"]
+
+
+def test_a_scan_that_meets_nobody_says_what_to_try() -> None:
+    with PtyMeterHost(Deaf(), PLAIN) as host:
+        code, out, err = scan(host.spec, "--address", "1-2")
+    assert (code, out) == (1, "")
+    assert "nothing found: no meter answered in modbus" in err
+    assert "swap the wires A and B" in err
+
+
+def test_a_scan_suspects_two_meters_of_one_address() -> None:
+    bus = VirtualBus([family(1), family(2), family(2, "dzg-dvh4013")])
+    with PtyMeterHost(bus, PLAIN) as host:
+        code, _, err = scan(host.spec, "--address", "1-2")
+    assert code == 0
+    assert "suspicion: address 2 at 9600 8N1" in err
+    assert "two meters share this unit id" in err
+
+
+def test_a_scan_at_another_parity_suspects_the_settings() -> None:
+    with PtyMeterHost(Tuned(family(2), EVEN), PLAIN) as host:
+        code, _, err = scan(host.spec, "--address", "2")
+    assert code == 1
+    assert "not at this speed and parity" in err
+
+
+def test_a_scan_does_not_overwrite_a_configuration(line: PtyMeterHost, tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text("precious")
+    code, _, err = scan(line.spec, "--output", str(file))
+    assert (code, file.read_text()) == (2, "precious")
+    assert "exists already" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--protocol", "mbuss"), "known: "),
+        (("--settings", "fast"), "2400 8E1"),
+        (("--transport", "udp"), "rtu or tcp"),
+    ],
+)
+def test_a_wrong_word_is_answered_with_the_right_ones(arguments: tuple[str, ...], says: str) -> None:
+    code, _, err = hesper("scan", "tcp://127.0.0.1:1", *arguments)
+    assert code == 2
+    assert says in err
+
+
+def test_wrong_addresses_are_one_protocols_trouble(line: PtyMeterHost) -> None:
+    code, _, err = hesper("scan", line.spec, "--protocol", "modbus", "--address", "0-5")
+    assert code == 1
+    assert "cannot be asked: '0-5' names no Modbus unit ids" in err
+    assert "write 1-247" in err
+
+
+def read(spec: str, *more: str) -> Sequence[str]:
+    return ("read", "--port", spec, "--address", "2", *ABB, *more)
+
+
+def test_a_meter_is_read_without_a_configuration_and_named_by_its_serial_number(line: PtyMeterHost) -> None:
+    code, out, _ = hesper(*read(line.spec, "--json"))
+    assert code == 0
+    said = json.loads(out)
+    assert (said["meter"], said["retries"]) == ("ABB-3108845", 0)
+    [readout] = said["readouts"]
+    assert readout["values"]["1-0:1.8.0"] == {
+        "name": "active energy import",
+        "value": "19281.14",
+        "unit": "kW.h",
+    }
+    assert bytes.fromhex(readout["raw"])[0] == 2
+
+
+def test_swapped_wires_and_a_wrong_address_are_silence() -> None:
+    with PtyMeterHost(Deaf(), PLAIN) as host:
+        kind, steps = trouble(*read(host.spec))
+    assert kind == "no answer"
+    assert "unit id" in steps[0]
+    assert any("swap the wires A and B" in step for step in steps)
+
+
+def test_a_wrong_speed_is_silence_or_noise_and_a_scan_finds_the_right_one() -> None:
+    for silent, expected in ((True, "no answer"), (False, "garbled answer")):
+        meter = Tuned(family(2), SerialSettings(19200, 8, "N", 1), silent=silent)
+        with PtyMeterHost(meter, PLAIN) as host:
+            kind, steps = trouble(*read(host.spec))
+            assert kind == expected
+            assert any("hesper gateway scan" in step for step in steps)
+            code, out, _ = hesper(
+                *("scan", host.spec, "--protocol", "modbus", "--settings", "9600 8N1"),
+                *("--settings", "19200 8N1", "--address", "2", "--timeout", "0.15", "--json"),
+            )
+            [protocol] = json.loads(out)["protocols"]
+            assert (code, [one["settings"] for one in protocol["found"]]) == (0, ["19200 8N1"])
+
+
+def test_a_wrong_parity_behind_a_serial_server_is_noise() -> None:
+    with TcpMeterHost(Tuned(family(2), EVEN), PLAIN) as host:
+        kind, steps = trouble(*read(host.spec))
+    assert kind == "garbled answer"
+    assert "speed or parity" in steps[0]
+
+
+def test_an_address_that_is_taken_twice_is_noise() -> None:
+    with PtyMeterHost(VirtualBus([family(2), family(2, "eastron-sdm630")]), PLAIN) as host:
+        kind, steps = trouble(*read(host.spec))
+    assert kind in ("garbled answer", "refused by the meter")
+    if kind == "garbled answer":
+        assert "taken twice" in steps[1]
+
+
+def test_a_port_that_is_not_there_or_held_or_closed_is_the_lines_trouble(line: PtyMeterHost) -> None:
+    kind, steps = trouble(*read("/dev/serial/by-id/nothing"))
+    assert (kind, "plugged in" in steps[0]) == ("line", True)
+    with serial.Serial(line.spec, exclusive=True):
+        kind, steps = trouble(*read(line.spec))
+    assert (kind, "another program holds the port" in steps[0]) == ("line", True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    kind, steps = trouble(*read(f"tcp://127.0.0.1:{port}"))
+    assert (kind, "nothing listens" in steps[0]) == ("line", True)
+    kind, steps = trouble(*read("COM3"))
+    assert (kind, "tcp://host:port" in steps[0]) == ("line", True)
+
+
+def test_another_meter_than_the_configured_one_is_told(line: PtyMeterHost, tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    scan(line.spec, "--address", "2", "--output", str(file))
+    file.write_text(file.read_text().replace("ABB-3108845", "ABB-47"))
+    kind, steps = trouble("read", str(file))
+    assert (kind, "swapped or readdressed" in steps[0]) == ("another meter", True)
+
+
+def test_a_profile_of_another_model_is_refused_by_the_meter(line: PtyMeterHost) -> None:
+    arguments = read(line.spec)
+    kind, steps = trouble(*(("siemens-pac2200" if one == "abb-a-b-series" else one) for one in arguments))
+    assert (kind, "model" in steps[0]) == ("refused by the meter", True)
+
+
+def test_a_question_that_lacks_something_is_told_what(line: PtyMeterHost) -> None:
+    kind, steps = trouble("read", "--port", line.spec, "--protocol", "modbus", "--address", "2")
+    assert (kind, "docs/profiles.md" in steps[0]) == ("cannot be asked", True)
+    code, _, err = hesper("read")
+    assert code == 2
+    assert "name a configuration" in err
+
+
+def test_a_meter_must_be_meant_clearly(line: PtyMeterHost, tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    scan(line.spec, "--address", "2-3", "--output", str(file))
+    code, _, err = hesper("read", str(file))
+    assert code == 2
+    assert "several meters can be meant (ABB-3108845 on" in err
+    code, _, err = hesper("read", str(file), "ABB-1")
+    assert code == 2
+    assert "no meter of the configuration is meant" in err
+
+
+def test_every_kind_of_trouble_is_explained_to_installers() -> None:
+    """docs/installing.md has a row for each."""
+    text = (Path(__file__).resolve().parents[3] / "docs" / "installing.md").read_text("utf-8")
+    named = [row.split("|")[1].strip(" `") for row in text.splitlines() if row.startswith("| `")]
+    assert sorted(named) == sorted([*(kind for _, kind in _KINDS), "suspicion", "nothing found"])

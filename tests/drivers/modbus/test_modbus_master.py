@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drivers.bus import VirtualBus
 from drivers.catalogue import open_driver, open_line
-from drivers.driver import Target
+from drivers.driver import Scope, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
@@ -90,6 +90,63 @@ def test_a_full_read_takes_exactly_the_time_of_its_blocks() -> None:
 def test_silence_is_three_and_a_half_characters_and_fixed_above_19200() -> None:
     assert silence(ELEVEN_BITS) == pytest.approx(3.5 * 11 / 9600)
     assert silence(SerialSettings(38400)) == 0.00175
+
+
+class Witness:
+    """Notes every frame that the master sends, when it begins, and when the wire fell silent before it."""
+
+    def __init__(self, virtual: VirtualMeter) -> None:
+        self.virtual = virtual
+        self.frames: list[bytes] = []
+        self.quiet: list[float] = []
+        self.line: SimulatedLine
+        self._silent_since = 0.0
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        self.frames.append(data)
+        heard = self.line.now()
+        self.quiet.append(heard - len(data) * settings.character_time - self._silent_since)
+        said = self.virtual.hear(data, settings)
+        wire_time = sum(one.delay + len(one.data) * settings.character_time for one in said)
+        self._silent_since = heard + wire_time
+        return said
+
+
+def witnessed(virtual: VirtualMeter, settings: SerialSettings) -> tuple[ModbusDriver, Witness]:
+    witness = Witness(virtual)
+    witness.line = SimulatedLine(witness, settings)
+    return ModbusDriver(witness.line, lambda: NOW), witness
+
+
+@pytest.mark.parametrize("baud", [1200, 9600, 19200, 38400, 115200])
+def test_t3_5_is_kept_between_an_answer_and_the_next_request(baud: int) -> None:
+    settings = SerialSettings(baud, 8, "E", 1)
+    pac = load_profile("siemens-pac2200")
+    bus = VirtualBus(VirtualModbusMeter(unit, pac, {}) for unit in (1, 2))
+    driver, witness = witnessed(bus, settings)
+    for unit in ("1", "2", "1"):
+        driver.read(target(unit, profile="siemens-pac2200"))
+    assert len(witness.quiet) >= 6
+    assert min(witness.quiet) == pytest.approx(silence(settings))
+
+
+def test_a_meters_pause_is_kept_whoever_was_asked_before() -> None:
+    pac = load_profile("siemens-pac2200")
+    driver, witness = witnessed(VirtualBus([VirtualModbusMeter(1, pac, {}), meter(7)]), FAST)
+    for unit, profile in (("1", "siemens-pac2200"), ("7", "eastron-sdm630")):
+        witness.frames.clear()
+        witness.quiet.clear()
+        driver.read(target(unit, profile=profile))
+    assert min(witness.quiet) == pytest.approx(SDM630.pause)
+
+
+def test_reading_and_searching_never_write_nor_broadcast() -> None:
+    driver, witness = witnessed(meter(), ELEVEN_BITS)
+    driver.read(target())
+    list(driver.search(Scope(settings=(ELEVEN_BITS,), addresses=("6-8",))))
+    assert len(witness.frames) > 10
+    assert {frame[1] for frame in witness.frames} == {3, 4}
+    assert 0 not in {frame[0] for frame in witness.frames}
 
 
 def test_a_gap_is_read_along_only_where_a_second_request_costs_more() -> None:

@@ -13,9 +13,8 @@ from rich.table import Table
 
 from drivers.errors import DecodeError, DriverError
 from drivers.mbus.dif import Function
-from drivers.modbus.capture import captured
 from drivers.modbus.profile_file import ProfileError, load_profile
-from hesper.explain import mbus, modbus, optical
+from hesper.explain import mbus, optical
 from hesper.explain.explanation import ExplainedRecord, Explanation
 from telemetry.obis import Obis
 from telemetry.units import UNITS
@@ -38,6 +37,8 @@ def explain(data: bytes, profile: str | None = None, first: int | None = None) -
     Raises DecodeError, also for a meter's refusal; ProfileError.
     """
     if profile is not None:
+        from hesper.explain import modbus
+
         return modbus.explain(data, load_profile(profile), first)
     if data[:1] == _LONG_FRAME:
         return mbus.explain(data)
@@ -54,11 +55,20 @@ def _other(data: bytes) -> str | None:
         return "this is an SML telegram, which is not explained here; read the meter by its line instead"
     if len(data) > 2 and data[0] == data[-1] == _HDLC:
         return "this is an HDLC frame (DLMS), which means something only within its association"
+    if _is_modbus(data):
+        return "this is a Modbus telegram, which says nothing of its registers; name the meter's --profile"
+    return None
+
+
+def _is_modbus(data: bytes) -> bool:
     try:
-        captured(data)
+        from drivers.modbus.capture import captured
+    except ModuleNotFoundError:
+        return False  # the bare installation, which has no Modbus
+    try:
+        return bool(captured(data))
     except DecodeError:
-        return None
-    return "this is a Modbus telegram, which says nothing of its registers; name the meter's --profile"
+        return False
 
 
 def read_source(source: str) -> bytes:

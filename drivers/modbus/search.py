@@ -1,7 +1,8 @@
 """Looks for meters on a line: every unit id is asked, and who answers is asked what family it is of.
 
 A meter that follows the standard answers any request for it, if only with an exception (Application Protocol
-V1.1b3, 7); some are silent to a function that they lack, so both are tried.
+V1.1b3, 7). Some are silent to a function that they lack: where unit ids are named, both functions are tried,
+but not on all 247, since silence is what takes the time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ USUAL = tuple(
 )
 _TIMEOUT = 0.3
 _PAUSE = 0.1  # after an answer, since who answers may be of a family that restarts without a pause
-_FIRST_WORDS = (Exponent(3, 0), Exponent(4, 0))  # one word at address 0, as holding and as input register
+_FIRST_WORDS = (Exponent(3, 0), Exponent(4, 0))  # one word at address 0, as holding or as input register
 
 _COLLISION = "two meters share this unit id, or its answers are damaged: disconnect one and search again"
 _WRONG_SETTINGS = (
@@ -55,10 +56,11 @@ def search(exchange: Exchange, scope: Scope, profiles: Sequence[Profile]) -> Ite
     before = line.settings
     settings = list(scope.settings or USUAL) if line.can_switch else [before]
     total = len(settings) * len(units)
+    questions = _FIRST_WORDS if scope.addresses else _FIRST_WORDS[:1]
     try:
         for number, these in enumerate(settings):
             line.configure(these)
-            pass_ = _Pass(exchange, scope.timeout or _TIMEOUT, profiles)
+            pass_ = _Pass(exchange, scope.timeout or _TIMEOUT, questions, profiles)
             for position, unit in enumerate(units):
                 yield Progress(number * len(units) + position, total, f"unit {unit} at {these}")
                 yield from pass_.look_at(unit)
@@ -71,8 +73,11 @@ def search(exchange: Exchange, scope: Scope, profiles: Sequence[Profile]) -> Ite
 class _Pass:
     """All units at one setting."""
 
-    def __init__(self, exchange: Exchange, timeout: float, profiles: Sequence[Profile]) -> None:
+    def __init__(
+        self, exchange: Exchange, timeout: float, questions: Sequence[Span], profiles: Sequence[Profile]
+    ) -> None:
         self._exchange = exchange
+        self._questions = questions
         self._pause = _PAUSE
         self._timeout = timeout
         self._profiles = sorted(profiles, key=lambda profile: -profile.pause)  # with care first
@@ -98,7 +103,7 @@ class _Pass:
             yield Suspicion(str(unit), settings, str(error), advice)
 
     def _is_there(self, unit: int) -> bool:
-        for span in _FIRST_WORDS:
+        for span in self._questions:
             try:
                 self._shown(unit, span)
             except NoAnswerError:

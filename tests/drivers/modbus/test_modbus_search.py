@@ -15,6 +15,7 @@ from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile, profile_names
 from drivers.modbus.protocol import Transport
 from drivers.modbus.search import USUAL, unit_ids
+from drivers.modbus.timing import silence
 from drivers.modbus.virtual import RegisterMeter, VirtualModbusMeter
 from drivers.simulated import SimulatedLine
 
@@ -162,11 +163,35 @@ def test_a_search_proposes_a_profile_that_reads_the_meter(name: str) -> None:
     assert driver.read(target)[0].values
 
 
-def test_a_search_asks_with_care_and_silence_costs_one_timeout_a_function() -> None:
+@pytest.mark.parametrize(("addresses", "questions"), [(("1-100",), 200), ((), 247)])
+def test_silence_costs_one_timeout_for_each_question(addresses: tuple[str, ...], questions: int) -> None:
     driver = driver_of(VirtualBus([]))
-    list(driver.search(Scope(settings=(PLAIN,), addresses=("1-100",), timeout=0.2)))
+    list(driver.search(Scope(settings=(PLAIN,), addresses=addresses, timeout=0.2)))
     request = 8 * PLAIN.character_time
-    assert driver.line.now() == pytest.approx(0.1 + 200 * (0.2 + request))
+    assert driver.line.now() == pytest.approx(0.1 + questions * (0.2 + request))
+
+
+def test_a_meter_that_may_need_a_pause_gets_one_until_it_is_known_to_need_none() -> None:
+    def fastest(name: str) -> float:
+        """The shortest silence before a request to a meter of that family, in a search for it."""
+        driver = driver_of(family(7, name))
+        heard: list[float] = []
+        hear = driver.line.meter.hear  # type: ignore[attr-defined]  # a SimulatedLine has one
+
+        def witness(data: bytes, settings: SerialSettings) -> list[Transmission]:
+            said: list[Transmission] = hear(data, settings)
+            heard.append(driver.line.now() - len(data) * settings.character_time)
+            heard.append(
+                driver.line.now() + sum(t.delay + len(t.data) * settings.character_time for t in said)
+            )
+            return said
+
+        driver.line.meter.hear = witness  # type: ignore[attr-defined]
+        list(driver.search(Scope(settings=(PLAIN,), addresses=("7",))))
+        return min(sent - silent for silent, sent in zip(heard[1::2], heard[2::2], strict=False))
+
+    assert fastest("eastron-sdm630") == pytest.approx(0.1)
+    assert fastest("siemens-pac2200") == pytest.approx(silence(PLAIN))
 
 
 def test_modbus_tcp_is_searched_at_no_settings_and_also_at_unit_0_and_255() -> None:

@@ -7,16 +7,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from drivers.bus import VirtualBus
 from drivers.host import PtyMeterHost, TcpMeterHost
 from drivers.line import SerialSettings
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.protocol import Transport
-from drivers.modbus.virtual import RegisterMeter
+from drivers.modbus.virtual import VirtualModbusMeter
+from hesper.cli import build
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs" / "installing.md").read_text("utf-8")
@@ -24,9 +27,14 @@ COMMANDS = [shlex.split(line) for line in re.findall(r"```sh\nhesper (.*)\n```",
 ENVIRONMENT = {"COLUMNS": "200", "PATH": "", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
 
 
-def family(unit: int, name: str, **options: object) -> RegisterMeter:
-    words = load_profile(name).golden[0].words
-    return RegisterMeter(unit, lambda: words, turnaround=0.0, **options)  # type: ignore[arg-type]
+def family(unit: int, name: str, transport: Transport = Transport.RTU) -> VirtualModbusMeter:
+    """A meter that shows its family's golden values, and nothing between its registers."""
+    profile = load_profile(name)
+    golden = profile.golden[0]
+    values = {obis: Decimal(text) for obis, text in golden.values.items()}
+    return VirtualModbusMeter(
+        unit, profile, values, serial=golden.serial, turnaround=0.0, transport=transport
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +54,11 @@ def basement(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
         )
 
 
-def arguments(command: list[str], ports: dict[str, str]) -> list[str]:
-    return [sys.executable, "-m", "hesper", *(ports.get(word, word) for word in command)]
-
-
-def test_every_command_of_the_guide_does_what_it_says(basement: tuple[Path, dict[str, str]]) -> None:
+def test_every_command_of_the_guide_does_what_it_says(
+    basement: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, ports = basement
+    monkeypatch.chdir(folder)
     assert [command[:2] for command in COMMANDS] == [
         ["gateway", "scan"],
         ["gateway", "scan"],
@@ -64,18 +71,11 @@ def test_every_command_of_the_guide_does_what_it_says(basement: tuple[Path, dict
     ]
     for command in COMMANDS:
         if command[:2] == ["gateway", "run"]:
-            run_for_a_moment(folder, arguments(command, ports))
+            run_for_a_moment(folder, [sys.executable, "-m", "hesper", *command])
             continue
-        done = subprocess.run(
-            arguments(command, ports),
-            cwd=folder,
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        words = [ports.get(word, word) for word in command]
+        done = CliRunner().invoke(build(words), words)
+        assert done.exit_code == 0, (command, done.output)
         assert done.stdout
 
 

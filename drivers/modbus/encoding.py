@@ -86,11 +86,6 @@ class Encoding(StrEnum):
         return self.layout == "float"
 
     @property
-    def is_signed(self) -> bool:
-        """Whether it can hold a negative value."""
-        return self.layout not in ("uint", "bcd")
-
-    @property
     def is_integer(self) -> bool:
         """Whether its bits are a plain binary integer, of which a bit field can be a part."""
         return self.layout in ("uint", "int")

@@ -1,5 +1,6 @@
 """`hesper gateway read`: one meter now, as a table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -13,8 +14,10 @@ from drivers.errors import DriverError
 from drivers.line import Line, SerialSettings
 from gateway.config import GatewayConfig
 from hesper.commands.console import JSON_HELP, echo_json, give_up, load_or_exit, show_table
+from hesper.commands.line_options import check_protocol, check_transport, parse_settings
 from hesper.installer.advice import trouble
 from hesper.installer.reading import Taken, drift, rows, take
+from hesper.installer.scan import driver_options
 from telemetry.readout import Readout
 from telemetry.status import Status
 
@@ -26,7 +29,7 @@ class _Question:
     port: str
     protocol: str
     settings: SerialSettings
-    options: dict[str, object]
+    options: Mapping[str, object]
     target: Target
 
 
@@ -88,23 +91,17 @@ def _from_file(config: GatewayConfig, wanted: str | None, line_name: str | None)
         what = "no meter of the configuration is meant" if not named else "several meters can be meant"
         raise typer.BadParameter(f"{what} ({known}); give a meter id, or an address and --line")
     [(line, meter)] = named
-    options: dict[str, object] = dict(line.driver_options)
-    return _Question(line.port, line.protocol, line.serial_settings, options, config.target(meter))
+    return _Question(
+        line.port, line.protocol, line.serial_settings, line.driver_options, config.target(meter)
+    )
 
 
 def _ad_hoc(
     port: str, protocol: str, settings: str | None, transport: str | None, target: Target
 ) -> _Question:
     """Raises typer.BadParameter."""
-    if protocol not in PROTOCOLS:
-        raise typer.BadParameter(f"{protocol!r} is no protocol; known: {', '.join(PROTOCOLS)}")
-    if transport not in (None, "rtu", "tcp"):
-        raise typer.BadParameter("a transport is rtu or tcp")
-    try:
-        chosen = SerialSettings.parse(settings) if settings else default_settings(protocol)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return _Question(port, protocol, chosen, {"transport": transport} if transport else {}, target)
+    chosen = parse_settings(settings) if settings else default_settings(check_protocol(protocol))
+    return _Question(port, protocol, chosen, driver_options(protocol, check_transport(transport)), target)
 
 
 def _key(file: Path | None) -> bytes | None:

@@ -15,10 +15,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from drivers.catalogue import PROTOCOLS
-from drivers.driver import Found, Scope, SearchEvent
+from drivers.driver import Found, Scope
 from drivers.driver import Progress as Step
-from drivers.line import SerialSettings
 from hesper.commands.console import JSON_HELP, echo_json, show_trouble
+from hesper.commands.line_options import check_protocol, check_transport, parse_settings
 from hesper.installer.advice import nothing_found, suspected
 from hesper.installer.proposal import Heading, propose
 from hesper.installer.scan import Outcome, Wanted
@@ -92,16 +92,12 @@ def _wanted(
 ) -> Wanted:
     """Raises typer.BadParameter."""
     chosen = protocols or (("modbus",) if transport == "tcp" else PROTOCOLS)
-    unknown = [one for one in chosen if one not in PROTOCOLS]
-    if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is no protocol; known: {', '.join(PROTOCOLS)}")
-    if transport not in (None, "rtu", "tcp"):
-        raise typer.BadParameter("a transport is rtu or tcp")
-    try:
-        parsed = [SerialSettings.parse(text) for text in settings or ()]
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return Wanted(port, chosen, Scope(parsed, tuple(addresses or ()), timeout), transport)
+    return Wanted(
+        port=port,
+        protocols=[check_protocol(name) for name in chosen],
+        scope=Scope([parse_settings(text) for text in settings or ()], tuple(addresses or ()), timeout),
+        transport=check_transport(transport),
+    )
 
 
 def _watch(wanted: Wanted, outcomes: list[Outcome], *, quiet: bool) -> None:
@@ -122,8 +118,7 @@ def _watch(wanted: Wanted, outcomes: list[Outcome], *, quiet: bool) -> None:
                     found.print(_found(protocol, event), highlight=False, soft_wrap=True)
 
 
-def _found(protocol: str, one: SearchEvent) -> str:
-    assert isinstance(one, Found)
+def _found(protocol: str, one: Found) -> str:
     parts = (
         f"[bold]{escape(one.meter or 'a meter')}[/]",
         f"{protocol} {one.settings}",

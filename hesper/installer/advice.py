@@ -18,7 +18,7 @@ from drivers.errors import (
     UnsupportedError,
 )
 
-_KINDS: tuple[tuple[type[DriverError], str], ...] = (
+KINDS: tuple[tuple[type[DriverError], str], ...] = (
     (IdentityError, "another meter"),
     (LineError, "line"),
     (NoAnswerError, "no answer"),
@@ -88,7 +88,7 @@ class Trouble:
 
 def trouble(error: DriverError, protocol: str) -> Trouble:
     """What a driver's error means to the installer."""
-    kind = next(name for base, name in _KINDS if isinstance(error, base))
+    kind = next(name for base, name in KINDS if isinstance(error, base))
     usual = type(error).advice
     own = (error.advice,) if error.advice and error.advice != usual else ()
     steps: tuple[str, ...]

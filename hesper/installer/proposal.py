@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from drivers.driver import Found
 from drivers.line import SerialSettings
-from hesper.installer.scan import Outcome, Wanted
+from hesper.installer.scan import Outcome, Wanted, driver_options
 
 _MODBUS_UNITS = range(1, 248)
 _PLACEHOLDER = "NEW"  # the maker of meters that do not say who they are, until a person has looked
@@ -79,7 +79,7 @@ def _groups(outcomes: Sequence[Outcome]) -> Iterator[_Group]:
 
 
 def _line(wanted: Wanted, group: _Group) -> Iterator[str]:
-    transport = wanted.options(group.protocol).get("transport")
+    transport = driver_options(group.protocol, wanted.transport).get("transport")
     yield "[[line]]"
     yield f"name = {_quoted(_name(wanted.port))}"
     yield f"port = {_quoted(wanted.port)}"

@@ -1,6 +1,6 @@
 """A search of one line in all protocols, one after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drivers.catalogue import default_settings, open_driver, open_line
@@ -49,9 +49,10 @@ class Wanted:
     scope: Scope
     transport: str | None = None
 
-    def options(self, protocol: str) -> dict[str, object]:
-        """What the protocol's driver takes beside line and clock."""
-        return {"transport": self.transport} if self.transport and protocol == "modbus" else {}
+
+def driver_options(protocol: str, transport: str | None) -> Mapping[str, object]:
+    """What the protocol's driver takes beside line and clock: only Modbus has transports."""
+    return {"transport": transport} if transport and protocol == "modbus" else {}
 
 
 def scan(wanted: Wanted, outcomes: list[Outcome], clock: Clock) -> Iterator[tuple[str, SearchEvent]]:
@@ -83,7 +84,7 @@ def _search(wanted: Wanted, protocol: str, clock: Clock) -> Iterator[SearchEvent
     settings = wanted.scope.settings[0] if wanted.scope.settings else default_settings(protocol)
     line = open_line(wanted.port, settings)
     try:
-        driver = open_driver(protocol, line, clock, **wanted.options(protocol))
+        driver = open_driver(protocol, line, clock, **driver_options(protocol, wanted.transport))
         yield from driver.search(wanted.scope)
     finally:
         line.close()

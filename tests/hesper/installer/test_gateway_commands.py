@@ -11,13 +11,16 @@ import serial
 from typer.testing import CliRunner
 
 from drivers.bus import VirtualBus, garbled
+from drivers.driver import Found
 from drivers.host import PtyMeterHost, TcpMeterHost
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import RegisterMeter
 from hesper.cli import build
-from hesper.installer.advice import _KINDS
+from hesper.commands import gateway_scan
+from hesper.installer.advice import KINDS
+from hesper.installer.scan import scan as scan_line
 
 PLAIN = SerialSettings(9600, 8, "N", 1)
 EVEN = SerialSettings(9600, 8, "E", 1)
@@ -149,6 +152,23 @@ def test_a_scan_at_another_parity_suspects_the_settings() -> None:
     assert "not at this speed and parity" in err
 
 
+def test_a_scan_that_is_given_up_proposes_what_it_has_found(
+    line: PtyMeterHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def given_up(*arguments: object) -> Iterator[tuple[str, object]]:
+        for protocol, event in scan_line(*arguments):  # type: ignore[arg-type]  # as the command passes them
+            yield protocol, event
+            if isinstance(event, Found):
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(gateway_scan, "scan_line", given_up)
+    code, out, _ = scan(line.spec, "--address", "2-3", "--json")
+    said = json.loads(out)
+    assert (code, said["complete"]) == (0, False)
+    assert [one["address"] for one in said["protocols"][0]["found"]] == ["2"]
+    assert 'meter = "ABB-3108845"' in said["configuration"]
+
+
 def test_a_scan_does_not_overwrite_a_configuration(line: PtyMeterHost, tmp_path: Path) -> None:
     file = tmp_path / "gateway.toml"
     file.write_text("precious")
@@ -162,7 +182,7 @@ def test_a_scan_does_not_overwrite_a_configuration(line: PtyMeterHost, tmp_path:
     [
         (("--protocol", "mbuss"), "known: "),
         (("--settings", "fast"), "2400 8E1"),
-        (("--transport", "udp"), "rtu or tcp"),
+        (("--transport", "udp"), "known: rtu, tcp"),
     ],
 )
 def test_a_wrong_word_is_answered_with_the_right_ones(arguments: tuple[str, ...], says: str) -> None:
@@ -285,4 +305,4 @@ def test_every_kind_of_trouble_is_explained_to_installers() -> None:
     """docs/installing.md has a row for each."""
     text = (Path(__file__).resolve().parents[3] / "docs" / "installing.md").read_text("utf-8")
     named = [row.split("|")[1].strip(" `") for row in text.splitlines() if row.startswith("| `")]
-    assert sorted(named) == sorted([*(kind for _, kind in _KINDS), "suspicion", "nothing found"])
+    assert sorted(named) == sorted([*(kind for _, kind in KINDS), "suspicion", "nothing found"])

@@ -18,7 +18,7 @@ from drivers.catalogue import PROTOCOLS
 from drivers.driver import Found, Scope
 from drivers.driver import Progress as Step
 from hesper.commands.console import JSON_HELP, echo_json, show_trouble
-from hesper.commands.line_options import check_protocol, check_transport, parse_settings
+from hesper.commands.line_options import check_name, check_protocol, check_transport, parse_settings
 from hesper.installer.advice import nothing_found, suspected
 from hesper.installer.proposal import Heading, propose
 from hesper.installer.scan import Outcome, Wanted
@@ -57,13 +57,13 @@ def scan(  # noqa: PLR0917 - typer passes them by name
     )
     if output is not None and output.exists():
         raise typer.BadParameter(f"{output} exists already; name a new file, and merge them by hand")
+    heading = Heading(check_name(utility), check_name(gateway or _host()), _time_zone())
     outcomes: list[Outcome] = []
     complete = True
     try:
         _watch(wanted, outcomes, quiet=json)
     except KeyboardInterrupt:
         complete = False
-    heading = Heading(utility, gateway or _host(), _time_zone())
     proposed = propose(wanted, outcomes, heading)
     if output is not None and proposed is not None:
         output.write_text(proposed, "utf-8")

@@ -4,6 +4,7 @@ import typer
 
 from drivers.catalogue import PROTOCOLS
 from drivers.line import SerialSettings
+from telemetry.topics import TopicError, check_segment
 
 _TRANSPORTS = ("rtu", "tcp")
 
@@ -20,6 +21,14 @@ def check_transport(name: str | None) -> str | None:
     if name not in (None, *_TRANSPORTS):
         raise typer.BadParameter(f"{name!r} is no transport; known: {', '.join(_TRANSPORTS)}")
     return name
+
+
+def check_name(name: str) -> str:
+    """A utility or gateway, as topics can hold it. Raises typer.BadParameter."""
+    try:
+        return check_segment(name)
+    except TopicError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def parse_settings(text: str) -> SerialSettings:

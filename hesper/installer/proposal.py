@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from drivers.driver import Found
 from drivers.line import SerialSettings
@@ -47,14 +47,13 @@ def propose(wanted: Wanted, outcomes: Sequence[Outcome], heading: Heading) -> st
     if best is None or not best.usable:
         return None
     parts = [
-        _HEAD.format(port=wanted.port, **{name: _quoted(getattr(heading, name)) for name in _FIELDS}),
+        _HEAD.format(port=wanted.port, **{name: _quoted(text) for name, text in asdict(heading).items()}),
         *_line(wanted, best),
         *(_elsewhere(group) for group in groups if group is not best),
     ]
     return "\n".join(parts)
 
 
-_FIELDS = ("utility", "gateway", "time_zone")
 _HEAD = """\
 # Proposed by `hesper gateway scan {port}`. Before it is run: name your utility, gateway and broker, and
 # compare every meter with the number that is printed on it. Then: hesper gateway check, plan, and run.

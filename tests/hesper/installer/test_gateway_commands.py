@@ -183,6 +183,7 @@ def test_a_scan_does_not_overwrite_a_configuration(line: PtyMeterHost, tmp_path:
         (("--protocol", "mbuss"), "known: "),
         (("--settings", "fast"), "2400 8E1"),
         (("--transport", "udp"), "known: rtu, tcp"),
+        (("--utility", "a/b"), "'a/b' cannot be a topic segment"),
     ],
 )
 def test_a_wrong_word_is_answered_with_the_right_ones(arguments: tuple[str, ...], says: str) -> None:

@@ -101,9 +101,13 @@ def _wanted(
 
 
 def _watch(wanted: Wanted, outcomes: list[Outcome], *, quiet: bool) -> None:
-    """Run the search; progress goes to stderr, if a person looks at it, and what is found to stdout."""
-    console = Console(stderr=True)
-    found = Console()
+    """Run the search; progress goes to stderr, if a person looks at it, and what is found to stdout.
+
+    On a terminal that shows both, what is found is printed above the progress, not into it.
+    """
+    console, found = Console(stderr=True), Console()
+    if console.is_terminal and found.is_terminal:
+        found = console
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"))
     with Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from drivers.bus import VirtualBus, garbled
 from drivers.driver import Clock, Driver, Found, Target
 from drivers.host import PtyMeterHost, TcpMeterHost
 from drivers.line import Line, SerialSettings, Transmission, VirtualMeter
+from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import RegisterMeter
@@ -27,6 +29,9 @@ from telemetry.status import Status
 
 PLAIN = SerialSettings(9600, 8, "N", 1)
 EVEN = SerialSettings(9600, 8, "E", 1)
+WATER = bytes.fromhex(  # of a water meter that calls itself PAD-12345678
+    "681F1F6808027278563412244001075500000003131531 00DA023B13018B60043718021816"
+)
 ABB = ("--protocol", "modbus", "--profile", "abb-a-b-series", "--timeout", "0.4")
 
 
@@ -121,6 +126,17 @@ def test_a_scan_tells_a_program_everything_in_one_object(line: PtyMeterHost) -> 
     ]
     assert (protocol["suspicions"], protocol["trouble"]) == ([], None)
     assert 'meter = "ABB-3108845"' in said["configuration"]
+
+
+def test_a_scan_of_m_bus_meters_proposes_them_by_the_names_they_give_themselves() -> None:
+    with PtyMeterHost(VirtualMBusMeter(1, [WATER]), SerialSettings(2400, 8, "E", 1)) as host:
+        code, out, _ = hesper(
+            *("scan", host.spec, "--protocol", "mbus", "--settings", "2400 8E1", "--address", "1-2", "--json")
+        )
+    assert code == 0
+    line = tomllib.loads(json.loads(out)["configuration"])["line"][0]
+    assert (line["protocol"], line["settings"]) == ("mbus", "2400 8E1")
+    assert line["meter"] == [{"address": 1, "meter": "PAD-12345678"}]
 
 
 def test_a_scan_of_modbus_tcp_needs_no_settings() -> None:

@@ -48,6 +48,8 @@ class Exchange:
         timeout = timeout or _TIMEOUT
         for attempt in range(1 + retries):
             self.tally.retries += attempt > 0
+            if isinstance(failure, MeterError):
+                self.line.wait(_BUSY_PAUSE)
             self._transaction = self._transaction % 0xFFFF + 1
             request = Request(unit, block.function, block.address, block.count, self._transaction)
             try:
@@ -66,7 +68,6 @@ class Exchange:
             )
             if not failure.retry:
                 break
-            self.line.wait(_BUSY_PAUSE)
         assert failure is not None
         raise failure
 

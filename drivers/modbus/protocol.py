@@ -41,6 +41,7 @@ _EXCEPTIONS = {
     11: ("no answer from the device behind the gateway", True),
 }
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
+NOBODY_BEHIND_GATEWAY = (10, 11)  # what a gateway to a serial line answers for a unit that is not there
 
 
 class Transport(StrEnum):

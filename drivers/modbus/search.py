@@ -14,7 +14,7 @@ from drivers.modbus.blocks import Block
 from drivers.modbus.exchange import Exchange
 from drivers.modbus.probe import Ask, likeliest_first, recognised
 from drivers.modbus.profile import Exponent, Memory, Profile, Span, placed
-from drivers.modbus.protocol import Transport
+from drivers.modbus.protocol import NOBODY_BEHIND_GATEWAY, Transport
 from telemetry.meter_id import MeterIdError, meter_id
 
 UNITS = range(1, 248)
@@ -52,9 +52,10 @@ def unit_ids(addresses: Sequence[str], lowest: int = UNITS[0], highest: int = UN
 def search(exchange: Exchange, scope: Scope, profiles: Sequence[Profile]) -> Iterator[SearchEvent]:
     """See `Driver.search`. The line is left with the settings that it had."""
     line = exchange.line
-    units = unit_ids(scope.addresses, *((0, 255) if exchange.transport is Transport.TCP else ()))
+    by_tcp = exchange.transport is Transport.TCP
+    units = unit_ids(scope.addresses, *((0, 255) if by_tcp else ()))
     before = line.settings
-    settings = list(scope.settings or USUAL) if line.can_switch else [before]
+    settings = list(scope.settings or USUAL) if line.can_switch and not by_tcp else [before]
     total = len(settings) * len(units)
     questions = _FIRST_WORDS if scope.addresses else _FIRST_WORDS[:1]
     try:
@@ -141,7 +142,7 @@ class _Pass:
     def _shown(self, unit: int, span: Span) -> Memory | None:
         """The words of a span, None for a refusal. Raises NoAnswerError, GarbledAnswerError, LineError.
 
-        Damage is given a second chance, silence none: most unit ids are silent.
+        Damage is given a second chance, silence none: most unit ids are silent. A gateway says so in words.
         """
         block = Block((span,))
         try:
@@ -149,7 +150,9 @@ class _Pass:
                 answer = self._exchange.ask(unit, block, pause=self._pause, timeout=self._timeout)
             except GarbledAnswerError:
                 answer = self._exchange.ask(unit, block, pause=self._pause, timeout=self._timeout)
-        except MeterError:
+        except MeterError as error:
+            if error.code in NOBODY_BEHIND_GATEWAY:
+                raise NoAnswerError(str(error)) from None
             return None
         return None if answer.exception is not None else placed(span, list(answer.registers))
 

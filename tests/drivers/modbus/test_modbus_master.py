@@ -294,9 +294,14 @@ def test_a_busy_meter_is_asked_again_and_then_reported_as_passing() -> None:
             return [Transmission(framing.refusal(found[0], 6), 0.02)]
 
     asked: list[Request] = []
+    driver = driver_of(Busy())
     with pytest.raises(MeterError, match="device busy") as caught:
-        driver_of(Busy()).read(target(retries=2))
+        driver.read(target(retries=2))
     assert (caught.value.code, caught.value.retry, len(asked)) == (6, True, 3)
+    driver = driver_of(Busy())
+    with pytest.raises(MeterError, match="device busy"):
+        driver.read(target(retries=0))
+    assert driver.line.now() < 0.25, "nobody waits after the last attempt"
 
 
 @pytest.mark.parametrize(

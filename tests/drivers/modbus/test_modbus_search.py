@@ -13,7 +13,7 @@ from drivers.errors import DriverError, NoAnswerError
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile, profile_names
-from drivers.modbus.protocol import Transport
+from drivers.modbus.protocol import MbapFraming, Transport
 from drivers.modbus.search import USUAL, unit_ids
 from drivers.modbus.timing import silence
 from drivers.modbus.virtual import RegisterMeter, VirtualModbusMeter
@@ -199,6 +199,26 @@ def test_modbus_tcp_is_searched_at_no_settings_and_also_at_unit_0_and_255() -> N
     driver = driver_of(meter, transport="tcp")
     events = list(driver.search(Scope(settings=(driver.line.settings,), addresses=("0", "255"))))
     assert [(one.address, one.profile) for one in found(events)] == [("255", "siemens-pac2200")]
+
+
+@pytest.mark.parametrize("code", [10, 11])
+def test_a_gateway_that_says_nobody_is_there_is_no_meter_and_costs_no_timeout(code: int) -> None:
+    class Gateway:
+        """Modbus TCP to a serial line, on which only unit 3 is."""
+
+        def __init__(self) -> None:
+            self.meter, self.framing = family(3, "abb-a-b-series", transport=Transport.TCP), MbapFraming()
+
+        def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+            asked = self.framing.next_request(data)
+            assert asked is not None
+            if asked[0].unit == 3:
+                return self.meter.hear(data, settings)
+            return [Transmission(self.framing.refusal(asked[0], code))]
+
+    driver = driver_of(Gateway(), transport="tcp")
+    assert [one.address for one in found(list(driver.search(Scope())))] == ["3"]
+    assert driver.line.now() < 247 * 0.11, "the pause between questions only"
 
 
 def test_units_are_named_by_number_and_range() -> None:

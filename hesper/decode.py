@@ -1,6 +1,6 @@
 """`hesper decode`: one telegram, explained to a person (a table) or a program (JSON).
 
-What is neither M-Bus, nor IEC 62056-21, nor Modbus with a profile is named, as far as it can be recognised.
+M-Bus, SML and IEC 62056-21 are recognised; Modbus needs a profile; what else can be recognised is named.
 """
 
 import json
@@ -14,14 +14,13 @@ from rich.table import Table
 from drivers.errors import DecodeError, DriverError
 from drivers.mbus.dif import Function
 from drivers.modbus.profile_file import ProfileError, load_profile
-from hesper.explain import mbus, optical
+from hesper.explain import mbus, optical, sml
 from hesper.explain.explanation import ExplainedRecord, Explanation
 from telemetry.obis import Obis
 from telemetry.units import UNITS
 
 _OPAQUE = {Function.MANUFACTURER.value, Function.MORE_FOLLOWS.value}
 _WIDE = 110  # columns of a terminal that has room for the registers' names
-_SML = b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01"
 _HDLC = 0x7E
 _LONG_FRAME = b"\x68"  # M-Bus
 
@@ -42,6 +41,8 @@ def explain(data: bytes, profile: str | None = None, first: int | None = None) -
         return modbus.explain(data, load_profile(profile), first)
     if data[:1] == _LONG_FRAME:
         return mbus.explain(data)
+    if sml.recognises(data):
+        return sml.explain(data)
     if optical.recognises(data):
         return optical.explain(data)
     if (other := _other(data)) is not None:
@@ -51,8 +52,6 @@ def explain(data: bytes, profile: str | None = None, first: int | None = None) -
 
 def _other(data: bytes) -> str | None:
     """What a telegram is that cannot be explained as it stands, and what can be done."""
-    if data.startswith(_SML):
-        return "this is an SML telegram, which is not explained here; read the meter by its line instead"
     if len(data) > 2 and data[0] == data[-1] == _HDLC:
         return "this is an HDLC frame (DLMS), which means something only within its association"
     if _is_modbus(data):

@@ -19,7 +19,7 @@ def decode(
 ) -> None:
     """Explain a telegram: meter, status, and every record with its exact value.
 
-    M-Bus and IEC 62056-21 are recognised; Modbus needs the meter's profile.
+    M-Bus, SML and IEC 62056-21 are recognised; Modbus needs the meter's profile.
     """
     raise typer.Exit(run(source, as_json, profile, _first(address)))
 

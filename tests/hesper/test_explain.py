@@ -20,9 +20,11 @@ from drivers.modbus.protocol import Request, RtuFraming, Transport
 from drivers.modbus.virtual import RegisterMeter
 from drivers.optical.telegram import Check, encode_block
 from drivers.simulated import SimulatedLine
+from drivers.sml.transport import START
 from hesper.cli import build
 from hesper.decode import explain
 from telemetry.micro import to_micro
+from tests.drivers.sml.golden import GOLDEN, Golden
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RTU = RtuFraming()
@@ -82,7 +84,7 @@ def test_the_command_takes_a_profile_and_the_address_of_the_first_word() -> None
         ((POWER, "--profile", "abb-b23"), "no profile 'abb-b23'"),
         ((POWER[:-3], "--profile", "abb-a-b-series"), "not a whole Modbus RTU frame"),
         (("03 83 02 61 31", "--profile", "abb-a-b-series"), "illegal data address (exception 02)"),
-        (("1B1B1B1B01010101760501",), "this is an SML telegram"),
+        (("1B1B1B1B01010101760501",), "an SML telegram that is not whole"),
         (("7EA007032193 0F01 7E",), "this is an HDLC frame"),
         (("00 01 02",), "Check that the telegram is whole"),
     ],
@@ -131,11 +133,21 @@ def test_a_damaged_readout_says_so() -> None:
         explain(bytes(data))
 
 
-@given(st.binary(max_size=80))
-def test_any_bytes_are_explained_or_refused(data: bytes) -> None:
+@pytest.mark.parametrize("golden", GOLDEN.values(), ids=GOLDEN)
+def test_a_pushed_telegram_is_explained_as_the_readout_that_it_becomes(golden: Golden) -> None:
+    explained = explain(b"noise" + golden.telegram)
+    assert (explained.protocol, explained.meter) == ("sml", golden.meter)
+    assert explained.status == golden.status.labels()
+    assert {one.obis: (to_micro(one.value or "none"), one.unit) for one in explained.records if one.obis} == {
+        obis: (quantity.micro, quantity.unit) for obis, quantity in golden.values.items()
+    }
+
+
+@given(st.sampled_from([b"", START, b"/ISK5MT174\r\n", b"\x68"]), st.binary(max_size=80))
+def test_any_bytes_are_explained_or_refused(head: bytes, data: bytes) -> None:
     for profile in (None, "abb-a-b-series"):
         try:
-            explain(data, profile)
+            explain(head + data, profile)
         except DecodeError:
             continue
 

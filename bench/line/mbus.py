@@ -102,7 +102,7 @@ def _utilisation(*, dead: int = 0, secondary: bool = False) -> float:
     spent = {f"KAM-{meter.serial}": meter.alone if secondary else meter.readout for meter in placed}
     useful = 0.0
 
-    def keep(readouts: Sequence[Readout]) -> None:
+    def keep(readouts: Sequence[Readout], *_: object, **__: object) -> None:
         nonlocal useful
         useful += sum(spent[readout.meter] for readout in readouts)
 

@@ -30,7 +30,7 @@ from gateway.tls import Tls
 from telemetry.meter_id import check_meter_id
 from telemetry.topics import check_segment
 
-_AES_KEY = re.compile(r"[0-9A-Fa-f]{32}")
+_AES_KEY = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{64}")
 FOLDER = "folder"  # validation context: the configuration's own, from which relative paths count
 
 
@@ -103,7 +103,10 @@ def _content(path: object, info: ValidationInfo) -> str:
 
 def _aes_key(key: SecretStr) -> SecretStr:
     if not _AES_KEY.fullmatch(key.get_secret_value()):
-        raise ValueError("a meter's key is 32 hexadecimal digits (AES-128), as its supplier gave it")
+        raise ValueError(
+            "a meter's key is 32 hexadecimal digits (AES-128), as its supplier gave it; "
+            "for DLMS also 64, the encryption key and then the authentication key"
+        )
     return key
 
 

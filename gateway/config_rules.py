@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from drivers.modbus.profile_file import ProfileError, load_profile
+from drivers.optical.profile import PROFILES as OPTICAL_PROFILES
 from gateway.addresses import address_problem
 from gateway.config import GatewayConfig, LineConfig, MeterConfig, MqttConfig
 from gateway.toml_lines import TomlPath
@@ -72,8 +73,18 @@ def _line(line: LineConfig) -> Iterator[Finding]:
 def _protocol_needs(protocol: str, meter: MeterConfig) -> Iterator[Finding]:
     if problem := address_problem(protocol, meter.address):
         yield ("address",), problem
-    if protocol != "modbus":
-        return
+    if protocol == "modbus":
+        yield from _modbus_needs(meter)
+    elif meter.profile is not None:
+        if protocol == "optical":
+            if meter.profile not in OPTICAL_PROFILES:
+                known = ", ".join(OPTICAL_PROFILES)
+                yield ("profile",), f"no optical profile {meter.profile!r}; take one of {known}"
+        else:
+            yield ("profile",), f"{protocol} meters describe themselves; remove the profile"
+
+
+def _modbus_needs(meter: MeterConfig) -> Iterator[Finding]:
     if meter.meter is None:
         yield (), 'Modbus meters do not say who they are; write meter = "EAS-12345678" as printed on it'
     if meter.profile is None:
@@ -91,6 +102,9 @@ def _meter(config: GatewayConfig, line: LineConfig, meter: MeterConfig) -> Itera
         told = f"schedule {schedule} asks more often than this meter's min_interval allows"
         remedy = 'write a slower one for it, such as schedule = "midnight"'
         yield ("schedule",) if meter.schedule else ("min_interval",), f"{told}; {remedy}"
+    key = meter.key or meter.key_file
+    if key and len(key.get_secret_value()) == 64 and line.protocol != "dlms":
+        yield ("key",) if meter.key else ("key_file",), "only DLMS has two keys; write the one of 32 digits"
     for name in ("key", "password"):
         if getattr(meter, name) and getattr(meter, f"{name}_file"):
             yield (f"{name}_file",), f"{name} is given already; write one of the two"

@@ -341,3 +341,45 @@ def test_the_configuration_in_the_readme_can_be_used(tmp_path: Path) -> None:
     config = load(tmp_path, example)
     assert [len(line.meter) for line in config.line] == [2, 1]
     assert config.mqtt_settings.tls is not None
+
+
+HEAD = """
+utility = "stadtwerke"
+gateway = "gw-7"
+time_zone = "Europe/Berlin"
+[mqtt]
+host = "broker"
+[buffer]
+path = "buffer.sqlite"
+[[line]]
+name = "head"
+port = "/dev/ttyUSB1"
+protocol = "PROTOCOL"
+[[line.meter]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "meter", "expected"),
+    [
+        ("optical", 'profile = "energomera"', None),
+        ("optical", 'profile = "energomer"', "no optical profile 'energomer'; take one of iec,"),
+        ("sml", "", None),
+        ("sml", 'address = "5"', "an SML meter is alone on its head; remove it"),
+        ("sml", 'profile = "iec"', "sml meters describe themselves; remove the profile"),
+        ("dlms", 'address = "16"', None),
+        ("dlms", 'address = "sixteen"', "address 'sixteen'"),
+        ("dlms", f'address = "16"\nkey = "{"0f" * 32}"', None),
+        ("mbus", f'address = "5"\nkey = "{"0f" * 32}"', "only DLMS has two keys; write the one of 32 digits"),
+        ("mbus", 'address = "5"\nkey = "0f"', "a meter's key is 32 hexadecimal digits (AES-128)"),
+    ],
+)
+def test_each_protocol_says_what_its_meters_need(
+    tmp_path: Path, protocol: str, meter: str, expected: str | None
+) -> None:
+    text = HEAD.replace("PROTOCOL", protocol) + meter + "\n"
+    if expected is None:
+        load(tmp_path, text)
+    else:
+        (problem,) = problems(tmp_path, text)
+        assert expected in problem

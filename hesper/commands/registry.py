@@ -12,6 +12,7 @@ from store.database import StoreError, connect
 from store.migrate import migrate
 from store.registry import Summary, load
 from store.registry import apply as apply_registry
+from store.roles import Role, assume
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -40,6 +41,7 @@ def apply(
             connect(url, application="hesper registry") as connection,
         ):
             migrate(connection)
+            assume(connection, Role.ADMIN)
             summary = apply_registry(connection, registry)
     except StoreError as error:
         typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)

@@ -9,7 +9,9 @@ import typer
 
 from hesper.central import running
 from hesper.settings import Settings
+from store.database import StoreError, UnreachableError, connect
 from store.embedded import EmbeddedPostgres
+from store.roles import Role
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="The store; default DATABASE_URL.")]
 DataFolder = Annotated[Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")]
@@ -30,3 +32,14 @@ def store_url(database_url: str | None, data: Path | None) -> Iterator[str]:
         return
     with EmbeddedPostgres(folder / "postgres") as server:
         yield server.url
+
+
+def check_login(url: str, role: Role) -> None:
+    """Ends a process at its start whose login may not be `role`; one that is away is waited for later."""
+    try:
+        connect(url, role=role).close()
+    except UnreachableError:
+        return
+    except StoreError as error:
+        typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
+        raise typer.Exit(2) from None

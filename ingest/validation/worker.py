@@ -21,6 +21,7 @@ from ingest.validation.memory import SeriesMemory, StoredSeries
 from store.arrays import from_microseconds
 from store.database import UnreachableError, connect
 from store.findings import FindingRow, sync_findings
+from store.roles import Role
 from store.validation import (
     Claim,
     MarkRow,
@@ -123,7 +124,7 @@ def main(database_url: str, stop: threading.Event) -> None:
 
 
 def _run(database_url: str, stop: threading.Event) -> None:
-    with connect(database_url, application="hesper validate") as connection:
+    with connect(database_url, application="hesper validate", role=Role.INGEST) as connection:
         connection.autocommit = True
         validator = Validator(connection)
         log.info("validating")

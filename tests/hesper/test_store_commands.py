@@ -64,3 +64,23 @@ def test_without_a_database_the_data_folder_has_its_own(
     monkeypatch.delenv("DATABASE_URL", raising=False)
     assert hesper("migrate", "--data", str(tmp_path))[0] == 0
     assert hesper("migrate", "--data", str(tmp_path)) == (0, "the schema is up to date\n")
+
+
+def test_a_role_gets_a_password_that_is_shown_once(database: str) -> None:
+    code, output = hesper("migrate", "--database-url", database, "--password", "hesper_api")
+    assert code == 0
+    role, password = output.splitlines()[-1].split()
+    assert role == "hesper_api"
+    assert len(password) >= 40
+
+
+@pytest.mark.parametrize(
+    ("process", "role"), [("ingest", "hesper_ingest"), ("validate", "hesper_ingest"), ("api", "hesper_api")]
+)
+def test_a_process_refuses_a_login_that_may_not_be_its_role(database: str, process: str, role: str) -> None:
+    url = database.replace("//hesper@", f"//hesper_{'api' if role != 'hesper_api' else 'ingest'}@")
+    more = ["--broker", "mqtt://127.0.0.1:1"] if process == "ingest" else []
+    code, output = hesper(process, "run", "--database-url", url, *more)
+    assert code == 2
+    assert f"may not act as {role}" in output
+    assert f"log in as {role}" in output

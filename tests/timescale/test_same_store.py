@@ -13,6 +13,7 @@ from tests.store import (
     test_database,
     test_readings,
     test_registry,
+    test_row_security,
 )
 
 # the server is one session, which cannot cancel a statement and does not read a connection's settings
@@ -37,5 +38,6 @@ for _module in (
     test_database,
     test_readings,
     test_registry,
+    test_row_security,
 ):
     _take(_module)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -46,10 +47,10 @@ def test_says_once_that_the_database_is_away_and_stops_when_asked(monkeypatch: p
     stop, attempts = threading.Event(), 0
     connect_as_ever = worker.connect
 
-    def counted(url: str, *, application: str) -> object:
+    def counted(url: str, **options: Any) -> object:
         nonlocal attempts
         attempts += 1
-        return connect_as_ever(url, application=application)
+        return connect_as_ever(url, **options)
 
     monkeypatch.setattr(worker, "connect", counted)
     with capture_logs() as logs:

@@ -5,20 +5,23 @@ database; `snapshot.py` answers which register a reading belongs to, `admission.
 """
 
 from store.registry.admission import add_register, admit_meters, register_import
-from store.registry.apply import Summary, apply
+from store.registry.apply import apply, rehearse
 from store.registry.checks import RegistryError, check
 from store.registry.entries import (
     GatewayEntry,
     InstallationEntry,
+    LineEntry,
     MeterEntry,
     RegisterEntry,
     Registry,
     ServicePointEntry,
     SiteEntry,
     UtilityEntry,
+    VerificationEntry,
     load,
     parse,
 )
+from store.registry.rows import Summary
 from store.registry.snapshot import (
     KnownGateway,
     KnownMeter,
@@ -34,6 +37,7 @@ __all__ = [
     "KnownGateway",
     "KnownMeter",
     "KnownRegister",
+    "LineEntry",
     "MeterEntry",
     "RegisterEntry",
     "Registry",
@@ -43,6 +47,7 @@ __all__ = [
     "SiteEntry",
     "Summary",
     "UtilityEntry",
+    "VerificationEntry",
     "add_register",
     "admit_meters",
     "apply",
@@ -52,4 +57,5 @@ __all__ = [
     "meter_registers",
     "parse",
     "register_import",
+    "rehearse",
 ]

@@ -33,15 +33,15 @@ grant update, delete on validation_queue, marks, findings to hesper_ingest;
 grant update on validation_blocks to hesper_ingest;
 
 -- The API: one utility's rows (0002), its readings by the views (0003).
-grant select on utilities, sites, gateways, meters, registers, service_points, installations, marks, telegrams,
-    findings, quarantine, closes, billing_readings, billing_exceptions, billing_acknowledgements,
-    utility_readings, utility_latest_readings, utility_readings_hourly, utility_readings_daily to hesper_api;
+grant select on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
+    installations, registry_history, marks, telegrams, findings, quarantine, closes, billing_readings,
+    billing_exceptions, billing_acknowledgements, utility_readings, utility_latest_readings, utility_readings_hourly, utility_readings_daily to hesper_api;
 grant select (id, utility_id, name, created_at, expires_at, revoked_at, last_used_at) on api_keys to hesper_api;
 grant update (revoked_at, last_used_at) on api_keys to hesper_api;
 grant insert on billing_acknowledgements to hesper_api;
 
 -- People at the command line. Nothing of the registry is deleted, and nothing issued is altered.
 grant select on all tables in schema public to hesper_admin;
-grant insert, update on utilities, sites, gateways, meters, registers, service_points, installations, api_keys
-    to hesper_admin;
+grant insert, update on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
+    installations, api_keys to hesper_admin;
 grant insert on closes, billing_readings, billing_exceptions to hesper_admin;

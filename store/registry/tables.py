@@ -1,0 +1,323 @@
+"""The registry as CSV files in a folder, one for each kind of entry, for who has thousands of meters.
+
+    sites.csv          code, name, address, parent
+    gateways.csv       code, site
+    lines.csv          gateway, code, protocol, address
+    meters.csv         code, medium, model, gateway, site, verified_until, line, qmax
+    verifications.csv  meter, on, until, certificate
+    registers.csv      meter, obis, unit, digits, billed, interval, boundary_tolerance
+    service_points.csv code, medium, name, site, account, ended_at
+    installations.csv  service_point, meter, valid_from, valid_to, multiplier, start_values, end_values
+
+UTF-8 with a header; separated by commas, or by semicolons if the header is. What the fields mean is said in
+entries.py; values of registers are written `8-0:1.0.0=123.456`, several with spaces between. Files, columns
+and entries that are not there leave things as they are; an empty field says that there is none.
+"""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from store.registry.checks import RegistryError, problems
+from store.registry.entries import (
+    GatewayEntry,
+    InstallationEntry,
+    LineEntry,
+    MeterEntry,
+    RegisterEntry,
+    Registry,
+    ServicePointEntry,
+    SiteEntry,
+    UtilityEntry,
+    VerificationEntry,
+)
+from telemetry.obis import Medium
+
+_VALUES = ("start_values", "end_values")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A file: its entry, the list of `UtilityEntry` or of an entry that it goes into, and its key.
+
+    `owner` is the column that names the entry it belongs to, and the list where that stands.
+    """
+
+    name: str
+    entry: type[Struct]
+    key: tuple[str, ...]
+    owner: tuple[str, str] | None = None
+
+    @property
+    def own_columns(self) -> list[str]:
+        """The fields of the entry that are no lists of others."""
+        lists = {sheet.name for sheet in SHEETS}
+        return [name for name in self.entry.__struct_fields__ if name not in lists]
+
+    @property
+    def columns(self) -> list[str]:
+        """The header."""
+        return ([self.owner[0]] if self.owner else []) + self.own_columns
+
+
+SHEETS = (
+    Sheet("sites", SiteEntry, ("code",)),
+    Sheet("gateways", GatewayEntry, ("code",)),
+    Sheet("lines", LineEntry, ("gateway", "code"), ("gateway", "gateways")),
+    Sheet("meters", MeterEntry, ("code",)),
+    Sheet("verifications", VerificationEntry, ("meter", "on"), ("meter", "meters")),
+    Sheet("registers", RegisterEntry, ("meter", "obis"), ("meter", "meters")),
+    Sheet("service_points", ServicePointEntry, ("code",)),
+    Sheet(
+        "installations",
+        InstallationEntry,
+        ("service_point", "meter", "valid_from"),
+        ("service_point", "service_points"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """What is wrong with a row, and what to write instead. `line` counts from 1, the header."""
+
+    file: str
+    line: int
+    message: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}; {self.advice}"
+
+
+@dataclass(slots=True)
+class Tables:
+    """What was read: the utility's entries that can be used, and the problems of the others."""
+
+    utility: UtilityEntry
+    problems: list[Problem] = field(default_factory=list)
+    _places: dict[str, tuple[str, int]] = field(default_factory=dict)  # as RegistryError names entries
+
+    @property
+    def registry(self) -> Registry:
+        """The document."""
+        return Registry([self.utility])
+
+    def note(self, error: RegistryError) -> None:
+        """Put an entry's problem where its row is."""
+        file, line = self._places.get(error.entry, ("the registry", 0))
+        message = str(error).removeprefix(f"{error.entry}: ")
+        self.problems.append(Problem(file, line, message, error.advice))
+
+
+def write_tables(folder: Path, utility: UtilityEntry) -> None:
+    """Write all files, those without entries too: they show the header."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for sheet in SHEETS:
+        with (folder / f"{sheet.name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(sheet.columns)
+            for owner, entry in _entries(utility, sheet):
+                cells = _cells(sheet, entry).values()
+                writer.writerow([owner, *cells] if sheet.owner else cells)
+
+
+def read_tables(folder: Path, stored: UtilityEntry) -> Tables:
+    """The entries of a folder, over those that are stored. Raises RegistryError for a file that is no CSV."""
+    named = [folder / f"{sheet.name}.csv" for sheet in SHEETS]
+    if not any(path.is_file() for path in named):
+        raise RegistryError(
+            str(folder), "holds no file of a registry", f"name one {', '.join(p.name for p in named)}"
+        )
+    before: dict[str, dict[str, Struct]] = {
+        name: {entry.code: entry for entry in getattr(stored, name)}
+        for name in ("gateways", "meters", "service_points")
+    }
+    tables = Tables(stored)
+    read: dict[str, dict[tuple[str, ...], tuple[str, Any]]] = {}  # sheet -> key -> (owner, entry)
+    for sheet, path in zip(SHEETS, named, strict=True):
+        known = {_key(sheet, owner, _cells(sheet, entry)): entry for owner, entry in _entries(stored, sheet)}
+        read[sheet.name] = dict(_read(sheet, path, known, tables)) if path.is_file() else {}
+    tables.utility = _assemble(stored, read, before, tables)
+    for error in problems(tables.registry):
+        tables.note(error)
+    tables.problems.sort()
+    return tables
+
+
+def _entries(utility: UtilityEntry, sheet: Sheet) -> Iterator[tuple[str, Any]]:
+    """(code of the owner, entry) of all entries of a sheet."""
+    if sheet.owner is None:
+        yield from (("", entry) for entry in getattr(utility, sheet.name))
+        return
+    for owner in getattr(utility, sheet.owner[1]):
+        yield from ((owner.code, entry) for entry in getattr(owner, sheet.name))
+
+
+def _read(
+    sheet: Sheet, path: Path, known: dict[tuple[str, ...], Any], tables: Tables
+) -> Iterator[tuple[tuple[str, ...], tuple[str, Any]]]:
+    seen: dict[tuple[str, ...], int] = {}
+    for line, cells in _rows(sheet, path, tables):
+        owner = cells.pop(sheet.owner[0], "") if sheet.owner else ""
+        try:
+            entry = _entry(sheet, owner, cells, known)
+        except (msgspec.ValidationError, ValueError) as error:
+            message, _, where = str(error).partition(" - at `$.")
+            column = where.rstrip("`")
+            tables.problems.append(
+                Problem(path.name, line, f"{column}: {message}" if column else message, "mend the field")
+            )
+            continue
+        key = _key(sheet, owner, cells)
+        if key in seen:
+            twice = f"{' '.join(key)} stands in line {seen[key]} already"
+            tables.problems.append(Problem(path.name, line, twice, "keep one of them"))
+            continue
+        seen[key] = line
+        tables._places.setdefault(_name(tables.utility, sheet, owner, entry), (path.name, line))
+        yield key, (owner, entry)
+
+
+def _rows(sheet: Sheet, path: Path, tables: Tables) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line, {column: text}) of a file's rows."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegistryError(str(path), f"cannot be read: {error}", "save it as UTF-8") from error
+    header = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in header else ",")
+    columns = [name.strip() for name in next(rows, [])]
+    unknown = [name for name in columns if name not in sheet.columns]
+    missing = [name for name in sheet.key if name not in columns]
+    if unknown or missing:
+        wrong = f"unknown column {unknown[0]!r}" if unknown else f"there is no column {missing[0]!r}"
+        tables.problems.append(Problem(path.name, 1, wrong, f"use {', '.join(sheet.columns)}"))
+        return
+    for cells in rows:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(columns):
+            count = f"has {len(cells)} fields, the header {len(columns)}"
+            tables.problems.append(Problem(path.name, rows.line_num, count, "quote fields that hold a comma"))
+            continue
+        yield rows.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
+
+
+def _entry(sheet: Sheet, owner: str, cells: dict[str, str], known: dict[tuple[str, ...], Any]) -> Any:
+    """The entry of a row; columns that are not there stay as they are stored. Raises what msgspec raises."""
+    stored = known.get(_key(sheet, owner, cells))
+    content: dict[str, Any] = {}
+    if stored is not None:
+        absent = set(sheet.own_columns) - cells.keys()
+        content = {name: value for name, value in msgspec.to_builtins(stored).items() if name in absent}
+    for column, text in cells.items():
+        if column in _VALUES:
+            content[column] = dict(_value(pair) for pair in text.split())
+        elif text:
+            content[column] = text
+    return msgspec.convert(content, sheet.entry, strict=False)
+
+
+def _value(pair: str) -> tuple[str, str]:
+    obis, sign, value = pair.partition("=")
+    if not sign:
+        raise ValueError(f"{pair!r} is no value of a register such as 8-0:1.0.0=123.456")
+    return obis, value
+
+
+def _assemble(
+    stored: UtilityEntry,
+    read: dict[str, dict[tuple[str, ...], tuple[str, Any]]],
+    before: dict[str, dict[str, Struct]],
+    tables: Tables,
+) -> UtilityEntry:
+    """The utility with what was read, each entry in its owner; an owner without a row is the stored one."""
+    owners: dict[str, dict[str, Any]] = {
+        name: {entry.code: entry for _, entry in read[name].values()}
+        for name in ("gateways", "meters", "service_points")
+    }
+    parts: dict[tuple[str, str], dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for sheet in SHEETS:
+        if sheet.owner is None:
+            continue
+        kind = sheet.owner[1]
+        for owner, entry in read[sheet.name].values():
+            if owner not in owners[kind]:
+                if owner not in before[kind]:
+                    file, line = tables._places[_name(stored, sheet, owner, entry)]
+                    missing = f"there is no {sheet.owner[0].replace('_', ' ')} {owner}"
+                    tables.problems.append(Problem(file, line, missing, f"list it in {kind}.csv"))
+                    continue
+                owners[kind][owner] = before[kind][owner]
+            parts[kind, owner][sheet.name].append(entry)
+    lists: dict[str, list[Any]] = {sheet.name: [] for sheet in SHEETS if sheet.owner}
+    return msgspec.structs.replace(
+        stored,
+        sites=_parents_first(entry for _, entry in read["sites"].values()),
+        **{
+            kind: [
+                msgspec.structs.replace(
+                    entry,
+                    **{
+                        name: parts[kind, code].get(name, empty)
+                        for name, empty in lists.items()
+                        if name in entry.__struct_fields__
+                    },
+                )
+                for code, entry in group.items()
+            ]
+            for kind, group in owners.items()
+        },
+    )
+
+
+def _parents_first(sites: Iterable[SiteEntry]) -> list[SiteEntry]:
+    """Parts after what they are parts of; the order of a table is anybody's."""
+    left, ordered = list(sites), []
+    while left:
+        waiting = {site.code for site in left}
+        ready = [site for site in left if site.parent not in waiting] or left  # a circle is told when applied
+        ordered += ready
+        left = [site for site in left if site not in ready]
+    return ordered
+
+
+def _key(sheet: Sheet, owner: str, cells: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(owner if sheet.owner and column == sheet.owner[0] else cells[column] for column in sheet.key)
+
+
+def _name(utility: UtilityEntry, sheet: Sheet, owner: str, entry: Any) -> str:
+    """As RegistryError names it."""
+    kind = sheet.name.rstrip("s").replace("_", " ")
+    if sheet.owner is None:
+        return f"utility {utility.code}, {kind} {entry.code}"
+    what = {
+        "lines": lambda: f"line {entry.code}",
+        "registers": lambda: f"register {entry.obis}",
+        "verifications": lambda: f"verification of {entry.on}",
+        "installations": lambda: f"installation of {entry.meter}",
+    }[sheet.name]()
+    return f"utility {utility.code}, {sheet.owner[0].replace('_', ' ')} {owner}, {what}"
+
+
+def _cells(sheet: Sheet, entry: Any) -> dict[str, str]:
+    return {column: _cell(getattr(entry, column)) for column in sheet.own_columns}
+
+
+def _cell(value: Any) -> str:
+    """A field as text; the inverse of what msgspec and `_value` read."""
+    if value is None:
+        return ""
+    if isinstance(value, Medium):
+        return value.label
+    if isinstance(value, dict):
+        return " ".join(f"{obis}={number}" for obis, number in value.items())
+    return str(msgspec.to_builtins(value)) if not isinstance(value, bool) else str(value).lower()

@@ -77,7 +77,7 @@ def _problems_of_utility(utility: "UtilityEntry") -> Iterator[RegistryError]:
         yield from _caught(_medium, place, point.medium)
         for installation in point.installations:
             where = f"{place}, installation of {installation.meter}"
-            yield from _caught(_check_installation, where, installation)
+            yield from _caught(check_installation, where, installation)
 
 
 def _caught(rule: Callable[[str, Any], None], name: str, entry: Any) -> Iterator[RegistryError]:
@@ -152,7 +152,7 @@ def _check_register(name: str, register: "RegisterEntry") -> None:
     _positive(name, register.boundary_tolerance)
 
 
-def _check_installation(name: str, installation: "InstallationEntry") -> None:
+def check_installation(name: str, installation: "InstallationEntry") -> None:
     start, end = installation.valid_from, installation.valid_to
     if end is not None and (start.tzinfo is None) != (end.tzinfo is None):
         raise RegistryError(name, "one instant has an offset, the other none", "write both the same way")

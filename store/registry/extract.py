@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from store.billing import utility_codes
+from store.registry.checks import RegistryError
 from store.registry.entries import (
     GatewayEntry,
     InstallationEntry,
@@ -26,42 +29,43 @@ from telemetry.obis import Medium
 Row = Mapping[str, Any]
 
 
-def extract(connection: Connection[Any], utility: str) -> UtilityEntry | None:
-    """Everything that is registered of a utility, in order of codes, instants in its local time; None for no
-    utility. Applying it changes nothing.
-    """
-    found = _rows(connection, "select * from utilities where code = %s", utility)
+def calendar(connection: Connection[Any], utility: str) -> UtilityEntry:
+    """The utility with its calendar, and nothing that it owns. Raises RegistryError for an unknown one."""
+    found = _rows(connection, _UTILITY, utility)
     if not found:
-        return None
-    row = found[0]
-    zone = ZoneInfo(row["time_zone"])
-    return UtilityEntry(
-        code=row["code"],
-        name=row["name"],
-        time_zone=row["time_zone"],
-        reading_day=row["reading_day"],
-        boundary_tolerance=row["boundary_tolerance"],
-        interpolation_limit=row["interpolation_limit"],
-        sites=[SiteEntry(**site) for site in _rows(connection, _SITES, row["id"])],
-        gateways=_gateways(connection, row["id"]),
-        meters=_meters(connection, row["id"]),
-        service_points=_service_points(connection, row["id"], zone),
+        known = ", ".join(utility_codes(connection)) or "none: begin with `hesper registry apply`"
+        raise RegistryError(f"utility {utility}", "is not registered", f"registered: {known}")
+    return UtilityEntry(**found[0])
+
+
+def extract(connection: Connection[Any], utility: str) -> UtilityEntry:
+    """Everything that is registered of a utility, in order of codes, instants in its local time.
+
+    Applying it changes nothing. Raises RegistryError for a utility that is not registered.
+    """
+    entry = calendar(connection, utility)
+    return msgspec.structs.replace(
+        entry,
+        sites=[SiteEntry(**site) for site in _rows(connection, _SITES, utility)],
+        gateways=_gateways(connection, utility),
+        meters=_meters(connection, utility),
+        service_points=_service_points(connection, utility, ZoneInfo(entry.time_zone)),
     )
 
 
-def _gateways(connection: Connection[Any], utility_id: int) -> list[GatewayEntry]:
+def _gateways(connection: Connection[Any], utility: str) -> list[GatewayEntry]:
     lines = defaultdict(list)
-    for row in _rows(connection, _LINES, utility_id):
+    for row in _rows(connection, _LINES, utility):
         lines[row["gateway"]].append(LineEntry(row["code"], row["protocol"], row["address"]))
     return [
         GatewayEntry(row["code"], row["site"], lines[row["code"]])
-        for row in _rows(connection, _GATEWAYS, utility_id)
+        for row in _rows(connection, _GATEWAYS, utility)
     ]
 
 
-def _meters(connection: Connection[Any], utility_id: int) -> list[MeterEntry]:
+def _meters(connection: Connection[Any], utility: str) -> list[MeterEntry]:
     registers, verifications = defaultdict(list), defaultdict(list)
-    for row in _rows(connection, _REGISTERS, utility_id):
+    for row in _rows(connection, _REGISTERS, utility):
         registers[row["meter_id"]].append(
             RegisterEntry(
                 row["obis"],
@@ -72,7 +76,7 @@ def _meters(connection: Connection[Any], utility_id: int) -> list[MeterEntry]:
                 row["boundary_tolerance"],
             )
         )
-    for row in _rows(connection, _VERIFICATIONS, utility_id):
+    for row in _rows(connection, _VERIFICATIONS, utility):
         verifications[row["meter_id"]].append(
             VerificationEntry(row["verified_on"], row["valid_until"], row["certificate"])
         )
@@ -89,16 +93,16 @@ def _meters(connection: Connection[Any], utility_id: int) -> list[MeterEntry]:
             verifications=verifications[row["id"]],
             registers=registers[row["id"]],
         )
-        for row in _rows(connection, _METERS, utility_id)
+        for row in _rows(connection, _METERS, utility)
     ]
 
 
-def _service_points(connection: Connection[Any], utility_id: int, zone: ZoneInfo) -> list[ServicePointEntry]:
+def _service_points(connection: Connection[Any], utility: str, zone: ZoneInfo) -> list[ServicePointEntry]:
     def local(instant: datetime | None) -> datetime | None:
         return None if instant is None else instant.astimezone(zone)
 
     installations = defaultdict(list)
-    for row in _rows(connection, _INSTALLATIONS, utility_id):
+    for row in _rows(connection, _INSTALLATIONS, utility):
         installations[row["service_point_id"]].append(
             InstallationEntry(
                 row["meter"],
@@ -119,13 +123,13 @@ def _service_points(connection: Connection[Any], utility_id: int, zone: ZoneInfo
             local(row["ended_at"]),
             installations[row["id"]],
         )
-        for row in _rows(connection, _SERVICE_POINTS, utility_id)
+        for row in _rows(connection, _SERVICE_POINTS, utility)
     ]
 
 
-def _rows(connection: Connection[Any], statement: str, key: int | str) -> list[dict[str, Any]]:
+def _rows(connection: Connection[Any], statement: str, utility: str) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement.encode(), (key,)).fetchall()
+        return cursor.execute(statement.encode(), (utility,)).fetchall()
 
 
 def _digits(capacity: int | None) -> int | None:
@@ -136,10 +140,14 @@ def _decimal(micro: int) -> str:
     return f"{from_micro(micro):f}"
 
 
-# a parent before its parts, as a document has them
-_SITES = """
+_UTILITY = """
+    select code, name, time_zone, reading_day, boundary_tolerance, interpolation_limit
+    from utilities where code = %s
+"""
+_SITES = """ -- a parent before its parts, as a document has them
     with recursive tree as (
-        select id, 0 as depth from sites where utility_id = %s and parent_id is null
+        select id, 0 as depth from sites where utility_id = (select id from utilities where code = %s)
+          and parent_id is null
         union all
         select s.id, depth + 1 from sites s join tree on s.parent_id = tree.id
     )
@@ -148,12 +156,12 @@ _SITES = """
 """
 _GATEWAYS = """
     select g.code, s.code as site from gateways g left join sites s on s.id = g.site_id
-    where g.utility_id = %s and g.kind = 'field' order by g.code
+    where g.utility_id = (select id from utilities where code = %s) and g.kind = 'field' order by g.code
 """
 _LINES = """
     select g.code as gateway, l.code, l.protocol, l.address
     from lines l join gateways g on g.id = l.gateway_id
-    where l.utility_id = %s order by g.code, l.code
+    where l.utility_id = (select id from utilities where code = %s) order by g.code, l.code
 """
 _METERS = """
     select m.id, m.code, m.medium, m.model, g.code as gateway, s.code as site, m.verified_until,
@@ -162,19 +170,20 @@ _METERS = """
     left join gateways g on g.id = m.gateway_id
     left join sites s on s.id = m.site_id
     left join lines l on l.id = m.line_id
-    where m.utility_id = %s order by m.code
+    where m.utility_id = (select id from utilities where code = %s) order by m.code
 """
 _REGISTERS = """
     select meter_id, obis, unit, capacity, billed, expected_interval, boundary_tolerance
-    from registers where utility_id = %s order by obis
+    from registers where utility_id = (select id from utilities where code = %s) order by obis
 """
 _VERIFICATIONS = """
     select meter_id, verified_on, valid_until, certificate from verifications
-    where utility_id = %s order by verified_on
+    where utility_id = (select id from utilities where code = %s) order by verified_on
 """
 _SERVICE_POINTS = """
     select p.id, p.code, p.medium, p.name, s.code as site, p.account, p.ended_at
-    from service_points p left join sites s on s.id = p.site_id where p.utility_id = %s order by p.code
+    from service_points p left join sites s on s.id = p.site_id
+    where p.utility_id = (select id from utilities where code = %s) order by p.code
 """
 _INSTALLATIONS = """
     select i.service_point_id, m.code as meter, i.valid_from, i.valid_to, i.multiplier, i.start_values,
@@ -182,5 +191,5 @@ _INSTALLATIONS = """
     from installations i
     join service_points p on p.id = i.service_point_id
     join meters m on m.id = i.meter_id
-    where p.utility_id = %s order by i.valid_from, m.code
+    where p.utility_id = (select id from utilities where code = %s) order by i.valid_from, m.code
 """

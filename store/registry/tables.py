@@ -17,8 +17,9 @@ and entries that are not there leave things as they are; an empty field says tha
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from store.registry.entries import (
 from telemetry.obis import Medium
 
 _VALUES = ("start_values", "end_values")
+_INSTANTS = ("valid_from", "valid_to", "ended_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +133,57 @@ def write_tables(folder: Path, utility: UtilityEntry) -> None:
 
 def read_tables(folder: Path, stored: UtilityEntry) -> Tables:
     """The entries of a folder, over those that are stored. Raises RegistryError for a file that is no CSV."""
-    named = [folder / f"{sheet.name}.csv" for sheet in SHEETS]
-    if not any(path.is_file() for path in named):
+    named = {sheet.name: folder / f"{sheet.name}.csv" for sheet in SHEETS}
+    found = {name: path for name, path in named.items() if path.is_file()}
+    if not found:
         raise RegistryError(
-            str(folder), "holds no file of a registry", f"name one {', '.join(p.name for p in named)}"
+            str(folder),
+            "holds no file of a registry",
+            f"name one {', '.join(path.name for path in named.values())}",
         )
+    tables = Tables(stored)
+    _take(tables, {s.name: _rows(s, found[s.name], tables) for s in SHEETS if s.name in found})
+    return tables
+
+
+def amend(stored: UtilityEntry, kind: str, key: Sequence[str], fields: Mapping[str, str]) -> Tables:
+    """One stored entry with other fields, as its row would have them. Raises RegistryError for no such entry.
+
+    `kind` is a file's name without `.csv`; `key` the columns that name an entry there, as exported.
+    """
+    sheet = next((sheet for sheet in SHEETS if sheet.name == kind), None)
+    if sheet is None:
+        raise RegistryError(
+            kind, "is no kind of entry", f"use one of: {', '.join(each.name for each in SHEETS)}"
+        )
+    known = {_key(sheet, owner, _cells(sheet, entry)) for owner, entry in _entries(stored, sheet)}
+    if tuple(key) not in known:
+        raise RegistryError(
+            f"{kind} {' '.join(key)}", "is not registered", f"name it by {', '.join(sheet.key)} as exported"
+        )
+    if unknown := [name for name in fields if name not in sheet.columns or name in sheet.key]:
+        changeable = ", ".join(name for name in sheet.columns if name not in sheet.key)
+        raise RegistryError(f"{kind} {' '.join(key)}", f"has no field {unknown[0]}", f"use {changeable}")
+    tables = Tables(stored)
+    _take(tables, {kind: [(0, dict(zip(sheet.key, key, strict=True)) | dict(fields))]})
+    return tables
+
+
+def _take(tables: Tables, rows: Mapping[str, Iterable[tuple[int, dict[str, str]]]]) -> None:
+    """Make the utility of `tables` what the rows of each sheet say."""
+    stored = tables.utility
     before: dict[str, dict[str, Struct]] = {
         name: {entry.code: entry for entry in getattr(stored, name)}
         for name in ("gateways", "meters", "service_points")
     }
-    tables = Tables(stored)
     read: dict[str, dict[tuple[str, ...], tuple[str, Any]]] = {}  # sheet -> key -> (owner, entry)
-    for sheet, path in zip(SHEETS, named, strict=True):
+    for sheet in SHEETS:
         known = {_key(sheet, owner, _cells(sheet, entry)): entry for owner, entry in _entries(stored, sheet)}
-        read[sheet.name] = dict(_read(sheet, path, known, tables)) if path.is_file() else {}
+        read[sheet.name] = dict(_read(sheet, rows.get(sheet.name, ()), known, tables))
     tables.utility = _assemble(stored, read, before, tables)
     for error in problems(tables.registry):
         tables.note(error)
     tables.problems.sort()
-    return tables
 
 
 def _entries(utility: UtilityEntry, sheet: Sheet) -> Iterator[tuple[str, Any]]:
@@ -162,10 +196,14 @@ def _entries(utility: UtilityEntry, sheet: Sheet) -> Iterator[tuple[str, Any]]:
 
 
 def _read(
-    sheet: Sheet, path: Path, known: dict[tuple[str, ...], Any], tables: Tables
+    sheet: Sheet,
+    rows: Iterable[tuple[int, dict[str, str]]],
+    known: dict[tuple[str, ...], Any],
+    tables: Tables,
 ) -> Iterator[tuple[tuple[str, ...], tuple[str, Any]]]:
+    file = f"{sheet.name}.csv"
     seen: dict[tuple[str, ...], int] = {}
-    for line, cells in _rows(sheet, path, tables):
+    for line, cells in rows:
         owner = cells.pop(sheet.owner[0], "") if sheet.owner else ""
         try:
             entry = _entry(sheet, owner, cells, known)
@@ -173,16 +211,16 @@ def _read(
             message, _, where = str(error).partition(" - at `$.")
             column = where.rstrip("`")
             tables.problems.append(
-                Problem(path.name, line, f"{column}: {message}" if column else message, "mend the field")
+                Problem(file, line, f"{column}: {message}" if column else message, "mend the field")
             )
             continue
         key = _key(sheet, owner, cells)
         if key in seen:
             twice = f"{' '.join(key)} stands in line {seen[key]} already"
-            tables.problems.append(Problem(path.name, line, twice, "keep one of them"))
+            tables.problems.append(Problem(file, line, twice, "keep one of them"))
             continue
         seen[key] = line
-        tables._places.setdefault(_name(tables.utility, sheet, owner, entry), (path.name, line))
+        tables._places.setdefault(_name(tables.utility, sheet, owner, entry), (file, line))
         yield key, (owner, entry)
 
 
@@ -221,9 +259,18 @@ def _entry(sheet: Sheet, owner: str, cells: dict[str, str], known: dict[tuple[st
     for column, text in cells.items():
         if column in _VALUES:
             content[column] = dict(_value(pair) for pair in text.split())
+        elif text and column in _INSTANTS:
+            content[column] = _instant(column, text)
         elif text:
             content[column] = text
     return msgspec.convert(content, sheet.entry, strict=False)
+
+
+def _instant(column: str, text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{column}: {text!r} is no instant such as 2026-10-01T09:30") from None
 
 
 def _value(pair: str) -> tuple[str, str]:

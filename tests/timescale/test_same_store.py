@@ -11,8 +11,10 @@ from tests.store import (
     test_api_keys,
     test_arrays,
     test_database,
+    test_exchange,
     test_readings,
     test_registry,
+    test_registry_tables,
     test_row_security,
 )
 
@@ -36,8 +38,10 @@ for _module in (
     test_api_keys,
     test_arrays,
     test_database,
+    test_exchange,
     test_readings,
     test_registry,
+    test_registry_tables,
     test_row_security,
 ):
     _take(_module)

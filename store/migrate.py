@@ -1,7 +1,8 @@
 """Migrations: numbered plain-SQL files, applied once each, in order, under one advisory lock.
 
-Parts: `core` runs on any PostgreSQL; `timescale` where the server has the TimescaleDB extension; and
-`timescale/community` where its licence offers columnstore, continuous aggregates and policies. What a
+Parts: `core` runs on any PostgreSQL; `timescale` where the server has the TimescaleDB extension,
+`timescale/community` where its licence offers columnstore, continuous aggregates and policies, and `plain`
+where there is no such extension. What a
 server can do is asked of it at every run, so a database that gains the extension later gains those parts.
 A file is never changed once it was applied anywhere: its checksum is kept in `schema_migrations`.
 
@@ -42,12 +43,14 @@ _WITHDRAW_VIEWS = """
                         utility_readings_daily
 """
 _ACCESS = "access"
+_UNPARTITION = "unpartition.sql"
 
 
 class Part(Enum):
     """The folders of `migrations/` with numbered files, in the order of their application."""
 
     CORE = "core"
+    PLAIN = "plain"
     TIMESCALE = "timescale"
     COMMUNITY = "timescale/community"
 
@@ -106,7 +109,7 @@ def parts(connection: psycopg.Connection) -> list[Part]:
     assert row is not None
     available, licence = row
     if not available:
-        return [Part.CORE]
+        return [Part.CORE, Part.PLAIN]
     if licence != "timescale":
         return [Part.CORE, Part.TIMESCALE]
     return [Part.CORE, Part.TIMESCALE, Part.COMMUNITY]
@@ -135,10 +138,12 @@ def _apply_missing(connection: psycopg.Connection, folder: Path) -> list[Migrati
     applied: list[Migration] = []
     for part in Part:  # asked anew for each: the licence is known once the extension is there
         if part not in parts(connection):
-            break
+            continue
         done = _journal(connection, part.value)
         files = load(part.value, folder)
         _check(part.value, files, done)
+        if part is Part.TIMESCALE and _journal(connection, Part.PLAIN.value):
+            _apply(connection, [], first=(folder / _UNPARTITION).read_text(encoding="utf-8"))
         for migration in files:
             if migration.number not in done:
                 _apply(connection, [migration])
@@ -168,13 +173,14 @@ def _check(part: str, files: list[Migration], done: dict[int, tuple[str, str]]) 
             raise MigrationError(f"{migration} was changed after it was applied to this database")
 
 
-def _apply(connection: psycopg.Connection, files: list[Migration]) -> None:
+def _apply(connection: psycopg.Connection, files: list[Migration], first: str = "") -> None:
     """Applies files and notes them, all or none. What access was before is withdrawn: it comes last, anew."""
-    migration = files[0]
+    migration: Migration | str = _UNPARTITION
     try:
         with connection.transaction():
             connection.execute(_WITHDRAW_VIEWS)
             connection.execute("delete from schema_migrations where part = %s", (_ACCESS,))
+            connection.execute(first.encode())
             for migration in files:
                 # the text is a file of this package, never input
                 connection.execute(migration.sql.encode())

@@ -1,8 +1,6 @@
 """`hesper registry`: what a utility owns and where it is, and who changed it when."""
 
 import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
+from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from store.billing import utility_codes
-from store.database import StoreError, connect
-from store.migrate import migrate
 from store.registry import RegistryError, Summary, load, rehearse
 from store.registry import apply as apply_registry
 from store.registry.checks import medium_of
@@ -26,7 +22,6 @@ from store.registry.history import history as changes_of
 from store.registry.history import sign
 from store.registry.strangers import strangers
 from store.registry.tables import Tables, amend, read_tables, write_tables
-from store.roles import Role, assume
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -58,7 +53,7 @@ def apply(
 
     Exit code: 0 when the registry is as the file says, 1 when not; the message names the entry.
     """
-    with _store(database_url, data) as connection:
+    with administration(database_url, data) as connection:
         registry = load(file)
         if dry_run:
             summary, refused = rehearse(connection, registry)
@@ -86,7 +81,7 @@ def import_(
 
     Exit code: 0 when all rows are (or could be) taken, 1 when not.
     """
-    with _store(database_url, data) as connection:
+    with administration(database_url, data) as connection:
         tables = read_tables(folder, extract(connection, _the(connection, utility)))
         summary = _take(connection, tables, author, f"registry import {folder.name}", dry_run=dry_run)
     Console().print(table(summary))
@@ -101,7 +96,7 @@ def export(
     data: DataFolder = None,
 ) -> None:
     """Write a utility's registry as CSV files, as `hesper registry import` takes them."""
-    with _store(database_url, data) as connection:
+    with administration(database_url, data) as connection:
         write_tables(folder, extract(connection, _the(connection, utility)))
 
 
@@ -131,7 +126,7 @@ def swap(
 
     Exit code: 0 when it is done, 1 when not; then nothing was changed.
     """
-    with _store(database_url, data) as connection:
+    with administration(database_url, data) as connection:
         exchange = Exchange(
             _the(connection, utility),
             service_point,
@@ -170,7 +165,7 @@ def correct(
     """
     key = [word for word in words if "=" not in word]
     fields = _pairs([word for word in words if "=" in word])
-    with _store(database_url, data) as connection:
+    with administration(database_url, data) as connection:
         tables = amend(extract(connection, _the(connection, utility)), kind, key, fields)
         summary = _take(connection, tables, author, reason, dry_run=dry_run)
     Console().print(table(summary))
@@ -185,7 +180,7 @@ def history(
     data: DataFolder = None,
 ) -> None:
     """Who changed what in the registry, when and why."""
-    with _store(database_url, data) as connection:
+    with administration(database_url, data) as connection:
         changes = changes_of(connection, _the(connection, utility), entry)
     for change in changes:
         what = "added" if change.before is None else "changed"
@@ -200,7 +195,7 @@ def history(
 @app.command()
 def unknown(*, utility: Utility = None, database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
     """Meters that report and are not registered; `hesper registry accept` takes one with all that waits."""
-    with _store(database_url, data) as connection:
+    with administration(database_url, data) as connection:
         found = strangers(connection, _the(connection, utility))
     for stranger in found:
         since = f"{stranger.first_at:%Y-%m-%d %H:%MZ}"
@@ -227,7 +222,7 @@ def accept(
     from hesper.acceptance import propose
     from telemetry.wire import to_milliseconds
 
-    with _store(database_url, data) as connection:
+    with administration(database_url, data) as connection:
         code = _the(connection, utility)
         entry = propose(connection, code, meter, model=model, site=site)
         shown = [medium_of(entry.medium).label, entry.model, f"gateway {entry.gateway}"]
@@ -250,22 +245,6 @@ def table(summary: Summary) -> Table:
         figures = (str(count.added), str(count.changed), str(count.unchanged))
         shown.add_row(kind.replace("_", " "), *figures)
     return shown
-
-
-@contextmanager
-def _store(database_url: str | None, data: Path | None) -> Iterator[psycopg.Connection]:
-    """A session as hesper_admin, committed at the end; a StoreError ends the command and changes nothing."""
-    try:
-        with (
-            store_url(database_url, data) as url,
-            connect(url, application="hesper registry") as connection,
-        ):
-            migrate(connection)
-            assume(connection, Role.ADMIN)
-            yield connection
-    except StoreError as error:
-        typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
-        raise typer.Exit(1) from None
 
 
 def _the(connection: psycopg.Connection, utility: str | None) -> str:

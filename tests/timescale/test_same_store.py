@@ -15,6 +15,7 @@ from tests.store import (
     test_readings,
     test_registry,
     test_registry_tables,
+    test_retention,
     test_row_security,
 )
 
@@ -42,6 +43,7 @@ for _module in (
     test_readings,
     test_registry,
     test_registry_tables,
+    test_retention,
     test_row_security,
 ):
     _take(_module)

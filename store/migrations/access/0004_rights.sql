@@ -20,6 +20,17 @@ as $$ select k.utility_id from api_keys k where k.id = key_id $$;
 revoke execute on function api_key_of_secret, utility_of_api_key from public;
 grant execute on function api_key_of_secret, utility_of_api_key to hesper_api, hesper_admin;
 
+-- Whoever calls them, they do what the settings say.
+revoke execute on function expire from public;
+grant execute on function expire to hesper_ingest, hesper_admin;
+do $$ begin
+    if to_regproc('make_months') is not null then
+        revoke execute on function make_months from public;
+        grant execute on function make_months to hesper_ingest, hesper_admin;
+    end if;
+end $$;
+grant select on retention to hesper_ingest;
+
 -- Ingest and validation: what arrives is added, and never altered or removed.
 grant select on utilities, sites, gateways, meters, registers, readings, telegrams, quarantine,
     validation_queue, validation_blocks, marks, findings to hesper_ingest;
@@ -44,4 +55,5 @@ grant insert on billing_acknowledgements to hesper_api;
 grant select on all tables in schema public to hesper_admin;
 grant insert, update on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
     installations, api_keys to hesper_admin;
+grant update (keep) on retention to hesper_admin;
 grant insert on closes, billing_readings, billing_exceptions to hesper_admin;

@@ -176,6 +176,8 @@ class Central:
         if self._given_database is not None:
             self.database_url = self._given_database
             _migrate(self.database_url)
+            for role in DatabaseRole:  # a child that may not be its role would only die and be started again
+                connect(self.database_url, role=role).close()
             return []
         server = EmbeddedPostgres(self.data / "postgres")
         self._embedded = server

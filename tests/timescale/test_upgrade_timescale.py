@@ -9,24 +9,19 @@ from store.database import connect
 from store.migrate import Part, migrate
 from tests.store.test_upgrade import FOLDER, fill, kept, upgrade
 
-# the files of releases before this one, and the next that this one brings
-_OLDER = {
-    "0.1": ({"core": 6, "timescale": 1, "timescale/community": 2}, "core/0010_registry_details.sql"),
-    "tables only": ({"core": 4}, "core/0005_aggregates.sql"),
-    "no columns": ({"core": 11, "timescale": 1}, "timescale/community/0001_columnstore.sql"),
-}
+# the files of the release before this one, and the first that this one brings
+_RELEASED = {"core": 6, "timescale": 1, "timescale/community": 2}
+_FOLLOWING = "core/0010_registry_details.sql"
 
 
-@pytest.mark.parametrize("name", _OLDER)
-def test_an_older_schema_becomes_the_present_one(unmigrated_database: str, tmp_path: Path, name: str) -> None:
-    until, following = _OLDER[name]
+def test_the_released_schema_becomes_the_present_one(unmigrated_database: str, tmp_path: Path) -> None:
     old = [
         path
-        for part, number in until.items()
+        for part, number in _RELEASED.items()
         for path in sorted((FOLDER / part).glob("*.sql"))
         if int(path.name[:4]) <= number
     ]
-    upgrade(unmigrated_database, tmp_path, old, FOLDER / following)
+    upgrade(unmigrated_database, tmp_path, old, FOLDER / _FOLLOWING)
 
 
 def test_a_database_that_gains_timescaledb_keeps_what_it_has(

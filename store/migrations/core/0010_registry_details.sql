@@ -17,6 +17,8 @@ alter table meters
     add column line_id      int references lines,
     add column qmax         bigint check (qmax > 0);          -- highest permitted flow, micro-m3/h; null: not known
 
+create index meters_by_site on meters (site_id);              -- a building's meters, of a hundred thousand
+
 -- meters.verified_until is the latest of these; none: never told.
 create table verifications (
     utility_id  int not null references utilities,

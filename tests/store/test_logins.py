@@ -1,12 +1,14 @@
 """Logins of a real server: each role for itself, and no other than it was granted."""
 
+from pathlib import Path
+
 import psycopg
 import pytest
 
 from store.database import connect, pool
 from store.embedded import EmbeddedPostgres
 from store.migrate import MigrationError, migrate
-from store.roles import Role, RoleError
+from store.roles import Role, RoleError, set_password
 
 
 def _login(url: str, name: str) -> str:
@@ -60,3 +62,25 @@ def test_an_owner_who_may_create_roles_migrates_without_being_a_superuser(
                 assert migrate(connection) == [], "who may not change the schema is told that all is there"
         finally:
             superuser.execute(b"drop owned by owner, plain cascade; drop role owner, plain")
+
+
+def test_the_setup_of_the_documentation_needs_no_superuser_but_for_its_first_lines(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "database.md").read_text(encoding="utf-8")
+    statements = text.split("```sql\n")[1].split("-- on TimescaleDB")[0]
+    with EmbeddedPostgres(tmp_path / "postgres", {"fsync": "off", "hesper.embedded": "off"}) as server:
+        with psycopg.connect(server.url_of("postgres"), autocommit=True) as superuser:
+            # the embedded server's own database and superuser have these names already
+            for statement in statements.replace("hesper", "utility").strip().split("\n"):
+                superuser.execute(statement.encode())
+        owner = server.url_of("utility", "utility")
+        with connect(owner) as connection:
+            assert migrate(connection)
+            assert migrate(connection) == []
+            assert set_password(connection, Role.API) != set_password(connection, Role.INGEST)
+        for role in Role:
+            for login in ("utility", role.value):
+                with connect(server.url_of("utility", login), role=role) as connection:
+                    assert connection.execute("select current_user").fetchone() == (role,)
+                    connection.execute("select count(*) from utilities")
+        with pytest.raises(RoleError, match="hesper is a superuser"):
+            connect(server.url_of("utility"), role=Role.API)

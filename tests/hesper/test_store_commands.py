@@ -84,3 +84,28 @@ def test_a_process_refuses_a_login_that_may_not_be_its_role(database: str, proce
     assert code == 2
     assert f"may not act as {role}" in output
     assert f"log in as {role}" in output
+
+
+def test_retention_is_shown_and_set(database: str) -> None:
+    code, output = hesper("store", "retention", "--database-url", database)
+    assert code == 0
+    assert "telegrams: 60 days (telegrams that no billing reading rests on)" in output.splitlines()
+    assert hesper("store", "retention", "misses", "forever", "--database-url", database) == (
+        0,
+        "misses: forever (polls that gave no readout)\n",
+    )
+    code, output = hesper("store", "retention", "readings", "1 day", "--database-url", database)
+    assert (code, "readings cannot be kept for 1 day only" in output) == (1, True)
+    assert "90 days at least" in output
+
+
+def test_maintenance_tells_what_it_removed(database: str) -> None:
+    with connect(database) as connection:
+        connection.execute(
+            """
+            insert into quarantine (topic, reason, detail, payload, payload_hash, state, resolved_at)
+            values ('t', 'r', '', '', '', 'discarded', now() - interval '2 years')
+            """
+        )
+    assert hesper("store", "maintain", "--database-url", database) == (0, "quarantine: 1 removed\n")
+    assert hesper("store", "maintain", "--database-url", database) == (0, "")

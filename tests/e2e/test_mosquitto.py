@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hesper.central import Central, Role, free_port
+from hesper.central import Central, Role
 from store.database import connect
 from tests.e2e.conftest import wait_until
+from tests.support.broker import free_port
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 ROWS = 400
@@ -23,7 +24,7 @@ def mosquitto(tmp_path: Path) -> Iterator[int]:
     """The port of a Mosquitto of this test, on loopback."""
     if MOSQUITTO is None:
         pytest.skip("needs mosquitto (apt-get install mosquitto)")
-    port = free_port(0)
+    port = free_port()
     config = tmp_path / "mosquitto.conf"
     config.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nuser root\n"

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import Connection
-from psycopg.types.json import Jsonb
 
 from store.registry.admission import capacity_of, defaults
 from store.registry.checks import RegistryError, check, medium_of, problems
@@ -26,7 +25,7 @@ from store.registry.entries import (
     SiteEntry,
     UtilityEntry,
 )
-from store.registry.rows import Rows, Summary
+from store.registry.rows import Rows, Summary, micro_values
 from telemetry.micro import to_micro
 from telemetry.obis import Obis
 
@@ -260,8 +259,8 @@ class _Utility:
             {
                 "valid_to": end,
                 "multiplier": Decimal(installation.multiplier),
-                "start_values": _micro(installation.start_values),
-                "end_values": _micro(installation.end_values),
+                "start_values": micro_values(installation.start_values),
+                "end_values": micro_values(installation.end_values),
             },
         )
 
@@ -272,7 +271,3 @@ class _Utility:
 def _given(**values: Any) -> dict[str, Any]:
     """The values that the document names; the others stay as the database has them."""
     return {column: value for column, value in values.items() if value is not None}
-
-
-def _micro(values: dict[str, str]) -> Jsonb:
-    return Jsonb({obis: to_micro(value) for obis, value in sorted(values.items())})

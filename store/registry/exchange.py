@@ -12,10 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
-from psycopg.types.json import Jsonb
 
 from store.registry.checks import RegistryError, check_installation
 from store.registry.entries import InstallationEntry
+from store.registry.rows import micro_values
 from telemetry.meter_id import MeterIdError, check_meter_id
 from telemetry.micro import to_micro
 
@@ -90,14 +90,14 @@ def swap(connection: Connection[Any], exchange: Exchange) -> str:
         meter_id = _meter(connection, name, (utility_id, medium), exchange.installed, before)
         connection.execute(
             "update installations set valid_to = %s, end_values = %s where id = %s",
-            (at, _micro(exchange.end_values), before.id),
+            (at, micro_values(exchange.end_values), before.id),
         )
         connection.execute(
             """
             insert into installations (service_point_id, meter_id, valid_from, multiplier, start_values)
             values (%s, %s, %s, %s, %s)
             """,
-            (point_id, meter_id, at, Decimal(multiplier), _micro(starts)),
+            (point_id, meter_id, at, Decimal(multiplier), micro_values(starts)),
         )
     return before.meter
 
@@ -193,7 +193,3 @@ def _meter(connection: Connection[Any], name: str, place: tuple[int, int], code:
     ).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _micro(values: Values) -> Jsonb:
-    return Jsonb({obis: to_micro(value) for obis, value in sorted(values.items())})

@@ -10,6 +10,8 @@ begin
     end loop;
 end $$;
 
+revoke create on schema public from public;  -- as PostgreSQL 15 has it; one that was upgraded may not
+
 -- An API key is found before it is known whose it is. These say that much and no more.
 create or replace function api_key_of_secret(hash bytea) returns table (id int, utility_id int)
     language sql stable security definer set search_path = public, pg_temp

@@ -5,7 +5,7 @@ Applying the same document again changes nothing. What a document does not menti
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -163,9 +163,7 @@ class _Utility:
                 "model": meter.model,
                 "medium": int(medium_of(meter.medium)),
                 "qmax": None if meter.qmax is None else to_micro(meter.qmax),
-                "verified_until": max(
-                    (verification.until for verification in meter.verifications), default=meter.verified_until
-                ),
+                "verified_until": self._verified_until(meter),
             },
         )
         for verification in meter.verifications:
@@ -177,6 +175,20 @@ class _Utility:
                 identity="meter_id",
             )
         return meter_id
+
+    def _verified_until(self, meter: MeterEntry) -> date | None:
+        """The latest end of its verifications, those that the document leaves out too."""
+        if not meter.verifications:
+            return meter.verified_until
+        stored = self.connection.execute(
+            """
+            select v.valid_until from verifications v join meters m on m.id = v.meter_id
+            where m.utility_id = %s and m.code = %s and v.verified_on <> all(%s)
+            """,
+            (self.id, meter.code, [verification.on for verification in meter.verifications]),
+        )
+        ends: list[date] = [until for (until,) in stored]
+        return max(ends + [verification.until for verification in meter.verifications])
 
     def _line(self, gateway_id: int | None, code: str | None, name: str) -> int | None:
         if code is None:

@@ -88,7 +88,7 @@ SHEETS = (
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """What is wrong with a row, and what to write instead. `line` counts from 1, the header."""
+    """What is wrong with a row, and what to write instead. `line` counts from 1, the header; 0: no row."""
 
     file: str
     line: int
@@ -96,7 +96,8 @@ class Problem:
     advice: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}; {self.advice}"
+        place = f"{self.file}:{self.line}: " if self.line else ""
+        return f"{place}{self.message}; {self.advice}"
 
 
 @dataclass(slots=True)

@@ -180,6 +180,14 @@ def test_a_rehearsal_tells_all_references_that_lead_nowhere_and_changes_nothing(
     assert extract(connection, "aurora") == stored
 
 
+def test_a_correction_of_an_old_verification_leaves_the_latest_in_force(
+    connection: psycopg.Connection, stored: UtilityEntry
+) -> None:
+    tables = amend(stored, "verifications", ["KAM-06855817", "2020-05-01"], {"certificate": "C-2"})
+    summary = apply(connection, tables.registry)
+    assert (summary.of("verifications").changed, summary.of("meters").changed) == (1, 0)
+
+
 def test_a_correction_is_one_entry_with_its_history(
     connection: psycopg.Connection, stored: UtilityEntry
 ) -> None:

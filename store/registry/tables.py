@@ -233,21 +233,25 @@ def _rows(sheet: Sheet, path: Path, tables: Tables) -> Iterator[tuple[int, dict[
         raise RegistryError(str(path), f"cannot be read: {error}", "save it as UTF-8") from error
     header = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in header else ",")
-    columns = [name.strip() for name in next(rows, [])]
-    unknown = [name for name in columns if name not in sheet.columns]
-    missing = [name for name in sheet.key if name not in columns]
-    if unknown or missing:
-        wrong = f"unknown column {unknown[0]!r}" if unknown else f"there is no column {missing[0]!r}"
-        tables.problems.append(Problem(path.name, 1, wrong, f"use {', '.join(sheet.columns)}"))
-        return
-    for cells in rows:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(columns):
-            count = f"has {len(cells)} fields, the header {len(columns)}"
-            tables.problems.append(Problem(path.name, rows.line_num, count, "quote fields that hold a comma"))
-            continue
-        yield rows.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
+    try:
+        columns = [name.strip() for name in next(rows, [])]
+        unknown = [name for name in columns if name not in sheet.columns]
+        missing = [name for name in sheet.key if name not in columns]
+        if unknown or missing:
+            wrong = f"unknown column {unknown[0]!r}" if unknown else f"there is no column {missing[0]!r}"
+            tables.problems.append(Problem(path.name, 1, wrong, f"use {', '.join(sheet.columns)}"))
+            return
+        for cells in rows:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(columns):
+                count = f"has {len(cells)} fields, the header {len(columns)}"
+                problem = Problem(path.name, rows.line_num, count, "quote fields that hold a comma")
+                tables.problems.append(problem)
+                continue
+            yield rows.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
+    except csv.Error as error:
+        tables.problems.append(Problem(path.name, rows.line_num, str(error), "save it as CSV"))
 
 
 def _entry(sheet: Sheet, owner: str, cells: dict[str, str], known: dict[tuple[str, ...], Any]) -> Any:

@@ -23,7 +23,8 @@ from store.registry import (
 )
 from store.registry.extract import calendar, extract
 from store.registry.history import history, sign
-from store.registry.tables import amend, read_tables, write_tables
+from store.registry.sheets import write_tables
+from store.registry.tables import amend, read_tables
 from telemetry.obis import Medium
 
 DETAILED = """

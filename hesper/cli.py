@@ -22,7 +22,7 @@ COMMANDS = (
     Entry("demo", "demo", "demo", "A virtual building and the whole system, in one command."),
     Entry("serve", "serve", "serve", "The central side of a small utility, in one command."),
     Entry("gateway", "gateway", "app", "Read meters and publish: what runs in the basement."),
-    Entry("decode", "decode", "decode", "Explain an M-Bus telegram."),
+    Entry("decode", "decode", "decode", "Explain a telegram: M-Bus, SML, IEC 62056-21, Modbus."),
     Entry("import", "import_", "import_", "Bring history from a CSV file into the store."),
     Entry("close", "close", "close", "Close a month: billing readings and exceptions."),
     Entry("registry", "registry", "app", "Utilities, gateways, meters, service points, and their history."),

@@ -1,8 +1,6 @@
 """The same pipeline on Mosquitto, the broker of production: import, ingester, acknowledgements."""
 
 import json
-import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,35 +10,22 @@ import pytest
 
 from hesper.central import Central, Role
 from store.database import connect
-from tests.e2e.conftest import wait_until
 from tests.support.broker import free_port
+from tests.support.mosquitto import mosquitto as running_mosquitto
 
-MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 ROWS = 400
 
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[int]:
     """The port of a Mosquitto of this test, on loopback."""
-    if MOSQUITTO is None:
-        pytest.skip("needs mosquitto (apt-get install mosquitto)")
     port = free_port()
     config = tmp_path / "mosquitto.conf"
     config.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nuser root\n"
     )
-    broker = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        wait_until(listens, 15, "mosquitto listens")
+    with running_mosquitto(port, config):
         yield port
-    finally:
-        broker.terminate()
-        broker.wait(15)
 
 
 @pytest.mark.e2e

@@ -23,6 +23,7 @@ from ingest.gateway_reports import note, waits_for_us
 from ingest.subscriber import INBOX_SIZE, Delivery, Subscriber
 from ingest.writer import store_readings, store_refused
 from store.database import StoreError, connect
+from store.roles import Role
 from telemetry.topics import Kind, Topic
 from telemetry.wire import Ack, Outcome, encode, to_milliseconds
 
@@ -146,7 +147,7 @@ class Ingester:
         while True:
             try:
                 if self._session is None:
-                    self._session = connect(self._database_url, application="hesper ingest")
+                    self._session = connect(self._database_url, application="hesper ingest", role=Role.INGEST)
                 result = work(self._session)
             except (StoreError, psycopg.Error) as error:
                 if not failures:

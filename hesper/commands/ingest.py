@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from hesper.commands.store_url import check_login
 from hesper.logs import LogStyle, configure_logging
 from hesper.settings import SettingsError, broker_address
 from ingest.ingester import Ingester
+from store.roles import Role
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,4 +36,5 @@ def run(
     except SettingsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+    check_login(database_url, Role.INGEST)
     Ingester(database_url, address).run(stop)

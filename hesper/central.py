@@ -158,7 +158,10 @@ class Central:
         programs = [*self._database(), *self._broker()]
         environment = self.environment
         if Role.INGEST in self._roles:
-            programs.append(Program("ingest", hesper_command("ingest", "run"), environment))
+            arguments = ["ingest", "run", "--name", "central"]
+            if self._given_broker is None:
+                arguments += ["--session-expiry", "0"]
+            programs.append(Program("ingest", hesper_command(*arguments), environment))
         if Role.VALIDATE in self._roles:
             programs.append(Program("validate", hesper_command("validate", "run"), environment))
         if Role.API in self._roles:

@@ -1,0 +1,66 @@
+"""Deliveries between MQTT's thread and the ingester's, bounded by their number and by their bytes."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it came. `message`, `qos` and `connection` are what acknowledging it needs.
+
+    `retained`: it was published before we subscribed. `arrived`: seconds of the monotonic clock.
+    """
+
+    topic: str
+    payload: bytes
+    message: int = 0
+    qos: int = 0
+    connection: int = 0
+    retained: bool = False
+    arrived: float = 0.0
+
+
+class Inbox:
+    """First in, first out. Thread-safe."""
+
+    def __init__(self, deliveries: int, size: int) -> None:
+        """At most so many `deliveries`, of at most `size` bytes of payload together."""
+        self._deliveries = deliveries
+        self._limit = size
+        self._waiting: deque[Delivery] = deque()
+        self._size = 0
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload that wait."""
+        return self._size
+
+    @property
+    def roomy(self) -> bool:
+        """Whether less than half of what it takes is in it."""
+        return len(self._waiting) * 2 < self._deliveries and self._size * 2 < self._limit
+
+    def offer(self, delivery: Delivery) -> bool:
+        """Whether it was taken; one that is larger than all room is, by an empty inbox."""
+        with self._changed:
+            size = self._size + len(delivery.payload)
+            if self._waiting and (len(self._waiting) >= self._deliveries or size > self._limit):
+                return False
+            self._waiting.append(delivery)
+            self._size = size
+            self._changed.notify()
+            return True
+
+    def take(self, timeout: float) -> Delivery | None:
+        """The oldest, waited for at most `timeout` seconds; None where none came."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._waiting, max(0.0, timeout)):
+                return None
+            delivery = self._waiting.popleft()
+            self._size -= len(delivery.payload)
+            return delivery

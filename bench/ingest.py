@@ -3,9 +3,9 @@
     python -m bench.ingest [--readings N] [--raw BYTES] [--small] [--broker mosquitto] [--outage SECONDS]
 
 Everything on this machine: a process that plays four gateways, the broker, `hesper ingest run`, and the
-embedded PostgreSQL with fsync. The limits are measured in the same run, on the same table, before and after: a
-bare loop of sorted `unnest ... on conflict do nothing` of ready arrays, committed every 20,000 rows, and binary
-COPY. CPU is that of each process per wall-clock second, 1 being a core.
+embedded PostgreSQL with fsync. The limits are measured in the same run, on the same table, before and after:
+a bare loop of sorted `unnest ... on conflict do nothing` of ready arrays, committed every 20,000 rows, and
+binary COPY. CPU is that of each process per wall-clock second, 1 being a core.
 
 `--raw`: size of the telegram that comes with each readout (default 0; what the limits do not have).
 `--small`: messages of five readouts instead of 500. `--outage`: the database is stopped for so long in the
@@ -108,7 +108,6 @@ def child(*command: str, environment: dict[str, str] | None = None) -> Iterator[
         env=os.environ | (environment or {}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
     )
     try:

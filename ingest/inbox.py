@@ -30,6 +30,7 @@ class Inbox:
         self._limit = size
         self._waiting: deque[Delivery] = deque()
         self._size = 0
+        self._closed = False
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
@@ -45,16 +46,29 @@ class Inbox:
         """Whether less than half of what it takes is in it."""
         return len(self._waiting) * 2 < self._deliveries and self._size * 2 < self._limit
 
-    def offer(self, delivery: Delivery) -> bool:
-        """Whether it was taken; one that is larger than all room is, by an empty inbox."""
+    def offer(self, delivery: Delivery, patience: float = 0.0) -> bool:
+        """Whether it was taken, after waiting `patience` seconds for room at the most.
+
+        One that is larger than all room is taken by an empty inbox, and none is by one that is closed.
+        """
         with self._changed:
-            size = self._size + len(delivery.payload)
-            if self._waiting and (len(self._waiting) >= self._deliveries or size > self._limit):
+            self._changed.wait_for(lambda: self._closed or self._has_room(delivery), patience)
+            if self._closed or not self._has_room(delivery):
                 return False
             self._waiting.append(delivery)
-            self._size = size
-            self._changed.notify()
+            self._size += len(delivery.payload)
+            self._changed.notify_all()
             return True
+
+    def close(self) -> None:
+        """Take nothing more, and let go who waits for room."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _has_room(self, delivery: Delivery) -> bool:
+        full = len(self._waiting) >= self._deliveries or self._size + len(delivery.payload) > self._limit
+        return not self._waiting or not full
 
     def take(self, timeout: float) -> Delivery | None:
         """The oldest, waited for at most `timeout` seconds; None where none came."""
@@ -63,4 +77,5 @@ class Inbox:
                 return None
             delivery = self._waiting.popleft()
             self._size -= len(delivery.payload)
+            self._changed.notify_all()
             return delivery

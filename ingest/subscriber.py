@@ -2,11 +2,16 @@
 
 paho's thread does nothing but fill the inbox. A delivery is acknowledged to the broker only when the ingester
 says so; Receive Maximum bounds how many the broker sends beyond that, so that a database that is away holds
-the broker up and does not fill our memory. The session is kept while we are away for a moment: what was not
-acknowledged comes again. Everything the broker may lose or repeat is harmless: a gateway sends a batch again
-until our own `Ack`, and storing a reading twice changes nothing.
+the broker up and does not fill our memory. A broker that forgets this bound (Mosquitto 2.0.11 does, at the
+first acknowledgement) is not read from for a while, and when that does not help its session is taken up anew
+once there is room.
+
+The session is kept while we are away for a moment: what was not acknowledged comes again. Everything that
+the broker may lose or repeat is harmless: a gateway sends a batch again until our own `Ack`, and storing a
+reading twice changes nothing.
 """
 
+import socket
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +35,7 @@ SESSION_EXPIRY = 300
 _LARGEST_PACKET = MAX_MESSAGE_BYTES + 1_000  # with topic and properties; the broker drops what is larger
 _QOS = 1
 _KEEPALIVE = 30  # seconds
+_PATIENCE = 10.0  # seconds in which nothing is read, so that the broker stops: less than it waits for a ping
 _TAKEN_OVER = 0x8E
 
 log = structlog.get_logger(__name__)
@@ -60,6 +66,11 @@ class Connection:
         return max(1, self.receive_maximum // 4)
 
 
+def _at_once(connection: Any) -> None:
+    """Acknowledgements are a few bytes each, and the broker's next deliveries wait for them."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class Subscriber:
     """Connects, subscribes and reconnects by itself between `start` and `stop`."""
 
@@ -84,6 +95,7 @@ class Subscriber:
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_socket_open = lambda _client, _, connection: _at_once(connection)
 
     @property
     def connected(self) -> bool:
@@ -106,7 +118,11 @@ class Subscriber:
         self._client.loop_start()
 
     def stop(self) -> None:
-        """Disconnect. Deliveries that were not acknowledged go to another ingester, or come again."""
+        """Disconnect for good. What was not acknowledged goes to another ingester, or comes again."""
+        self._inbox.close()
+        self._leave()
+
+    def _leave(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -115,7 +131,7 @@ class Subscriber:
         if self._ignored and self._inbox.roomy:
             log.info("room again: taking up the session anew")
             self._ignored = False
-            self.stop()
+            self._leave()
             self.start()
 
     def acknowledge(self, delivery: Delivery) -> None:
@@ -184,7 +200,7 @@ class Subscriber:
             message.retain,
             time.monotonic(),
         )
-        taken = self._inbox.offer(delivery)
+        taken = self._inbox.offer(delivery, 0.0 if self._ignored else _PATIENCE)
         if not taken:
             self._ignored = self._ignored or delivery.qos > 0
             if not self._overflowing:

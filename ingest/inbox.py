@@ -1,4 +1,8 @@
-"""Deliveries between MQTT's thread and the ingester's, bounded by their number and by their bytes."""
+"""Deliveries from MQTT's thread to the ingester's, bounded by their number and by their bytes.
+
+A delivery counts until it is released, which is when it was acknowledged: so the bound holds for everything
+that the process has taken and not yet stored, wherever it is.
+"""
 
 import threading
 from collections import deque
@@ -29,36 +33,52 @@ class Inbox:
         self._deliveries = deliveries
         self._limit = size
         self._waiting: deque[Delivery] = deque()
+        self._held = 0
         self._size = 0
         self._closed = False
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return self._held
 
     @property
     def size(self) -> int:
-        """Bytes of payload that wait."""
+        """Bytes of payload that are not released."""
         return self._size
 
     @property
     def roomy(self) -> bool:
-        """Whether less than half of what it takes is in it."""
-        return len(self._waiting) * 2 < self._deliveries and self._size * 2 < self._limit
+        """Whether less than half of what it takes is held."""
+        return self._held * 2 < self._deliveries and self._size * 2 < self._limit
 
     def offer(self, delivery: Delivery, patience: float = 0.0) -> bool:
         """Whether it was taken, after waiting `patience` seconds for room at the most.
 
-        One that is larger than all room is taken by an empty inbox, and none is by one that is closed.
+        One that is larger than all room is taken where nothing is held, and none is once it is closed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._has_room(delivery), patience)
             if self._closed or not self._has_room(delivery):
                 return False
             self._waiting.append(delivery)
+            self._held += 1
             self._size += len(delivery.payload)
             self._changed.notify_all()
             return True
+
+    def take(self, timeout: float) -> Delivery | None:
+        """The oldest, waited for at most `timeout` seconds; None where none came. Release it in the end."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._waiting, max(0.0, timeout)):
+                return None
+            return self._waiting.popleft()
+
+    def release(self, delivery: Delivery) -> None:
+        """What was taken is dealt with, and its room is free."""
+        with self._changed:
+            self._held -= 1
+            self._size -= len(delivery.payload)
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Take nothing more, and let go who waits for room."""
@@ -67,15 +87,5 @@ class Inbox:
             self._changed.notify_all()
 
     def _has_room(self, delivery: Delivery) -> bool:
-        full = len(self._waiting) >= self._deliveries or self._size + len(delivery.payload) > self._limit
-        return not self._waiting or not full
-
-    def take(self, timeout: float) -> Delivery | None:
-        """The oldest, waited for at most `timeout` seconds; None where none came."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._waiting, max(0.0, timeout)):
-                return None
-            delivery = self._waiting.popleft()
-            self._size -= len(delivery.payload)
-            self._changed.notify_all()
-            return delivery
+        full = self._held >= self._deliveries or self._size + len(delivery.payload) > self._limit
+        return not self._held or not full

@@ -97,6 +97,11 @@ class Ingester:
         """What the process's endpoint says."""
         return Answers(self.metrics.text, self._not_live, self._not_ready)
 
+    @property
+    def inbox_size(self) -> int:
+        """Bytes of messages that wait in memory."""
+        return self._inbox.size
+
     def run(self, stop: Event) -> None:
         """Take messages until `stop` is set; what is in the database by then is acknowledged.
 
@@ -107,9 +112,8 @@ class Ingester:
         self.subscriber.start()
         try:
             while not stop.is_set():
-                self._turn = time.monotonic()
                 self.subscriber.tend()
-                batch = self._gather()
+                batch = self._gather(stop)
                 if len(batch):
                     self._hand_over(batch, stop)
         finally:
@@ -119,12 +123,13 @@ class Ingester:
         if self._failure is not None:
             raise self._failure
 
-    def _gather(self) -> MicroBatch:
+    def _gather(self, stop: Event) -> MicroBatch:
         """The next micro-batch, empty when nothing came within a tick."""
         batch = MicroBatch()
         wait = _TICK
         end = 0.0
-        while batch.rows < self._pace.rows and len(batch) < self._together:
+        while batch.rows < self._pace.rows and len(batch) < self._together and not stop.is_set():
+            self._turn = time.monotonic()
             delivery = self._inbox.take(wait)
             if delivery is not None:
                 end = end or time.monotonic() + self._pace.patience

@@ -135,7 +135,8 @@ class Subscriber:
             self.start()
 
     def acknowledge(self, delivery: Delivery) -> None:
-        """Tell the broker that a delivery is dealt with; nothing to do where its connection is gone."""
+        """Tell the broker that a delivery is dealt with, unless its connection is gone; its room is free."""
+        self._inbox.release(delivery)
         if delivery.qos and delivery.connection == self._connection:
             self._client.ack(delivery.message, delivery.qos)
 

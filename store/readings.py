@@ -193,7 +193,10 @@ def insert_telegrams(connection: Connection[Any], telegrams: Telegrams) -> int:
 def mark_for_validation(
     connection: Connection[Any], register_ids: npt.NDArray[np.int32], measured_at: Instants
 ) -> int:
-    """Queues the blocks of registers and UTC days that these readings lie in; returns how many there are."""
+    """Queues the blocks of registers and UTC days that these readings lie in, to be validated and counted.
+
+    Returns how many there are.
+    """
     if not len(register_ids):
         return 0
     days = measured_at // _MICROSECONDS_PER_DAY
@@ -202,9 +205,13 @@ def mark_for_validation(
         adapt(cursor)
         cursor.execute(
             """
+            with place as materialized (
+                select block, date '1970-01-01' + day as day from unnest(%s, %s) as place (block, day)
+            ), counted as (
+                insert into arrival_queue (block, day) select block, day from place
+            )
             insert into validation_queue (block, day, marked_at)
-            select block, date '1970-01-01' + day, clock_timestamp()
-            from unnest(%s, %s) as place (block, day)
+            select block, day, clock_timestamp() from place
             on conflict (block, day) do update set marked_at = excluded.marked_at
             """,
             (IntArray(places[:, 0]), IntArray(places[:, 1])),

@@ -26,6 +26,7 @@ COMMANDS = (
     Entry("import", "import_", "import_", "Bring history from a CSV file into the store."),
     Entry("close", "close", "close", "Close a month: billing readings and exceptions."),
     Entry("registry", "registry", "app", "Utilities, gateways, meters, service points."),
+    Entry("export", "export", "export", "Readings of a range as CSV or Parquet."),
     Entry("arrival", "arrival", "arrival", "The share of due readings that arrived."),
     Entry("quarantine", "quarantine", "app", "What could not be used: look, try again, discard."),
     Entry("key", "key", "app", "API keys of billing systems and people."),

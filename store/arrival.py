@@ -51,7 +51,8 @@ class Share:
 def count(connection: Connection[Any]) -> int:
     """Count anew where readings arrived; how many days of blocks that were.
 
-    0 where nothing waits, or another counts. Runs in a transaction of its own. Dying before its end leaves the work to the next.
+    0 where nothing waits, or another counts. Runs in a transaction of its own: dying before its end leaves
+    the work to the next.
     """
     with connection.transaction():
         locked = connection.execute("select pg_try_advisory_xact_lock(%s)", (_LOCK,)).fetchone()

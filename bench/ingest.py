@@ -8,8 +8,8 @@ a bare loop of sorted `unnest ... on conflict do nothing` of ready arrays, commi
 binary COPY. CPU is that of each process per wall-clock second, 1 being a core.
 
 `--raw`: size of the telegram that comes with each readout (default 0; what the limits do not have).
-`--small`: messages of five readouts instead of 500. `--outage`: the database is stopped for so long in the
-middle.
+`--small`: messages of five readouts instead of 500. `--validate`: with a validator at work. `--outage`: the
+database is stopped for so long in the middle.
 """
 
 import argparse
@@ -218,7 +218,12 @@ class Bench:
                 time.sleep(0.5)  # until its subscriptions stand
                 assert self._server.pid is not None
                 pids = {"broker": broker_process.pid, "ingester": ingester.pid, "database": self._server.pid}
-                yield port, pids
+                if not self._arguments.validate:
+                    yield port, pids
+                    return
+                validate = (sys.executable, "-m", "hesper", "validate", "run")
+                with child(*validate, environment=environment) as validator:
+                    yield port, pids | {"validator": validator.pid}
 
     @contextmanager
     def _gateways(self, load: Load, port: int, window: int) -> Iterator[subprocess.Popen[str]]:
@@ -266,6 +271,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--broker", choices=("embedded", "mosquitto"), default="embedded")
     parser.add_argument("--receive-maximum", type=int, default=500)
+    parser.add_argument("--validate", action="store_true")
     parser.add_argument("--outage", type=float, default=0.0)
     arguments = parser.parse_args()
     meters = 5 if arguments.small else 500

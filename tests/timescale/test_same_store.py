@@ -15,8 +15,13 @@ from tests.store import (
     test_registry,
 )
 
-# the server is one session, which cannot cancel a statement and does not read a connection's settings
-_NEEDS_SESSIONS = {"test_a_statement_timeout_ends_a_statement"}
+# the server is one session, which cannot cancel a statement, wait for another's transaction, or read a
+# connection's settings
+_NEEDS_SESSIONS = {
+    "test_a_statement_timeout_ends_a_statement",
+    "test_all_of_a_batch_stored_by_another_writer_meanwhile_is_known",
+    "test_what_another_writer_stores_meanwhile_is_told_from_our_own",
+}
 
 
 def _take(module: ModuleType) -> None:

@@ -6,16 +6,16 @@ import socket
 import threading
 from typing import Annotated
 
+import structlog
 import typer
 
-from hesper.central import free_port
 from hesper.logs import LogStyle, configure_logging
 from hesper.settings import SettingsError, broker_address
-from hesper.supervise import StartError
 from ingest.endpoint import Endpoint
 from ingest.ingester import INBOX_BYTES, PATIENCE, ROWS, Ingester, Pace
 from ingest.subscriber import RECEIVE_MAXIMUM, SESSION_EXPIRY, Connection
 
+log = structlog.get_logger(__name__)
 app = typer.Typer(no_args_is_help=True)
 METRICS_PORT = 9480
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -55,14 +55,14 @@ def run(
         int,
         typer.Option(envvar="HESPER_METRICS_PORT", help="Their port; the default, if taken, gives way."),
     ] = METRICS_PORT,
-    log: Annotated[LogStyle, typer.Option(help="How to write the log.")] = LogStyle.CONSOLE,
+    log_style: Annotated[LogStyle, typer.Option("--log", help="How to write the log.")] = LogStyle.CONSOLE,
 ) -> None:
     """Take messages into the store until told to stop (SIGTERM, Ctrl-C). Any number may run side by side.
 
     Each needs a name of its own: the broker keeps what was not acknowledged for the one of that name. The
     embedded broker is not up to that, and needs --session-expiry 0.
     """
-    configure_logging(log)
+    configure_logging(log_style)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
@@ -74,14 +74,25 @@ def run(
         raise typer.Exit(2) from None
     pace = Pace(rows, patience)
     ingester = Ingester(database_url, connection, pace=pace, inbox_bytes=inbox_bytes)
-    insisted = None if metrics_port == METRICS_PORT else metrics_port
     try:
-        endpoint = Endpoint(metrics_host, free_port(metrics_port, insisted, metrics_host), ingester.answers)
-    except (OSError, StartError) as error:
-        typer.echo(f"no metrics on {metrics_host}:{metrics_port}: {error}", err=True)
+        endpoint = _endpoint(metrics_host, metrics_port, ingester)
+    except OSError as error:
+        typer.echo(f"no metrics on {metrics_host}:{metrics_port}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
     with endpoint:
         ingester.run(stop)
+
+
+def _endpoint(host: str, port: int, ingester: Ingester) -> Endpoint:
+    """On that port; the default gives way to a free one, since several ingesters may share a machine."""
+    try:
+        return Endpoint(host, port, ingester.answers)
+    except OSError:
+        if port != METRICS_PORT:
+            raise
+        endpoint = Endpoint(host, 0, ingester.answers)
+        log.info("the default port for metrics is taken", host=host, port=endpoint.port)
+        return endpoint
 
 
 def _checked(name: str | None) -> str:

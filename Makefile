@@ -12,7 +12,7 @@ demo: $(READY)
 
 test: check $(NODE_READY)
 	@scripts/doctor test
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
 check: $(READY)
 	@echo "== ruff, mypy, import-linter"

@@ -24,8 +24,9 @@ from typing import IO
 
 import psycopg
 
+from hesper.ports import Ports
 from hesper.settings import broker_address
-from hesper.supervise import Program, StartError, Supervisor, hesper_command
+from hesper.supervise import Program, Supervisor, hesper_command
 from store.database import connect
 from store.embedded import STOP_SIGNAL, EmbeddedPostgres
 from store.migrate import migrate
@@ -103,6 +104,7 @@ class Central:
         self._log_folder = self.data / "logs" if logs_in_files else None
         self._extra = extra
         self._lock: IO[str] | None = None
+        self.ports = Ports()
         self._embedded: EmbeddedPostgres | None = None
 
     def __enter__(self) -> "Central":
@@ -136,6 +138,7 @@ class Central:
         (self.data / "runtime.json").unlink(missing_ok=True)
         if self._embedded is not None:
             self._embedded.close()
+        self.ports.close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -192,32 +195,19 @@ class Central:
             self.broker_host, self.broker_port = broker_address(self._given_broker)
             return []
         self.broker_host = _LOOPBACK
-        self.broker_port = free_port(self._wanted_broker_port or BROKER_PORT, self._wanted_broker_port)
+        self.broker_port = self.ports.free(self._wanted_broker_port or BROKER_PORT, self._wanted_broker_port)
         command = [sys.executable, "-m", "hesper.broker", str(self.broker_port), str(self.data / "broker")]
         address = (self.broker_host, self.broker_port)
         return [Program("broker", lambda: command, ready=lambda: _listens(address))]
 
     def _api_program(self, environment: dict[str, str]) -> Program:
         host, wanted = self._api
-        port = free_port(wanted, None if wanted == API_PORT else wanted, host)
+        port = self.ports.free(wanted, None if wanted == API_PORT else wanted, host)
         self.api_url = f"http://{host if host != '0.0.0.0' else _LOOPBACK}:{port}"  # noqa: S104 - compared only
         arguments = ["api", "run", "--host", host, "--port", str(port)]
         if host == _LOOPBACK:
             arguments.append("--plain-http")  # browsers on this machine; elsewhere a proxy brings TLS
         return Program("api", hesper_command(*arguments), environment, ready=lambda: _listens((host, port)))
-
-
-def free_port(preferred: int, insisted: int | None = None, host: str = _LOOPBACK) -> int:
-    """`preferred` if nobody listens there, else any free port; StartError where one was insisted on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, preferred))
-        except OSError as error:
-            if insisted is not None:
-                raise StartError(f"port {preferred} of {host} is taken; name another one") from error
-            probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _take_lock(data: Path) -> IO[str] | None:

@@ -170,7 +170,7 @@ class Ingester:
     def _observe(self) -> None:
         self.metrics.inbox.set_function(lambda: len(self._inbox))
         self.metrics.inbox_bytes.set_function(lambda: self._inbox.size)
-        self.metrics.broker.set_function(lambda: self.subscriber.connected)
+        self.metrics.broker.set_function(lambda: self.subscriber.listening)
         self.metrics.database.set_function(lambda: not self._storing.failing)
 
     def _not_live(self) -> str:
@@ -179,8 +179,8 @@ class Ingester:
 
     def _not_ready(self) -> str:
         problems = []
-        if not self.subscriber.connected:
-            problems.append("not connected to the broker")
+        if not self.subscriber.listening:
+            problems.append("not listening to the broker")
         if self._storing.failing:
             problems.append("the database does not store")
         return "; ".join(problems)

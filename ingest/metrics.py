@@ -48,7 +48,7 @@ class Metrics:
         )
         self.inbox = Gauge("hesper_ingest_inbox_messages", "Messages that wait in memory", registry=registry)
         self.inbox_bytes = Gauge("hesper_ingest_inbox_bytes", "Bytes that wait in memory", registry=registry)
-        self.broker = Gauge("hesper_ingest_broker_up", "1 while connected to the broker", registry=registry)
+        self.broker = Gauge("hesper_ingest_broker_up", "1 while listening to the broker", registry=registry)
         self.database = Gauge("hesper_ingest_database_up", "1 while the database stores", registry=registry)
 
     def count(self, messages: Iterable[Decoded], outcomes: Iterable[Outcome | None], now: int) -> None:

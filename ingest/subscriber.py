@@ -78,6 +78,7 @@ class Subscriber:
         self._broker = broker
         self._inbox = inbox
         self._connection = 0  # counts connections: a packet number means nothing on another one
+        self._subscribed = False
         self._away = False
         self._overflowing = False
         self._ignored = False  # something that the broker will send again only on a new connection
@@ -98,9 +99,9 @@ class Subscriber:
         client.on_socket_open = lambda _client, _, connection: _at_once(connection)
 
     @property
-    def connected(self) -> bool:
-        """Whether there is a connection to the broker now."""
-        return self._client.is_connected()
+    def listening(self) -> bool:
+        """Whether the broker sends us what comes."""
+        return self._subscribed and self._client.is_connected()
 
     def start(self) -> None:
         """Begin to connect, and to try again until it succeeds."""
@@ -152,6 +153,7 @@ class Subscriber:
             self._say_away(f"refused: {reason}")
             return
         self._connection += 1
+        self._subscribed = False
         if self._away:
             log.info("broker is back", broker=self._address)
         self._away = False
@@ -174,6 +176,7 @@ class Subscriber:
         for reason in reasons:
             if reason.is_failure:
                 log.error("broker refuses a subscription; check its ACL", reason=str(reason))
+        self._subscribed = not any(reason.is_failure for reason in reasons)
         log.info("listening", broker=self._address)
 
     def _on_connect_fail(self, _: Client, __: Any) -> None:

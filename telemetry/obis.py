@@ -132,6 +132,15 @@ def _gauge(name: str, unit: str) -> Definition:
     return Definition(name, unit, RegisterKind.GAUGE)
 
 
+_PROFILED = (
+    (1, "active import", "kW"),
+    (2, "active export", "kW"),
+    (3, "reactive import", "kvar"),
+    (4, "reactive export", "kvar"),
+    *((4 + quadrant, f"reactive quadrant {quadrant}", "kvar") for quadrant in (1, 2, 3, 4)),
+)
+
+
 def _electricity() -> dict[tuple[int, int], Definition]:
     table = {
         (1, 8): _counter("active energy import", "kW.h", billed=True),
@@ -158,6 +167,10 @@ def _electricity() -> dict[tuple[int, int], Definition]:
         (91, 7): _gauge("neutral current", "A"),
         (130, 7): _gauge("reactive power", "var"),
     }
+    for c, quantity, unit in _PROFILED:
+        # what load profiles keep of each period: its average (D = 5), and its energy alone (D = 29)
+        table[c, 5] = _gauge(f"{quantity} power, average of a period", unit)
+        table[c, 29] = _gauge(f"{quantity} energy in a period", f"{unit}.h")
     for phase, first in ((1, 20), (2, 40), (3, 60)):
         table |= {
             (first + 1, 8): _counter(f"active energy import L{phase}", "kW.h"),

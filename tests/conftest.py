@@ -1,6 +1,8 @@
 """Rules for every test: real inputs where present, and no unexpected warning in the log."""
 
 import logging
+import shutil
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -21,6 +23,18 @@ NEEDS_SHARED = "needs ../shared/data beside the checkout"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="count a skipped test as a failure (as CI does)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A temporary folder of this run's own.
+
+    The usual one is shared by all runs of a user, and each run closes it to others again, the embedded
+    PostgreSQL's unprivileged user included.
+    """
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="hesper-pytest-")
+        config.option.basetemp = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,1 +1,1 @@
-"""Optical ports: IEC 62056-21 (formerly 1107), the readout of modes A, B and C."""
+"""Optical ports: IEC 62056-21 (formerly 1107), modes A to D and programming mode."""

@@ -9,6 +9,7 @@ from drivers.errors import DecodeError
 
 _ADDRESS = re.compile(r"[^()!\x00-\x1f\x7f]*")
 _VALUE = re.compile(r"\(([^()*\x00-\x1f\x7f-\uffff]*)(?:\*([^()*\x00-\x1f\x7f-\uffff]*))?\)")
+_ERROR = re.compile(r"ER[A-Z]{0,3} ?(\d{1,4})")
 _NUMBER = re.compile(r"[+-]?\d{1,20}(?:\.\d{1,12})?")
 
 
@@ -24,6 +25,12 @@ class Value:
         """The exact number, None for what is none: dates, error texts, an empty value."""
         text = self.text.strip()
         return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+    @property
+    def error(self) -> int | None:
+        """The number in `(ER07)`, `(ERR12)` or `(ERROR03)`; None for what is no error."""
+        match = _ERROR.fullmatch(self.text.strip().upper())
+        return int(match[1]) if match else None
 
     def __str__(self) -> str:
         return f"({self.text}*{self.unit})" if self.unit else f"({self.text})"

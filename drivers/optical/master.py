@@ -1,44 +1,50 @@
-"""The reader of an optical port: sign-on, identification, speed, readout (IEC 62056-21, 6.4).
+"""The reader of an optical port (IEC 62056-21): present values, load profiles, kept months, the clock.
 
 Every meter is signed on at the speed that the line was opened with (300 Bd for optical heads). A meter of
 mode C is then told the speed: the one it offers where the line can switch, else the line's own.
 """
 
-from dataclasses import replace
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
 
-from drivers.driver import Clock, Driver, IdentityError, Target
-from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError
-from drivers.line import Line
-from drivers.optical.dataset import decode_sets
-from drivers.optical.registers import Registers, registers
-from drivers.optical.telegram import (
-    MODE_B_BAUDS,
-    MODE_C_BAUDS,
-    NAK,
-    Acknowledgement,
-    Check,
-    Identification,
-    Mode,
-    Reader,
-    encode_sign_on,
+from drivers.driver import Clock, Driver, Scope, SearchEvent, Target
+from drivers.errors import (
+    DriverError,
+    GarbledAnswerError,
+    MeterError,
+    NoAnswerError,
+    UnsupportedError,
 )
-from telemetry.meter_id import MeterIdError, meter_id
+from drivers.line import Line
+from drivers.optical.clock import set_clock
+from drivers.optical.dataset import DataSet
+from drivers.optical.history import kept_months, read_load_profile
+from drivers.optical.planning import Plan, expected, measured
+from drivers.optical.profile import Access, profile_of
+from drivers.optical.push import PATIENCE, listen
+from drivers.optical.readouts import meter_of, to_readouts
+from drivers.optical.registers import registers
+from drivers.optical.search import search
+from drivers.optical.session import Session
+from drivers.optical.wire import fall_silent
 from telemetry.readout import Readout
 from telemetry.status import Status
 
-PROFILES = {"iec": Check.XOR, "energomera": Check.SUM}
+log = logging.getLogger(__name__)
 
-_REACTION_LIMIT = 1.5  # longest wait for a telegram, and between two of its characters (6.3.2)
-_SLACK = 0.3  # what USB converters and networks add to it
-_SWITCH_PAUSE = 0.02  # from the last bit of the acknowledgement to the new speed
-_MOST_BYTES = 1 << 17
+_Result = TypeVar("_Result")
+_DAY = 86_400.0
+_REGISTER = re.compile(r"([^()]+)(?:\(([^()]*)\))?")
 
 
 class OpticalDriver(Driver):
-    """Readout of modes A, B and C. `Target.address` is "" for the only meter of a head.
+    """Modes A, B, C and D, and programming mode. `Target.address` is "" for the only meter of a head.
 
-    `Target.profile` is "iec" (the default) or "energomera", which differ in the block check. `switch_pause`
-    in seconds: some optical heads need 0.3 to 0.4 s before they can change speed.
+    `Target.profile` names one of `profile.PROFILES`, "iec" by default. `switch_pause` in seconds overrules
+    the profile's: some optical heads need 0.3 to 0.4 s before they can change speed.
     """
 
     protocol = "optical"
@@ -46,162 +52,214 @@ class OpticalDriver(Driver):
     def __init__(self, line: Line, clock: Clock, *, switch_pause: float | None = None) -> None:
         super().__init__(line, clock)
         self.switch_pause = switch_pause
-        self._sign_on = line.settings
+        self._home = line.settings
+        self._months_read: dict[tuple[str, str | None], float] = {}  # line seconds
+        self._plans: dict[tuple[str, str | None], Plan] = {}
 
     def read(self, target: Target) -> list[Readout]:
-        """The present, then what the meter kept at the ends of billing periods. Raises DriverError."""
-        check = _check(target)
+        """The present, then what the meter kept at the ends of billing periods. Raises DriverError.
+
+        Where the profile says that the present leaves kept months out, they are read beside it once a day.
+        """
+        profile = profile_of(target)
+        match profile.access:
+            case Access.PUSH:
+                return self._pushed(target)
+            case Access.REGISTERS:
+                readouts = self.read_registers(target, profile.registers)
+            case Access.READOUT:
+                readouts = self._in_session(target, lambda session: self._readout(session, target))
+        return readouts + self._daily_months(target, profile.kept_months)
+
+    def read_registers(self, target: Target, addresses: Sequence[str]) -> list[Readout]:
+        """Those registers, one by one in programming mode, as `read` would give them.
+
+        A register may carry an argument: "EAMPE(09.24)". One that the meter refuses is left out; where it
+        refuses all of them, its first refusal (MeterError) is raised. Raises DriverError.
+        """
+
+        def work(session: Session) -> list[Readout]:
+            at = self.clock()
+            sets, raw = _ask_all(session, addresses)
+            self._note(target, session)
+            return to_readouts(session.identification, session.profile.translate(sets), target, at, raw)
+
+        return self._programming(target, work)
+
+    def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
+        """The periods of the meter's load profile that end from `since` to `until` (aware), oldest first.
+
+        Each is a readout at its own instant, with `Status.HISTORICAL`; its `raw` is the header and the line
+        that it was in. Raises DriverError, UnsupportedError where the profile knows no load profile.
+        """
+        profile = profile_of(target)
+        if not profile.load_profile:
+            raise UnsupportedError(f"the optical profile {profile.name!r} knows no load profile")
+
+        def work(session: Session) -> list[Readout]:
+            meter = _identify(session, target)
+            return [
+                Readout(meter, row.at, row.values, row.status | Status.HISTORICAL, row.text.encode("ascii"))
+                for row in read_load_profile(session, target.time_zone, since, until)
+                if row.values
+            ]
+
+        return self._programming(target, work)
+
+    def months(self, target: Target, count: int = 12) -> list[Readout]:
+        """The counters that the meter kept at the ends of the last `count` months or billing periods.
+
+        For meters whose readout leaves them out: read one by one in programming mode. Each is a readout with
+        `Status.HISTORICAL` at the instant that the meter gives for its period, oldest first; Energomera's are
+        asked for by month, and end at local midnight. Raises DriverError.
+        """
+
+        def work(session: Session) -> list[Readout]:
+            meter = _identify(session, target)
+            now = self.clock()
+            return [
+                Readout(meter, month.end, month.values, Status.HISTORICAL, month.raw)
+                for month in kept_months(session, target.time_zone, now, count)
+                if month.end <= now
+            ]
+
+        return self._programming(target, work)
+
+    def set_clock(self, target: Target, instant: datetime) -> None:
+        """See `Driver.set_clock`. What the session takes is added, so that the clock is right when it is set.
+
+        The clock is read again afterwards. Raises MeterError where the meter refuses, or shows another time.
+        """
+        profile = profile_of(target)
+        if not profile.clock_write:
+            raise UnsupportedError(
+                f"how the clock of a meter of the profile {profile.name!r} is set is not documented",
+                advice="set it with the maker's own software",
+            )
+        begun = self.line.now()
+
+        def present() -> datetime:
+            return instant + timedelta(seconds=self.line.now() - begun)
+
+        self._programming(target, lambda session: set_clock(session, target.time_zone, present))
+
+    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+        """See `Driver.search`: signs on without an address, then with those given, and listens for mode D.
+
+        Also raises DriverError for an address that is none.
+        """
+        return search(self.line, self._home, scope, self.tally)
+
+    def readout_time(self, target: Target) -> float:
+        """Seconds that one `read` is planned with.
+
+        T = slow * 10 / sign-on speed + turns * reaction + fast * 10 / agreed speed. After a readout of the
+        meter its own figures are taken. Before, a 17-character identification, 1500 characters, 200 ms and
+        9600 Bd; a line that cannot switch replaces that by its own speed.
+        """
+        profile = profile_of(target)
+        plan = self._plans.get(_key(target)) or expected(target, profile, self._home, self.line.can_switch)
+        return plan.seconds(self._home)
+
+    def _daily_months(self, target: Target, count: int) -> list[Readout]:
+        """The kept months, once a day; where they cannot be read, the present has been read all the same."""
+        last = self._months_read.get(_key(target))
+        if not count or (last is not None and self.line.now() - last < _DAY):
+            return []
+        self._months_read[_key(target)] = self.line.now()
         try:
-            sign_on = encode_sign_on(target.address)
-        except ValueError as error:
-            raise DriverError(str(error), advice="leave it empty for the only meter of a head") from None
+            return self.months(target, count)
+        except DriverError as error:
+            log.info("the kept months cannot be read: %s", error)
+            return []
+
+    def _pushed(self, target: Target) -> list[Readout]:
+        begun = self.line.now()
+        push = listen(self.line, self.tally, target.timeout or PATIENCE)
+        at = self.clock()
+        self._plans[_key(target)] = Plan.of_time(self.line.now() - begun)
+        return to_readouts(push.identification, profile_of(target).translate(push.sets), target, at, push.raw)
+
+    def _readout(self, session: Session, target: Target) -> list[Readout]:
+        session.agree_on_readout()
+        at = self.clock()
+        answer = session.readout()
+        self._note(target, session)
+        sets = session.profile.translate(answer.sets)
+        raw = session.identification.encode() + answer.raw
+        return to_readouts(session.identification, sets, target, at, raw)
+
+    def _programming(self, target: Target, work: Callable[[Session], _Result]) -> _Result:
+        """Do the work in programming mode."""
+
+        def opened(session: Session) -> _Result:
+            session.programming()
+            return work(session)
+
+        return self._in_session(target, opened)
+
+    def _in_session(self, target: Target, work: Callable[[Session], _Result]) -> _Result:
+        """Sign on and do the work; again in a new session after silence, and after what cannot be read."""
+        profile = profile_of(target)
+        if profile.access is Access.PUSH:
+            raise UnsupportedError(f"a meter of the profile {profile.name!r} only speaks, it does not listen")
         failure: DriverError | None = None
         for attempt in range(1 + target.retries):
             if attempt:
-                self._fall_silent()
+                self.tally.retries += 1
+                fall_silent(self.line)
             try:
-                return self._session(sign_on, check, target)
+                with Session(self.line, target, profile, self.tally, pause=self.switch_pause) as session:
+                    session.sign_on()
+                    return work(session)
             except (NoAnswerError, GarbledAnswerError) as error:
                 failure = error
-            finally:
-                self.line.configure(self._sign_on)
         assert failure is not None
         raise failure
 
-    def _session(self, sign_on: bytes, check: Check, target: Target) -> list[Readout]:
-        reader = Reader(check)
-        self.line.discard()
-        self.line.send(sign_on)
-        identification = self._identification(reader, sign_on, target)
-        self._agree_on_speed(identification)
-        at = self.clock()
-        block = self._block(reader, target)
+    def _note(self, target: Target, session: Session) -> None:
+        self._plans[_key(target)] = measured(session)
+
+
+def _ask_all(session: Session, addresses: Sequence[str]) -> tuple[list[DataSet], bytes]:
+    """What the registers hold, one after the other, and the answers as received."""
+    sets: list[DataSet] = []
+    raw = b""
+    refusal: MeterError | None = None
+    for text in addresses:
+        match = _REGISTER.fullmatch(text)
+        if match is None:
+            raise DriverError(f"{text!r} is no register", advice='write "1.8.0", or "ENMPE(09.24)"')
         try:
-            sets = decode_sets(block[1:-2])
-        except DecodeError as error:
-            raise DecodeError(f"{self.line.name}: {error}", offset=error.offset) from None
-        read = registers(sets, target.time_zone)
-        meter = _meter(identification, read, target)
-        raw = identification.encode() + block
-        status = Status.PERMANENT_ERROR if read.fatal_error else Status(0)
-        return [
-            Readout(meter, at, read.present, status, raw),
-            *(
-                Readout(meter, end, values, Status.HISTORICAL, raw)
-                for end, values in sorted(read.historical.items())
-                if end <= at
-            ),
-        ]
+            answer = session.ask("R1", match[1], match[2] or "")
+        except MeterError as error:
+            if not session.is_open:
+                raise  # the meter broke off
+            log.debug("%s", error)
+            refusal = refusal or error
+        else:
+            sets += answer.sets
+            raw += answer.raw
+    if refusal is not None and not sets:
+        raise refusal
+    return sets, raw
 
-    def _identification(self, reader: Reader, sign_on: bytes, target: Target) -> Identification:
-        received = b""
-        while data := self.line.receive((target.timeout or _REACTION_LIMIT) + _SLACK):
-            received += data
-            reader.add(data)
-            if found := reader.identification():
-                return found
-            if len(received) > _MOST_BYTES:
-                break
-        received = received.removeprefix(sign_on)  # heads see their own light
-        meter = f"meter {target.address!r} on {self.line.name}" if target.address else self.line.name
-        if received:
-            raise GarbledAnswerError(f"{meter}: {len(received)} bytes that are no identification", received)
-        raise NoAnswerError(
-            f"{meter}: no answer to the sign-on",
-            advice="check that the head sits on the port the right way up, and the device address",
-        )
 
-    def _agree_on_speed(self, identification: Identification) -> None:
-        """Send the acknowledgement where the mode has one, and switch as the meter does."""
-        line = self.line
-        if identification.mode is Mode.A:
-            return
-        if identification.mode is Mode.B:
-            if line.can_switch:
-                line.configure(replace(self._sign_on, baud=MODE_B_BAUDS[identification.baud]))
-            return
-        baud = identification.baud if line.can_switch else self._own_baud()
-        line.wait(identification.reaction)
-        line.send(Acknowledgement(baud=baud).encode())
-        # a quick meter may begin 20 ms after the last bit: be ready before
-        usual = min(_SWITCH_PAUSE, identification.reaction / 2)
-        line.wait(usual if self.switch_pause is None else self.switch_pause)
-        if line.can_switch:
-            line.configure(replace(self._sign_on, baud=MODE_C_BAUDS[baud]))
-
-    def _own_baud(self) -> str:
-        """The baud character of a line that cannot switch; '0' (stay) where there is none."""
-        return next((z for z, baud in MODE_C_BAUDS.items() if baud == self._sign_on.baud), "0")
-
-    def _block(self, reader: Reader, target: Target) -> bytes:
-        """The readout's block; a wrong block check is answered with one NAK."""
-        for request in (b"", NAK):
-            if request:
-                self.line.send(request)
-            try:
-                return self._receive_block(reader, target)
-            except DecodeError as error:
-                wrong = error
-        raise GarbledAnswerError(f"{self.line.name}: {wrong}", reader.damaged)
-
-    def _receive_block(self, reader: Reader, target: Target) -> bytes:
-        """Raises DecodeError for a wrong block check."""
-        received = 0
-        while data := self.line.receive((target.timeout or _REACTION_LIMIT) + _SLACK):
-            received += len(data)
-            reader.add(data)
-            block = reader.block()
-            if block is not None:
-                return block
-            if received > _MOST_BYTES:
-                break
-        if reader.pending:
-            raise GarbledAnswerError(f"{self.line.name}: the readout broke off", reader.pending)
-        raise NoAnswerError(f"{self.line.name}: the meter identified itself, but sent no readout")
-
-    def _fall_silent(self) -> None:
-        """Wait until the meter has given the session up: 1.5 s without a character."""
-        end = self.line.now() + 60.0
-        while self.line.now() < end and self.line.receive(_REACTION_LIMIT):
+def _identify(session: Session, target: Target) -> str:
+    """Whose meter this is, asked for in programming mode. Raises IdentityError."""
+    serials: list[str] = []
+    for address in session.profile.identity:
+        try:
+            sets = session.profile.translate(session.ask("R1", address).sets)
+        except MeterError:
+            if not session.is_open:
+                raise
             continue
+        serials += registers(sets, target.time_zone).serials
+        if serials:
+            break
+    return meter_of(session.identification, serials, target)
 
 
-def _check(target: Target) -> Check:
-    try:
-        return PROFILES[target.profile or "iec"]
-    except KeyError:
-        raise DriverError(
-            f"no optical profile {target.profile!r}", advice=f"take one of {', '.join(PROFILES)}"
-        ) from None
-
-
-def _meter(identification: Identification, read: Registers, target: Target) -> str:
-    """The meter's id, compared with the expected one. Raises IdentityError."""
-    serials = [*read.serials, *([target.address] if target.address else [])]
-    found = [one for serial in serials if (one := _meter_id(identification.manufacturer, serial))]
-    if target.meter is None:
-        if found:
-            return found[0]
-        raise DriverError(
-            f"a {identification.manufacturer} meter without a serial number in its readout",
-            advice="write the meter's id in the configuration",
-        )
-    expected = _comparable(target.meter)
-    if any(_comparable(one) == expected for one in found):
-        return target.meter
-    if found or not expected.startswith(identification.manufacturer.upper()):
-        raise IdentityError(target.meter, found[0] if found else f"a {identification.manufacturer} meter")
-    return target.meter
-
-
-def _meter_id(manufacturer: str, serial: str) -> str | None:
-    try:
-        return meter_id(manufacturer, serial.replace(" ", ""))
-    except MeterIdError:
-        return None
-
-
-def _comparable(meter: str) -> str:
-    """An id without the zeros in front of its serial, which meters print or send as they like."""
-    manufacturer, _, serial = meter.partition("-")
-    return f"{manufacturer}-{serial.lstrip('0')}"
+def _key(target: Target) -> tuple[str, str | None]:
+    return target.address, target.profile

@@ -7,10 +7,11 @@ errors, the maker's own registers) stays in the raw telegram.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from drivers.optical.dataset import DataSet, Value
+from drivers.optical.instants import clock_instant, instant
 from telemetry.micro import ValueOutOfRangeError, to_micro
 from telemetry.obis import Medium, Obis, ObisError, RegisterKind
 from telemetry.readout import Quantity
@@ -21,7 +22,7 @@ _CODE = re.compile(
     r"(?:[*&](?P<f>\d{1,3}))?"
 )
 _LETTERS = {"C": 96, "F": 97, "L": 98, "P": 99}  # how the short form writes these groups
-_PRESENT = 255
+_PRESENT = _UNUSED = 255  # of value groups F and E; EasyMeter writes the whole address: 1-0:1.7.255*255
 _UNITS = {
     "Wh": "W.h",
     "kWh": "kW.h",
@@ -64,8 +65,8 @@ _FOLDED = {name.lower(): code for name, code in _UNITS.items() if name not in ("
 _FATAL_ERROR = (97, 97)
 _SERIALS = ((96, 1), (0, 0))  # the maker's serial number, then the utility's own
 _BILLING_TIME = (0, 1, 2)
-_SEPARATED = re.compile(r"(?P<date>\d{2}(?:\d{2})?-\d{2}-\d{2})[ ,T]+(?P<time>\d{2}:\d{2}(?::\d{2})?)")
-_SUMMER, _UTC = "1", "2"
+_DAY = timedelta(days=1)
+_CLOCK_TIME, _CLOCK_DATE = (0, 9, 1), (0, 9, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,10 @@ class Address:
         if not match:
             return None
         c, d = (_LETTERS.get(match[group]) or int(match[group] or 0) for group in ("c", "d"))
+        e = int(match["e"] or _UNUSED)
         usual = Medium.ABSTRACT if c in (0, *_LETTERS.values()) else medium
         try:
-            obis = Obis(int(match["a"] or usual), int(match["b"] or 0), c, d, int(match["e"] or 0))
+            obis = Obis(int(match["a"] or usual), int(match["b"] or 0), c, d, 0 if e == _UNUSED else e)
         except ObisError:
             return None
         return cls(obis, int(match["f"] or _PRESENT))
@@ -106,11 +108,7 @@ class Registers:
 def registers(sets: Iterable[DataSet], zone: tzinfo, medium: Medium = Medium.ELECTRICITY) -> Registers:
     """The registers of a block's data sets; dates in them are local to `zone`."""
     known = [(address, one) for one in sets if (address := Address.parse(one.address, medium))]
-    present = {
-        str(address.obis): quantity
-        for address, one in known
-        if address.period == _PRESENT and (quantity := _quantity(address.obis, one.values[0]))
-    }
+    present = _present(known)
     return Registers(
         present,
         _historical(known, present, zone),
@@ -119,34 +117,45 @@ def registers(sets: Iterable[DataSet], zone: tzinfo, medium: Medium = Medium.ELE
     )
 
 
+def clock(sets: Iterable[DataSet], zone: tzinfo, near: datetime) -> datetime | None:
+    """What the meter's own clock showed (0.9.1 and 0.9.2), None where the sets do not tell both.
+
+    `near` decides which one is meant of an hour that occurs twice, and which day at midnight, between the
+    two registers that are read one after the other.
+    """
+    shown = {
+        (address.obis.c, address.obis.d, address.obis.e): one.values[0].text
+        for one in sets
+        if (address := Address.parse(one.address, Medium.ELECTRICITY)) and address.period == _PRESENT
+    }
+    date, time = shown.get(_CLOCK_DATE), shown.get(_CLOCK_TIME)
+    at = clock_instant(date, time, zone, near) if date and time else None
+    if at is None or not _is_midnight(at.astimezone(zone)):
+        return at
+    return min((at + days * _DAY for days in (-1, 0, 1)), key=lambda one: abs(one - near))
+
+
 def ucum_code(text: str) -> str | None:
     """The UCUM code of a unit as meters write it (kWh, KWH, kvarh, m3), None for one that is not known."""
     text = text.strip().removeprefix("°")
     return _UNITS.get(text) or (None if text.startswith("m") else _FOLDED.get(text.lower()))
 
 
-def instant(text: str, zone: tzinfo) -> datetime | None:
-    """The instant of a meter's date and time, UTC; None for what is none.
+def _present(known: list[tuple[Address, DataSet]]) -> dict[str, Quantity]:
+    """The present values; a register that is told twice, and not alike, has none."""
+    found: dict[str, Quantity] = {}
+    torn: set[str] = set()
+    for address, one in known:
+        if address.period == _PRESENT and (measured := quantity(address.obis, one.values[0])):
+            code = str(address.obis)
+            if found.setdefault(code, measured) != measured:
+                torn.add(code)
+    return {code: measured for code, measured in found.items() if code not in torn}
 
-    Forms: YY-MM-DD hh:mm[:ss], YYYY-MM-DD hh:mm[:ss], YYMMDDhhmm[ss], and sYYMMDDhhmm[ss] whose first
-    digit is the season (0 winter, 1 summer, 2 UTC).
-    """
-    season = ""
-    text = text.strip()
-    if separated := _SEPARATED.fullmatch(text):
-        digits = re.sub(r"\D", "", separated["date"])[-6:] + re.sub(r"\D", "", separated["time"])
-    elif text.isdecimal() and len(text) in (10, 11, 12, 13):
-        season, digits = (text[0], text[1:]) if len(text) % 2 else ("", text)
-    else:
-        return None
-    try:
-        local = datetime.strptime(digits.ljust(12, "0"), "%y%m%d%H%M%S")  # noqa: DTZ007 (the zone follows)
-    except ValueError:
-        return None
-    if season == _UTC:
-        return local.replace(tzinfo=UTC)
-    # Where the hour occurs twice, summer time comes first; without a season the first is taken.
-    return local.replace(tzinfo=zone, fold=int(season not in ("", _SUMMER))).astimezone(UTC)
+
+def _is_midnight(local: datetime) -> bool:
+    """Within a minute of it."""
+    return (local.hour * 60 + local.minute) % 1439 == 0
 
 
 def _historical(
@@ -164,15 +173,15 @@ def _historical(
         if address.period == _PRESENT or address.obis.kind is not RegisterKind.COUNTER:
             continue
         usual = present.get(str(address.obis))  # many meters leave the unit of a stored value out
-        quantity = _quantity(address.obis, one.values[0], usual.unit if usual else None)
+        measured = quantity(address.obis, one.values[0], usual.unit if usual else None)
         own = instant(one.values[1].text, zone) if len(one.values) > 1 else None
         end = own or ends.get(address.period)
-        if quantity and end:
-            closed.setdefault(end, {})[str(address.obis)] = quantity
+        if measured and end:
+            closed.setdefault(end, {})[str(address.obis)] = measured
     return closed
 
 
-def _quantity(obis: Obis, value: Value, unit: str | None = None) -> Quantity | None:
+def quantity(obis: Obis, value: Value, unit: str | None = None) -> Quantity | None:
     """The value, where the code is known and its unit of the right dimension; a bare number takes `unit`."""
     definition = obis.definition
     number: Decimal | None = value.number

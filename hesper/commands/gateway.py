@@ -26,13 +26,13 @@ def run(
     """Poll the configured meters and publish what they say, until SIGTERM or Ctrl-C."""
     from gateway.process import run as run_gateway
 
-    config = _load(file)
+    _load(file)  # so that a mistake is told before there is a log
     configure_logging(log)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
-        code = run_gateway(config, stop=stop)
+        code = run_gateway(file, stop=stop)
     except SourceError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

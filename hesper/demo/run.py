@@ -18,7 +18,7 @@ from typing import Any
 
 from gateway.link import MqttSettings
 from gateway.publisher import Publisher
-from hesper.central import Central, Role, free_port
+from hesper.central import Central, Role
 from hesper.demo.building import GATEWAY, TIME_ZONE, UTILITY, Building, build, month_start
 from hesper.demo.gateway_config import gateway_config
 from hesper.demo.history import History
@@ -156,7 +156,7 @@ class Demo:
             state = DemoState.load(self.place)
         except FileNotFoundError:
             state = DemoState(self._seed, datetime.now(UTC).replace(microsecond=0))
-        ports = {name: free_port(0) for name in PROTOCOLS if name != "optical"}
+        ports = {name: self.central.ports.free(0) for name in PROTOCOLS if name != "optical"}
         return state.but(ports=ports).save(self.place)
 
     def _kept_key(self) -> str:

@@ -1,8 +1,6 @@
 """The same pipeline on Mosquitto, the broker of production: import, ingester, acknowledgements."""
 
 import json
-import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +13,7 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from hesper.central import Central, Role, free_port
+from hesper.central import Central, Role
 from ingest.ingester import Ingester
 from ingest.subscriber import Connection
 from store.database import connect
@@ -23,8 +21,9 @@ from store.registry import apply
 from telemetry.wire import encode
 from tests.e2e.conftest import wait_until
 from tests.support.aurora import COLD, REGISTRY, TOPIC, WATER, batch_of
+from tests.support.broker import free_port
+from tests.support.mosquitto import mosquitto as running_mosquitto
 
-MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 ROWS = 400
 
 
@@ -39,25 +38,13 @@ def registered(connection: psycopg.Connection) -> psycopg.Connection:
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[int]:
     """The port of a Mosquitto of this test, on loopback."""
-    if MOSQUITTO is None:
-        pytest.skip("needs mosquitto (apt-get install mosquitto)")
-    port = free_port(0)
+    port = free_port()
     config = tmp_path / "mosquitto.conf"
     config.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nuser root\n"
     )
-    broker = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        wait_until(listens, 15, "mosquitto listens")
+    with running_mosquitto(port, config):
         yield port
-    finally:
-        broker.terminate()
-        broker.wait(15)
 
 
 @pytest.mark.e2e
@@ -97,7 +84,7 @@ def ingesting(database: str, port: int) -> Iterator[None]:
     thread = threading.Thread(target=ingester.run, args=(stop,))
     thread.start()
     try:
-        wait_until(lambda: ingester.subscriber.connected, 15, "the ingester is connected")
+        wait_until(lambda: ingester.subscriber.listening, 15, "the ingester listens")
         yield
     finally:
         stop.set()

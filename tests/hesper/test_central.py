@@ -8,8 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from hesper.central import BusyError, Central, Role, free_port, running
-from hesper.supervise import StartError
+from hesper.central import BusyError, Central, Role, running
 
 
 @contextmanager
@@ -42,13 +41,3 @@ def test_a_second_start_keeps_the_data(tmp_path: Path) -> None:
         connection.execute("insert into utilities (code, name, time_zone) values ('u', 'U', 'UTC')")
     with database_only(tmp_path) as central, psycopg.connect(central.database_url) as connection:
         assert connection.execute("select code from utilities").fetchall() == [("u",)]
-
-
-def test_a_port_that_was_insisted_on_and_is_taken_is_an_error() -> None:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert free_port(port) != port
-        with pytest.raises(StartError, match="is taken; name another one"):
-            free_port(port, port)

@@ -39,6 +39,8 @@ def test_only_the_canonical_form_is_a_key(text: str) -> None:
         ("6-1:10.0.0", "flow temperature, channel 1", "Cel", RegisterKind.GAUGE),
         ("1-0:52.7.0", "voltage L2", "V", RegisterKind.GAUGE),
         ("1-0:36.8.0", "active energy, import minus export L1", "kW.h", RegisterKind.GAUGE),
+        ("1-0:1.5.0", "active import power, average of a period", "kW", RegisterKind.GAUGE),
+        ("1-1:6.29.0", "reactive quadrant 2 energy in a period, channel 1", "kvar.h", RegisterKind.GAUGE),
         ("1-0:99.99.9", "1-0:99.99.9", None, None),
     ],
 )

@@ -1,6 +1,7 @@
 """The reader against virtual meters: on the virtual clock, over a pty that changes speed, and over TCP."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,14 +10,15 @@ from hypothesis import strategies as st
 
 from drivers.bus import VirtualBus
 from drivers.catalogue import default_settings, open_driver, open_line
-from drivers.driver import IdentityError, Target
-from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError
+from drivers.driver import IdentityError, Tally, Target
+from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.optical.dataset import DataSet, Value, decode_sets, encode_sets
 from drivers.optical.master import OpticalDriver
-from drivers.optical.telegram import Check, Identification, encode_block
+from drivers.optical.telegram import Check, Command, Identification, encode_block
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
+from drivers.optical.virtual_programming import ProgrammingMode, VirtualClock, VirtualLoadProfile
 from drivers.simulated import SimulatedLine
 from telemetry.readout import Quantity
 from telemetry.status import Status
@@ -81,6 +83,46 @@ def test_a_head_that_is_slow_to_switch_is_given_its_time() -> None:
     assert slow_head.read(Target(""))[0].values == PRESENT
 
 
+def test_a_slow_head_has_a_profile_of_its_own() -> None:
+    driver = driver_of(VirtualOpticalMeter(SLOW, SETS, reaction=0.5))
+    assert driver.read(Target("", profile="iec-slow-head"))[0].values == PRESENT
+    early = driver_of(VirtualOpticalMeter(SLOW, SETS, reaction=0.3))
+    with pytest.raises(DriverError):  # the meter has begun before the head is ready
+        early.read(Target("", profile="iec-slow-head", retries=0))
+
+
+def test_the_speed_changes_only_when_the_last_bit_of_the_acknowledgement_has_left() -> None:
+    switched: list[float] = []
+
+    class Watched(SimulatedLine):
+        def configure(self, settings: SerialSettings) -> None:
+            switched.append(self.now())
+            super().configure(settings)
+
+    line = Watched(VirtualOpticalMeter(QUICK, SETS), OPTICAL)
+    OpticalDriver(line, lambda: NOW).read(Target(""))
+    last_bit = (5 + 17 + 6) * 10 / 300 + 2 * 0.02
+    assert last_bit < switched[0] < last_bit + 0.02  # and before the meter begins
+
+
+def test_exchanges_are_tallied() -> None:
+    flawed = Flawed(VirtualOpticalMeter(SLOW, SETS), damaged)
+    driver = driver_of(flawed)
+    driver.read(Target(""))
+    assert driver.tally == Tally(exchanges=3, retries=1, timeouts=0, garbled=1)
+    for_nobody = driver_of(VirtualOpticalMeter(SLOW, SETS, address="71"))
+    with pytest.raises(NoAnswerError):
+        for_nobody.read(Target("72", retries=1))
+    assert for_nobody.tally == Tally(exchanges=2, retries=1, timeouts=2, garbled=0)
+
+
+def test_the_meters_clock_is_told_beside_its_values() -> None:
+    meter = VirtualOpticalMeter(SLOW, [*SETS, *decode_sets(b"0.9.1(115958)0.9.2(261122)")])
+    present, kept = driver_of(meter).read(Target(""))
+    assert present.clock == datetime(2026, 11, 22, 11, 59, 58, tzinfo=UTC)
+    assert kept.clock is None
+
+
 def test_switching_too_late_garbles_the_answer() -> None:
     late = driver_of(VirtualOpticalMeter(QUICK, SETS), switch_pause=1.0)
     with pytest.raises(DriverError):
@@ -91,6 +133,16 @@ def test_switching_too_late_garbles_the_answer() -> None:
 def test_meters_of_mode_a_and_b_are_read_without_acknowledgement(baud: str) -> None:
     meter = VirtualOpticalMeter(Identification("ISK", baud, "MT171"), SETS)
     assert driver_of(meter).read(Target(""))[0].values == PRESENT
+
+
+def test_a_line_that_cannot_follow_a_meter_of_mode_b_says_so() -> None:
+    meter = VirtualOpticalMeter(Identification("ISK", "E", "MT171"), SETS, reaction=0.02)
+    with TcpMeterHost(meter, OPTICAL) as host:
+        line = open_line(host.spec, OPTICAL)
+        with pytest.raises(UnsupportedError, match="goes on at 9600 Bd") as caught:
+            OpticalDriver(line, lambda: NOW).read(Target(""))
+        line.close()
+    assert "serial port" in caught.value.advice
 
 
 def test_several_meters_on_a_wire_answer_to_their_addresses() -> None:
@@ -182,11 +234,25 @@ def test_a_virtual_meter_is_deaf_at_another_speed() -> None:
     assert meter.hear(b"\x06090\r\n", OPTICAL) == []  # more speed than it offered
 
 
-@given(st.lists(st.sampled_from([b"/?!\r\n", b"\x06050\r\n", b"\x15"]) | st.binary(max_size=20), max_size=8))
+telegrams = st.sampled_from([b"/?!\r\n", b"\x06050\r\n", b"\x06051\r\n", b"\x15", b"\x06"]) | st.binary(
+    max_size=20
+)
+commands = st.builds(
+    Command,
+    st.sampled_from(["P1", "R1", "R6", "W1", "B0"]),
+    st.text("P.01(;)26!0.9.2", max_size=16).map(str.encode),
+)
+
+
+@given(st.lists(telegrams | commands.map(lambda one: one.encode(Check.XOR)), max_size=8))
 def test_a_virtual_meter_bears_any_bytes(heard: list[bytes]) -> None:
-    meter = VirtualOpticalMeter(SLOW, SETS)
-    for data in heard:
-        meter.hear(data, OPTICAL)
+    its = VirtualClock(lambda: NOW, UTC)
+    profile = VirtualLoadProfile([("1.8.0", "kWh")], [(NOW, ("1",))], UTC)
+    meter = VirtualOpticalMeter(SLOW, SETS, programming=ProgrammingMode({}, clock=its, load_profile=profile))
+    meter.hear(b"/?!\r\n", OPTICAL)
+    for said in [b"\x06051\r\n", *heard]:
+        for settings in (OPTICAL, replace(OPTICAL, baud=9600)):
+            meter.hear(said, settings)
 
 
 class Flawed:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from drivers.errors import DecodeError
 from drivers.optical.dataset import decode_sets
-from drivers.optical.registers import Address, Registers, instant, registers, ucum_code
+from drivers.optical.instants import instant
+from drivers.optical.registers import Address, Registers, registers, ucum_code
 from telemetry.obis import Medium
 from telemetry.readout import Quantity
 
@@ -84,6 +85,8 @@ def test_values_are_exact_and_keep_their_unit() -> None:
         "1.8.0(12.5*m3)",  # a unit of another dimension: a code of the maker's own
         "1.8.0(ERROR*kWh)",
         "1.8.0(----*kWh)",
+        "1.8.0(ERR05)",
+        "1.8.0(ER05*kWh)",
         "6.8(12.5*MWh)",  # heat meters' old codes are not OBIS
         "F.F(00000000)",
         "0.9.1(101500)",
@@ -92,6 +95,11 @@ def test_values_are_exact_and_keep_their_unit() -> None:
 )
 def test_what_is_not_certain_is_no_value(text: str) -> None:
     assert read(text).present == {}
+
+
+def test_a_register_that_is_told_twice_has_a_value_only_if_both_agree() -> None:
+    got = read("1.8.0(5*kWh)\r\n1-0:1.8.0*255(5*kWh)\r\n2.8.0(5*kWh)\r\n1-0:2.8.0(6*kWh)\r\n")
+    assert got.present == {"1-0:1.8.0": Quantity(5_000_000, "kW.h")}
 
 
 def test_a_water_meters_short_codes_are_of_its_medium() -> None:

@@ -10,6 +10,7 @@ from drivers.errors import DecodeError
 from drivers.optical.dataset import DataSet, Value, decode_sets, encode_sets
 from drivers.optical.telegram import (
     Acknowledgement,
+    Block,
     Check,
     Identification,
     Mode,
@@ -71,9 +72,9 @@ def test_a_readout_survives_the_wire(sets: list[DataSet], check: Check) -> None:
     block = encode_block(encode_sets(sets), check)
     for byte in block[:-1]:
         reader.add(bytes((byte,)))
-        assert reader.block() is None
+        assert reader.frame() is None
     reader.add(block[-1:])
-    assert reader.block() == block
+    assert reader.frame() == Block(block[1:-2])
     assert decode_sets(block[1:-2]) == sets
 
 
@@ -87,9 +88,9 @@ def test_a_wrong_bit_is_found_and_the_repetition_read(
     reader = Reader(check)
     reader.add(block[:position] + bytes((block[position] ^ 0x40,)) + block[position + 1 :])
     with pytest.raises(DecodeError, match="block check"):
-        reader.block()
+        reader.frame()
     reader.add(block)
-    assert reader.block() == block
+    assert reader.frame() == Block(block[1:-2])
 
 
 @given(st.binary(max_size=300))
@@ -98,7 +99,7 @@ def test_arbitrary_bytes_raise_nothing_but_decode_error(data: bytes) -> None:
     reader.add(data)
     for understand in (
         reader.identification,
-        reader.block,
+        reader.frame,
         lambda: decode_sets(data),
         lambda: find_sign_on(data),
         lambda: find_acknowledgement(data),

@@ -1,0 +1,106 @@
+"""What a meter kept, read in programming mode: its load profile, and counters at the ends of months.
+
+Months are read either by billing period, `1.8.0*05` and its instant `0.1.2*05`, counted down from the period
+counter 0.1.0; or by month, as Energomera's `ENMPE(04.22)`: the counter at the end of April 2022.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from drivers.errors import DecodeError, MeterError
+from drivers.optical.dataset import DataSet
+from drivers.optical.instants import stamp
+from drivers.optical.loadprofile import Row, decode_load_profile
+from drivers.optical.registers import registers
+from drivers.optical.session import Answer, Session
+from telemetry.readout import Quantity
+
+_PERIOD_COUNTER, _PERIOD_END = "0.1.0", "0.1.2"
+_PERIODS = 100  # value group F has two digits here
+_SPAN = timedelta(days=1)  # asked for at once: a lost answer costs a day, and none is longer than meters bear
+_STAMP = timedelta(minutes=1)  # what the stamps of a request tell apart
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What was kept at the `end` of a month or billing period; `raw` is what the meter answered."""
+
+    end: datetime
+    values: dict[str, Quantity]
+    raw: bytes
+
+
+def read_load_profile(session: Session, zone: tzinfo, since: datetime, until: datetime) -> list[Row]:
+    """The periods that end from `since` to `until`, oldest first, asked for by day. Raises DriverError."""
+    profile = session.profile
+    rows: dict[datetime, Row] = {}
+    begin = since
+    while begin <= until:
+        end = min(begin + _SPAN, until)
+        span = f"{stamp(begin, zone)};{stamp(end, zone)}"
+        answer = session.ask(profile.load_profile_command, profile.load_profile, span)
+        try:
+            rows |= {row.at: row for row in decode_load_profile(answer.sets, zone)}
+        except DecodeError as error:
+            raise DecodeError(f"{session.wire.name}: {error}", offset=error.offset) from None
+        begin = end + _STAMP
+    return [rows[at] for at in sorted(rows) if since <= at <= until]
+
+
+def kept_months(session: Session, zone: tzinfo, now: datetime, count: int) -> list[Month]:
+    """The last `count` months that the meter has, oldest first. Raises DriverError."""
+    month = session.profile.month
+    found = _by_month(session, month.name, zone, now, count) if month else _by_period(session, zone, count)
+    return sorted(found, key=lambda month: month.end)
+
+
+def _by_month(session: Session, name: str, zone: tzinfo, now: datetime, count: int) -> Iterator[Month]:
+    local = now.astimezone(zone)
+    end = datetime(local.year, local.month, 1, tzinfo=zone)
+    for _ in range(count):
+        year, month = (end.year, end.month - 1) if end.month > 1 else (end.year - 1, 12)
+        answer = _kept(session, name, f"{month:02}.{year % 100:02}")
+        if answer is None:
+            return  # it keeps no more
+        present = registers(session.profile.translate_month(answer.sets), zone).present
+        if present:
+            yield Month(end.astimezone(UTC), present, answer.raw)
+        end = datetime(year, month, 1, tzinfo=zone)
+
+
+def _by_period(session: Session, zone: tzinfo, count: int) -> Iterator[Month]:
+    units: list[DataSet] = []  # of the present values: stored ones often come without
+    names: list[str] = []
+    for name in session.profile.months:
+        if answer := _kept(session, name):
+            units += answer.sets
+            names.append(name)
+    for period in _numbers(session, min(count, _PERIODS)):
+        answers = [
+            answer for name in (_PERIOD_END, *names) if (answer := _kept(session, f"{name}*{period:02}"))
+        ]
+        if not answers:
+            return  # it keeps no more
+        sets = [one for answer in answers for one in answer.sets]
+        for end, values in registers([*units, *sets], zone).historical.items():
+            yield Month(end, values, b"".join(answer.raw for answer in answers))
+
+
+def _numbers(session: Session, count: int) -> Iterable[int]:
+    """The latest periods' numbers, latest first; 1, 2, 3... where the meter does not count them."""
+    answer = _kept(session, _PERIOD_COUNTER)
+    text = answer.sets[0].values[0].text.strip() if answer and answer.sets else ""
+    if not text.isdecimal():
+        return range(1, count + 1)
+    return [(int(text) - back) % _PERIODS for back in range(count)]
+
+
+def _kept(session: Session, address: str, argument: str = "") -> Answer | None:
+    """The answer, None for a register that the meter has not."""
+    try:
+        return session.ask("R1", address, argument)
+    except MeterError:
+        if not session.is_open:
+            raise  # the meter broke off
+        return None

@@ -1,0 +1,59 @@
+"""How long a readout takes on the wire: characters at two speeds, and reaction times."""
+
+from dataclasses import dataclass
+
+from drivers.driver import Target
+from drivers.line import SerialSettings
+from drivers.optical.profile import Access, Profile
+from drivers.optical.session import Session, sign_on_of
+from drivers.optical.telegram import Acknowledgement
+
+# What is planned with before a meter was read: a usual electricity meter
+_IDENTIFICATION, _BLOCK = 17, 1500  # characters
+_TURNS, _REACTION, _BAUD = 3, 0.2, 9600
+_PUSH_PERIOD = 5.0  # seconds from one telegram of mode D to the next
+_REGISTER = 50  # characters of a read command and its answer
+_PROGRAMMING = 40  # characters of invitation, password, its acknowledgement, and break
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`slow` and `fast` characters, `turns` of `reaction` seconds; `baud` is the agreed speed."""
+
+    slow: int
+    fast: int
+    turns: int
+    reaction: float
+    baud: int
+
+    @classmethod
+    def of_time(cls, seconds: float) -> "Plan":
+        """What is waited for, however long the telegram is."""
+        return cls(0, 0, 1, seconds, _BAUD)
+
+    def seconds(self, home: SerialSettings) -> float:
+        """Wire time on a line whose sign-on goes out at these settings."""
+        return (
+            self.slow * home.character_time
+            + self.turns * self.reaction
+            + self.fast * home.bit_times / self.baud
+        )
+
+
+def expected(target: Target, profile: Profile, home: SerialSettings, can_switch: bool) -> Plan:
+    """The plan for a meter that was not read yet. Raises DriverError for an address that is none."""
+    if profile.access is Access.PUSH:
+        return Plan(2 * (_IDENTIFICATION + _BLOCK), 0, 2, _PUSH_PERIOD, home.baud)  # one confirms the other
+    asked = len(sign_on_of(target)) + len(Acknowledgement().encode())
+    baud = _BAUD if can_switch else home.baud
+    if profile.access is Access.REGISTERS:
+        count = len(profile.registers)
+        fast, turns = _PROGRAMMING + count * _REGISTER, _TURNS + 3 + 2 * count
+        return Plan(asked + _IDENTIFICATION, fast, turns, _REACTION, baud)
+    return Plan(asked + _IDENTIFICATION, _BLOCK, _TURNS, _REACTION, baud)
+
+
+def measured(session: Session) -> Plan:
+    """The plan that a session has turned out to need."""
+    traffic = session.wire.traffic
+    return Plan(traffic.slow, traffic.fast, traffic.turns, session.identification.reaction, session.baud)

@@ -32,7 +32,8 @@ SEED = int(os.environ.get("HESPER_CHAOS_SEED", "20261124"))
 GATEWAYS = ("g1", "g2")
 INGESTERS = ("i1", "i2")
 CUT_AFTER = (1_000, 60_000)  # bytes of a connection's life: a batch has some thousands
-PAUSE = (0.1, 0.9)  # seconds between two deaths, and from a death to the return
+PAUSE = (0.1, 0.9)  # seconds between two deaths, and from the last of them to the return
+TOGETHER = 4  # that are dead at a time, at the most
 SETTLING = 90.0
 
 pytestmark = pytest.mark.e2e
@@ -145,11 +146,20 @@ def test_every_generated_reading_is_stored_exactly_once_whatever_dies(system: Sy
     victims = ("broker", "database", "network", *INGESTERS, *GATEWAYS)
     order = [*victims, *chance.choices(victims, k=max(0, KILLS - len(victims)))]
     chance.shuffle(order)  # each of them dies for sure, the rest as it comes
-    for name in order:
+    dead: list[str] = []
+    for number, name in enumerate(order):
         time.sleep(chance.uniform(*PAUSE))
+        if name in dead:
+            dead.remove(name)
+            system.bring_back(name)
         system.kill(name)
-        time.sleep(chance.uniform(*PAUSE))
-        system.bring_back(name)
+        dead.append(name)
+        # several are dead at a time: what one has in hand must not depend on another's being there
+        if len(dead) == TOGETHER or chance.random() < 0.3 or number == len(order) - 1:
+            time.sleep(chance.uniform(*PAUSE))
+            chance.shuffle(dead)
+            while dead:
+                system.bring_back(dead.pop())
     assert len(order) >= 20
     assert system.cutter.cuts >= 5, "connections were cut in the middle of messages"
     system.cutter.gentle()
@@ -160,15 +170,19 @@ def test_every_generated_reading_is_stored_exactly_once_whatever_dies(system: Sy
     for name in GATEWAYS:
         wait_until(ended(system.processes[name]), SETTLING, f"everything of {name} is acknowledged")
     expected: list[Reading] = []
+    missed = 0
     for name in GATEWAYS:
         steps = steps_of(system.folder / name)
         expected += readings(name, SEED, steps)
+        missed += steps
         assert steps * PER_STEP > 500, "there was load"
     with connect(system.server.url) as connection:
         assert sorted(all_of(connection)) == sorted(expected)
         assert connection.execute("select count(*) from quarantine").fetchone() == (0,)
         telegrams = connection.execute("select count(*) from telegrams").fetchone()
+        misses = connection.execute("select count(*) from missed_polls").fetchone()
     assert telegrams == (len(expected) // 2,)
+    assert misses == (missed,)
 
 
 def stored(system: System) -> int:

@@ -18,6 +18,7 @@ from gateway.buffer import Buffer
 from gateway.link import MqttSettings
 from gateway.publisher import Pace, Publisher
 from telemetry.readout import Quantity, Readout
+from telemetry.wire import Miss, MissReason, to_milliseconds
 
 UTILITY = "chaos"
 METERS = 5
@@ -44,6 +45,12 @@ def readouts(name: str, seed: int, step: int) -> Iterator[Readout]:
         values = {code: Quantity(noise.randrange(10**15), "m3") for code in CODES}
         at = _START + timedelta(minutes=step)
         yield Readout(meter(name, number), at, values, raw=noise.randbytes(40))
+
+
+def missed(name: str, step: int) -> Miss:
+    """One poll a step gives nothing."""
+    at = _START + timedelta(minutes=step, seconds=30)
+    return Miss(meter(name, step % METERS), to_milliseconds(at), MissReason.NO_ANSWER)
 
 
 def readings(name: str, seed: int, steps: int) -> Iterator[Reading]:
@@ -75,10 +82,11 @@ def main() -> None:
         fresh = folder / "steps.new"
         fresh.write_text(str(step + 1))
         fresh.rename(folder / "steps")
-        buffer.append(list(readouts(name, seed, step)))
+        buffer.append(list(readouts(name, seed, step)), [missed(name, step)])
         step += 1
         time.sleep(_STEP_SECONDS)
-    buffer.append(list(readouts(name, seed, max(0, steps_of(folder) - 1))))  # if it was cut off before this
+    last = max(0, steps_of(folder) - 1)
+    buffer.append(list(readouts(name, seed, last)), [missed(name, last)])  # if it was cut off before this
     while buffer.backlog().readouts:
         time.sleep(0.05)
     publisher.stop(flush=0.0)

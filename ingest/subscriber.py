@@ -79,24 +79,11 @@ class Subscriber:
         self._inbox = inbox
         self._connection = 0  # counts connections: a packet number means nothing on another one
         self._subscribed = False
+        self._leaving = False
         self._away = False
         self._overflowing = False
         self._ignored = False  # something that the broker will send again only on a new connection
-        self._client = client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"hesper-ingest-{broker.name}",
-            protocol=MQTTProtocolVersion.MQTTv5,
-            manual_ack=True,
-        )
-        client.max_queued_messages_set(10 * broker.receive_maximum)
-        client.max_inflight_messages_set(broker.receive_maximum)
-        client.reconnect_delay_set(min_delay=1, max_delay=5)
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.on_socket_open = lambda _client, _, connection: _at_once(connection)
+        self._client = self._new_client()
 
     @property
     def listening(self) -> bool:
@@ -123,9 +110,30 @@ class Subscriber:
         self._inbox.close()
         self._leave()
 
+    def _new_client(self) -> Client:
+        """One for each session that we take up: paho leaves the sockets of an earlier one open."""
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"hesper-ingest-{self._broker.name}",
+            protocol=MQTTProtocolVersion.MQTTv5,
+            manual_ack=True,
+        )
+        client.max_queued_messages_set(10 * self._broker.receive_maximum)
+        client.max_inflight_messages_set(self._broker.receive_maximum)
+        client.reconnect_delay_set(min_delay=1, max_delay=5)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_socket_open = lambda _client, _, connection: _at_once(connection)
+        return client
+
     def _leave(self) -> None:
+        self._leaving = True
         self._client.disconnect()
         self._client.loop_stop()
+        self._leaving = False
 
     def tend(self) -> None:
         """Ask again for what the inbox had no room for, once it has. To be called now and then."""
@@ -133,6 +141,7 @@ class Subscriber:
             log.info("room again: taking up the session anew")
             self._ignored = False
             self._leave()
+            self._client = self._new_client()
             self.start()
 
     def acknowledge(self, delivery: Delivery) -> None:
@@ -187,7 +196,7 @@ class Subscriber:
     ) -> None:
         if reason.value == _TAKEN_OVER:
             log.error("another ingester has the same name; give each its own", name=self._broker.name)
-        if reason.is_failure:
+        if reason.is_failure and not self._leaving:
             self._say_away(str(reason))
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:

@@ -28,7 +28,9 @@ from tests.store import (
 # nobody wait for a lock that another holds
 _NEEDS_SESSIONS = {
     "test_a_statement_timeout_ends_a_statement",
+    "test_all_of_a_batch_stored_by_another_writer_meanwhile_is_known",
     "test_two_closes_of_one_period_come_one_after_the_other",
+    "test_what_another_writer_stores_meanwhile_is_told_from_our_own",
 }
 
 

@@ -45,12 +45,10 @@ grant update (state, detail, received_at, resolved_at) on quarantine to hesper_i
 grant update, delete on validation_queue, marks, findings to hesper_ingest;
 grant update on validation_blocks to hesper_ingest;
 
-do $$ begin  -- a poll that gave no readout, where the schema keeps those
-    if to_regclass('missed_polls') is not null then
-        grant select, insert on missed_polls to hesper_ingest;
-        grant select on missed_polls to hesper_api;
-    end if;
-end $$;
+-- What was missed, and what arrived of what was due: counted anew where readings came.
+grant select, insert on missed_polls to hesper_ingest;
+grant select, insert, update, delete on arrivals, arrival_queue to hesper_ingest;
+grant select on missed_polls, arrivals to hesper_api;
 
 -- The API: one utility's rows (0002), its readings by the views (0003).
 grant select on utilities, sites, gateways, lines, meters, verifications, registers, service_points,

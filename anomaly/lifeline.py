@@ -17,7 +17,7 @@ from enum import Enum
 
 import numpy as np
 
-from anomaly.pace import IMPOSSIBLE, Pace
+from anomaly.pace import AT_FULL_RATE, IMPOSSIBLE, Pace
 from anomaly.series import BoolArray, Int64Array, Series
 
 GLITCH_READINGS = 3  # in a row; more than that agree with each other
@@ -82,7 +82,12 @@ def _impossible(steps: Int64Array, elapsed: Int64Array, pace: Pace) -> BoolArray
         return np.zeros(len(steps), dtype=np.bool_)
     usual = (pace.rate * np.maximum(elapsed, pace.interval)).astype(np.int64)
     # `Pace.possible` for all steps at once, divided (rounding up) because the product could overflow
-    return (steps > 0) & (-(-steps // IMPOSSIBLE) > usual)
+    impossible = (steps > 0) & (-(-steps // IMPOSSIBLE) > usual)
+    if pace.ceiling is not None:
+        impossible &= steps > (
+            pace.ceiling * np.clip(elapsed, pace.interval, max(pace.interval, AT_FULL_RATE))
+        ).astype(np.int64)
+    return impossible
 
 
 def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:

@@ -7,6 +7,7 @@ rule is a few numpy operations for the whole block, however short the series are
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from anomaly.rules import Rules
 from anomaly.series import DAY, HOUR, BoolArray, Int64Array, Series
 from telemetry.obis import Obis, RegisterKind
+from telemetry.units import ratio
 
 UNKNOWN = np.iinfo(np.int64).min  # an instant that nobody recorded
 
@@ -41,8 +43,13 @@ class Register:
     contracts: tuple[tuple[int, int | None], ...] | None = None
     rules: Rules = field(default_factory=Rules)
 
+    def __post_init__(self) -> None:
+        """Raises telemetry.units.UnitError where the rules' amounts cannot be converted to the register's unit."""
+        if self.rules.unit and self.unit:
+            ratio(self.rules.unit, self.unit)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Block:
     """Registers and their readings.
 
@@ -108,7 +115,7 @@ class Block:
     def __len__(self) -> int:
         return len(self.registers)
 
-    @property
+    @cached_property
     def rows(self) -> Int64Array:
         """The register of each reading: int64, shape (n,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.bounds))

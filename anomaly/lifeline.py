@@ -17,7 +17,7 @@ from enum import Enum
 
 import numpy as np
 
-from anomaly.pace import AT_FULL_RATE, IMPOSSIBLE, Pace
+from anomaly.pace import AT_FULL_RATE, BEYOND, IMPOSSIBLE, Pace
 from anomaly.series import BoolArray, Int64Array, Series
 
 GLITCH_READINGS = 3  # in a row; more than that agree with each other
@@ -56,7 +56,7 @@ def trace(series: Series, pace: Pace) -> Lifeline:
 def link(series: Series, pace: Pace, before: int, after: int) -> Link:
     """How the reading `after` follows from the earlier reading `before` (indices)."""
     a, b = int(series.values[before]), int(series.values[after])
-    elapsed = int(series.times[after] - series.times[before])
+    elapsed = _elapsed(series.times, before, after)
     if b >= a:
         return Link.PLAUSIBLE if pace.possible(b - a, elapsed) else Link.BREAK
     if a - b <= pace.jitter:
@@ -70,6 +70,8 @@ def link(series: Series, pace: Pace, before: int, after: int) -> Link:
 
 def _links(series: Series, pace: Pace, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
     steps, elapsed = np.diff(series.values[chain]), np.diff(series.times[chain])
+    for i in np.flatnonzero(np.diff(chain) > 1):
+        elapsed[i] = _elapsed(series.times, int(chain[i]), int(chain[i + 1]))
     suspects = np.flatnonzero((steps < 0) | _impossible(steps, elapsed, pace))
     return tuple(
         (int(chain[i]), int(chain[i + 1]), link(series, pace, int(chain[i]), int(chain[i + 1])))
@@ -84,10 +86,22 @@ def _impossible(steps: Int64Array, elapsed: Int64Array, pace: Pace) -> BoolArray
     # `Pace.possible` for all steps at once, divided (rounding up) because the product could overflow
     impossible = (steps > 0) & (-(-steps // IMPOSSIBLE) > usual)
     if pace.ceiling is not None:
-        impossible &= steps > (
-            pace.ceiling * np.clip(elapsed, pace.interval, max(pace.interval, AT_FULL_RATE))
-        ).astype(np.int64)
+        longest = np.maximum(elapsed, pace.interval)
+        through = pace.ceiling * np.minimum(longest, max(pace.interval, AT_FULL_RATE))
+        impossible &= steps > through.astype(np.int64)
+        impossible |= steps > BEYOND * pace.ceiling * longest
     return impossible
+
+
+def _elapsed(times: Int64Array, before: int, after: int) -> int:
+    """Time in which the register can have moved on from one reading to a later one.
+
+    Beside a few left-out readings only the longest interval counts: or a jump to another level would become
+    plausible by calling its first readings glitches.
+    """
+    if after - before > _STRETCH // _LEFT_OUT + 1:
+        return int(times[after] - times[before])
+    return max(int(times[i + 1] - times[i]) for i in range(before, after))
 
 
 def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:

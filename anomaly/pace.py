@@ -8,6 +8,7 @@ from anomaly.series import HOUR, Series
 
 LEARNED_FROM = 20  # forward steps below which nothing is called impossible
 AT_FULL_RATE = 6 * HOUR
+BEYOND = 2  # times the ceiling: no meter measures that, whatever its register is told to be
 IMPOSSIBLE = 50  # times the register's 99th percentile rate; real households stay below 6 times
 
 
@@ -32,7 +33,11 @@ class Pace:
     def possible(self, step: int, elapsed: int) -> bool:
         """Whether a forward step (micro-units) within `elapsed` microseconds can be consumption."""
         usual = self.usual(elapsed)
-        return usual is None or step <= max(IMPOSSIBLE * usual, self.through(elapsed))
+        if usual is None:
+            return True
+        if self.ceiling is not None and step > BEYOND * self.ceiling * max(elapsed, self.interval):
+            return False
+        return step <= max(IMPOSSIBLE * usual, self.through(elapsed))
 
     def through(self, elapsed: int) -> int:
         """Micro-units that can flow in `elapsed` microseconds, counting at most `AT_FULL_RATE`: nothing runs at

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from anomaly.series import DAY
 from anomaly.stuck import StuckRule
-from telemetry.obis import Medium
+from telemetry.obis import Medium, Obis
 
 LITRE = 1_000  # micro-m3
 WATT_HOUR = 1_000  # micro-kWh
@@ -21,7 +21,7 @@ class ScheduleRule:
     """`missing`: distances without a reading that are a finding. `tolerance`: share of the scheduled distance by
     which the usual distance of a day may differ from it."""
 
-    missing: float = 2.5
+    missing: float = 3.5
     tolerance: float = 0.25
 
 
@@ -97,8 +97,8 @@ class BurstRule:
     """Over two hours more than `times` what the busiest twentieth of the past `history` days had in such a time,
     and more than `least` an hour."""
 
-    times: float = 1.5
-    least: int = 350 * LITRE
+    times: float = 2.0
+    least: int = 400 * LITRE
     history: int = 56
 
 
@@ -196,25 +196,26 @@ class Rules:
     electricity: ElectricityRule | None = None
 
     @classmethod
-    def of(cls, medium: Medium | None, *, house: bool = False) -> "Rules":
-        """The defaults of a medium; `house`: a main meter, behind which somebody always uses something."""
-        match medium:
-            case Medium.COLD_WATER | Medium.HOT_WATER | Medium.GAS:
+    def of(cls, obis: Obis, *, house: bool = False) -> "Rules":
+        """The defaults of a register; `house`: a main meter, behind which somebody always uses something."""
+        match obis.medium, obis.unit:
+            case (Medium.COLD_WATER | Medium.HOT_WATER | Medium.GAS, "m3"):
                 shift = ShiftRule(least=150 * LITRE, days=14)
                 rules = cls("m3", leak=LeakRule(rests=not house), burst=BurstRule(), shift=shift)
                 return replace(rules, seasonal=SeasonalRule(least=300 * LITRE)) if house else rules
-            case Medium.HEAT | Medium.COOLING | Medium.HEAT_COST:
-                summer = StuckRule(least=200 * DAY, rest=200 * DAY)  # it rests a whole summer
+            case (Medium.HEAT | Medium.COOLING, "kW.h"):
                 return cls(
-                    "" if medium is Medium.HEAT_COST else "kW.h",
-                    stuck=summer,
+                    "kW.h",
+                    stuck=_RESTS_ALL_SUMMER,
                     zero=None,
                     high_low=HighLowRule(least=20_000 * WATT_HOUR, low=0.0),
                     spike=SpikeRule(least=10_000 * WATT_HOUR),
                     reverse=None,
-                    heat=HeatRule() if medium is Medium.HEAT else None,
+                    heat=HeatRule() if obis.medium is Medium.HEAT else None,
                 )
-            case Medium.ELECTRICITY:
+            case (Medium.HEAT | Medium.COOLING | Medium.HEAT_COST, _):
+                return replace(_PLAIN, stuck=_RESTS_ALL_SUMMER, zero=None)
+            case (Medium.ELECTRICITY, "kW.h") if obis.c == 1:
                 return cls(
                     "kW.h",
                     high_low=HighLowRule(least=5_000 * WATT_HOUR),
@@ -225,4 +226,8 @@ class Rules:
                     electricity=ElectricityRule(),
                 )
             case _:
-                return cls(high_low=None, spike=None, reverse=None)
+                return _PLAIN
+
+
+_RESTS_ALL_SUMMER = StuckRule(least=200 * DAY, rest=200 * DAY)
+_PLAIN = Rules(high_low=None, spike=None, reverse=None)  # what holds in any unit

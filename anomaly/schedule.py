@@ -3,46 +3,48 @@
 import numpy as np
 
 from anomaly.block import Block
-from anomaly.series import DAY, Severity, iso
+from anomaly.series import DAY, HOUR, BoolArray, Int64Array, Severity, iso
+from anomaly.steps import FloatArray
 from anomaly.study import Hit, Study, groups
 
 MISSING, INTERVAL = "missing", "interval"
 
 
 def missing(study: Study) -> list[Hit]:
-    """Spans in which scheduled readings are absent, the one since the last reading included: still open."""
+    """Spans in which scheduled readings are absent, the one since the last reading included: still open.
+
+    Gaps less than a day apart are one finding: a bad radio day is one event.
+    """
     block = study.block
     interval, row, _ = _scheduled(block)
     factor = study.parameters(lambda rules: rules.schedule and rules.schedule.missing)
-    hits = []
-    elapsed = np.diff(block.times)
+    begin, end = block.times, np.append(block.times[1:], block.until)
+    last = np.diff(row, append=-1) != 0
+    end = np.where(last, block.until, end)  # after a register's last reading the present follows
     with np.errstate(invalid="ignore"):
-        late = (row[1:] == row[:-1]) & (elapsed > (factor * interval)[row[1:]])
-    for i in np.flatnonzero(late):
-        at = int(row[i])
-        index = int(i - block.bounds[at])
-        span = int(block.times[i]), int(block.times[i + 1])
-        hits.append(_absent(study, at, (index, index + 1), span, interval[at]))
-    for at in np.flatnonzero(np.diff(block.bounds) > 0):
-        last = int(block.bounds[at + 1]) - 1
-        since = int(block.times[last])
-        if block.until - since > factor[at] * interval[at]:
-            index = last - int(block.bounds[at])
-            hits.append(_absent(study, int(at), (index, index), (since, None), interval[at]))
-    return hits
+        late = np.flatnonzero(end - begin > (factor * interval)[row])
+    return [_absent(study, gaps, last, begin, end, interval) for gaps in groups(late, row, begin, end, DAY)]
 
 
 def _absent(
-    study: Study, row: int, readings: tuple[int, int], span: tuple[int, int | None], interval: float
+    study: Study, gaps: Int64Array, last: BoolArray, begin: Int64Array, end: Int64Array, interval: FloatArray
 ) -> Hit:
-    until = study.block.until if span[1] is None else span[1]
+    row = int(study.block.rows[gaps[0]])
+    is_open = bool(last[gaps[-1]])
+    silent = end[gaps] - begin[gaps]
+    absent = np.maximum(1, np.round(silent / interval[row]) - 1).sum() + is_open
     evidence: dict[str, str | int] = {
-        "absent": max(1, round((until - span[0]) / interval) - (span[1] is not None)),
-        "scheduled_minutes": round(interval / 60_000_000),
-        "last_before": iso(span[0]),
-        "next": "none" if span[1] is None else iso(span[1]),
+        "absent": int(absent),
+        "gaps": len(gaps),
+        "longest_hours": int(silent.max() // HOUR),
+        "scheduled_minutes": round(interval[row] / 60_000_000),
+        "last_before": iso(int(begin[gaps[0]])),
+        "next": "none" if is_open else iso(int(end[gaps[-1]])),
     }
-    severity = Severity.WARNING if until - span[0] > DAY else Severity.INFO
+    start = int(study.block.bounds[row])
+    readings = int(gaps[0]) - start, int(gaps[-1]) - start + (not is_open)
+    span = int(begin[gaps[0]]), None if is_open else int(end[gaps[-1]])
+    severity = Severity.WARNING if silent.max() > DAY else Severity.INFO
     return study.hit(row, MISSING, severity, readings, span, evidence)
 
 
@@ -80,7 +82,7 @@ def interval(study: Study) -> list[Hit]:
     return hits
 
 
-def _scheduled(block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _scheduled(block: Block) -> tuple[FloatArray, Int64Array, BoolArray]:
     """Scheduled distances by register (NaN: none), the register of each reading, and which are scheduled."""
     interval = np.array([each.interval or np.nan for each in block.registers], dtype=np.float64)
     return interval, block.rows, ~np.isnan(interval)

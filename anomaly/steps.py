@@ -103,8 +103,8 @@ def days_of(block: Block, steps: Steps) -> Days:
     """Every register day by day. A step belongs to the day in which its middle lies."""
     clock = local((steps.begin + steps.end) // 2, block.zone)
     day = clock // DAY
-    first = int(day.min(initial=0)) if len(day) else 0
-    count = int(day.max(initial=0)) - first + 1 if len(day) else 0
+    first = int(day.min()) if len(day) else 0
+    count = int(day.max()) - first + 1 if len(day) else 0
     shape = (len(block), count)
     known = steps.known & (steps.moved >= 0)
     key = (steps.row * count + day - first)[known]

@@ -79,6 +79,7 @@ class Study:
         """A finding at `readings` (first and last, in the register's series) from `span[0]` to `span[1]`."""
         first, last = int(readings[0]), int(readings[1])
         ended = None if span[1] is None else int(span[1])
+        evidence = {key: told if isinstance(told, str) else int(told) for key, told in evidence.items()}
         return Hit(row, Finding(kind, severity, first, last, int(span[0]), ended, evidence))
 
     def by_days(

@@ -33,8 +33,8 @@ class BalanceRule:
 @dataclass(frozen=True, slots=True)
 class Balance:
     """Of each local day from `first` on (days since 1970), float64, shape (days,): `house`, `flats` and
-    `difference` in micro-units, NaN where not known; `estimated`: the share of the flats' use that was estimated
-    because a flat had no readings that day, 0 to 1."""
+    `difference` in micro-units, NaN where not known; `estimated`: the share of the flats' use that was
+    estimated because a flat had no readings that day, 0 to 1."""
 
     first: int
     house: FloatArray
@@ -55,11 +55,11 @@ class BalanceFinding:
 
 
 def balance(first: int, house: FloatArray, flats: FloatArray, given: BoolArray | None = None) -> Balance:
-    """The balance of days. `house`: shape (days,); `flats`: shape (flats, days), micro-units a day, NaN where not
-    known; `given`: bool, shape (flats, days), days of flats whose figure is itself an estimate.
+    """The balance of days. `house`: shape (days,); `flats`: shape (flats, days), micro-units a day, NaN
+    where not known; `given`: bool, shape (flats, days), days of flats whose figure is itself an estimate.
 
-    A flat's unknown day counts with the median of its past eight weeks; before that is learned, the day of the
-    whole building is unknown.
+    A flat's unknown day counts with the median of its past eight weeks; before that is learned, the day of
+    the whole building is unknown.
     """
     usual = recent(flats, first, np.full(len(flats), 56.0), 0.5)
     counted = np.where(np.isnan(flats), usual, flats)
@@ -74,7 +74,9 @@ def drift(of: Balance, zone: ZoneInfo, rule: BalanceRule | None = None) -> list[
     """Days in a row in which more goes missing than in past weeks, or the flats used more than the house."""
     rule = rule or BalanceRule()
     with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where((of.house > 0) & (of.estimated <= rule.estimated), of.difference / of.house, np.nan)[None]
+        part = np.where((of.house > 0) & (of.estimated <= rule.estimated), of.difference / of.house, np.nan)[
+            None
+        ]
     usual = recent(part, of.first, np.array([float(rule.history)]), 0.5, least=21)
     by = Hysteresis(rule.days, max(1, rule.days // 2))
     zero = np.zeros(part.shape)

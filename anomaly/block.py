@@ -25,11 +25,12 @@ UNKNOWN = np.iinfo(np.int64).min  # an instant that nobody recorded
 class Register:
     """What is known of a register besides its readings.
 
-    `obis` and `kind` say what it counts; `meter` groups the registers of one meter. `interval`: microseconds
-    between two scheduled readings, None where nothing is promised. `max_rate`: micro-units an hour that the
-    meter's Qmax or the fuse lets through. `verified_until`: the instant (microseconds since 1970) at which the
-    verification ends. `contracts`: spans (from, to or None) in which somebody pays for what is used, None where
-    that is not judged. `rules` are those in force for the register's medium and kind: the caller selects them.
+    `obis` and `kind` say what it counts; `meter` groups the registers of one meter. `interval`:
+    microseconds between two scheduled readings, None where nothing is promised. `max_rate`: micro-units an
+    hour that the meter's Qmax or the fuse lets through. `verified_until`: the instant (microseconds since
+    1970) at which the verification ends. `contracts`: spans (from, to or None) in which somebody pays for
+    what is used, None where that is not judged. `rules` are those in force for the register's medium and
+    kind: the caller selects them.
     """
 
     meter: str
@@ -44,7 +45,8 @@ class Register:
     rules: Rules = field(default_factory=Rules)
 
     def __post_init__(self) -> None:
-        """Raises telemetry.units.UnitError where the rules' amounts cannot be converted to the register's unit."""
+        """Raises telemetry.units.UnitError where the rules' amounts cannot be converted to the register's
+        unit."""
         if self.rules.unit and self.unit:
             ratio(self.rules.unit, self.unit)
 
@@ -53,12 +55,13 @@ class Register:
 class Block:
     """Registers and their readings.
 
-    Register `r` owns the readings `bounds[r]` to `bounds[r + 1]` (exclusive) of the flat arrays, all of shape
-    (n,): `times` (int64, microseconds since 1970, strictly increasing within a register), `values` (int64,
-    micro-units), `status` (int16, telemetry.status.Status), `received` and `clocks` (int64 instants at which the
-    reading arrived and that the meter's own clock showed, `UNKNOWN` where nobody recorded it). `until`: the
-    instant up to which readings can be expected. `zone`: the place whose nights and seasons count.
-    A block holds all registers of its meters, or rules that compare registers have nothing to compare.
+    Register `r` owns the readings `bounds[r]` to `bounds[r + 1]` (exclusive) of the flat arrays, all of
+    shape (n,): `times` (int64, microseconds since 1970, strictly increasing within a register), `values`
+    (int64, micro-units), `status` (int16, telemetry.status.Status), `received` and `clocks` (int64 instants
+    at which the reading arrived and that the meter's own clock showed, `UNKNOWN` where nobody recorded it).
+    `until`: the instant up to which readings can be expected. `zone`: the place whose nights and seasons
+    count. A block holds all registers of its meters, or rules that compare registers have nothing to
+    compare.
     """
 
     registers: tuple[Register, ...]

@@ -1,4 +1,5 @@
-"""Every rule and detector by name, and what it means for the readings that it names. README.md describes each."""
+"""Every rule and detector by name, and what it means for the readings that it names. README.md describes
+each."""
 
 from enum import Enum
 
@@ -21,8 +22,8 @@ from anomaly import (
 
 
 class Verdict(Enum):
-    """What a finding says of its readings: nothing, that their quality is questionable (usable, with a mark), or
-    that they can be nobody's boundary (a mark, not usable)."""
+    """What a finding says of its readings: nothing, that their quality is questionable (usable, with a
+    mark), or that they can be nobody's boundary (a mark, not usable)."""
 
     INFO = "info"
     QUESTIONABLE = "questionable"

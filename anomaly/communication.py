@@ -57,7 +57,8 @@ class HealthFinding:
 
 
 def health(figures: Mapping[str, FloatArray], limits: Mapping[str, Limit] = LIMITS) -> list[HealthFinding]:
-    """Events of all rows. `figures`: float64, shape (rows, periods), by the names of `limits` and their `per`.
+    """Events of all rows. `figures`: float64, shape (rows, periods), by the names of `limits` and their
+    `per`.
 
     Counters are what was counted in each period (`increments`). A share of nothing is not known. The clock's
     drift counts in both directions.
@@ -72,7 +73,9 @@ def health(figures: Mapping[str, FloatArray], limits: Mapping[str, Limit] = LIMI
                 x = np.where(figures[limit.per] > 0, x / figures[limit.per], np.nan)
         sign = -1.0 if limit.low else 1.0
         rise, fall = (0.0, sign * limit.above), (0.0, sign * limit.well)
-        for event in departures(sign * x, np.zeros(x.shape), rise, fall, Hysteresis(limit.opens, limit.closes)):
+        for event in departures(
+            sign * x, np.zeros(x.shape), rise, fall, Hysteresis(limit.opens, limit.closes)
+        ):
             part = x[event.row, event.days]
             worst = np.nanmax(sign * part) * sign
             evidence: dict[str, str | int] = {
@@ -81,7 +84,9 @@ def health(figures: Mapping[str, FloatArray], limits: Mapping[str, Limit] = LIMI
                 "well_again_at": f"{limit.well:.4g}",
                 "periods": int(np.count_nonzero(~np.isnan(part))),
             }
-            found.append(HealthFinding(event.row, limit.kind, limit.severity, event.first, event.end, evidence))
+            found.append(
+                HealthFinding(event.row, limit.kind, limit.severity, event.first, event.end, evidence)
+            )
     return sorted(found, key=lambda finding: (finding.row, finding.first, finding.kind))
 
 

@@ -1,7 +1,8 @@
-"""Registers of one meter that must agree: tariffs and phases with their total, load profiles with the register.
+"""Registers of one meter that must agree: tariffs and phases with their total, load profiles with the
+register.
 
-OBIS (IEC 62056-6-1) names who belongs together: value group E counts tariffs, C 21, 41 and 61 are the phases of
-1, and D 29 is the energy of a period whose register is D 8.
+OBIS (IEC 62056-6-1) names who belongs together: value group E counts tariffs, C 21, 41 and 61 are the
+phases of 1, and D 29 is the energy of a period whose register is D 8.
 """
 
 from collections.abc import Iterator
@@ -53,11 +54,15 @@ def _periods(study: Study, row: int) -> FloatArray:
     if len(times) < 2:
         return summed
     period = int(np.median(np.diff(times)))
-    day = local(times - period // 2, study.block.zone) // DAY - study.days.first  # a period ends at its instant
+    day = (
+        local(times - period // 2, study.block.zone) // DAY - study.days.first
+    )  # a period ends at its instant
     inside = (day >= 0) & (day < len(summed))
     count = np.bincount(day[inside], minlength=len(summed))
     complete = count * period >= 23 * HOUR
-    summed[complete] = np.bincount(day[inside], values[inside].astype(np.float64), minlength=len(summed))[complete]
+    summed[complete] = np.bincount(day[inside], values[inside].astype(np.float64), minlength=len(summed))[
+        complete
+    ]
     return summed
 
 

@@ -64,7 +64,8 @@ def clock_drift(study: Study) -> list[Hit]:
 
 
 def verification_expired(study: Study) -> list[Hit]:
-    """Readings taken after the meter's verification had ended: one finding, open until it is verified anew."""
+    """Readings taken after the meter's verification had ended: one finding, open until it is verified
+    anew."""
     hits = []
     for row, register in enumerate(study.block.registers):
         until = register.verified_until
@@ -72,9 +73,14 @@ def verification_expired(study: Study) -> list[Hit]:
         if until is None or first == last or study.block.times[last - 1] < until:
             continue
         begin = int(np.searchsorted(study.block.times[first:last], until))
-        evidence: dict[str, str | int] = {"verified_until": iso(until), "readings_since": last - first - begin}
+        evidence: dict[str, str | int] = {
+            "verified_until": iso(until),
+            "readings_since": last - first - begin,
+        }
         readings = begin, last - first - 1
-        hits.append(study.hit(row, VERIFICATION_EXPIRED, Severity.WARNING, readings, (until, None), evidence))
+        hits.append(
+            study.hit(row, VERIFICATION_EXPIRED, Severity.WARNING, readings, (until, None), evidence=evidence)
+        )
     return hits
 
 
@@ -93,7 +99,9 @@ def _stretches(
             "until": iso(int(block.times[run[-1]])),
         }
         readings = int(run[0]) - start, int(run[-1]) - start
-        hits.append(study.hit(row, kind, severity, readings, (int(block.times[run[0]]), ended), told))
+        hits.append(
+            study.hit(row, kind, severity, readings, (int(block.times[run[0]]), ended), evidence=told)
+        )
     return hits
 
 
@@ -114,5 +122,5 @@ def _with_distance(study: Study, hit: Hit, distance: np.ndarray) -> Hit:
         hit.finding.severity,
         (hit.finding.first, hit.finding.last),
         (hit.finding.started_at, hit.finding.ended_at),
-        told,
+        evidence=told,
     )

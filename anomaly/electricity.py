@@ -1,4 +1,5 @@
-"""What goes wrong with electricity: use that drops as if it went past the meter, and phases, base load, export."""
+"""What goes wrong with electricity: use that drops as if it went past the meter, and phases, base load,
+export."""
 
 from collections.abc import Mapping
 
@@ -40,8 +41,8 @@ def detect(study: Study) -> list[Hit]:
 def _theft_like(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]:
     """Nights and days both at a part of their level: an empty flat keeps its nights, a bypass does not."""
     days = study.days
-    history = study.parameters(lambda rules: rules.electricity and rules.electricity.theft.history)
-    down = study.parameters(lambda rules: rules.electricity and rules.electricity.theft.down)
+    history = study.parameters(lambda rules: rules.electricity, lambda rule: rule.theft.history)
+    down = study.parameters(lambda rules: rules.electricity, lambda rule: rule.theft.down)
     usual = recent(days.total, days.first, history, 0.5, least=28)
     nights = recent(days.night_mean, days.first, history, 0.5, least=28)
 
@@ -73,9 +74,9 @@ def _theft_like(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit
 def _base_load(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]:
     """Nights above their level of past weeks: something runs that did not."""
     days = study.days
-    history = study.parameters(lambda rules: rules.electricity and rules.electricity.base.history)
-    up = study.parameters(lambda rules: rules.electricity and rules.electricity.base.up)
-    least = study.amounts(lambda rules: rules.electricity and rules.electricity.base.least)
+    history = study.parameters(lambda rules: rules.electricity, lambda rule: rule.base.history)
+    up = study.parameters(lambda rules: rules.electricity, lambda rule: rule.base.up)
+    least = study.amounts(lambda rules: rules.electricity, lambda rule: rule.base.least)
     nights = recent(days.night_mean, days.first, history, 0.5, least=28)
 
     def by(row: int) -> Hysteresis:
@@ -100,7 +101,8 @@ def _base_load(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]
 
 
 def _phase_imbalance(study: Study, row: int, rule: ElectricityRule, phases: list[int]) -> list[Hit]:
-    """Days on which one phase carries far more than a third; one that carries nothing has perhaps lost its fuse."""
+    """Days on which one phase carries far more than a third; one that carries nothing has perhaps lost its
+    fuse."""
     used = study.days.total[phases]
     with np.errstate(invalid="ignore", divide="ignore"):
         loaded = used.sum(axis=0) >= rule.load * scale(study.block.registers[row])
@@ -119,8 +121,8 @@ def _phase_imbalance(study: Study, row: int, rule: ElectricityRule, phases: list
 
 
 def _fed_in(study: Study, row: int, rule: ElectricityRule, export: int | None) -> list[Hit]:
-    """Export at a point where nothing is generated: a current transformer the wrong way round, or a plant that
-    nobody told of."""
+    """Export at a point where nothing is generated: a current transformer the wrong way round, or a plant
+    that nobody told of."""
     if export is None:
         return []
     fed = study.days.total[export]
@@ -154,5 +156,9 @@ def _negative_power(study: Study, row: int, power: int | None) -> list[Hit]:
             "until": iso(int(times[run[-1]])),
         }
         span = int(times[run[0]]), int(times[after]) if after < len(times) else None
-        hits.append(study.hit(row, NEGATIVE_LOAD, Severity.WARNING, study.readings(row, *span), span, evidence))
+        hits.append(
+            study.hit(
+                row, NEGATIVE_LOAD, Severity.WARNING, study.readings(row, *span), span, evidence=evidence
+            )
+        )
     return hits

@@ -15,8 +15,8 @@ from anomaly.steps import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """An event of register `row`: from day `first`; `end` is the first day on which it was over, None while it
-    goes on; `last` is the last day of it. `reference` is what was normal when it began."""
+    """An event of register `row`: from day `first`; `end` is the first day on which it was over, None while
+    it goes on; `last` is the last day of it. `reference` is what was normal when it began."""
 
     row: int
     first: int
@@ -43,16 +43,21 @@ class Hysteresis:
 _By = Hysteresis | Callable[[int], Hysteresis]  # of all registers, or of each
 
 
-def episodes(opening: tuple[BoolArray, BoolArray], closing: tuple[BoolArray, BoolArray], by: _By) -> list[Episode]:
+def episodes(
+    opening: tuple[BoolArray, BoolArray], closing: tuple[BoolArray, BoolArray], by: _By
+) -> list[Episode]:
     """Events of conditions of each day: bool, shape (k, days).
 
-    `opening`: days that count towards an event, and those that interrupt such a run; `closing`: days that count
-    towards its end, and those that interrupt that.
+    `opening`: days that count towards an event, and those that interrupt such a run; `closing`: days that
+    count towards its end, and those that interrupt that.
     """
     found: list[Episode] = []
-    for row in np.flatnonzero(opening[0].any(axis=1)):
-        ends = closing[0][row], closing[1][row]
-        found += _of_row(int(row), opening[0][row], opening[1][row], lambda _, ends=ends: (*ends, 0.0), _by(by, row))
+    for row in map(int, np.flatnonzero(opening[0].any(axis=1))):
+
+        def ends(_: int, row: int = row) -> tuple[BoolArray, BoolArray, float]:
+            return closing[0][row], closing[1][row], 0.0
+
+        found += _of_row(row, opening[0][row], opening[1][row], ends, _by(by, row))
     return found
 
 
@@ -66,8 +71,8 @@ def departures(
     """Events in which `x` leaves what was normal. Both float64, shape (k, days), NaN where not known.
 
     A day counts towards an event above `reference * rise[0] + rise[1]`, and towards its end at or below
-    `reference * fall[0] + fall[1]`, the reference as it was when the event began. `rise` and `fall` are of all
-    registers or of each.
+    `reference * fall[0] + fall[1]`, the reference as it was when the event began. `rise` and `fall` are of
+    all registers or of each.
     """
     k = len(x)
     up, plus = (np.broadcast_to(np.asarray(each, dtype=np.float64), (k,)) for each in rise)
@@ -76,19 +81,19 @@ def departures(
         on = x > reference * up[:, None] + plus[:, None]
     known = ~np.isnan(x)
     found: list[Episode] = []
-    for row in np.flatnonzero(on.any(axis=1)):
+    for row in map(int, np.flatnonzero(on.any(axis=1))):
 
-        def ends(day: int, row: int = int(row)) -> tuple[BoolArray, BoolArray, float]:
+        def ends(day: int, row: int = row) -> tuple[BoolArray, BoolArray, float]:
             normal = float(reference[row, day])
             off = x[row] <= normal * back[row] + less[row]  # NaN compares as False
             return off, known[row] & ~off, normal
 
-        found += _of_row(int(row), on[row], known[row] & ~on[row], ends, _by(by, row))
+        found += _of_row(row, on[row], known[row] & ~on[row], ends, _by(by, row))
     return found
 
 
 def _by(by: _By, row: int) -> Hysteresis:
-    return by if isinstance(by, Hysteresis) else by(int(row))
+    return by if isinstance(by, Hysteresis) else by(row)
 
 
 def _of_row(
@@ -98,8 +103,8 @@ def _of_row(
     ends: Callable[[int], tuple[BoolArray, BoolArray, float]],
     by: Hysteresis,
 ) -> list[Episode]:
-    """Events of one register. `ends(first)` gives, for an event that began on day `first`, the days that count
-    towards its end, those that interrupt that, and what was normal."""
+    """Events of one register. `ends(first)` gives, for an event that began on day `first`, the days that
+    count towards its end, those that interrupt that, and what was normal."""
     found: list[Episode] = []
     begins = _runs(on, interrupts, by.opens)
     free = 0  # first day that belongs to no event yet
@@ -119,8 +124,8 @@ def _of_row(
 
 
 def _runs(towards: BoolArray, interrupts: BoolArray, length: int) -> Int64Array:
-    """Runs of at least `length` days that count, nothing interrupting: first day, and the day that completes it;
-    int64, shape (runs, 2), one for every day on which a run could begin."""
+    """Runs of at least `length` days that count, nothing interrupting: first day, and the day that
+    completes it; int64, shape (runs, 2), one for every day on which a run could begin."""
     days = np.flatnonzero(towards)
     if len(days) < length:
         return np.zeros((0, 2), dtype=np.int64)

@@ -1,7 +1,7 @@
 """What goes wrong with heat: temperatures, sensors, and energy and volume that do not belong together.
 
-Water carries 1.163 kWh a cubic metre and kelvin (EN 1434 uses exact heat coefficients; for a plausibility this
-will do), so energy and volume of a day give the mean cooling that the meter must have seen.
+Water carries 1.163 kWh a cubic metre and kelvin (EN 1434 uses exact heat coefficients; for a plausibility
+this will do), so energy and volume of a day give the mean cooling that the meter must have seen.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 from anomaly.block import local
 from anomaly.episodes import Hysteresis, episodes
 from anomaly.rules import HeatRule
-from anomaly.series import DAY, BoolArray, Severity
+from anomaly.series import DAY, BoolArray, Int64Array, Severity
 from anomaly.steps import FloatArray
 from anomaly.study import Hit, Study, mean, said, scale
 from telemetry.obis import Medium
@@ -22,7 +22,11 @@ RETURN_TEMPERATURE, SMALL_DIFFERENCE, SWAPPED_SENSORS = (
     "heat.small_difference",
     "heat.swapped_sensors",
 )
-NO_VOLUME, NO_ENERGY, OFF_SEASON = "heat.energy_without_volume", "heat.volume_without_energy", "heat.off_season"
+NO_VOLUME, NO_ENERGY, OFF_SEASON = (
+    "heat.energy_without_volume",
+    "heat.volume_without_energy",
+    "heat.off_season",
+)
 _KWH_PER_M3_KELVIN = 1.163
 _NO_COOLING = 0.5  # kelvin: less than this is no energy at all
 
@@ -38,7 +42,7 @@ class _Meter:
     volume: FloatArray
     flow: FloatArray
     back: FloatArray
-    month: FloatArray
+    month: Int64Array
 
     @property
     def cooling(self) -> FloatArray:
@@ -64,22 +68,29 @@ def detect(study: Study) -> list[Hit]:
         conditions = (
             (RETURN_TEMPERATURE, Severity.WARNING, hot, known & ~np.isnan(meter.back)),
             (SMALL_DIFFERENCE, Severity.WARNING, small, known & ~np.isnan(meter.energy)),
-            (SWAPPED_SENSORS, Severity.ALARM, running & reversed_, running & ~np.isnan(meter.back + meter.flow)),
+            (
+                SWAPPED_SENSORS,
+                Severity.ALARM,
+                running & reversed_,
+                running & ~np.isnan(meter.back + meter.flow),
+            ),
             (NO_VOLUME, Severity.ALARM, heating & (meter.volume < rule.volume / 10), known),
             (NO_ENERGY, Severity.ALARM, running & nothing & ~reversed_, known & ~np.isnan(meter.energy)),
             (OFF_SEASON, Severity.INFO, heating & summer, ~np.isnan(meter.energy)),
         )
         for kind, severity, on, judged in conditions:
-            hits += _events(study, meter, kind, severity, on, judged & ~on)
+            hits += _events(study, meter, kind, severity, (on, judged & ~on))
     return hits
 
 
 def _events(
-    study: Study, meter: _Meter, kind: str, severity: Severity, on: BoolArray, off: BoolArray
+    study: Study, meter: _Meter, kind: str, severity: Severity, days: tuple[BoolArray, BoolArray]
 ) -> list[Hit]:
-    days = Hysteresis(meter.rule.days, meter.rule.days)
+    """Episodes of days that are wrong, until as many are not. `days`: those, and these."""
+    on, off = days
+    by = Hysteresis(meter.rule.days, meter.rule.days)
     hits = []
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), days):
+    for episode in episodes((on[None], off[None]), (off[None], on[None]), by):
         part = episode.days
         evidence: dict[str, str | int] = {
             "energy": said(np.nansum(meter.energy[part])),
@@ -117,7 +128,7 @@ def _meters(study: Study) -> list[_Meter]:
     meters = []
     count = study.days.total.shape[1]
     noon = (study.days.first + np.arange(count)) * DAY + DAY // 2
-    month = noon.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12 + 1.0
+    month = np.asarray(noon.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12 + 1)
     for (meter, channel, quantity), row in rows.items():
         register = study.block.registers[row]
         if quantity != 1 or register.rules.heat is None:
@@ -154,6 +165,6 @@ def _mean_of_day(study: Study, row: int | None, count: int) -> FloatArray:
     inside = (day >= 0) & (day < count)
     readings = np.bincount(day[inside], minlength=count)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.bincount(day[inside], block.values[part][inside].astype(np.float64), minlength=count) / np.where(
-            readings > 0, readings, np.nan
-        )
+        return np.bincount(
+            day[inside], block.values[part][inside].astype(np.float64), minlength=count
+        ) / np.where(readings > 0, readings, np.nan)

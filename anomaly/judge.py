@@ -1,4 +1,5 @@
-"""The entries for those who store the result: one counter's boundaries, or everything of a block of registers."""
+"""The entries for those who store the result: one counter's boundaries, or everything of a block of
+registers."""
 
 import numpy as np
 
@@ -20,8 +21,8 @@ from anomaly.block import Block, Register
 from anomaly.catalogue import VERDICTS, Verdict
 from anomaly.pace import Pace, learn
 from anomaly.series import Finding, Judgement, Mark, Series, Severity
-from anomaly.study import Study, scale
 from anomaly.stuck import StuckRule
+from anomaly.study import Study, scale
 from telemetry.obis import RegisterKind
 from telemetry.quality import Quality
 
@@ -51,15 +52,16 @@ _DETECTORS = (
 
 
 def judge(series: Series, stuck_rule: StuckRule | None = None) -> Judgement:
-    """Which of a counter's readings may be boundaries of a bill, with the glitches, resets and standstills that
-    decide it: a pure function of the series, so late data give the same result."""
+    """Which of a counter's readings may be boundaries of a bill, with the glitches, resets and standstills
+    that decide it: a pure function of the series, so late data give the same result."""
     steps = negative_step.detect(series, learn(series))
     standing = stuck.detect(series, steps.usable, stuck_rule or StuckRule())
     return _ordered(steps.findings + standing, steps.marks, steps.usable)
 
 
 def judge_block(block: Block) -> tuple[Judgement, ...]:
-    """Everything said of the registers of a block, in their order: a pure function of what the block holds."""
+    """Everything said of the registers of a block, in their order: a pure function of what the block
+    holds."""
     counted = [_counter(block.series(row), register) for row, register in enumerate(block.registers)]
     study = Study(block, [judged for judged, _ in counted], [pace for _, pace in counted])
     hits: list[list[Finding]] = [[] for _ in block.registers]
@@ -72,16 +74,25 @@ def judge_block(block: Block) -> tuple[Judgement, ...]:
 
 
 def _counter(series: Series, register: Register) -> tuple[Judgement, Pace]:
-    """Backward steps, reverse flow and standstills; of a gauge every reading is usable, and there are none."""
+    """Backward steps, reverse flow and standstills; of a gauge every reading is usable, and there are
+    none."""
     if register.kind is not RegisterKind.COUNTER:
         return Judgement((), (), np.ones(len(series), dtype=np.bool_)), Pace(0, None, learn(series).interval)
     pace, rules = learn(series, register.max_rate), register.rules
-    backward = [] if rules.reverse is None else reverse_flow.runs(series, pace, rules.reverse, scale(register))
+    backward = (
+        [] if rules.reverse is None else reverse_flow.runs(series, pace, rules.reverse, scale(register))
+    )
     steps = negative_step.detect(reverse_flow.lifted(series, backward), pace)
     findings, marks = reverse_flow.describe(series, backward)
     standing = stuck.detect(series, steps.usable, rules.stuck)
-    zero = () if rules.zero is None else stuck.detect(series, steps.usable, rules.zero, stuck.ZERO, Severity.INFO)
-    return _ordered((*steps.findings, *findings, *standing, *zero), (*steps.marks, *marks), steps.usable), pace
+    zero = (
+        ()
+        if rules.zero is None
+        else stuck.detect(series, steps.usable, rules.zero, stuck.ZERO, Severity.INFO)
+    )
+    return _ordered(
+        (*steps.findings, *findings, *standing, *zero), (*steps.marks, *marks), steps.usable
+    ), pace
 
 
 def _with(judged: Judgement, found: list[Finding]) -> Judgement:
@@ -108,5 +119,3 @@ def _ordered(findings: tuple[Finding, ...], marks: tuple[Mark, ...], usable: np.
         tuple(sorted(marks, key=lambda mark: (mark.index, mark.rule))),
         usable,
     )
-
-

@@ -16,9 +16,9 @@ IMPOSSIBLE = 50  # times the register's 99th percentile rate; real households st
 class Pace:
     """`jitter`: micro-units that it commonly moves in at most an hour; a backward step of no more than that
     harms nobody. `rate`: 99th percentile of its forward rates, micro-units per microsecond, None before
-    `LEARNED_FROM` forward steps. `interval`: median distance of readings in microseconds. `ceiling`: micro-units
-    per microsecond that the meter's Qmax or the fuse lets through, so that a burst is not taken for another
-    register; None where nobody told.
+    `LEARNED_FROM` forward steps. `interval`: median distance of readings in microseconds. `ceiling`:
+    micro-units per microsecond that the meter's Qmax or the fuse lets through, so that a burst is not taken
+    for another register; None where nobody told.
     """
 
     jitter: int
@@ -40,15 +40,16 @@ class Pace:
         return step <= max(IMPOSSIBLE * usual, self.through(elapsed))
 
     def through(self, elapsed: int) -> int:
-        """Micro-units that can flow in `elapsed` microseconds, counting at most `AT_FULL_RATE`: nothing runs at
-        full rate for days, and another register's level may be that near."""
+        """Micro-units that can flow in `elapsed` microseconds, counting at most `AT_FULL_RATE`: nothing
+        runs at full rate for days, and another register's level may be that near."""
         if self.ceiling is None:
             return 0
         return int(self.ceiling * min(max(elapsed, self.interval), max(self.interval, AT_FULL_RATE)))
 
 
 def learn(series: Series, max_rate: int | None = None) -> Pace:
-    """The pace of a series of any length. `max_rate`: micro-units an hour that the meter can measure at all."""
+    """The pace of a series of any length. `max_rate`: micro-units an hour that the meter can measure at
+    all."""
     ceiling = None if max_rate is None else max_rate / HOUR
     if len(series) < 2:
         return Pace(0, None, HOUR, ceiling)

@@ -1,4 +1,5 @@
-"""Rules about periods and people: estimates that go on too long, use without a contract, hand-ins out of time."""
+"""Rules about periods and people: estimates that go on too long, use without a contract, hand-ins out of
+time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ SUBMISSION_WINDOW = "submission_window"
 def prolonged_estimation(qualities: Sequence[Quality], limit: int = 3) -> int | None:
     """How many periods running, up to the latest, were estimated, where that is more than `limit`; else None.
 
-    `qualities` are those of a register's periods in the order of time. The Russian Decree 354 (59 b) allows three.
+    `qualities` are those of a register's periods in the order of time. The Russian Decree 354 (59 b) allows
+    three.
     """
     running = 0
     for quality in reversed(qualities):
@@ -39,7 +41,9 @@ def inactive_consumption(study: Study) -> list[Hit]:
         begin, end = steps.begin[first:last], steps.end[first:last]
         moved = np.where(steps.whole[first:last], steps.moved[first:last], 0)
         for since, until in _without(register.contracts):
-            inside = np.flatnonzero((begin >= since) & (moved > 0) & ((until is None) | (end <= (until or 0))))
+            inside = np.flatnonzero(
+                (begin >= since) & (moved > 0) & ((until is None) | (end <= (until or 0)))
+            )
             if not len(inside):
                 continue
             started = int(begin[inside[0]])
@@ -50,7 +54,9 @@ def inactive_consumption(study: Study) -> list[Hit]:
             }
             readings = int(steps.first[first + inside[0]]), int(steps.last[first + inside[-1]])
             hits.append(
-                study.hit(row, INACTIVE_CONSUMPTION, Severity.WARNING, readings, (started, until), evidence)
+                study.hit(
+                    row, INACTIVE_CONSUMPTION, Severity.WARNING, readings, (started, until), evidence=evidence
+                )
             )
     return hits
 

@@ -31,17 +31,17 @@ def max_rate(study: Study) -> list[Hit]:
             "until": iso(span[1]),
         }
         readings = int(steps.last[run[0]]), int(steps.last[run[-1]])
-        hits.append(study.hit(row, MAX_RATE, Severity.ALARM, readings, span, evidence))
+        hits.append(study.hit(row, MAX_RATE, Severity.ALARM, readings, span, evidence=evidence))
     return hits
 
 
 def high_low(study: Study) -> list[Hit]:
     """Days far above or below what this register used in a day before: one finding for days in a row."""
-    history = study.parameters(lambda rules: rules.high_low and rules.high_low.history)
+    history = study.parameters(lambda rules: rules.high_low, lambda rule: rule.history)
     days = study.days
-    high = study.parameters(lambda rules: rules.high_low and rules.high_low.high)[:, None]
-    low = study.parameters(lambda rules: rules.high_low and rules.high_low.low)[:, None]
-    least = study.amounts(lambda rules: rules.high_low and rules.high_low.least)[:, None]
+    high = study.parameters(lambda rules: rules.high_low, lambda rule: rule.high)[:, None]
+    low = study.parameters(lambda rules: rules.high_low, lambda rule: rule.low)[:, None]
+    least = study.amounts(lambda rules: rules.high_low, lambda rule: rule.least)[:, None]
     usual_high = recent(days.total, days.first, history, 0.9)
     usual_low = recent(days.total, days.first, history, 0.1)
     hits = []
@@ -67,10 +67,10 @@ def high_low(study: Study) -> list[Hit]:
 def spike(study: Study) -> list[Hit]:
     """The highest interval of a day far above its third highest, and above all of the past weeks."""
     days = study.days
-    third = study.parameters(lambda rules: rules.spike and rules.spike.third)[:, None]
-    past = study.parameters(lambda rules: rules.spike and rules.spike.past)[:, None]
-    least = study.amounts(lambda rules: rules.spike and rules.spike.least)[:, None]
-    history = study.parameters(lambda rules: rules.spike and rules.spike.history)
+    third = study.parameters(lambda rules: rules.spike, lambda rule: rule.third)[:, None]
+    past = study.parameters(lambda rules: rules.spike, lambda rule: rule.past)[:, None]
+    least = study.amounts(lambda rules: rules.spike, lambda rule: rule.least)[:, None]
+    history = study.parameters(lambda rules: rules.spike, lambda rule: rule.history)
     learned = recent(days.highest, days.first, history, 1.0)
     with np.errstate(invalid="ignore"):
         over = (days.highest > third * days.third) & (days.highest > past * learned) & (days.highest >= least)
@@ -88,7 +88,7 @@ def spike(study: Study) -> list[Hit]:
             "learned_from_days": int(history[row]),
         }
         readings = int(steps.first[top]), int(steps.last[top])
-        hits.append(study.hit(int(row), SPIKE, Severity.INFO, readings, span, evidence))
+        hits.append(study.hit(int(row), SPIKE, Severity.INFO, readings, span, evidence=evidence))
     return hits
 
 
@@ -100,7 +100,9 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
     before, after = values[:-1], values[1:]
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.maximum(after / before, before / after)
-        near = np.flatnonzero((rows[1:] == rows[:-1]) & (before > 0) & (after > 0) & (factor > 5) & (factor < 2000))
+        near = np.flatnonzero(
+            (rows[1:] == rows[:-1]) & (before > 0) & (after > 0) & (factor > 5) & (factor < 2000)
+        )
     back: dict[int, int] = {}  # register: reading up to which it was already told
     for i in near:
         row = int(rows[i])
@@ -127,7 +129,11 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
             "readings": end - int(i) - 1,
         }
         span = int(block.times[i + 1]), int(block.times[end]) if end < last else None
-        hits.append(study.hit(row, UNIT, Severity.ALARM, (int(i) + 1 - start, end - 1 - start), span, evidence))
+        hits.append(
+            study.hit(
+                row, UNIT, Severity.ALARM, (int(i) + 1 - start, end - 1 - start), span, evidence=evidence
+            )
+        )
     return hits
 
 

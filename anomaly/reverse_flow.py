@@ -28,7 +28,8 @@ class Backward:
 
 
 def runs(series: Series, pace: Pace, rule: ReverseRule, scale: float = 1.0) -> list[Backward]:
-    """Every stretch in which the register ran backward. `scale`: the register's units in one of the rule's."""
+    """Every stretch in which the register ran backward. `scale`: the register's units in one of the
+    rule's."""
     steps, elapsed = np.diff(series.values), np.diff(series.times)
     back = np.flatnonzero(steps < 0)
     if len(back) < rule.steps or pace.rate is None:
@@ -59,7 +60,8 @@ def lifted(series: Series, backward: list[Backward]) -> Series:
 
 
 def describe(series: Series, backward: list[Backward]) -> tuple[list[Finding], list[Mark]]:
-    """One finding for each stretch, and a mark on each reading of it: usable, but nothing is consumed in it."""
+    """One finding for each stretch, and a mark on each reading of it: usable, but nothing is consumed in
+    it."""
     findings, marks = [], []
     for run in backward:
         start, end = int(series.times[run.first]), int(series.times[run.last])

@@ -1,5 +1,5 @@
-"""The parameters of every rule and detector. Those of a register are one `Rules`, chosen by the caller for its
-utility, medium, kind and the date; `Rules.of` gives what is sensible where a utility has said nothing.
+"""The parameters of every rule and detector. Those of a register are one `Rules`, chosen by the caller for
+its utility, medium, kind and the date; `Rules.of` gives what is sensible where a utility has said nothing.
 
 Amounts are micro-units of `Rules.unit` (m3 or kW.h) and are converted where the register counts in another
 unit; durations are microseconds unless the name says days or hours. None switches a rule off.
@@ -14,12 +14,14 @@ from telemetry.obis import Medium, Obis
 LITRE = 1_000  # micro-m3
 WATT_HOUR = 1_000  # micro-kWh
 _SUMMER = (6, 7, 8)
+_STUCK, _ZERO = StuckRule(), StuckRule(least=DAY, rest=14 * DAY, times_busy=24)
+_RESTS_ALL_SUMMER = StuckRule(least=200 * DAY, rest=200 * DAY)
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRule:
-    """`missing`: distances without a reading that are a finding. `tolerance`: share of the scheduled distance by
-    which the usual distance of a day may differ from it."""
+    """`missing`: distances without a reading that are a finding. `tolerance`: share of the scheduled
+    distance by which the usual distance of a day may differ from it."""
 
     missing: float = 3.5
     tolerance: float = 0.25
@@ -27,8 +29,8 @@ class ScheduleRule:
 
 @dataclass(frozen=True, slots=True)
 class HighLowRule:
-    """A day is high above `high` times the 90th percentile of the past `history` days, and low below `low` times
-    the 10th; `least` is an amount a day that nobody needs to look at."""
+    """A day is high above `high` times the 90th percentile of the past `history` days, and low below `low`
+    times the 10th; `least` is an amount a day that nobody needs to look at."""
 
     history: int = 56
     high: float = 4.0
@@ -38,8 +40,8 @@ class HighLowRule:
 
 @dataclass(frozen=True, slots=True)
 class SpikeRule:
-    """The highest interval of a day above `third` times the third highest and above `past` times the highest of
-    the past `history` days, and at least `least` an hour."""
+    """The highest interval of a day above `third` times the third highest and above `past` times the
+    highest of the past `history` days, and at least `least` an hour."""
 
     third: float = 3.0
     past: float = 2.0
@@ -66,8 +68,8 @@ class SumRule:
 
 @dataclass(frozen=True, slots=True)
 class ClockRule:
-    """`drift` between the meter's clock and the reading's instant; `future`: ahead of its arrival; `age`: of a
-    reading that arrives, unless it was kept by the meter, typed in or imported."""
+    """`drift` between the meter's clock and the reading's instant; `future`: ahead of its arrival; `age`:
+    of a reading that arrives, unless it was kept by the meter, typed in or imported."""
 
     drift: int = 120_000_000
     future: int = 300_000_000
@@ -76,10 +78,11 @@ class ClockRule:
 
 @dataclass(frozen=True, slots=True)
 class LeakRule:
-    """`rests`: whether such a register stands still for some hour of a usual day (a flat's does, a house's main
-    meter does not and is only compared with its own past nights). More than `flow` an hour in every interval of
-    `days` days, or above `times` the usual least flow of its nights plus `above` in `nights` nights, is a leak;
-    `dry` nights in a row end it. `alarm`: micro-units an hour from which somebody should go there now."""
+    """`rests`: whether such a register stands still for some hour of a usual day (a flat's does, a house's
+    main meter does not and is only compared with its own past nights). More than `flow` an hour in every
+    interval of `days` days, or above `times` the usual least flow of its nights plus `above` in `nights`
+    nights, is a leak; `dry` nights in a row end it. `alarm`: micro-units an hour from which somebody should
+    go there now."""
 
     rests: bool = True
     flow: int = LITRE // 2
@@ -94,8 +97,8 @@ class LeakRule:
 
 @dataclass(frozen=True, slots=True)
 class BurstRule:
-    """Over two hours more than `times` what the busiest twentieth of the past `history` days had in such a time,
-    and more than `least` an hour."""
+    """Over two hours more than `times` what the busiest twentieth of the past `history` days had in such a
+    time, and more than `least` an hour."""
 
     times: float = 2.0
     least: int = 400 * LITRE
@@ -104,7 +107,8 @@ class BurstRule:
 
 @dataclass(frozen=True, slots=True)
 class ReverseRule:
-    """`steps` back in a row, together more than `least` and `times` what the meter commonly moves in an hour."""
+    """`steps` back in a row, together more than `least` and `times` what the meter commonly moves in an
+    hour."""
 
     steps: int = 3
     least: int = 30 * LITRE
@@ -123,8 +127,8 @@ class CatchUpRule:
 
 @dataclass(frozen=True, slots=True)
 class ShiftRule:
-    """A week's usual figure above `up` or below `down` times that of the past `history` days, and different by
-    `least`, for `days` days: another level. `settle`: days after which it is the new normal."""
+    """A week's usual figure above `up` or below `down` times that of the past `history` days, and different
+    by `least`, for `days` days: another level. `settle`: days after which it is the new normal."""
 
     up: float = 2.5
     down: float = 0.3
@@ -136,7 +140,8 @@ class ShiftRule:
 
 @dataclass(frozen=True, slots=True)
 class SeasonalRule:
-    """Hours whose robust z against the same hour of the past `weeks` weeks exceeds `z` for `hours` in a row."""
+    """Hours whose robust z against the same hour of the past `weeks` weeks exceeds `z` for `hours` in a
+    row."""
 
     weeks: int = 8
     z: float = 8.0
@@ -161,8 +166,8 @@ class HeatRule:
 @dataclass(frozen=True, slots=True)
 class ElectricityRule:
     """`theft`: the nights and the days both below `theft.down`; `base`: the nights above `base.up`.
-    `imbalance`: the most loaded phase over the mean of the three, on days of at least `load`; `export`: energy a
-    day that a point without generation may feed in (`generates` switches that off)."""
+    `imbalance`: the most loaded phase over the mean of the three, on days of at least `load`; `export`:
+    energy a day that a point without generation may feed in (`generates` switches that off)."""
 
     theft: ShiftRule = ShiftRule(down=0.6, days=7)
     base: ShiftRule = ShiftRule(up=1.8, least=50 * WATT_HOUR, days=5)
@@ -180,8 +185,8 @@ class Rules:
     unit: str = ""
     schedule: ScheduleRule | None = ScheduleRule()
     clock: ClockRule = ClockRule()
-    stuck: StuckRule = StuckRule()
-    zero: StuckRule | None = StuckRule(least=DAY, rest=14 * DAY, times_busy=24)
+    stuck: StuckRule = _STUCK
+    zero: StuckRule | None = _ZERO
     high_low: HighLowRule | None = HighLowRule()
     spike: SpikeRule | None = SpikeRule()
     units: UnitRule | None = UnitRule()
@@ -229,5 +234,4 @@ class Rules:
                 return _PLAIN
 
 
-_RESTS_ALL_SUMMER = StuckRule(least=200 * DAY, rest=200 * DAY)
 _PLAIN = Rules(high_low=None, spike=None, reverse=None)  # what holds in any unit

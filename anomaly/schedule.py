@@ -1,5 +1,7 @@
 """Whether readings came when they were expected: missing ones, and distances that are not as scheduled."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from anomaly.block import Block
@@ -17,20 +19,28 @@ def missing(study: Study) -> list[Hit]:
     """
     block = study.block
     interval, row, _ = _scheduled(block)
-    factor = study.parameters(lambda rules: rules.schedule and rules.schedule.missing)
-    begin, end = block.times, np.append(block.times[1:], block.until)
+    factor = study.parameters(lambda rules: rules.schedule, lambda rule: rule.missing)
     last = np.diff(row, append=-1) != 0
-    end = np.where(last, block.until, end)  # after a register's last reading the present follows
+    # after a register's last reading the present follows
+    waits = _Waits(block.times, np.where(last, block.until, np.append(block.times[1:], block.until)), last)
     with np.errstate(invalid="ignore"):
-        late = np.flatnonzero(end - begin > (factor * interval)[row])
-    return [_absent(study, gaps, last, begin, end, interval) for gaps in groups(late, row, begin, end, DAY)]
+        late = np.flatnonzero(waits.end - waits.begin > (factor * interval)[row])
+    return [_absent(study, gaps, waits, interval) for gaps in groups(late, row, waits.begin, waits.end, DAY)]
 
 
-def _absent(
-    study: Study, gaps: Int64Array, last: BoolArray, begin: Int64Array, end: Int64Array, interval: FloatArray
-) -> Hit:
+@dataclass(frozen=True, slots=True)
+class _Waits:
+    """After each reading: from it to the next, or to the present where it is its register's `last`."""
+
+    begin: Int64Array
+    end: Int64Array
+    last: BoolArray
+
+
+def _absent(study: Study, gaps: Int64Array, waits: _Waits, interval: FloatArray) -> Hit:
+    begin, end = waits.begin, waits.end
     row = int(study.block.rows[gaps[0]])
-    is_open = bool(last[gaps[-1]])
+    is_open = bool(waits.last[gaps[-1]])
     silent = end[gaps] - begin[gaps]
     absent = np.maximum(1, np.round(silent / interval[row]) - 1).sum() + is_open
     evidence: dict[str, str | int] = {
@@ -45,15 +55,15 @@ def _absent(
     readings = int(gaps[0]) - start, int(gaps[-1]) - start + (not is_open)
     span = int(begin[gaps[0]]), None if is_open else int(end[gaps[-1]])
     severity = Severity.WARNING if silent.max() > DAY else Severity.INFO
-    return study.hit(row, MISSING, severity, readings, span, evidence)
+    return study.hit(row, MISSING, severity, readings, span, evidence=evidence)
 
 
 def interval(study: Study) -> list[Hit]:
     """Stretches of at least three readings whose distance is not the scheduled one: one finding each."""
     block = study.block
     scheduled, row, known = _scheduled(block)
-    tolerance = study.parameters(lambda rules: rules.schedule and rules.schedule.tolerance)
-    factor = study.parameters(lambda rules: rules.schedule and rules.schedule.missing)
+    tolerance = study.parameters(lambda rules: rules.schedule, lambda rule: rule.tolerance)
+    factor = study.parameters(lambda rules: rules.schedule, lambda rule: rule.missing)
     elapsed = np.diff(block.times)
     at = row[1:]
     with np.errstate(invalid="ignore"):
@@ -77,7 +87,9 @@ def interval(study: Study) -> list[Hit]:
         }
         start = int(block.bounds[register])
         hits.append(
-            study.hit(register, INTERVAL, Severity.INFO, (first - start, last - start), span, evidence)
+            study.hit(
+                register, INTERVAL, Severity.INFO, (first - start, last - start), span, evidence=evidence
+            )
         )
     return hits
 

@@ -1,4 +1,5 @@
-"""What moved between neighbouring readings that may be billed from, and day by day: the arrays detectors look at.
+"""What moved between neighbouring readings that may be billed from, and day by day: the arrays detectors
+look at.
 
 Roll-overs are mended; across a break (reset, swap) and across a silence nothing is known.
 """
@@ -23,8 +24,9 @@ class Steps:
     """Flat arrays of shape (m,), register after register in the order of time.
 
     `row`: the register; `first`, `last`: the readings before and after, counted in the register's series;
-    `begin`, `end`: their instants; `moved`: micro-units (int64, below zero for a step back); `rate`: micro-units
-    an hour (float64), over a quarter of an hour at least because a register shows whole digits; `whole`: not across a break; `known`: whole, and without a silence.
+    `begin`, `end`: their instants; `moved`: micro-units (int64, below zero for a step back); `rate`:
+    micro-units an hour (float64), over a quarter of an hour at least because a register shows whole digits;
+    `whole`: not across a break; `known`: whole, and without a silence.
     """
 
     row: Int64Array
@@ -85,9 +87,9 @@ def steps_of(block: Block, judged: Sequence[Judgement], paces: Sequence[Pace]) -
 class Days:
     """Matrices of shape (registers, days), float64: column `d` is local day `first + d` (days since 1970).
 
-    `total`: micro-units of the day, NaN where less than 18 hours of it are known; `least`: the smallest rate of
-    any interval, micro-units an hour; `night_least`, `night_mean`: the same from 02 to 05, and its mean;
-    `highest`, `third`: the highest and third highest rate. NaN where nothing is known.
+    `total`: micro-units of the day, NaN where less than 18 hours of it are known; `least`: the smallest
+    rate of any interval, micro-units an hour; `night_least`, `night_mean`: the same from 02 to 05, and its
+    mean; `highest`, `third`: the highest and third highest rate. NaN where nothing is known.
     """
 
     first: int
@@ -112,7 +114,8 @@ def days_of(block: Block, steps: Steps) -> Days:
     rate = steps.rate[known]
 
     def summed(where: Int64Array, weights: FloatArray) -> FloatArray:
-        return np.bincount(where, weights, minlength=shape[0] * count)[: shape[0] * count].reshape(shape)
+        cells = np.bincount(where, weights, minlength=shape[0] * count).astype(np.float64)
+        return np.asarray(cells[: shape[0] * count].reshape(shape))
 
     covered = summed(key, hours)
     total = np.where(covered >= _COVERED, summed(key, steps.moved[known].astype(np.float64)), np.nan)
@@ -153,15 +156,18 @@ def _highest(key: Int64Array, rate: FloatArray, shape: tuple[int, int]) -> tuple
 def recent(x: FloatArray, first_day: int, days: FloatArray, share: float, least: int = 14) -> FloatArray:
     """What was usual before: the quantile `share` of the known values of the `days` before each week.
 
-    `x` (k, columns) may hold NaN; `days` is of each row, NaN where it is not wanted. Learned anew on each Monday,
-    so that it does not depend on where the series begins. NaN where fewer than `least` days are known.
+    `x` (k, columns) may hold NaN; `days` is of each row, NaN where it is not wanted. Learned anew on each
+    Monday, so that it does not depend on where the series begins. NaN where fewer than `least` days are
+    known.
     """
     usual = np.full(x.shape, np.nan)
     longest = int(np.nanmax(days, initial=0)) if not np.isnan(days).all() else 0
     too_old = np.arange(-longest, 0) < -np.nan_to_num(days)[:, None]
     for monday in range(-((first_day + 3) % 7) % 7, x.shape[1], 7):
         window = x[:, max(0, monday - longest) : monday]
-        window = np.sort(np.where(too_old[:, longest - window.shape[1] :], np.nan, window), axis=1)  # NaN last
+        window = np.sort(
+            np.where(too_old[:, longest - window.shape[1] :], np.nan, window), axis=1
+        )  # NaN last
         known = np.count_nonzero(~np.isnan(window), axis=1)
         enough = np.flatnonzero(known >= max(least, 1))
         if len(enough):

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from anomaly.block import Block, Register, edges, local, midnight
 from anomaly.episodes import Episode
@@ -16,6 +16,8 @@ from anomaly.steps import Days, FloatArray, Steps, days_of, steps_of
 from telemetry.micro import from_micro
 from telemetry.obis import RegisterKind
 from telemetry.units import ratio
+
+Rule = TypeVar("Rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,17 @@ class Study:
         steps = self.steps
         return local((steps.begin + steps.end) // 2, self.block.zone) // 3_600_000_000
 
-    def parameters(self, of: Callable[[Rules], float | int | None]) -> FloatArray:
-        """One parameter of each register, NaN where the rule is off: float64, shape (k,)."""
-        return np.array(
-            [np.nan if (given := of(each.rules)) is None else given for each in self.block.registers],
-            dtype=np.float64,
-        )
+    def parameters(
+        self, rule: Callable[[Rules], Rule | None], of: Callable[[Rule], float | int]
+    ) -> FloatArray:
+        """A figure of each register's rule, NaN where the rule is off: float64, shape (k,)."""
+        on = [rule(each.rules) for each in self.block.registers]
+        return np.array([np.nan if each is None else of(each) for each in on], dtype=np.float64)
 
-    def amounts(self, of: Callable[[Rules], float | int | None]) -> FloatArray:
+    def amounts(self, rule: Callable[[Rules], Rule | None], of: Callable[[Rule], float | int]) -> FloatArray:
         """The same for an amount, in micro-units of the register's own unit."""
-        return self.parameters(of) * np.array([scale(each) for each in self.block.registers], dtype=np.float64)
+        scales = np.array([scale(each) for each in self.block.registers], dtype=np.float64)
+        return np.asarray(self.parameters(rule, of) * scales)
 
     def rows_with(self, rule: Callable[[Rules], object | None]) -> Iterator[tuple[int, Register]]:
         """The counters for which a rule is switched on."""
@@ -74,6 +77,7 @@ class Study:
         severity: Severity,
         readings: tuple[int, int],
         span: tuple[int, int | None],
+        *,
         evidence: Evidence,
     ) -> Hit:
         """A finding at `readings` (first and last, in the register's series) from `span[0]` to `span[1]`."""
@@ -89,7 +93,9 @@ class Study:
         register = episode.row if row is None else row
         start = midnight(self.days.first + episode.first, self.block.zone)
         end = None if episode.end is None else midnight(self.days.first + episode.end, self.block.zone)
-        return self.hit(register, kind, severity, self.readings(register, start, end), (start, end), evidence)
+        return self.hit(
+            register, kind, severity, self.readings(register, start, end), (start, end), evidence=evidence
+        )
 
     def readings(self, row: int, start: int, end: int | None) -> tuple[int, int]:
         """First and last reading of a register from `start` to before `end`, at least one."""
@@ -107,7 +113,9 @@ def scale(register: Register) -> float:
     return float(ratio(register.rules.unit, register.unit))
 
 
-def groups(at: Int64Array, rows: Int64Array, begin: Int64Array, end: Int64Array, within: int) -> list[Int64Array]:
+def groups(
+    at: Int64Array, rows: Int64Array, begin: Int64Array, end: Int64Array, within: int
+) -> list[Int64Array]:
     """Elements `at` (increasing, of flat arrays) put together where they are of one register and the next
     begins no more than `within` microseconds after the one before ended."""
     if not len(at):
@@ -136,5 +144,3 @@ def mean(x: FloatArray) -> float:
 def exact(micro: np.integer | int) -> str:
     """A reading's value for evidence, with all its places."""
     return str(from_micro(int(micro)))
-
-

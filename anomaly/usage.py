@@ -13,13 +13,18 @@ _MAD = 1.4826  # makes a median absolute deviation comparable to a standard devi
 
 
 def level_shift(study: Study) -> list[Hit]:
-    """Days in a row above or below what this register used in past weeks, until it is back or the new normal."""
+    """Days in a row above or below what this register used in past weeks, until it is back or the new
+    normal."""
     days = study.days
-    on = {row: rule for row, register in study.rows_with(lambda rules: rules.shift) if (rule := register.rules.shift)}
-    history = study.parameters(lambda rules: rules.shift and rules.shift.history)
-    least = study.amounts(lambda rules: rules.shift and rules.shift.least)
-    up = study.parameters(lambda rules: rules.shift and rules.shift.up)
-    down = study.parameters(lambda rules: rules.shift and rules.shift.down)
+    on = {
+        row: rule
+        for row, register in study.rows_with(lambda rules: rules.shift)
+        if (rule := register.rules.shift)
+    }
+    history = study.parameters(lambda rules: rules.shift, lambda rule: rule.history)
+    least = study.amounts(lambda rules: rules.shift, lambda rule: rule.least)
+    up = study.parameters(lambda rules: rules.shift, lambda rule: rule.up)
+    down = study.parameters(lambda rules: rules.shift, lambda rule: rule.down)
     usual = recent(days.total, days.first, history, 0.5, least=28)
 
     worth_it = np.where(usual >= least[:, None], usual, np.nan)
@@ -88,21 +93,24 @@ def seasonal_outlier(study: Study) -> list[Hit]:
             }
             readings = int(study.steps.first[inside[0]]), int(study.steps.last[inside[-1]])
             span = int(study.steps.begin[inside[0]]), ended if inside[-1] + 1 < end else None
-            hits.append(study.hit(row, SEASONAL_OUTLIER, Severity.INFO, readings, span, evidence))
+            hits.append(study.hit(row, SEASONAL_OUTLIER, Severity.INFO, readings, span, evidence=evidence))
     return hits
 
 
 def _hours_of_week(use: FloatArray, weeks: int) -> tuple[FloatArray, FloatArray]:
     """Median and spread of each hour from the same hour of the `weeks` before: shape as `use` (weeks, 168).
 
-    The spread is at least a quarter of the usual spread of all hours, since some hours vary by nothing at all.
+    The spread is at least a quarter of the usual spread of all hours, since some hours vary by nothing at
+    all.
     """
     padded = np.concatenate((np.full((weeks, _WEEK), np.nan), use))
     past = np.lib.stride_tricks.sliding_window_view(padded, weeks, axis=0)[: len(use)]
     usual = _median(past, weeks // 2)
     spread = _MAD * _median(np.abs(past - usual[:, :, None]), weeks // 2)
     with np.errstate(invalid="ignore"):
-        floor = np.array([0.25 * mean(week) + 0.1 * mean(level) for week, level in zip(spread, usual, strict=True)])
+        floor = np.array(
+            [0.25 * mean(week) + 0.1 * mean(level) for week, level in zip(spread, usual, strict=True)]
+        )
     return usual, np.maximum(spread, floor[:, None])
 
 

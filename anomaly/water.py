@@ -24,11 +24,11 @@ def leak(study: Study) -> list[Hit]:
     on = {row: rule for row, register in study.rows_with(_leak_rule) if (rule := _leak_rule(register.rules))}
     if not on:
         return []
-    flow = study.amounts(lambda rules: rules.leak and rules.leak.flow)[:, None]
-    above = study.amounts(lambda rules: rules.leak and rules.leak.above)
-    times = study.parameters(lambda rules: rules.leak and rules.leak.times)
-    rests = study.parameters(lambda rules: rules.leak and float(rules.leak.rests))[:, None] == 1
-    history = study.parameters(lambda rules: rules.leak and rules.leak.history)
+    flow = study.amounts(lambda rules: rules.leak, lambda rule: rule.flow)[:, None]
+    above = study.amounts(lambda rules: rules.leak, lambda rule: rule.above)
+    times = study.parameters(lambda rules: rules.leak, lambda rule: rule.times)
+    rests = study.parameters(lambda rules: rules.leak, lambda rule: float(rule.rests))[:, None] == 1
+    history = study.parameters(lambda rules: rules.leak, lambda rule: rule.history)
     usual = recent(days.night_least, days.first, history, 0.5)
     with np.errstate(invalid="ignore"):
         never_dry = episodes(
@@ -86,15 +86,15 @@ def _leak(study: Study, rule: LeakRule, episode: Episode) -> Hit:
         "lost": said(rate * hours),
     }
     severity = Severity.ALARM if rate >= rule.alarm * unit else Severity.WARNING
-    return study.hit(row, LEAK, severity, study.readings(row, start, end), (start, end), evidence)
+    return study.hit(row, LEAK, severity, study.readings(row, start, end), (start, end), evidence=evidence)
 
 
 def burst(study: Study) -> list[Hit]:
     """Two hours with far more than two hours of usual days; one finding until half a day is quiet."""
     steps, days = study.steps, study.days
-    times = study.parameters(lambda rules: rules.burst and rules.burst.times)
-    least = study.amounts(lambda rules: rules.burst and rules.burst.least)
-    history = study.parameters(lambda rules: rules.burst and rules.burst.history)
+    times = study.parameters(lambda rules: rules.burst, lambda rule: rule.times)
+    least = study.amounts(lambda rules: rules.burst, lambda rule: rule.least)
+    history = study.parameters(lambda rules: rules.burst, lambda rule: rule.history)
     flow, begin = _over_two_hours(steps)
     at = np.flatnonzero(~np.isnan(flow))
     cell = (steps.row * days.total.shape[1] + study.step_hours // 24 - days.first)[at]
@@ -123,12 +123,13 @@ def burst(study: Study) -> list[Hit]:
         }
         ended = span[1] if of[-1] + 1 < len(steps) and steps.row[of[-1] + 1] == row else None
         readings = int(steps.first[inside.start]), int(steps.last[of[-1]])
-        hits.append(study.hit(row, BURST, Severity.ALARM, readings, (span[0], ended), evidence))
+        hits.append(study.hit(row, BURST, Severity.ALARM, readings, (span[0], ended), evidence=evidence))
     return hits
 
 
 def _over_two_hours(steps: Steps) -> tuple[FloatArray, Int64Array]:
-    """Micro-units an hour over each step and the one before, NaN where not both are known; and its beginning."""
+    """Micro-units an hour over each step and the one before, NaN where not both are known; and its
+    beginning."""
     flow, begin = np.full(len(steps), np.nan), steps.begin.copy()
     pair = (steps.row[1:] == steps.row[:-1]) & steps.known[1:] & steps.known[:-1]
     pair &= steps.end[:-1] == steps.begin[1:]
@@ -141,11 +142,13 @@ def _over_two_hours(steps: Steps) -> tuple[FloatArray, Int64Array]:
 def catch_up(study: Study) -> list[Hit]:
     """The register had gone on during a silence: what was used then, and whether that is like other days."""
     steps, days = study.steps, study.days
-    silence = study.parameters(lambda rules: rules.catch_up and rules.catch_up.silence)
-    history = study.parameters(lambda rules: rules.catch_up and rules.catch_up.history)
+    silence = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.silence)
+    history = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.history)
     elapsed = steps.end - steps.begin
     with np.errstate(invalid="ignore"):
-        silent = np.flatnonzero(steps.whole & (elapsed >= silence[steps.row]) & (steps.moved > 0) & ~steps.known)
+        silent = np.flatnonzero(
+            steps.whole & (elapsed >= silence[steps.row]) & (steps.moved > 0) & ~steps.known
+        )
     if not len(silent):
         return []
     usual = recent(days.total, days.first, history, 0.5)
@@ -169,7 +172,7 @@ def catch_up(study: Study) -> list[Hit]:
         severity = Severity.WARNING if odd else Severity.INFO
         span = int(steps.begin[i]), int(steps.end[i])
         readings = int(steps.first[i]), int(steps.last[i])
-        hits.append(study.hit(row, CATCH_UP, severity, readings, span, evidence))
+        hits.append(study.hit(row, CATCH_UP, severity, readings, span, evidence=evidence))
     return hits
 
 

@@ -1,8 +1,10 @@
-"""What others do, on the same copies: a fixed threshold, and scikit-learn's IsolationForest, both on daily features.
+"""What others do, on the same copies: a fixed threshold, and scikit-learn's IsolationForest, both on daily
+features.
 
 Neither says what happened, so any event of theirs that overlaps a fault counts as having found it.
 """
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 
@@ -20,7 +22,8 @@ _CONTAMINATION = 0.01
 
 
 def features(times: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> tuple[int, FloatArray]:
-    """The first day (since 1970) and the features of each day with readings, shape (days, 5); NaN rows between."""
+    """The first day (since 1970) and the features of each day with readings, shape (days, 5); NaN rows
+    between."""
     steps, gaps = np.diff(values).astype(np.float64), np.diff(times) / HOUR
     day = times[1:] // DAY - times[1] // DAY
     table = np.full((int(day[-1]) + 1, len(FEATURES)), np.nan)
@@ -47,12 +50,12 @@ def isolation_forest() -> Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]
     """The detector, or None where scikit-learn is not installed."""
     if importlib.util.find_spec("sklearn") is None:
         return None
-    from sklearn.ensemble import IsolationForest
+    forests = importlib.import_module("sklearn.ensemble")
 
     def detect(times: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> list[Event]:
         first, table = features(times, values)
         known = ~np.isnan(table).any(axis=1)
-        forest = IsolationForest(n_estimators=50, contamination=_CONTAMINATION, random_state=0)
+        forest = forests.IsolationForest(n_estimators=50, contamination=_CONTAMINATION, random_state=0)
         odd = np.zeros(len(table), dtype=np.bool_)
         odd[known] = forest.fit_predict(table[known]) < 0
         return _events(first, odd)

@@ -1,4 +1,5 @@
-"""Faults of heat and electricity planted into the demo's virtual building (`hesper/demo`), and into its water balance."""
+"""Faults of heat and electricity planted into the demo's virtual building (`hesper/demo`), and into its
+water balance."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +41,9 @@ class Copy:
     def until(self, instant: int) -> "Copy":
         """As it stood then."""
         known = self.times <= instant
-        return Copy(self.times[known], {code: each[known] for code, each in self.values.items()}, self.status[known])
+        return Copy(
+            self.times[known], {code: each[known] for code, each in self.values.items()}, self.status[known]
+        )
 
 
 Plant = Callable[[np.random.Generator, Copy, int, int], Copy]
@@ -68,7 +71,14 @@ def _grown(values: Int64Array, first: int, last: int, factor: float) -> Int64Arr
 
 
 def _with(copy: Copy, **changed: Int64Array) -> Copy:
-    names = {"energy": ENERGY, "volume": VOLUME, "flow": FLOW, "back": RETURN, "imported": IMPORT, "exported": EXPORT}
+    names = {
+        "energy": ENERGY,
+        "volume": VOLUME,
+        "flow": FLOW,
+        "back": RETURN,
+        "imported": IMPORT,
+        "exported": EXPORT,
+    }
     return replace(copy, values=copy.values | {names[name]: each for name, each in changed.items()})
 
 
@@ -119,7 +129,8 @@ def _imbalance(random: np.random.Generator, copy: Copy, first: int, last: int) -
     parts[:, first:last] = 0.05
     parts[int(random.integers(0, 3)), first:last] = 0.9
     phases = {
-        code: np.cumsum(np.rint(part * used).astype(np.int64)) for code, part in zip(PHASES, parts, strict=True)
+        code: np.cumsum(np.rint(part * used).astype(np.int64))
+        for code, part in zip(PHASES, parts, strict=True)
     }
     return replace(copy, values=copy.values | phases)
 
@@ -135,14 +146,16 @@ def _tamper(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
     return replace(copy, status=flagged)
 
 
-def _party(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
+def _party(random: np.random.Generator, copy: Copy, first: int, _: int) -> Copy:
     hours = np.clip(np.arange(len(copy.times)) - first, 0, int(random.integers(4, 9)))
     return _with(copy, imported=copy.values[IMPORT] + hours * int(random.integers(1_000_000, 2_500_000)))
 
 
 _HEAT, _POWER = Medium.HEAT, Medium.ELECTRICITY
 FAULTS = (
-    Fault("return temperature", _HEAT, "heat.return_temperature", _return_temperature, (7, 30), 8.0, hard=True),
+    Fault(
+        "return temperature", _HEAT, "heat.return_temperature", _return_temperature, (7, 30), 8.0, hard=True
+    ),
     Fault("small difference", _HEAT, "heat.small_difference", _small_difference, (7, 30), 8.0, hard=True),
     Fault("swapped sensors", _HEAT, "heat.swapped_sensors", _swapped, (7, 30), 8.0, hard=True),
     Fault("energy, no volume", _HEAT, "heat.energy_without_volume", _no_volume, (7, 30), 8.0, hard=True),
@@ -237,7 +250,9 @@ def _events(copies: Sequence[Copy], kind: str) -> list[list[Event]]:
     judged = judge_block(Block.of(registers, rows, times, values, status=status, zone=TIME_ZONE))
     said: list[list[Event]] = [[] for _ in copies]
     for register, judgement in zip(registers, judged, strict=True):
-        said[int(register.meter)] += [Event(f.kind, f.started_at, f.ended_at) for f in judgement.findings if f.kind == kind]
+        said[int(register.meter)] += [
+            Event(f.kind, f.started_at, f.ended_at) for f in judgement.findings if f.kind == kind
+        ]
     return said
 
 
@@ -256,7 +271,10 @@ def _balance_drift(meters: Sequence[BuildingMeter], start: int, end: int, report
         first = int(random.integers(70 * 24, len(times) - length - 24))
         leaked = np.clip(np.arange(len(times)) - first, 0, length) * int(random.integers(30_000, 150_000))
         block = Block.of(
-            [Register(str(row), Obis.parse("8-0:1.0.0"), unit="m3", rules=rules) for row in range(len(counted))],
+            [
+                Register(str(row), Obis.parse("8-0:1.0.0"), unit="m3", rules=rules)
+                for row in range(len(counted))
+            ],
             np.repeat(np.arange(len(counted)), len(times)),
             np.tile(times, len(counted)),
             np.concatenate([counted[0] + leaked, *counted[1:]]),

@@ -12,7 +12,9 @@ from anomaly.series import DAY, HOUR
 
 MONTH = 30.4375 * DAY
 BEFORE, AFTER = DAY, 2 * DAY  # how far beside the planted event a finding may lie
-DELAYS = tuple(hours * HOUR for hours in (1, 2, 4, 8, 24, 48, 72, 96, 120, 168, 240, 336, 504, 720, 1440, 2160))
+DELAYS = tuple(
+    hours * HOUR for hours in (1, 2, 4, 8, 24, 48, 72, 96, 120, 168, 240, 336, 504, 720, 1440, 2160)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Faults planted into real series: each takes a household's readings and gives them as the fault would leave them.
+"""Faults planted into real series: each takes a household's readings and gives them as the fault would
+leave them.
 
 Readings are (times, values): int64, microseconds since 1970 and micro-m3. All that is random comes from the
 generator that is passed in, so a seed names a bench exactly.

@@ -52,6 +52,15 @@ def leak(litres_an_hour: float) -> Plant:
     return plant
 
 
+def drift(random: np.random.Generator, times: Int64Array, values: Int64Array, *_: Int64Array) -> Planted:
+    """A wheel that wears: over 120 days the meter comes to count half of what flows."""
+    length = 120 * DAY
+    start = _moment(random, times, length, 60 * DAY)
+    counts = 1 - 0.5 * np.clip((times[1:] - start) / length, 0, 1)
+    counted = np.cumsum(np.diff(values) * counts) // LITRE * LITRE
+    return Planted(times, values[0] + np.concatenate(([0], counted)).astype(np.int64), start, start + length)
+
+
 def burst(random: np.random.Generator, times: Int64Array, values: Int64Array, *_: Int64Array) -> Planted:
     """600 to 1,500 litres an hour until somebody shuts the valve, three to twelve hours later."""
     length = int(random.integers(3, 13)) * HOUR
@@ -146,6 +155,8 @@ FAULTS = (
     Fault("leak 5 l/h", ("leak",), leak(5), hard=False),
     Fault("leak 2 l/h", ("leak",), leak(2), hard=False),
     Fault("leak 1 l/h", ("leak",), leak(1), hard=False),
+    Fault("leak 0.5 l/h", ("leak",), leak(0.5), hard=False),
+    Fault("drift to half", ("level_shift",), drift, hard=False),
     Fault("burst", ("burst",), burst),
     Fault("stuck", ("stuck",), stuck),
     Fault("glitch", ("negative_step.glitch",), glitch),

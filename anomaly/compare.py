@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from anomaly.block import local
+from anomaly.block import local, midnight
 from anomaly.episodes import Hysteresis, episodes
-from anomaly.series import DAY, HOUR, Severity
+from anomaly.series import DAY, Severity
 from anomaly.steps import FloatArray
 from anomaly.study import Hit, Study, said, scale, share
 from telemetry.obis import Medium, Obis, RegisterKind
@@ -59,7 +59,8 @@ def _periods(study: Study, row: int) -> FloatArray:
     )  # a period ends at its instant
     inside = (day >= 0) & (day < len(summed))
     count = np.bincount(day[inside], minlength=len(summed))
-    complete = count * period >= 23 * HOUR
+    begins = [midnight(study.days.first + day, study.block.zone) for day in range(len(summed) + 1)]
+    complete = count >= np.diff(begins) // period  # a day of 23 hours has fewer
     summed[complete] = np.bincount(day[inside], values[inside].astype(np.float64), minlength=len(summed))[
         complete
     ]

@@ -19,7 +19,7 @@ def max_rate(study: Study) -> list[Hit]:
     steps = study.steps
     limit = np.array([each.max_rate or np.inf for each in study.block.registers], dtype=np.float64)
     hits = []
-    over = np.flatnonzero((steps.moved > 0) & (steps.rate > limit[steps.row]) & steps.whole)
+    over = np.flatnonzero((steps.moved > 0) & (steps.rate > limit[steps.row]))
     for run in groups(over, steps.row, steps.begin, steps.end, HOUR):
         row, top = int(steps.row[run[0]]), int(run[np.argmax(steps.rate[run])])
         span = int(steps.begin[run[0]]), int(steps.end[run[-1]])

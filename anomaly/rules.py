@@ -81,8 +81,8 @@ class LeakRule:
     """`rests`: whether such a register stands still for some hour of a usual day (a flat's does, a house's
     main meter does not and is only compared with its own past nights). More than `flow` an hour in every
     interval of `days` days, or above `times` the usual least flow of its nights plus `above` in `nights`
-    nights, is a leak; `dry` nights in a row end it. `alarm`: micro-units an hour from which somebody should
-    go there now."""
+    nights, is a leak; `dry` nights in a row end it, and one day of more than `alarm` is enough to begin it.
+    `alarm`: micro-units an hour from which somebody should go there now."""
 
     rests: bool = True
     flow: int = LITRE // 2

@@ -26,16 +26,16 @@ def leak(study: Study) -> list[Hit]:
         return []
     flow = study.amounts(lambda rules: rules.leak, lambda rule: rule.flow)[:, None]
     above = study.amounts(lambda rules: rules.leak, lambda rule: rule.above)
+    alarm = study.amounts(lambda rules: rules.leak, lambda rule: rule.alarm)[:, None]
     times = study.parameters(lambda rules: rules.leak, lambda rule: rule.times)
     rests = study.parameters(lambda rules: rules.leak, lambda rule: float(rule.rests))[:, None] == 1
     history = study.parameters(lambda rules: rules.leak, lambda rule: rule.history)
     usual = recent(days.night_least, days.first, history, 0.5)
     with np.errstate(invalid="ignore"):
-        never_dry = episodes(
-            (rests & (days.least > flow), days.least <= flow),
-            (days.night_least <= flow, days.night_least > flow),
-            lambda row: Hysteresis(on[row].days, on[row].dry),
-        )
+        dry, nights = days.least <= flow, (days.night_least <= flow, days.night_least > flow)
+        wet, much = rests & (days.least > flow), rests & (days.least > alarm)
+    never_dry = episodes((wet, dry), nights, lambda row: Hysteresis(on[row].days, on[row].dry))
+    never_dry += episodes((much, dry), nights, lambda row: Hysteresis(1, on[row].dry))
     wet_nights = departures(
         days.night_least,
         usual,

@@ -26,15 +26,15 @@ def detect(study: Study) -> list[Hit]:
         register = study.block.registers[row]
         rule = register.rules.electricity
         of_import = code.medium is Medium.ELECTRICITY and (code.c, code.d, code.e) == (1, 8, 0)
-        if rule is None or not of_import or register.kind is not RegisterKind.COUNTER:
+        if rule is None or not of_import or register.kind is not RegisterKind.COUNTER or not study.heard(row):
             continue
         wanted[row] = rule
         phases = [rows.get((meter, Obis(code.a, code.b, c, 8, 0))) for c in _PHASES]
         if None not in phases:
             hits += _phase_imbalance(study, row, rule, [phase for phase in phases if phase is not None])
         if not rule.generates:
-            hits += _fed_in(study, row, rule, rows.get((meter, Obis(code.a, code.b, 2, 8, 0))))
-            hits += _negative_power(study, row, rows.get((meter, Obis(code.a, code.b, 16, 7, 0))))
+            hits += _fed_in(study, rule, rows.get((meter, Obis(code.a, code.b, 2, 8, 0))))
+            hits += _negative_power(study, rows.get((meter, Obis(code.a, code.b, 16, 7, 0))))
     return hits + _theft_like(study, wanted) + _base_load(study, wanted) if wanted else hits
 
 
@@ -120,7 +120,7 @@ def _phase_imbalance(study: Study, row: int, rule: ElectricityRule, phases: list
     return hits
 
 
-def _fed_in(study: Study, row: int, rule: ElectricityRule, export: int | None) -> list[Hit]:
+def _fed_in(study: Study, rule: ElectricityRule, export: int | None) -> list[Hit]:
     """Export at a point where nothing is generated: a current transformer the wrong way round, or a plant
     that nobody told of."""
     if export is None:
@@ -134,11 +134,11 @@ def _fed_in(study: Study, row: int, rule: ElectricityRule, export: int | None) -
             "fed_in": said(np.nansum(fed[episode.days])),
             "days": int(np.count_nonzero(on[episode.days])),
         }
-        hits.append(study.by_days(NEGATIVE_LOAD, Severity.WARNING, episode, evidence, row=row))
+        hits.append(study.by_days(NEGATIVE_LOAD, Severity.WARNING, episode, evidence, row=export))
     return hits
 
 
-def _negative_power(study: Study, row: int, power: int | None) -> list[Hit]:
+def _negative_power(study: Study, power: int | None) -> list[Hit]:
     """The same seen in the power: two readings or more below zero."""
     if power is None:
         return []
@@ -158,7 +158,7 @@ def _negative_power(study: Study, row: int, power: int | None) -> list[Hit]:
         span = int(times[run[0]]), int(times[after]) if after < len(times) else None
         hits.append(
             study.hit(
-                row, NEGATIVE_LOAD, Severity.WARNING, study.readings(row, *span), span, evidence=evidence
+                power, NEGATIVE_LOAD, Severity.WARNING, study.readings(power, *span), span, evidence=evidence
             )
         )
     return hits

@@ -131,7 +131,7 @@ def _meters(study: Study) -> list[_Meter]:
     month = np.asarray(noon.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12 + 1)
     for (meter, channel, quantity), row in rows.items():
         register = study.block.registers[row]
-        if quantity != 1 or register.rules.heat is None:
+        if quantity != 1 or register.rules.heat is None or not study.heard(row):
             continue
         volume = rows.get((meter, channel, 2))
         meters.append(

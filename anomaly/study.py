@@ -70,6 +70,10 @@ class Study:
             if register.kind is RegisterKind.COUNTER and rule(register.rules) is not None:
                 yield row, register
 
+    def heard(self, row: int) -> bool:
+        """Whether a register has any reading that a finding could name."""
+        return bool(self.block.bounds[row] < self.block.bounds[row + 1])
+
     def hit(
         self,
         row: int,

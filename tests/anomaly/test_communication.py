@@ -32,10 +32,18 @@ def test_a_figure_that_swings_around_its_limit_is_one_finding() -> None:
     assert (finding.first, finding.end) == (20, 40)
 
 
-@pytest.mark.parametrize(("name", "good", "bad"), [
-    ("crc_errors", 0.0, 3.0), ("retries", 0.0, 9.0), ("signal_dbm", -80.0, -110.0), ("battery_volts", 3.6, 2.8),
-    ("cpu_celsius", 50.0, 85.0), ("disk_used", 0.3, 0.95), ("clock_drift", 1.0, -90.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("crc_errors", 0.0, 3.0),
+        ("retries", 0.0, 9.0),
+        ("signal_dbm", -80.0, -110.0),
+        ("battery_volts", 3.6, 2.8),
+        ("cpu_celsius", 50.0, 85.0),
+        ("disk_used", 0.3, 0.95),
+        ("clock_drift", 1.0, -90.0),
+    ],
+)
 def test_each_figure_of_a_gateway(name: str, good: float, bad: float) -> None:
     figures = {name: steady(good), "exchanges": steady(30.0)}
     assert not health(figures)

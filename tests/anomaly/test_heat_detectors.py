@@ -24,7 +24,8 @@ ALL = (
 def meter(
     *, energy: float = 1, volume: float = 1, flow: int = 60, back: int = 35, of_all: float = 2.0
 ) -> Block:
-    """A meter in January: 2 kWh and 69 litres an hour (25 K), in `WRONG` times these, and these temperatures."""
+    """A meter in January: 2 kWh and 69 litres an hour (25 K), in `WRONG` times these, and these
+    temperatures."""
     kilowatt_hours, litres = np.full(HOURS, of_all), np.full(HOURS, of_all * 34.4)
     kilowatt_hours[WRONG] *= energy
     litres[WRONG] *= volume

@@ -11,7 +11,6 @@ from anomaly.series import HOUR, Severity
 from telemetry.obis import Obis
 from tests.support.blocks import LITRE, NIGHT_REST, Made, at, block, findings, register, used
 
-
 Q4 = 3_125_000  # micro-m3 an hour: the overload flow of a Q3 2.5 meter
 
 

@@ -99,16 +99,16 @@ def _by_obis(study: Study) -> dict[tuple[str, Obis], int]:
 def _families(study: Study) -> Iterator[tuple[int, list[int], str]]:
     """Totals with the rows of their parts, where a meter has both."""
     at = _by_obis(study)
+    tariffs: dict[int, list[int]] = {}
+    for (meter, code), row in at.items():
+        total = at.get((meter, Obis(code.a, code.b, code.c, code.d, 0)))
+        if code.e != 0 and total is not None:
+            tariffs.setdefault(total, []).append(row)
     for (meter, code), row in at.items():
         if code.e != 0 or study.block.registers[row].kind is not RegisterKind.COUNTER:
             continue
-        tariffs = [
-            other
-            for (owner, part), other in at.items()
-            if owner == meter and part.e != 0 and Obis(part.a, part.b, part.c, part.d, 0) == code
-        ]
-        if tariffs:
-            yield row, tariffs, "tariffs"
+        if row in tariffs:
+            yield row, tariffs[row], "tariffs"
         if code.medium is Medium.ELECTRICITY and code.d == 8 and code.c < _PHASE_OFFSETS[0]:
             phases = [at.get((meter, Obis(code.a, code.b, code.c + c, 8, 0))) for c in _PHASE_OFFSETS]
             if None not in phases:

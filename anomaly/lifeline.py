@@ -72,25 +72,26 @@ def _links(series: Series, pace: Pace, chain: Int64Array) -> tuple[tuple[int, in
     steps, elapsed = np.diff(series.values[chain]), np.diff(series.times[chain])
     for i in np.flatnonzero(np.diff(chain) > 1):
         elapsed[i] = _elapsed(series.times, int(chain[i]), int(chain[i + 1]))
-    suspects = np.flatnonzero((steps < 0) | _impossible(steps, elapsed, pace))
+    suspects = np.flatnonzero((steps < 0) | impossible(steps, elapsed, pace))
     return tuple(
         (int(chain[i]), int(chain[i + 1]), link(series, pace, int(chain[i]), int(chain[i + 1])))
         for i in suspects
     )
 
 
-def _impossible(steps: Int64Array, elapsed: Int64Array, pace: Pace) -> BoolArray:
+def impossible(steps: Int64Array, elapsed: Int64Array, pace: Pace) -> BoolArray:
+    """Forward steps (micro-units, in microseconds) that are no consumption: bool, same shape."""
     if pace.rate is None:
         return np.zeros(len(steps), dtype=np.bool_)
     usual = (pace.rate * np.maximum(elapsed, pace.interval)).astype(np.int64)
     # `Pace.possible` for all steps at once, divided (rounding up) because the product could overflow
-    impossible = (steps > 0) & (-(-steps // IMPOSSIBLE) > usual)
+    too_fast = (steps > 0) & (-(-steps // IMPOSSIBLE) > usual)
     if pace.ceiling is not None:
         longest = np.maximum(elapsed, pace.interval)
         through = pace.ceiling * np.minimum(longest, max(pace.interval, AT_FULL_RATE))
-        impossible &= steps > through.astype(np.int64)
-        impossible |= steps > BEYOND * pace.ceiling * longest
-    return impossible
+        too_fast &= steps > through.astype(np.int64)
+        too_fast |= steps > BEYOND * pace.ceiling * longest
+    return too_fast
 
 
 def _elapsed(times: Int64Array, before: int, after: int) -> int:
@@ -111,7 +112,7 @@ def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing
     steps, elapsed = np.diff(series.values), np.diff(series.times)
-    odd = np.flatnonzero((steps < -pace.jitter) | _impossible(steps, elapsed, pace))
+    odd = np.flatnonzero((steps < -pace.jitter) | impossible(steps, elapsed, pace))
     near = np.zeros(n, dtype=np.bool_)
     for offset in range(-GLITCH_READINGS, GLITCH_READINGS + 2):
         near[np.clip(odd + offset, 0, n - 1)] = True

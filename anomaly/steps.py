@@ -17,6 +17,7 @@ from anomaly.series import DAY, HOUR, BoolArray, Int64Array, Judgement
 FloatArray = npt.NDArray[np.float64]
 SILENCE = 3  # usual distances without a reading, after which nobody can say when something was used
 _COVERED = 18.0  # hours of a day that must be known
+_FINE = 4.0  # hours: a longer interval hides whether nothing flowed for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,17 @@ def days_of(block: Block, steps: Steps) -> Days:
 
     covered = summed(key, hours)
     total = np.where(covered >= _COVERED, summed(key, steps.moved[known].astype(np.float64)), np.nan)
+    fine = hours <= _FINE
     hour = clock[known] % DAY // HOUR
-    night = (hour >= 2) & (hour < 5)
+    night = (hour >= 2) & (hour < 5) & fine
     night_hours = summed(key[night], hours[night])
     with np.errstate(invalid="ignore", divide="ignore"):
         night_mean = np.where(
             night_hours >= 2, summed(key[night], rate[night] * hours[night]) / night_hours, np.nan
         )
     night_least = np.where(night_hours >= 2, _least(key[night], rate[night], shape), np.nan)
-    least = np.where(covered >= _COVERED, _least(key, rate, shape), np.nan)
+    finely = summed(key[fine], hours[fine])
+    least = np.where(finely >= _COVERED, _least(key[fine], rate[fine], shape), np.nan)
     highest, third = _highest(key, rate, shape)
     return Days(first, total, least, night_least, night_mean, highest, third)
 

@@ -51,6 +51,8 @@ def detect(
     begins = np.concatenate(([0], changes + 1))
     ends = np.append(changes, len(chain) - 1)
     durations = times[ends] - times[begins]
+    if int(durations.max()) <= rule.least:  # the usual case
+        return ()
     longest_before = np.concatenate(([0], np.maximum.accumulate(durations)[:-1]))
     limit = np.maximum(
         rule.times_longest * longest_before,

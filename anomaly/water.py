@@ -133,6 +133,7 @@ def _over_two_hours(steps: Steps) -> tuple[FloatArray, Int64Array]:
     flow, begin = np.full(len(steps), np.nan), steps.begin.copy()
     pair = (steps.row[1:] == steps.row[:-1]) & steps.known[1:] & steps.known[:-1]
     pair &= steps.end[:-1] == steps.begin[1:]
+    pair &= steps.end[1:] - steps.begin[:-1] <= 6 * HOUR
     begin[1:] = np.where(pair, steps.begin[:-1], steps.begin[1:])
     took = np.maximum(steps.end[1:] - begin[1:], HOUR)
     flow[1:] = np.where(pair, (steps.moved[1:] + steps.moved[:-1]) / took * HOUR, np.nan)

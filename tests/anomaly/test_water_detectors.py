@@ -7,9 +7,9 @@ import numpy as np
 
 from anomaly.judge import judge_block
 from anomaly.rules import LeakRule, Rules
-from anomaly.series import HOUR, Severity
+from anomaly.series import DAY, HOUR, Severity
 from telemetry.obis import Obis
-from tests.support.blocks import LITRE, NIGHT_REST, Made, at, block, findings, register, used
+from tests.support.blocks import LITRE, NIGHT_REST, Made, at, block, findings, register, shown, used
 
 Q4 = 3_125_000  # micro-m3 an hour: the overload flow of a Q3 2.5 meter
 
@@ -35,6 +35,13 @@ def test_no_hour_without_flow_for_three_days_is_a_leak() -> None:
 
 def test_two_wet_days_are_no_leak() -> None:
     assert not findings(used(register(), with_leak(40 * 24, 41 * 24 + 12, 2)), "leak")
+
+
+def test_readings_once_a_day_cannot_tell_a_leak() -> None:
+    made = shown(register(interval=DAY), np.arange(100) * 150 * LITRE, every=DAY)
+    assert not findings(made, "leak")
+    later = replace(made, times=made.times + 14 * HOUR)  # the middle between two readings lies in the night
+    assert not findings(later, "leak")
 
 
 def test_a_large_leak_is_told_after_one_day() -> None:

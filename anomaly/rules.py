@@ -220,7 +220,7 @@ class Rules:
                 )
             case (Medium.HEAT | Medium.COOLING | Medium.HEAT_COST, _):
                 return replace(_PLAIN, stuck=_RESTS_ALL_SUMMER, zero=None)
-            case (Medium.ELECTRICITY, "kW.h") if obis.c == 1:
+            case (Medium.ELECTRICITY, "kW.h") if (obis.c, obis.d) == (1, 8):
                 return cls(
                     "kW.h",
                     high_low=HighLowRule(least=5_000 * WATT_HOUR),

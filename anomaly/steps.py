@@ -13,6 +13,7 @@ import numpy.typing as npt
 from anomaly.block import Block, edges, local
 from anomaly.pace import AT_FULL_RATE, IMPOSSIBLE, Pace
 from anomaly.series import DAY, HOUR, BoolArray, Int64Array, Judgement
+from telemetry.obis import RegisterKind
 
 FloatArray = npt.NDArray[np.float64]
 SILENCE = 3  # usual distances without a reading, after which nobody can say when something was used
@@ -45,9 +46,10 @@ class Steps:
 
 
 def steps_of(block: Block, judged: Sequence[Judgement], paces: Sequence[Pace]) -> Steps:
-    """Steps between the usable readings of every register. `judged` and `paces` are of each register."""
+    """Steps between the usable readings of every counter. `judged` and `paces` are of each register."""
     usable = np.concatenate([each.usable for each in judged]) if judged else np.zeros(0, dtype=np.bool_)
-    at, rows = np.flatnonzero(usable), block.rows
+    counters = block.per_reading([each.kind is RegisterKind.COUNTER for each in block.registers])
+    at, rows = np.flatnonzero(usable & (counters > 0)), block.rows
     same = rows[at[1:]] == rows[at[:-1]]
     first, last = at[:-1][same], at[1:][same]
     row = rows[first]

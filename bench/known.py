@@ -5,7 +5,7 @@ An entry says that a finding of that kind that overlaps its time is no false ala
 no entry: a gap between two readings is what it is. What is not listed counts as a false alarm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -57,7 +57,7 @@ REAL: tuple[Real, ...] = (
 )
 
 
-def real_events(meter: str, kinds: Sequence[str], times: Int64Array) -> list[Event]:
+def real_events(meter: str, kinds: Container[str], times: Int64Array) -> list[Event]:
     """Known events of a meter (its readings at `times`) and some kinds, silences among them."""
     listed = [
         Event(each.kind, _instant(each.first), _instant(each.last) + DAY)

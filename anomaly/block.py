@@ -7,7 +7,7 @@ rule is a few numpy operations for the whole block, however short the series are
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,6 +18,7 @@ from anomaly.series import DAY, HOUR, BoolArray, Int64Array, Series
 from telemetry.obis import Obis, RegisterKind
 from telemetry.units import ratio
 
+_YEAR = 366 * DAY
 UNKNOWN = np.iinfo(np.int64).min  # an instant that nobody recorded
 
 
@@ -137,19 +138,24 @@ def local(times: Int64Array, zone: ZoneInfo) -> Int64Array:
     """What wall clocks of `zone` show, as microseconds since 1970-01-01T00:00 local: int64, same shape."""
     if not len(times):
         return times
-    first, last = int(times.min()) // DAY, int(times.max()) // DAY
-    begins = [first * DAY]
-    offsets = [_offset(first * DAY, zone)]
-    for day in range(first, last + 1):
-        if _offset((day + 1) * DAY, zone) != offsets[-1]:
-            change = next(
-                day * DAY + quarter * HOUR // 4
-                for quarter in range(1, 97)
-                if _offset(day * DAY + quarter * HOUR // 4, zone) != offsets[-1]
-            )
-            begins.append(change)
-            offsets.append(_offset(change, zone))
+    first, last = int(times.min()) // _YEAR, int(times.max()) // _YEAR
+    begins, offsets = zip(
+        *(part for year in range(first, last + 1) for part in _offsets(year, zone)), strict=True
+    )
     return times + np.array(offsets, dtype=np.int64)[np.searchsorted(begins, times, side="right") - 1]
+
+
+@lru_cache(maxsize=256)
+def _offsets(year: int, zone: ZoneInfo) -> list[tuple[int, int]]:
+    """From which instant on local time is how far ahead of UTC, in the year that begins at `year * _YEAR`."""
+    start = year * _YEAR
+    found = [(start, _offset(start, zone))]
+    for day in range(start, start + _YEAR, DAY):
+        if _offset(day + DAY, zone) != found[-1][1]:
+            quarters = range(day, day + DAY + 1, HOUR // 4)  # clocks change at full quarters
+            change = next(at for at in quarters if _offset(at, zone) != found[-1][1])
+            found.append((change, _offset(change, zone)))
+    return found
 
 
 def midnight(day: int, zone: ZoneInfo) -> int:

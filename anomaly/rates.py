@@ -6,6 +6,7 @@ The VEE standard of California (DASMMD) names the comparisons; what was learned 
 import numpy as np
 
 from anomaly.episodes import Hysteresis, departures
+from anomaly.pace import IMPOSSIBLE
 from anomaly.series import HOUR, Severity, iso
 from anomaly.steps import recent
 from anomaly.study import Hit, Study, exact, groups, said
@@ -100,18 +101,18 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
     before, after = values[:-1], values[1:]
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.maximum(after / before, before / after)
-        near = np.flatnonzero(
-            (rows[1:] == rows[:-1]) & (before > 0) & (after > 0) & (factor > 5) & (factor < 2000)
-        )
+        far = (before > 0) & (after > 0) & (factor > 5) & (rows[1:] == rows[:-1])
     back: dict[int, int] = {}  # register: reading up to which it was already told
-    for i in near:
+    for i in np.flatnonzero(far):
         row = int(rows[i])
         rule, pace = block.registers[row].rules.units, study.paces[row]
         if rule is None or pace.rate is None or i < back.get(row, 0) or min(before[i], after[i]) < rule.least:
             continue
-        step = block.times[i + 1] - block.times[i]
-        tens = next((tens for tens in rule.factors if _is(before[i], after[i], tens, rule.tolerance)), None)
-        if tens is None or abs(after[i] - before[i]) <= 50 * (pace.usual(int(step)) or 0):
+        usual = pace.usual(int(block.times[i + 1] - block.times[i])) or 0
+        lower, upper = sorted((before[i], after[i]))
+        near = (tens for tens in rule.factors if abs(upper - lower * tens) <= rule.tolerance * usual * tens)
+        tens = next(near, None)
+        if tens is None or upper - lower <= IMPOSSIBLE * usual:
             continue
         grew = after[i] > before[i]
         last = int(block.bounds[row + 1])
@@ -135,8 +136,3 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
             )
         )
     return hits
-
-
-def _is(before: float, after: float, tens: int, tolerance: float) -> bool:
-    lower, upper = min(before, after), max(before, after)
-    return bool(abs(upper - lower * tens) <= tolerance * upper)

@@ -51,10 +51,11 @@ class SpikeRule:
 
 @dataclass(frozen=True, slots=True)
 class UnitRule:
-    """A step by a factor of ten, hundred or thousand, exact to `tolerance` and what is usually used."""
+    """A step by one of the factors, exact to `tolerance` times what is usually used between two readings,
+    from or to a value of at least `least`."""
 
     factors: tuple[int, ...] = (10, 100, 1000)
-    tolerance: float = 0.001
+    tolerance: float = 3.0
     least: int = 1_000_000
 
 

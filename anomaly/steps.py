@@ -1,5 +1,4 @@
-"""What moved between neighbouring readings that may be billed from, and day by day: the arrays detectors
-look at.
+"""The arrays that detectors look at: what moved between readings that may be billed from, and day by day.
 
 Roll-overs are mended; across a break (reset, swap) and across a silence nothing is known.
 """
@@ -170,9 +169,8 @@ def recent(x: FloatArray, first_day: int, days: FloatArray, share: float, least:
     too_old = np.arange(-longest, 0) < -np.nan_to_num(days)[:, None]
     for monday in range(-((first_day + 3) % 7) % 7, x.shape[1], 7):
         window = x[:, max(0, monday - longest) : monday]
-        window = np.sort(
-            np.where(too_old[:, longest - window.shape[1] :], np.nan, window), axis=1
-        )  # NaN last
+        window = np.where(too_old[:, longest - window.shape[1] :], np.nan, window)
+        window = np.sort(window, axis=1)  # NaN go to the end
         known = np.count_nonzero(~np.isnan(window), axis=1)
         enough = np.flatnonzero(known >= max(least, 1))
         if len(enough):

@@ -12,7 +12,7 @@ from anomaly.steps import recent
 from anomaly.study import Hit, Study, exact, groups, said
 
 MAX_RATE, HIGH, LOW, SPIKE, UNIT = "max_rate", "high_low.high", "high_low.low", "spike", "unit_or_multiplier"
-_A_DAY_OR_TWO = Hysteresis(opens=1, closes=2)
+_A_DAY_OR_TWO = Hysteresis(opens=1, closes=2, settle=28)
 
 
 def max_rate(study: Study) -> list[Hit]:

@@ -214,7 +214,7 @@ class Rules:
                     "kW.h",
                     stuck=_RESTS_ALL_SUMMER,
                     zero=None,
-                    high_low=HighLowRule(least=20_000 * WATT_HOUR, low=0.0),
+                    high_low=None,  # the weather of a season moves it more than anything that goes wrong
                     spike=SpikeRule(least=10_000 * WATT_HOUR),
                     reverse=None,
                     heat=HeatRule() if obis.medium is Medium.HEAT else None,

@@ -258,3 +258,9 @@ def test_rules_in_another_unit_are_converted_or_refused() -> None:
     assert finding.evidence["highest_per_hour"] == "250"
     with pytest.raises(UnitError):
         register(unit="kW.h")
+
+
+def test_a_new_level_is_high_for_four_weeks_and_then_the_usual() -> None:
+    hours = [*NIGHT_REST, *[each * 10 for each in NIGHT_REST]]
+    (finding,) = findings(used(register(), hours), "high_low.high")
+    assert (finding.started_at, finding.ended_at) == (at(70 * 24), at(98 * 24))

@@ -82,7 +82,7 @@ def _counter(series: Series, register: Register) -> tuple[Judgement, Pace]:
     backward = (
         [] if rules.reverse is None else reverse_flow.runs(series, pace, rules.reverse, scale(register))
     )
-    steps = negative_step.detect(reverse_flow.lifted(series, backward), pace)
+    steps = negative_step.detect(reverse_flow.allowed(series, backward), pace)
     findings, marks = reverse_flow.describe(series, backward)
     standing = stuck.detect(series, steps.usable, rules.stuck)
     zero = (

@@ -56,20 +56,20 @@ def trace(series: Series, pace: Pace) -> Lifeline:
 def link(series: Series, pace: Pace, before: int, after: int) -> Link:
     """How the reading `after` follows from the earlier reading `before` (indices)."""
     a, b = int(series.values[before]), int(series.values[after])
-    elapsed = _elapsed(series.times, before, after)
-    if b >= a:
-        return Link.PLAUSIBLE if pace.possible(b - a, elapsed) else Link.BREAK
-    if a - b <= pace.jitter:
+    step, elapsed = series.step(before, after), _elapsed(series.times, before, after)
+    if step >= 0:
+        return Link.PLAUSIBLE if pace.possible(step, elapsed) else Link.BREAK
+    if -step <= pace.jitter:
         return Link.JITTER
     capacity = series.capacity
     near_top = capacity is not None and 9 * capacity <= 10 * a <= 10 * capacity and 10 * b <= capacity
-    if capacity is not None and near_top and pace.possible(b - a + capacity, elapsed):
+    if capacity is not None and near_top and pace.possible(step + capacity, elapsed):
         return Link.ROLLOVER
     return Link.BREAK
 
 
 def _links(series: Series, pace: Pace, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
-    steps, elapsed = np.diff(series.values[chain]), np.diff(series.times[chain])
+    steps, elapsed = series.steps(chain), np.diff(series.times[chain])
     for i in np.flatnonzero(np.diff(chain) > 1):
         elapsed[i] = _elapsed(series.times, int(chain[i]), int(chain[i + 1]))
     suspects = np.flatnonzero((steps < 0) | impossible(steps, elapsed, pace))
@@ -111,7 +111,7 @@ def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:
     if n == 0:
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing
-    steps, elapsed = np.diff(series.values), np.diff(series.times)
+    steps, elapsed = series.steps(), np.diff(series.times)
     odd = np.flatnonzero((steps < -pace.jitter) | impossible(steps, elapsed, pace))
     near = np.zeros(n, dtype=np.bool_)
     for offset in range(-GLITCH_READINGS, GLITCH_READINGS + 2):

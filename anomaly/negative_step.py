@@ -32,7 +32,7 @@ Stretch = tuple[int, int]  # first and last index, inclusive
 
 def detect(series: Series, pace: Pace) -> Judgement:
     """Every backward step and impossible jump of the series, explained."""
-    steps = np.diff(series.values)
+    steps = series.steps()
     if not ((steps < 0) | impossible(steps, np.diff(series.times), pace)).any():  # the usual case
         return Judgement((), (), np.ones(len(series), dtype=np.bool_))
     life = trace(series, pace)
@@ -202,7 +202,7 @@ def _jitters(series: Series, steps: list[Stretch]) -> list[Finding]:
             groups.append([step])
     findings = []
     for group in groups:
-        back = [int(series.values[a] - series.values[b]) for a, b in group]
+        back = [-series.step(a, b) for a, b in group]
         evidence: dict[str, str | int] = {
             "steps": len(group),
             "largest": str(from_micro(max(back))),

@@ -1,11 +1,11 @@
 """Reverse flow: a register that runs backward, reading after reading, at a rate that water can have.
 
-It is looked for before anything else is: what ran backward is lifted again, so that the rest of the judgement
-sees a counter as it should be. One or two steps back are jitter or a glitch, and one that returns to its old
-level at once is a glitch of several readings.
+It is looked for before anything else is, and noted in the series, so that the rest of the judgement does
+not take it for glitches or another register. One or two steps back are jitter or a glitch, and one that
+returns to its old level at once is a glitch of several readings.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,14 +49,14 @@ def runs(series: Series, pace: Pace, rule: ReverseRule, scale: float = 1.0) -> l
     return found
 
 
-def lifted(series: Series, backward: list[Backward]) -> Series:
-    """The series as it would be had nothing run backward."""
+def allowed(series: Series, backward: list[Backward]) -> Series:
+    """The series with what ran backward noted, so that it is nobody's negative step."""
     if not backward:
         return series
     falls = np.zeros(len(series), dtype=np.int64)
     for run in backward:
-        falls[run.first + 1 : run.last + 1] = np.diff(series.values[run.first : run.last + 1])
-    return Series(series.times, series.values - np.cumsum(falls), series.capacity)
+        falls[run.first + 1 : run.last + 1] = -np.diff(series.values[run.first : run.last + 1])
+    return replace(series, fallen=np.cumsum(falls))
 
 
 def describe(series: Series, backward: list[Backward]) -> tuple[list[Finding], list[Mark]]:

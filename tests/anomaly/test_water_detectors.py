@@ -8,8 +8,9 @@ import numpy as np
 from anomaly.judge import judge_block
 from anomaly.rules import LeakRule, Rules
 from anomaly.series import DAY, HOUR, Severity
+from telemetry.micro import from_micro
 from telemetry.obis import Obis
-from tests.support.blocks import LITRE, NIGHT_REST, Made, at, block, findings, register, shown, used
+from tests.support.blocks import LITRE, NIGHT_REST, UNIT, Made, at, block, findings, register, shown, used
 
 Q4 = 3_125_000  # micro-m3 an hour: the overload flow of a Q3 2.5 meter
 
@@ -173,3 +174,21 @@ def test_a_finding_keeps_its_beginning_while_the_leak_goes_on() -> None:
     assert [end for day, _, end in seen if day <= 50] == [None] * len([day for day, *_ in seen if day <= 50])
     assert seen[-1][2] == at(50 * 24)
     assert [day for day, *_ in seen] == list(range(43, 60))
+
+
+def test_what_follows_a_reverse_flow_is_told_in_the_values_that_were_read() -> None:
+    made = backward(30, 6)
+    made.values[1200] = 0
+    (finding,) = findings(made, "negative_step.glitch")
+    assert finding.evidence["before"] == str(from_micro(int(made.values[1199])))
+
+
+def test_a_register_may_roll_over_after_it_ran_backward() -> None:
+    made = backward(30, 6)
+    capacity = 10 * UNIT
+    made.values[:] = (made.values - made.values[1300]) % capacity  # passes 0 at the 1300th reading
+    made = replace(made, register=register(capacity=capacity))
+    assert len(findings(made, "reverse_flow")) == 1
+    (finding,) = findings(made, "negative_step.rollover")
+    assert finding.evidence["after"] == "0"
+    assert not findings(made, "negative_step.reset")

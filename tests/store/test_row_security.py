@@ -60,7 +60,7 @@ _ROWS = """
              end_offset, start_value, end_value, consumption, unit, quality, start_method, end_method,
              evidence, content_hash)
         select c.utility_id, c.id, p.id, '8-0:1.0.0', c.period, 1, c.starts_at, c.ends_at, '0', '0', 1, 2, 1,
-               'm3', 0, 'reading', 'reading', '{}', '' from c, p
+               'm3', 0, 'reading', 'reading', '{}', '' from c, p returning *
     ), e as (
         insert into billing_exceptions (utility_id, close_id, period, service_point_id, obis, reason, detail,
                                         evidence)
@@ -71,6 +71,23 @@ _ROWS = """
     ), w as (
         insert into billing_acknowledgements (utility_id, api_key_id, period, cursor, readings, totals)
         select utility_id, id, '2026-10', 1, 1, '{}' from a
+    ), d as (
+        insert into destinations (utility_id, url, secret, author)
+        select id, 'https://' || %(code)s, %(code)s, 'anna' from u returning *
+    ), o as (
+        insert into outbox (utility_id, destination_id, close_id, period, first_reading, last_reading, readings)
+        select d.utility_id, d.id, b.close_id, b.period, b.id, b.id, 1 from d, b returning *
+    ), y as (
+        insert into delivery_acknowledgements (utility_id, outbox_id, api_key_id, readings, totals, accepted)
+        select o.utility_id, o.id, a.id, 1, '{}', true from o, a
+    ), z as (
+        insert into submission_windows (utility_id, medium, valid_from, opens_day, closes_day, author)
+        select id, 8, '2026-01-01', 15, 25, 'anna' from u
+    ), h as (
+        insert into submissions (utility_id, service_point_id, register_id, read_at, value, role, author,
+                                 api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
+        select p.utility_id, p.id, r.id, now() - interval '1 hour', 1, 'resident', 'boris', a.id, 'accepted', '',
+               '2026-10', 'one', '' from p, r, a
     )
     select id from u
 """

@@ -1,4 +1,4 @@
-"""`hesper deliver`: where billing readings go, what became of them, files, and the statement of an account."""
+"""`hesper deliver`: where billing readings go, what became of them, files, and an account's statement."""
 
 import getpass
 import json

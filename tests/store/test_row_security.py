@@ -75,7 +75,8 @@ _ROWS = """
         insert into destinations (utility_id, url, secret, author)
         select id, 'https://' || %(code)s, %(code)s, 'anna' from u returning *
     ), o as (
-        insert into outbox (utility_id, destination_id, close_id, period, first_reading, last_reading, readings)
+        insert into outbox
+            (utility_id, destination_id, close_id, period, first_reading, last_reading, readings)
         select d.utility_id, d.id, b.close_id, b.period, b.id, b.id, 1 from d, b returning *
     ), y as (
         insert into delivery_acknowledgements (utility_id, outbox_id, api_key_id, readings, totals, accepted)
@@ -86,8 +87,8 @@ _ROWS = """
     ), h as (
         insert into submissions (utility_id, service_point_id, register_id, read_at, value, role, author,
                                  api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
-        select p.utility_id, p.id, r.id, now() - interval '1 hour', 1, 'resident', 'boris', a.id, 'accepted', '',
-               '2026-10', 'one', '' from p, r, a
+        select p.utility_id, p.id, r.id, now() - interval '1 hour', 1, 'resident', 'boris', a.id, 'accepted',
+               '', '2026-10', 'one', '' from p, r, a
     )
     select id from u
 """

@@ -54,7 +54,9 @@ def test_private_addresses_are_refused_in_every_writing(address: str) -> None:
     assert checked_addresses(target, lambda _host, _port: [address], allow_private=True) == [address]
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"])
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"]
+)
 def test_public_addresses_are_not(address: str) -> None:
     assert is_public(address)
 
@@ -160,7 +162,9 @@ def test_a_name_that_turns_private_later_is_refused() -> None:
     target = parse("https://billing.example/", allow_private=False)
     checked_addresses(target, lambda _host, _port: next(answers), allow_private=False)
     with pytest.raises(DestinationError):
-        Post(look_up=lambda _host, _port: next(answers))("https://billing.example/", {}, b"", allow_private=False)
+        Post(look_up=lambda _host, _port: next(answers))(
+            "https://billing.example/", {}, b"", allow_private=False
+        )
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed() -> None:

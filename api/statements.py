@@ -66,7 +66,7 @@ def get_statement(
     from_: Annotated[PeriodQuery, Query(alias="from")] = None,
     to: PeriodQuery = None,
 ) -> Statement:
-    """What was issued and what billing acknowledged by month, `from` and `to` included; else the last twelve."""
+    """What was issued and acknowledged by month, `from` and `to` included; by default the last twelve."""
     now = services(request).clock().astimezone(caller.utility.zone)
     to = to or f"{now:%Y-%m}"
     from_ = from_ or f"{int(to[:4]) - (to[5:] != '12')}-{int(to[5:]) % 12 + 1:02d}"

@@ -5,7 +5,6 @@ the message shows both sides until they agree.
 """
 
 from datetime import datetime
-from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -122,7 +121,7 @@ def get_delivery(caller: KeyCaller, store: Store, delivery_id: DeliveryId) -> De
             accepted=claim.accepted,
             at=claim.at,
         ),
-        differences={} if claim is None else _differences(sent, claim.totals),
+        differences={} if claim is None else outbox.differences(sent, claim.totals),
     )
 
 
@@ -144,7 +143,7 @@ def acknowledge_delivery(
             f"This message is {row.state}: it can be acknowledged once it was delivered.",
         )
     ours = {name: decimal_text(total) for name, total in outbox.sent_totals(store, row).items()}
-    accepted = taken.count == row.readings and not _differences(ours, taken.totals)
+    accepted = taken.count == row.readings and not outbox.differences(ours, taken.totals)
     now = services(request).clock()
     outbox.acknowledge(
         store,
@@ -175,15 +174,6 @@ def _found(caller: KeyCaller, store: Store, delivery_id: int) -> MessageRow:
     if row is None:
         raise not_found("This delivery", "/v1/deliveries lists them.")
     return row
-
-
-def _differences(ours: dict[str, str], theirs: dict[str, str]) -> dict[str, str]:
-    differing = {}
-    for name in sorted(ours.keys() | theirs.keys()):
-        difference = Decimal(ours.get(name, "0")) - Decimal(theirs.get(name, "0"))
-        if difference or (name in ours) != (name in theirs):
-            differing[name] = format(difference, "f")
-    return differing
 
 
 def _delivery(row: MessageRow) -> dict[str, Any]:

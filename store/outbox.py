@@ -5,9 +5,10 @@ never altered, so what is sent is the same at every attempt. A worker holds the 
 sends; when it dies the row is free again, and the message goes out again under the same id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -326,6 +327,16 @@ def sent_totals(connection: Connection[Any], sent: MessageRow) -> dict[str, int]
         (sent.utility_id, sent.period, sent.close_id, sent.first_reading, sent.last_reading),
     )
     return dict(rows.fetchall())
+
+
+def differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    """Ours minus theirs (decimals by register and unit), where they differ or one side has none."""
+    found = {}
+    for name in sorted(ours.keys() | theirs.keys()):
+        difference = Decimal(ours.get(name, "0")) - Decimal(theirs.get(name, "0"))
+        if difference or name not in ours or name not in theirs:
+            found[name] = format(difference, "f")
+    return found
 
 
 def acknowledge(

@@ -114,11 +114,13 @@ def held(connection: Connection[Any], of: Issue) -> Iterator[OutgoingReading]:
             f"""
             select {_COLUMNS}
             from (
-                select distinct on (x.service_point_id, x.obis) x.* from billing_readings x
+                select distinct on (x.service_point_id, x.obis) x.id from billing_readings x
                 join utilities u on u.id = x.utility_id
                 where u.code = %s and x.period = %s and x.id <= %s
                 order by x.service_point_id, x.obis, x.version desc
-            ) b join service_points p on p.id = b.service_point_id
+            ) highest
+            join billing_readings b on b.id = highest.id
+            join service_points p on p.id = b.service_point_id
             order by p.code collate "C", b.obis collate "C"
             """,  # noqa: S608 - a constant
             (of.utility, of.period, of.cursor),

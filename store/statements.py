@@ -91,21 +91,28 @@ def versions(
     with connection.cursor(row_factory=class_row(VersionRow)) as cursor:
         cursor.execute(
             """
+            with issued as (
+                select * from billing_readings
+                where utility_id = %(utility)s and account = %(account)s and account <> ''
+                  and period between %(first)s and %(last)s
+                union all  -- where nobody noted the account with the reading, the present one
+                select b.* from service_points p join billing_readings b on b.service_point_id = p.id
+                where p.utility_id = %(utility)s and p.account = %(account)s and p.account <> ''
+                  and b.account is null and b.period between %(first)s and %(last)s
+            )
             select b.period, p.code as service_point, b.obis, b.unit, b.version, b.consumption, b.quality,
                    b.created_at, sent.delivered_at,
                    least(sent.acknowledged_at,
                          (select min(a.at) from billing_acknowledgements a
                           where a.utility_id = b.utility_id and a.period = b.period and a.cursor >= b.id)
                    ) as acknowledged_at
-            from billing_readings b
+            from issued b
             join service_points p on p.id = b.service_point_id
             cross join lateral (
                 select min(o.delivered_at) as delivered_at, min(o.acknowledged_at) as acknowledged_at
                 from outbox o
                 where o.close_id = b.close_id and b.id between o.first_reading and o.last_reading
             ) sent
-            where b.utility_id = %(utility)s and b.period between %(first)s and %(last)s
-              and coalesce(b.account, p.account) = %(account)s
             order by b.period, p.code, b.obis, b.version
             """,
             {"utility": utility_id, "account": account, "first": first, "last": last},
@@ -128,7 +135,7 @@ def exclusions(
             ) c
             join billing_exceptions e on e.close_id = c.id
             join service_points p on p.id = e.service_point_id
-            where p.account = %(account)s
+            where p.utility_id = %(utility)s and p.account = %(account)s and p.account <> ''
             order by e.period, p.code, e.obis
             """,
             {"utility": utility_id, "account": account, "first": first, "last": last},

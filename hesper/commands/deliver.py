@@ -159,6 +159,27 @@ def list_(
 
 
 @app.command()
+def show(
+    message: Annotated[int, typer.Argument(help="Its number in `list`.")],
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """Reconcile a message, as JSON: what was sent, what billing last said it has, and where they differ."""
+    with administration(database_url, data) as connection:
+        row = outbox.message(connection, message)
+        if row is None:
+            raise DeliveryError(f"there is no message {message}", advice="`hesper deliver list` lists them")
+        sent = {name: decimal(total) for name, total in outbox.sent_totals(connection, row).items()}
+        claim = outbox.last_claim(connection, message)
+    told = asdict(row) | {
+        "sent": {"count": row.readings, "totals": sent},
+        "acknowledged": None if claim is None else asdict(claim),
+        "differences": {} if claim is None else outbox.differences(sent, claim.totals),
+    }
+    typer.echo(json.dumps(told, default=_text, indent=2))
+
+
+@app.command()
 def retry(
     messages: Annotated[list[int] | None, typer.Argument(help="Dead messages by number; none: all.")] = None,
     *,

@@ -3,6 +3,8 @@
 -- The account as it was when the reading was issued: what was delivered once must read the same for ever.
 alter table billing_readings add column account text;
 update billing_readings b set account = p.account from service_points p where p.id = b.service_point_id;
+create index billing_readings_of_account on billing_readings (utility_id, account, period) where account <> '';
+create index service_points_of_account on service_points (utility_id, account) where account <> '';
 
 create table destinations (
     id              int generated always as identity primary key,

@@ -1,9 +1,12 @@
-"""A town with two meters, a destination, and a courier whose clock stands still until a test moves it."""
+"""A town with two meters, a destination whose clock stands still until a test moves it, and a real receiver."""
 
 import random
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 import pytest
@@ -71,3 +74,42 @@ class Destination:
 @pytest.fixture
 def destination(town: Town) -> Destination:
     return Destination(town.connection)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Answers as its server says, and keeps what came."""
+
+    def do_POST(self) -> None:
+        server = self.server
+        assert isinstance(server, Listening)
+        server.came.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(server.status)
+        for name, value in server.fields.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+
+class Listening(ThreadingHTTPServer):
+    """A receiver on a free port of this machine."""
+
+    def __init__(self, status: int = 204, fields: dict[str, str] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Receiver)
+        self.status, self.fields = status, fields or {}
+        self.came: list[tuple[str, bytes]] = []
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+@contextmanager
+def listening(status: int = 204, fields: dict[str, str] | None = None) -> Iterator[Listening]:
+    with Listening(status, fields) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

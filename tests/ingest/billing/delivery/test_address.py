@@ -1,17 +1,23 @@
 """A webhook never reaches the operator's own network: not by its URL, a name server, or a redirect."""
 
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.billing.delivery.address import DestinationError, checked_addresses, is_public, parse, resolve
 from ingest.billing.delivery.post import AttemptError, Post
+from tests.ingest.billing.delivery.conftest import listening
 
 PRIVATE = [
     "127.0.0.1",
@@ -104,45 +110,6 @@ def test_any_text_is_a_destination_or_refused(text: str) -> None:
     assert target.path.startswith("/")
 
 
-class Receiver(BaseHTTPRequestHandler):
-    """Answers as its server says, and keeps what came."""
-
-    def do_POST(self) -> None:
-        server = self.server
-        assert isinstance(server, Listening)
-        server.came.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(server.status)
-        for name, value in server.fields.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Silence."""
-
-
-class Listening(ThreadingHTTPServer):
-    """A receiver on a free port of this machine."""
-
-    def __init__(self, status: int = 204, fields: dict[str, str] | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.status, self.fields = status, fields or {}
-        self.came: list[tuple[str, bytes]] = []
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-
-@contextmanager
-def listening(status: int = 204, fields: dict[str, str] | None = None) -> Iterator[Listening]:
-    with Listening(status, fields) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     asked: list[str] = []
 
@@ -165,6 +132,47 @@ def test_a_name_that_turns_private_later_is_refused() -> None:
         Post(look_up=lambda _host, _port: next(answers))(
             "https://billing.example/", {}, b"", allow_private=False
         )
+
+
+def certificate(folder: Path, host: str) -> Path:
+    """A key and a certificate of its own signing for a host, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "receiver.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + made.public_bytes(Encoding.PEM))
+    return path
+
+
+def test_the_certificate_has_to_be_that_of_the_name_though_the_address_is_connected_to(
+    tmp_path: Path,
+) -> None:
+    path = certificate(tmp_path, "billing.invalid")
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_cert_chain(path)
+    post = Post(look_up=lambda _host, _port: ["127.0.0.1"], trust=ssl.create_default_context(cafile=path))
+    with listening() as server:
+        server.socket = ours.wrap_socket(server.socket, server_side=True)
+        assert post(f"https://billing.invalid:{server.port}/", {}, b"{}", allow_private=True).taken
+        with pytest.raises(AttemptError, match="CERTIFICATE_VERIFY_FAILED"):
+            post(f"https://other.invalid:{server.port}/", {}, b"{}", allow_private=True)
+        with pytest.raises(AttemptError, match="CERTIFICATE_VERIFY_FAILED"):
+            Post(look_up=lambda _host, _port: ["127.0.0.1"])(
+                f"https://billing.invalid:{server.port}/", {}, b"{}", allow_private=True
+            )
+    assert [body for _, body in server.came] == [b"{}"]
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed() -> None:

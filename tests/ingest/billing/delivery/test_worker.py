@@ -1,6 +1,8 @@
 """The outbox and its worker: in the close's transaction, signed, repeated under one id, dead in the end."""
 
 import json
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,11 +13,11 @@ from ingest.billing.close import close
 from ingest.billing.delivery.address import DestinationError
 from ingest.billing.delivery.post import Answer, AttemptError
 from ingest.billing.delivery.signature import headers, new_secret
-from ingest.billing.delivery.worker import DISTANCES
+from ingest.billing.delivery.worker import DISTANCES, main
 from store import outbox
 from store.database import connect
 from store.roles import Role
-from tests.ingest.billing.delivery.conftest import DAY, NOVEMBER, Destination
+from tests.ingest.billing.delivery.conftest import DAY, NOVEMBER, Destination, listening
 from tests.support.town import NOW, UTILITY, Town
 
 
@@ -240,3 +242,20 @@ def test_a_secret_is_in_no_representation(town: Town, destination: Destination) 
     assert claimed is not None
     assert claimed.secrets == (destination.secret,)
     assert destination.secret not in repr(claimed)
+
+
+def test_a_worker_delivers_what_comes_and_ends_when_it_is_told(town: Town, database: str) -> None:
+    with listening() as server:
+        url, stop = f"http://127.0.0.1:{server.port}/in", threading.Event()
+        outbox.add_destination(town.connection, UTILITY, url, new_secret(), "anna", allow_private=True)
+        town.connection.commit()
+        worker = threading.Thread(target=main, args=(database, stop))
+        worker.start()
+        town.close("2026-10")
+        town.connection.commit()
+        while not server.came and worker.is_alive():
+            time.sleep(0.01)
+        stop.set()
+        worker.join()
+    assert [told(body)["data"]["count"] for _, body in server.came] == [2]
+    assert [row.state for row in outbox.messages(town.connection)] == ["delivered"]

@@ -140,7 +140,9 @@ def test_what_is_pushed_reads_like_what_is_pulled(
     number = outbox.add_destination(connection, ours.code, url, new_secret(), "anna", allow_private=False)
     outbox.put_closed(connection, number, PERIOD)
     connection.execute(
-        "update billing_readings set account = (select account from service_points where id = service_point_id)"
+        """
+        update billing_readings b set account = p.account from service_points p where p.id = b.service_point_id
+        """
     )
     connection.commit()
     assert Courier(send, lambda: datetime.now(UTC), random.Random(1)).step(connection)

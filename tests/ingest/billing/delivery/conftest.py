@@ -1,4 +1,4 @@
-"""A town with two meters, a destination whose clock stands still until a test moves it, and a real receiver."""
+"""A town with two meters, a destination whose clock a test moves, and a real receiver on a port."""
 
 import random
 import threading

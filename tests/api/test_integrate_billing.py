@@ -141,7 +141,8 @@ def test_what_is_pushed_reads_like_what_is_pulled(
     outbox.put_closed(connection, number, PERIOD)
     connection.execute(
         """
-        update billing_readings b set account = p.account from service_points p where p.id = b.service_point_id
+        update billing_readings b set account = p.account
+        from service_points p where p.id = b.service_point_id
         """
     )
     connection.commit()

@@ -6,6 +6,7 @@ for the calorie a factor. The numbers are those of IEC 61968-9, annex C.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from telemetry.obis import Medium, Obis
 from telemetry.units import unit
@@ -52,12 +53,8 @@ class ReadingType:
 
     def counted(self, step: int = 1) -> tuple[int, int]:
         """(power, factor): so many units of ours, each `step`-th part of one, times the factor, count
-        `10 ** power` of the base unit. The power is the highest allowed for which the factor is whole."""
-        for power in reversed(POWERS):
-            factor = self.size / step / Fraction(10) ** power
-            if factor.denominator == 1:
-                return power, factor.numerator
-        raise UnsayableError(f"no power of ten makes a part in {step} of {self.size} whole")
+        `10 ** power` of the base unit."""
+        return _counted(self.size, step)
 
     def code(self, accumulation: int) -> str:
         """The 18 fields of IEC 61968-9, C.2: what was used is of a billing period, a dial's value of none."""
@@ -66,6 +63,17 @@ class ReadingType:
         return ".".join(map(str, (*fields, 0, 0, 0, self.counted()[0], self.uom, 0)))
 
 
+@lru_cache(maxsize=1000)
+def _counted(size: Fraction, step: int) -> tuple[int, int]:
+    """The power is the highest allowed for which the factor is whole."""
+    for power in reversed(POWERS):
+        factor = size / step / Fraction(10) ** power
+        if factor.denominator == 1:
+            return power, factor.numerator
+    raise UnsayableError(f"no power of ten makes a part in {step} of {size} whole")
+
+
+@lru_cache(maxsize=1000)
 def reading_type(obis: str, of_unit: str) -> ReadingType:
     """What a register with this code counts in this unit. Raises UnsayableError."""
     code = Obis.parse(obis)

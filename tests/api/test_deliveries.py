@@ -7,17 +7,17 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from store import outbox
+from store import destinations, outbox
 from store.outbox import put
 from tests.api.conftest import Clock
-from tests.api.seeding import PERIOD, Seeded, billing_reading
+from tests.api.seeding import PERIOD, Seeded, correct
 
 
 @pytest.fixture
 def message(connection: psycopg.Connection, ours: Seeded, clock: Clock) -> outbox.MessageRow:
     """The month of the utility in one message, delivered."""
     url = "https://billing.example/in?token=t"
-    outbox.add_destination(connection, ours.code, url, "whsec_x", "anna", allow_private=False)
+    destinations.add(connection, ours.code, url, "whsec_x", "anna", allow_private=False)
     row = connection.execute("select id from closes where utility_id = %s", (ours.id,)).fetchone()
     assert row is not None
     assert put(connection, row[0]) == 1
@@ -109,24 +109,7 @@ def test_the_statement_of_an_account_shows_both_sides_by_month(
     assert agreed["agreed"]
     assert len(agreed["lines"]) == 3
 
-    row = connection.execute(
-        "select service_point_id, close_id, consumption, start_value from billing_readings where id = %s",
-        (ours.bills[0],),
-    ).fetchone()
-    assert row is not None
-    point, close, used, start = row
-    billing_reading(
-        connection,
-        ours.id,
-        close,
-        point,
-        obis="8-0:1.0.0",
-        unit="m3",
-        start=start,
-        consumption=used + 500_000,
-        version=2,
-    )
-    connection.commit()
+    correct(connection, ours, by=500_000)
     corrected = client.get("/v1/accounts/40001/statement").json()
     differing = [line for line in corrected["lines"] if line["difference"] != "0"]
     assert [line["difference"] for line in differing] == ["0.5"]

@@ -21,8 +21,8 @@ from fastapi import FastAPI
 from ingest.billing.delivery.post import Answer
 from ingest.billing.delivery.signature import new_secret
 from ingest.billing.delivery.worker import Courier
-from store import outbox
-from tests.api.seeding import PERIOD, Seeded, billing_reading
+from store import destinations, outbox
+from tests.api.seeding import PERIOD, Seeded, correct
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "integrate-billing.md"
 
@@ -52,28 +52,6 @@ def serving(app: FastAPI) -> Iterator[str]:
             thread.join()
 
 
-def correct(connection: psycopg.Connection, ours: Seeded) -> None:
-    """A second version of the first billing reading."""
-    row = connection.execute(
-        "select service_point_id, close_id, consumption, start_value from billing_readings where id = %s",
-        (ours.bills[0],),
-    ).fetchone()
-    assert row is not None
-    point, close, used, start = row
-    billing_reading(
-        connection,
-        ours.id,
-        close,
-        point,
-        obis="8-0:1.0.0",
-        unit="m3",
-        start=start,
-        consumption=used + 1,
-        version=2,
-    )
-    connection.commit()
-
-
 def test_a_month_is_pulled_acknowledged_and_later_corrected(
     app: FastAPI,
     ours: Seeded,
@@ -91,7 +69,7 @@ def test_a_month_is_pulled_acknowledged_and_later_corrected(
         with pytest.raises(HTTPError, match="409") as caught:
             example["acknowledge"](PERIOD, dict(list(held.items())[1:]), cursor)
         caught.value.close()
-        correct(connection, ours)
+        correct(connection, ours, by=1)
         again = example["take"](PERIOD, held, cursor)
         assert again > cursor
         assert len(held) == 5
@@ -112,7 +90,7 @@ def test_messages_are_received_verified_and_taken_once(
         return Answer(500 if len(statuses) == 1 else statuses[-1])  # the first confirmation is lost
 
     url = "https://billing.example/"
-    number = outbox.add_destination(connection, ours.code, url, secret, "anna", allow_private=False)
+    number = destinations.add(connection, ours.code, url, secret, "anna", allow_private=False)
     outbox.put_closed(connection, number, PERIOD)
     connection.commit()
     courier = Courier(send, lambda: datetime.now(UTC), random.Random(1))
@@ -137,7 +115,7 @@ def test_what_is_pushed_reads_like_what_is_pulled(
         return Answer(200)
 
     url = "https://billing.example/"
-    number = outbox.add_destination(connection, ours.code, url, new_secret(), "anna", allow_private=False)
+    number = destinations.add(connection, ours.code, url, new_secret(), "anna", allow_private=False)
     outbox.put_closed(connection, number, PERIOD)
     connection.execute(
         """

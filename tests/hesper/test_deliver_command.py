@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from hesper.cli import build
 from ingest.billing.delivery.signature import headers
-from store import outbox
+from store import destinations
 from store.database import connect
 from tests.support.town import UTILITY, Town
 
@@ -70,7 +70,7 @@ def test_an_address_that_nothing_can_be_sent_to_is_refused(
     code, shown, error = run(database, "deliver", "add", url)
     assert (code, shown) == (1, "")
     assert told in error
-    assert outbox.destinations(town.connection) == []
+    assert destinations.listing(town.connection) == []
 
 
 def test_what_was_closed_before_can_be_sent_too_and_dead_messages_again(town: Town, database: str) -> None:

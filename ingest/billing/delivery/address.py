@@ -18,7 +18,7 @@ _PORTS = {"https": 443, "http": 80}
 _EMBEDDING = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
 
 
-class DestinationError(ValueError):
+class AddressError(ValueError):
     """A URL that nothing is sent to; the message says why and never holds the URL's path or query."""
 
 
@@ -38,7 +38,7 @@ class Target:
 
 
 def parse(url: str, *, allow_private: bool) -> Target:
-    """The parts of a destination's URL. Raises DestinationError.
+    """The parts of a destination's URL. Raises AddressError.
 
     https is required, except where the operator allowed addresses of their own network.
     """
@@ -46,15 +46,15 @@ def parse(url: str, *, allow_private: bool) -> Target:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise DestinationError("it is not a URL") from None
+        raise AddressError("it is not a URL") from None
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise DestinationError("it is not an https:// address")
+        raise AddressError("it is not an https:// address")
     if parts.scheme == "http" and not allow_private:
-        raise DestinationError("it is http://, which anybody on the way can read; use https://")
+        raise AddressError("it is http://, which anybody on the way can read; use https://")
     if parts.username is not None or parts.password is not None:
-        raise DestinationError("it holds a password; the signature shows who sends")
+        raise AddressError("it holds a password; the signature shows who sends")
     if parts.fragment or not url.isascii() or any(character <= " " for character in url):
-        raise DestinationError("it holds a fragment, a space or a sign that is not ASCII")
+        raise AddressError("it holds a fragment, a space or a sign that is not ASCII")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], path)
 
@@ -66,14 +66,14 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 def checked_addresses(target: Target, look_up: Resolve, *, allow_private: bool) -> list[str]:
-    """The addresses to connect to. Raises DestinationError where one is not public, OSError for none."""
+    """The addresses to connect to. Raises AddressError where one is not public, OSError for none."""
     addresses = list(look_up(target.host, target.port))
     if not addresses:
         raise OSError(f"{target.host} has no address")
     if not allow_private:
         for address in addresses:
             if not is_public(address):
-                raise DestinationError(
+                raise AddressError(
                     f"{target.host} is at {address}, which is not a public address; an operator may allow it"
                 )
     return addresses

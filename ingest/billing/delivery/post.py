@@ -49,7 +49,7 @@ class Post:
         self._seconds = seconds
 
     def __call__(self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> Answer:
-        """Raises DestinationError where nothing may be sent, AttemptError where no answer came."""
+        """Raises AddressError where nothing may be sent, AttemptError where no answer came."""
         target = parse(url, allow_private=allow_private)
         try:
             addresses = checked_addresses(target, self._look_up, allow_private=allow_private)

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from ingest.billing.delivery.address import DestinationError
+from ingest.billing.delivery.address import AddressError
 from ingest.billing.delivery.document import body
 from ingest.billing.delivery.post import Answer, AttemptError, Post
 from ingest.billing.delivery.signature import headers
@@ -76,7 +76,7 @@ class Courier:
             fields = {"Content-Type": "application/json", "User-Agent": "hesper", **signed}
             try:
                 answer = self.send(message.url, fields, content, allow_private=message.allow_private)
-            except (DestinationError, AttemptError) as error:
+            except (AddressError, AttemptError) as error:
                 self._failed(connection, message, str(error), None)
             else:
                 if answer.taken:

@@ -14,8 +14,8 @@ import pytest
 from ingest.billing.delivery.post import Answer
 from ingest.billing.delivery.signature import new_secret
 from ingest.billing.delivery.worker import Courier
+from store import destinations
 from store.database import connect
-from store.outbox import add_destination
 from tests.support.town import UTILITY, Town
 
 OCTOBER = datetime(2026, 9, 30, 22, tzinfo=UTC)  # local midnights in Madrid
@@ -46,7 +46,7 @@ class Destination:
     secret: str = field(default_factory=new_secret)
 
     def __post_init__(self) -> None:
-        self.id = add_destination(
+        self.id = destinations.add(
             self.connection, UTILITY, "https://billing.example/in", self.secret, "anna", allow_private=False
         )
         self.connection.commit()

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.billing.delivery.address import DestinationError, checked_addresses, is_public, parse, resolve
+from ingest.billing.delivery.address import AddressError, checked_addresses, is_public, parse, resolve
 from ingest.billing.delivery.post import AttemptError, Post
 from tests.ingest.billing.delivery.conftest import listening
 
@@ -55,7 +55,7 @@ PRIVATE = [
 def test_private_addresses_are_refused_in_every_writing(address: str) -> None:
     assert not is_public(address)
     target = parse("https://billing.example/", allow_private=False)
-    with pytest.raises(DestinationError, match="not a public address"):
+    with pytest.raises(AddressError, match="not a public address"):
         checked_addresses(target, lambda _host, _port: ["93.184.216.34", address], allow_private=False)
     assert checked_addresses(target, lambda _host, _port: [address], allow_private=True) == [address]
 
@@ -75,7 +75,7 @@ def test_no_address_of_a_private_network_is_public(address: object) -> None:
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "localhost"])
 def test_a_host_written_to_deceive_is_judged_by_what_it_resolves_to(host: str) -> None:
     target = parse(f"https://{host}/", allow_private=False)
-    with pytest.raises(DestinationError, match="not a public address"):
+    with pytest.raises(AddressError, match="not a public address"):
         checked_addresses(target, resolve, allow_private=False)
 
 
@@ -96,7 +96,7 @@ def test_a_host_written_to_deceive_is_judged_by_what_it_resolves_to(host: str) -
     ],
 )
 def test_what_is_no_destination_is_refused_before_anything_is_sent(url: str, told: str) -> None:
-    with pytest.raises(DestinationError, match=told):
+    with pytest.raises(AddressError, match=told):
         parse(url, allow_private=False)
 
 
@@ -104,7 +104,7 @@ def test_what_is_no_destination_is_refused_before_anything_is_sent(url: str, tol
 def test_any_text_is_a_destination_or_refused(text: str) -> None:
     try:
         target = parse(text, allow_private=True)
-    except DestinationError:
+    except AddressError:
         return
     assert target.host
     assert target.path.startswith("/")
@@ -128,7 +128,7 @@ def test_a_name_that_turns_private_later_is_refused() -> None:
     answers = iter([["93.184.216.34"], ["127.0.0.1"]])
     target = parse("https://billing.example/", allow_private=False)
     checked_addresses(target, lambda _host, _port: next(answers), allow_private=False)
-    with pytest.raises(DestinationError):
+    with pytest.raises(AddressError):
         Post(look_up=lambda _host, _port: next(answers))(
             "https://billing.example/", {}, b"", allow_private=False
         )

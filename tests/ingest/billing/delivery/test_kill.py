@@ -17,7 +17,7 @@ import pytest
 from ingest.billing.delivery.post import Answer, Post
 from ingest.billing.delivery.signature import new_secret
 from ingest.billing.delivery.worker import Courier
-from store import outbox
+from store import destinations, outbox
 from store.database import connect
 from store.roles import Role
 from tests.ingest.billing.delivery.conftest import DAY, HOUR, NOVEMBER, OCTOBER
@@ -86,7 +86,7 @@ def test_a_receiver_killed_at_random_ends_with_each_version_once_by_its_id(
     held = tmp_path / "billing.sqlite"
     command = [sys.executable, str(RECEIVER), str(port), str(held)]
     url = f"http://127.0.0.1:{port}/"
-    outbox.add_destination(town.connection, UTILITY, url, new_secret(), "anna", allow_private=True)
+    destinations.add(town.connection, UTILITY, url, new_secret(), "anna", allow_private=True)
     town.close("2026-10")
     for meter in METERS[:10]:
         town.read(meter, {NOVEMBER: "133.5"})

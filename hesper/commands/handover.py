@@ -63,9 +63,13 @@ def file_(
                 count = kind.write(found, held(connection, found), out)
                 out.flush()
                 os.fsync(out.fileno())
-        except (UnsayableError, OSError) as error:
+        except (UnsayableError, OSError, ModuleNotFoundError) as error:
             unfinished.unlink(missing_ok=True)
-            raise DeliveryError(f"{path} was not written: {error}") from error
+            missing = isinstance(error, ModuleNotFoundError)
+            raise DeliveryError(
+                f"{path} was not written: {error}",
+                advice='install "hesper[parquet]", or use another format' if missing else "",
+            ) from error
         unfinished.replace(path)
     typer.echo(f"{path}: {count} billing readings up to cursor {found.cursor}")
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -143,6 +144,18 @@ def test_a_file_that_cannot_be_written_says_why(
     code, _, error = run(database, "deliver", "file", *arguments)
     assert code == 1
     assert told in error
+
+
+def test_without_pyarrow_a_parquet_file_says_what_to_install(
+    town: Town, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.close("2025-08")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    arguments = ("deliver", "file", "--period", "2025-08", "--format", "parquet")
+    code, _, error = run(database, *arguments, "--output", str(tmp_path / "file"))
+    assert code == 1
+    assert "hesper[parquet]" in error
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_statement_tells_what_billing_does_not_hold_and_what_was_left_out(

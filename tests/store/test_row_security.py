@@ -225,6 +225,42 @@ def _touched(connection: psycopg.Connection, utility: int, statement: sql.Compos
         return 0
 
 
+def test_what_is_handed_in_becomes_a_reading_of_its_own_utility_alone(
+    two: tuple[psycopg.Connection, int, int],
+) -> None:
+    connection, ours, theirs = two
+    registers = {
+        utility: connection.execute("select id from registers where utility_id = %s", (utility,)).fetchone()
+        for utility in (ours, theirs)
+    }
+    insert = """
+        insert into submissions (utility_id, service_point_id, register_id, read_at, value, role, author,
+                                 api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
+        select utility_id, service_point_id, {register}, read_at + interval '1 minute', 2, role, author,
+               api_key_id, verdict, detail, counts_in, 'two', request_hash from submissions
+    """
+    own, foreign = (
+        sql.SQL(insert).format(register=sql.Literal((registers[utility] or (0,))[0]))
+        for utility in (ours, theirs)
+    )
+    _refused(connection, ours, foreign)
+    _refused(
+        connection,
+        ours,
+        sql.SQL("insert into readings (register_id, measured_at, value) values (1, now(), 1)"),
+    )
+    with connection.transaction(force_rollback=True):
+        _as_api(connection, ours)
+        connection.execute(own)
+        row = connection.execute(
+            "select count(*) from utility_readings where status = 256 and value = 2"
+        ).fetchone()
+        assert row == (1,)
+    for change in ("update submissions set value = 3", "delete from submissions"):
+        with pytest.raises(InsufficientPrivilege), connection.transaction():
+            connection.execute(change.encode())
+
+
 def test_readings_themselves_are_open_to_no_reader(two: tuple[psycopg.Connection, int, int]) -> None:
     connection, ours, _ = two
     _refused(connection, ours, sql.SQL("select * from readings"))

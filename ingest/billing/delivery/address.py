@@ -55,8 +55,17 @@ def parse(url: str, *, allow_private: bool) -> Target:
         raise AddressError("it holds a password; the signature shows who sends")
     if parts.fragment or not url.isascii() or any(character <= " " for character in url):
         raise AddressError("it holds a fragment, a space or a sign that is not ASCII")
+    if not allow_private and _is_private_literal(parts.hostname):
+        raise AddressError("it is not a public address; an operator may allow it")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], path)
+
+
+def _is_private_literal(host: str) -> bool:
+    try:
+        return not is_public(host)
+    except ValueError:
+        return False  # a name: what it stands for is looked up when something is sent
 
 
 def resolve(host: str, port: int) -> list[str]:

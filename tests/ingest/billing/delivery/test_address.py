@@ -92,6 +92,8 @@ def test_a_host_written_to_deceive_is_judged_by_what_it_resolves_to(host: str) -
         ("https://billing.example/\r\nX: y", "space"),
         ("https://billing.example:99999/", "not a URL"),
         ("https://[::1/", "not a URL"),
+        ("https://[::1]/", "not a public address"),
+        ("https://10.0.0.1:8443/in", "not a public address"),
         ("nonsense", "not an https"),
     ],
 )

@@ -55,6 +55,10 @@ def parse(url: str, *, allow_private: bool) -> Target:
         raise AddressError("it holds a password; the signature shows who sends")
     if parts.fragment or not url.isascii() or any(character <= " " for character in url):
         raise AddressError("it holds a fragment, a space or a sign that is not ASCII")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise AddressError("its host is no name of the DNS") from None
     if not allow_private and _is_private_literal(parts.hostname):
         raise AddressError("it is not a public address; an operator may allow it")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
-from ingest.billing.delivery.address import Resolve, checked_addresses, parse, resolve
+from ingest.billing.delivery.address import AddressError, Resolve, checked_addresses, parse, resolve
 
 CONNECT_SECONDS = 5.0
+_MOST_DIGITS = 6  # of the seconds in Retry-After
 ATTEMPT_SECONDS = 15.0  # for all of an attempt; Standard Webhooks advises 15 to 30
 
 
@@ -61,7 +62,9 @@ class Post:
                 connection.sock = self._secured(plain, target.host) if target.secure else plain
                 connection.request("POST", target.path, body, dict(headers))
                 return _answer(connection.getresponse())
-        except (OSError, http.client.HTTPException) as error:
+        except AddressError:
+            raise
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last: no name for DNS or TLS
             raise AttemptError(_reason(error)) from error
 
     def _secured(self, plain: socket.socket, host: str) -> ssl.SSLSocket:
@@ -105,7 +108,8 @@ def _ended_after(seconds: float, connection: socket.socket) -> Iterator[None]:
 
 def _answer(response: http.client.HTTPResponse) -> Answer:
     asked = response.getheader("Retry-After", "")
-    return Answer(response.status, int(asked) if asked.isascii() and asked.isdigit() else None)
+    sane = asked.isascii() and asked.isdigit() and len(asked) <= _MOST_DIGITS
+    return Answer(response.status, int(asked) if sane else None)
 
 
 def _reason(error: Exception) -> str:

@@ -184,9 +184,21 @@ def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     assert inner.came == []
 
 
-def test_the_wish_to_be_left_alone_is_heard() -> None:
-    with listening(429, {"Retry-After": "120"}) as server:
-        assert Post()(f"http://127.0.0.1:{server.port}/", {}, b"", allow_private=True).retry_after == 120
+@pytest.mark.parametrize(
+    ("asked", "heard"),
+    [("120", 120), ("9" * 5000, None), ("-1", None), ("Fri, 31 Dec 1999 23:59:59 GMT", None)],
+)
+def test_the_wish_to_be_left_alone_is_heard_where_it_is_sane(asked: str, heard: int | None) -> None:
+    with listening(429, {"Retry-After": asked}) as server:
+        assert Post()(f"http://127.0.0.1:{server.port}/", {}, b"", allow_private=True).retry_after == heard
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "..", ".", "xn--", "-"])
+def test_a_host_that_is_no_name_is_refused_or_an_attempt_that_failed(host: str) -> None:
+    with listening() as server:
+        for look_up in (resolve, lambda _host, _port: ["127.0.0.1"]):
+            with pytest.raises((AddressError, AttemptError)):
+                Post(look_up=look_up)(f"https://{host}:{server.port}/", {}, b"", allow_private=True)
 
 
 def test_a_destination_that_never_ends_its_answer_is_left_in_time() -> None:

@@ -1,12 +1,19 @@
-"""Whether this machine's clock can be believed: what the kernel knows of its reference (adjtimex(2))."""
+"""Whether this machine's clock can be believed: what the kernel knows of its reference (adjtimex(2)).
+
+A Raspberry Pi without a battery clock starts at some date of the past. Once a time service has set it, it is
+right within seconds for days, also while that service cannot be reached: the kernel calls it unsynchronised
+after about nine hours (its error bound grows by 500 ppm to 16 s), which is no reason to leave the schedule.
+"""
 
 import ctypes
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 Synchronised = Callable[[], bool]
 
 _TIMESYNCD = Path("/run/systemd/timesync/synchronized")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIME_ERROR = 5  # <sys/timex.h>: the clock is not synchronised
 
 
@@ -25,6 +32,51 @@ def kernel_clock_synchronised() -> bool:
         return True
     # In a container the kernel may refuse to answer while the host's time service says so in a file.
     return state < 0 and _TIMESYNCD.exists()
+
+
+def clock_was_set() -> bool:
+    """Whether systemd's time service has set the clock since the machine was started."""
+    return _TIMESYNCD.exists()
+
+
+def boot_id() -> str:
+    """The kernel's name for the time since it was started, in which the monotonic clock means the same.
+
+    Where it cannot be told, a name of this process's own: what it read is not dated by a later one.
+    """
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return uuid4().hex
+
+
+class ClockReference:
+    """The clock's state: `reference()` says whether it is synchronised, `was_set` whether it ever was."""
+
+    def __init__(self, synchronised: Synchronised, *, was_set: bool = False) -> None:
+        self._synchronised = synchronised
+        self._was_set = was_set
+        self._given_up = False
+
+    def __call__(self) -> bool:
+        """Whether a time service disciplines the clock now."""
+        synchronised = self._synchronised()
+        self._was_set = self._was_set or synchronised
+        return synchronised
+
+    @property
+    def was_set(self) -> bool:
+        """Whether the clock shows the time, if only within seconds; else it shows any date at all."""
+        return self._was_set or self()
+
+    @property
+    def followed(self) -> bool:
+        """Whether schedules follow the clock: it was set, or it is not worth waiting for that any longer."""
+        return self._given_up or self.was_set
+
+    def give_up(self) -> None:
+        """Nobody sets the clock: follow it as it is."""
+        self._given_up = True
 
 
 def trusted_clock() -> bool:

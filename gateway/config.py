@@ -1,24 +1,36 @@
 """What a gateway's configuration holds. `config_file.py` reads it; gateway/README.md shows a whole one.
 
-Frozen models: a changed file is a new process.
+Frozen models: a change is a new configuration (`Gateway.apply`), or a new process.
 """
 
-from datetime import UTC
+import re
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+)
 
 from drivers.catalogue import PROTOCOLS, default_settings, open_line
 from drivers.driver import Target
 from drivers.errors import LineError
 from drivers.line import SerialSettings
-from gateway.link import MqttSettings, Tls
-from gateway.schedule import Schedule, parse_schedule
+from gateway.link import MqttSettings
+from gateway.schedule import Schedule, parse_interval, parse_schedule
+from gateway.source import BufferLimits
+from gateway.tls import Tls
 from telemetry.meter_id import check_meter_id
 from telemetry.topics import check_segment
 
+_AES_KEY = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{64}")
 FOLDER = "folder"  # validation context: the configuration's own, from which relative paths count
 
 
@@ -53,9 +65,16 @@ def _zone(name: object) -> ZoneInfo:
         raise ValueError(f"time_zone {name!r} is not known; use a name such as 'Europe/Berlin'") from None
 
 
-def _schedule(text: str) -> str:
-    parse_schedule(text, UTC)
-    return text
+def _schedule(value: object) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError('schedule is a text or several; write schedule = "15min", or ["1h", "midnight"]')
+    parse_schedule(texts, UTC)
+    return tuple(texts)
+
+
+def _interval(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else parse_interval(str(value))
 
 
 def _path(path: Path, info: ValidationInfo) -> Path:
@@ -71,9 +90,31 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _content(path: object, info: ValidationInfo) -> str:
+    """Of the file that a secret stands in."""
+    if not isinstance(path, str):
+        raise ValueError(f"{info.field_name} is the path of a file; write it in quotes")
+    file = _existing(_path(Path(path), info))
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"{file} cannot be read as text; check its content and rights") from None
+
+
+def _aes_key(key: SecretStr) -> SecretStr:
+    if not _AES_KEY.fullmatch(key.get_secret_value()):
+        raise ValueError(
+            "a meter's key is 32 hexadecimal digits (AES-128), as its supplier gave it; "
+            "for DLMS also 64, the encryption key and then the authentication key"
+        )
+    return key
+
+
 Segment = Annotated[str, AfterValidator(check_segment)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
-ScheduleText = Annotated[str, AfterValidator(_schedule)]
+ScheduleTexts = Annotated[tuple[str, ...], BeforeValidator(_schedule)]
+Interval = Annotated[timedelta, BeforeValidator(_interval)]
+Key = Annotated[SecretStr, AfterValidator(_aes_key)]
 Address = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 ConfigPath = Annotated[Path, AfterValidator(_path)]
 ConfigFile = Annotated[Path, AfterValidator(_path), AfterValidator(_existing)]
@@ -84,14 +125,23 @@ class _Table(BaseModel):
 
 
 class MeterConfig(_Table):
-    """`[[line.meter]]`. `timeout` in seconds, None for the protocol's own; `schedule` None for the line's."""
+    """`[[line.meter]]`. `timeout` in seconds, None for the protocol's own; `schedule` None for the line's.
+
+    `min_interval`: a battery meter may not be asked more often. `key` and `password` are secrets, which
+    nothing shows; in `key_file` and `password_file` is their content, whose path the file names.
+    """
 
     address: Address = ""
     meter: Annotated[str, AfterValidator(check_meter_id)] | None = None
     profile: str | None = None
-    schedule: ScheduleText | None = None
+    schedule: ScheduleTexts | None = None
+    min_interval: Interval | None = None
     timeout: Annotated[float, Field(gt=0, le=60)] | None = None
     retries: Annotated[int, Field(ge=0, le=10)] = 2
+    key: Key | None = None
+    key_file: Annotated[Key, BeforeValidator(_content)] | None = None
+    password: SecretStr | None = None
+    password_file: Annotated[SecretStr, BeforeValidator(_content)] | None = None
 
     @property
     def label(self) -> str:
@@ -103,6 +153,7 @@ class LineConfig(_Table):
     """`[[line]]`: one serial port or TCP socket. `settings` None for the protocol's usual ones.
 
     `transport` is for Modbus: "tcp" for Modbus TCP; "rtu", the default, also through a TCP serial server.
+    `switch_pause`, seconds, is for optical heads that need time before they can change speed.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=64, examples=["basement"])]
@@ -112,7 +163,8 @@ class LineConfig(_Table):
     protocol: Annotated[str, AfterValidator(_protocol), Field(examples=["mbus"])]
     settings: Annotated[SerialSettings | None, BeforeValidator(_settings)] = None
     transport: Literal["rtu", "tcp"] | None = None
-    schedule: ScheduleText = "15min"
+    switch_pause: Annotated[float, Field(ge=0, le=2)] | None = None
+    schedule: ScheduleTexts = ("15min",)
     meter: tuple[MeterConfig, ...]
 
     @property
@@ -121,9 +173,10 @@ class LineConfig(_Table):
         return self.settings or default_settings(self.protocol)
 
     @property
-    def driver_options(self) -> dict[str, str]:
+    def driver_options(self) -> dict[str, object]:
         """What the protocol's driver takes beside line and clock."""
-        return {} if self.transport is None else {"transport": self.transport}
+        options = {"transport": self.transport, "switch_pause": self.switch_pause}
+        return {name: value for name, value in options.items() if value is not None}
 
 
 class MqttConfig(_Table):
@@ -140,20 +193,44 @@ class MqttConfig(_Table):
 
 
 class BufferConfig(_Table):
-    """`[buffer]`: where readouts are kept until they are acknowledged."""
+    """`[buffer]`: where readouts are kept until they are acknowledged, and a while longer as a history."""
 
     path: ConfigPath = Field(examples=["/var/lib/hesper/buffer.sqlite"])
+    max_days: Annotated[int, Field(ge=1, le=3_660)] = BufferLimits().days
+    max_megabytes: Annotated[int, Field(ge=10, le=1_000_000)] = BufferLimits().bytes // 1_000_000
+
+    @property
+    def limits(self) -> BufferLimits:
+        """How much the buffer may keep."""
+        return BufferLimits(days=self.max_days, bytes=self.max_megabytes * 1_000_000)
+
+
+class RemoteConfig(_Table):
+    """`[remote]`: what the central side may do here. Only the installer's file can say so.
+
+    `set_clock`: set meters' clocks. `commands_per_minute`: more are refused; 0 takes none.
+    """
+
+    set_clock: bool = False
+    commands_per_minute: Annotated[int, Field(ge=0, le=600)] = 30
 
 
 class GatewayConfig(_Table):
-    """The whole file. `clock` "trusted": the clock is right although the kernel does not say so."""
+    """The whole file. `clock` "trusted": the clock is right although the kernel does not say so.
+
+    `clock_wait`: how long readouts wait for a clock that is not set yet. `meter_clock_limit`: how wrong a
+    meter's clock may be before the log says so.
+    """
 
     utility: Annotated[Segment, Field(examples=["stadtwerke"])]
     gateway: Annotated[Segment, Field(examples=["gw-7"])]
     time_zone: Annotated[Zone, Field(examples=["Europe/Berlin"])]
     clock: Literal["ntp", "trusted"] = "ntp"
+    clock_wait: Interval = timedelta(hours=1)
+    meter_clock_limit: Interval = timedelta(seconds=120)
     mqtt: MqttConfig
     buffer: BufferConfig
+    remote: RemoteConfig = RemoteConfig()
     line: tuple[LineConfig, ...]
 
     @property
@@ -177,6 +254,7 @@ class GatewayConfig(_Table):
 
     def target(self, meter: MeterConfig) -> Target:
         """A meter as the drivers want it."""
+        key, password = meter.key or meter.key_file, meter.password or meter.password_file
         return Target(
             address=meter.address,
             meter=meter.meter,
@@ -184,4 +262,6 @@ class GatewayConfig(_Table):
             time_zone=self.time_zone,
             timeout=meter.timeout,
             retries=meter.retries,
+            key=bytes.fromhex(key.get_secret_value()) if key else None,
+            password=password.get_secret_value() if password else None,
         )

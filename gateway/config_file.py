@@ -3,7 +3,7 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,27 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from drivers.modbus.profile_file import ProfileError, load_profile
-from gateway.config import FOLDER, BufferConfig, GatewayConfig, LineConfig, MeterConfig, MqttConfig
+from gateway.config import (
+    FOLDER,
+    BufferConfig,
+    GatewayConfig,
+    LineConfig,
+    MeterConfig,
+    MqttConfig,
+    RemoteConfig,
+)
+from gateway.config_rules import contradictions
 from gateway.toml_lines import TomlLines, TomlPath
 
 _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     (): GatewayConfig,
     ("mqtt",): MqttConfig,
     ("buffer",): BufferConfig,
+    ("remote",): RemoteConfig,
     ("line",): LineConfig,
     ("line", "meter"): MeterConfig,
 }
-_PRIMARY_ADDRESSES = {*range(251), 254}  # 0: not yet configured; 254: the only meter on the line
+_SECRETS = {"key", "password"}  # of meters; what is wrong with them is said without showing them
 _ARRAYS = {("line",), ("line", "meter")}
 
 
@@ -56,6 +65,11 @@ def load_config(path: Path) -> GatewayConfig:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(path, [Problem(None, "", f"cannot be read: {reason}; check the path")]) from None
+    return parse_config(text, path)
+
+
+def parse_config(text: str, path: Path) -> GatewayConfig:
+    """The configuration in a text that stands, or could stand, in the file `path`. Raises ConfigError."""
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -66,7 +80,7 @@ def load_config(path: Path) -> GatewayConfig:
     except ValidationError as error:
         found = [(tuple(detail["loc"]), _message(detail)) for detail in error.errors()]
     else:
-        found = list(_contradictions(config))
+        found = list(contradictions(config))
     if found:
         problems = [Problem(lines.find(where), _place(where, tree), message) for where, message in found]
         raise ConfigError(path, sorted(problems, key=lambda problem: problem.line or 0))
@@ -128,6 +142,8 @@ def _message(detail: ErrorDetails) -> str:
             return str(detail["ctx"]["error"])
         case _:
             said = detail["msg"]
+            if model is MeterConfig and field in _SECRETS:
+                return f"{field}: {said[:1].lower()}{said[1:]}"
             return f"{field} = {detail['input']!r}: {said[:1].lower()}{said[1:]}"
 
 
@@ -138,61 +154,3 @@ def _example(field: str, model: type[BaseModel] | None) -> str:
         return f"a table [{field}]"
     info = model.model_fields.get(field) if model else None
     return " or ".join(f'{field} = "{example}"' for example in (info.examples if info else None) or ["..."])
-
-
-def _contradictions(config: GatewayConfig) -> Iterator[tuple[TomlPath, str]]:
-    """What is wrong although every value for itself is right."""
-    ports: dict[str, str] = {}
-    names: set[str] = set()
-    meters: dict[str, str] = {}
-    if not config.line:
-        yield ("line",), "there is no line; write [[line]] and what stands below it"
-    for number, line in enumerate(config.line):
-        at = ("line", number)
-        if not line.meter:
-            yield at, "there is no meter; write a table [[line.meter]] below it"
-        if line.name in names:
-            yield (*at, "name"), f"another line is called {line.name!r} already; give each its own name"
-        names.add(line.name)
-        if line.port in ports:
-            yield (*at, "port"), f"line {ports[line.port]!r} has {line.port} already; put its meters there"
-        ports.setdefault(line.port, line.name)
-        if line.transport and line.protocol != "modbus":
-            yield (*at, "transport"), 'only Modbus has transports; remove it, or write protocol = "modbus"'
-        addresses: dict[str, str] = {}
-        for position, meter in enumerate(line.meter):
-            here = (*at, "meter", position)
-            if meter.address in addresses:
-                other = addresses[meter.address]
-                yield (*here, "address"), f"{other} has address {meter.address!r} on this line, too; mend one"
-            addresses.setdefault(meter.address, meter.label)
-            if meter.meter and meter.meter in meters:
-                yield (
-                    (*here, "meter"),
-                    f"{meter.meter} is on line {meters[meter.meter]!r} already; remove one",
-                )
-            if meter.meter:
-                meters.setdefault(meter.meter, line.name)
-            yield from ((here, message) for message in _protocol_needs(line.protocol, meter))
-    mqtt = config.mqtt
-    if (mqtt.cert is None) != (mqtt.key is None):
-        yield ("mqtt",), "cert and key belong together; give both or neither"
-    if mqtt.password_file and mqtt.username is None:
-        yield ("mqtt", "password_file"), 'there is a password but no user; write username = "..."'
-
-
-def _protocol_needs(protocol: str, meter: MeterConfig) -> Iterator[str]:
-    if protocol == "modbus":
-        if meter.meter is None:
-            yield 'Modbus meters do not say who they are; write meter = "EAS-12345678" as printed on it'
-        if meter.profile is None:
-            yield 'Modbus needs a register map; write profile = "eastron-sdm630" or another profile'
-        else:
-            try:
-                load_profile(meter.profile)
-            except ProfileError as error:
-                yield f"{error}; {error.advice}"
-        if not (meter.address.isdecimal() and 1 <= int(meter.address) <= 247):
-            yield f"address {meter.address!r} is not a Modbus unit; write a number from 1 to 247"
-    if protocol == "mbus" and not (meter.address.isdecimal() and int(meter.address) in _PRIMARY_ADDRESSES):
-        yield f"address {meter.address!r} is no primary address; write a number from 1 to 250"

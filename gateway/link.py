@@ -5,7 +5,7 @@ runs the network and does nothing but put events here; the publisher's thread do
 """
 
 import socket
-import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +18,15 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from telemetry.topics import Kind, Topic
+from gateway.tls import Tls, context_of
+from telemetry.topics import Kind, Topic, TopicError
+from telemetry.wire import MAX_MESSAGE_BYTES
 
 CONNECT_SECONDS = 10.0
 _QOS = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """`ca` verifies the broker (None: the system's authorities); `cert` and `key` identify the gateway."""
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
+_REFUSED = (
+    "the broker's users and ACL must know this gateway: certificate's CN, client id and topic are the same"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ class MqttSettings:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Connected, and subscribed to the acknowledgements."""
+    """Connected and subscribed."""
 
     link: "Link"
     session_kept: bool
@@ -66,10 +62,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The connection is over, or was refused; said once for each link that did not close itself."""
+    """The connection is over, or was refused; said once for each link that did not close itself.
+
+    `answered`: the broker has spoken MQTT with us. `advice` says what to look at, where that is known.
+    """
 
     link: "Link"
     reason: str
+    answered: bool = True
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,10 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message on the acknowledgement topic."""
+    """A message on one of our own topics."""
 
     link: "Link"
+    kind: Kind
     payload: bytes
 
 
@@ -95,10 +97,18 @@ Event = Ready | Ended | Confirmed | Received
 class Link:
     """Open it once, close it once. Not thread-safe, but for the events."""
 
-    def __init__(self, settings: MqttSettings, events: "SimpleQueue[Event | None]", will: bytes) -> None:
-        """`will` is the payload of the status topic when this link dies unheard."""
+    def __init__(
+        self,
+        settings: MqttSettings,
+        events: "SimpleQueue[Event | None]",
+        will: bytes,
+        listen: Sequence[Kind] = (Kind.ACK,),
+    ) -> None:
+        """`will` is the payload of the status topic when this link dies unheard; `listen` names topics."""
         self._settings = settings
         self._events = events
+        self._listen = listen
+        self._answered = False
         self._session_kept = False
         self._client = client = Client(
             CallbackAPIVersion.VERSION2,
@@ -118,15 +128,13 @@ class Link:
         """Connect; `Ready` or `Ended` follows. Raises OSError (certificates and names included)."""
         settings = self._settings
         if settings.tls is not None:
-            context = ssl.create_default_context(cafile=settings.tls.ca)
-            if settings.tls.cert is not None:
-                context.load_cert_chain(settings.tls.cert, settings.tls.key)
-            self._client.tls_set_context(context)
+            self._client.tls_set_context(context_of(settings.tls))
         if settings.username is not None:
             secret = settings.password_file.read_text("utf-8").strip() if settings.password_file else None
             self._client.username_pw_set(settings.username, secret)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's own
         properties.SessionExpiryInterval = settings.session_expiry
+        properties.MaximumPacketSize = MAX_MESSAGE_BYTES + 1_000  # the broker drops what is larger
         self._client.connect_timeout = CONNECT_SECONDS / 2  # the other half is for the broker's answer
         self._client.connect(
             settings.host,
@@ -159,30 +167,30 @@ class Link:
     def _on_connect(
         self, client: Client, _: Any, flags: ConnectFlags, reason: ReasonCode, __: Properties | None
     ) -> None:
+        self._answered = True
         if reason.is_failure:
-            self._events.put(Ended(self, f"refused: {reason}"))
+            self._events.put(Ended(self, f"refused: {reason}", advice=_REFUSED))
             return
         self._session_kept = flags.session_present
-        result, _mid = client.subscribe(self._settings.topic(Kind.ACK), _QOS)
+        topics = [(self._settings.topic(kind), _QOS) for kind in self._listen]
+        result, _mid = client.subscribe(topics)
         if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._events.put(Ended(self, f"could not subscribe: {result.name}"))
 
     def _on_subscribe(
         self, _: Client, __: Any, _mid: int, reasons: list[ReasonCode], ___: Properties | None
     ) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        if refused:
-            topic = self._settings.topic(Kind.ACK)
-            self._events.put(
-                Ended(self, f"may not subscribe to {topic}: {refused[0]}; check the broker's ACL")
-            )
-        else:
-            self._events.put(Ready(self, self._session_kept))
+        for kind, reason in zip(self._listen, reasons, strict=False):
+            if reason.is_failure:
+                topic = self._settings.topic(kind)
+                self._events.put(Ended(self, f"may not subscribe to {topic}: {reason}", advice=_REFUSED))
+                return
+        self._events.put(Ready(self, self._session_kept))
 
     def _on_disconnect(
         self, _: Client, __: Any, _flags: DisconnectFlags, reason: ReasonCode, ___: Properties | None
     ) -> None:
-        self._events.put(Ended(self, str(reason)))
+        self._events.put(Ended(self, str(reason), self._answered))
 
     def _on_publish(
         self, _: Client, __: Any, message: int, reason: ReasonCode, ___: Properties | None
@@ -190,4 +198,11 @@ class Link:
         self._events.put(Confirmed(self, message, str(reason) if reason.is_failure else None))
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
-        self._events.put(Received(self, bytes(message.payload)))
+        """Whatever a broker sends: only our own topics are listened to."""
+        try:
+            topic = Topic.parse(message.topic)
+        except (TopicError, UnicodeDecodeError):
+            return
+        ours = message.topic == self._settings.topic(topic.kind) and topic.kind in self._listen
+        if ours and len(message.payload) <= MAX_MESSAGE_BYTES:
+            self._events.put(Received(self, topic.kind, bytes(message.payload)))

@@ -1,73 +1,53 @@
 """Reads the meters of one line when they are due. No thread and no waiting: `line_thread.py` calls `poll`.
 
 Rules:
-- the meter that was asked longest ago comes first, so a slow line starves nobody;
-- a meter is read once for all slots that have passed; the missed ones are skipped;
-- a meter that fails is asked at growing distances, at most an hour apart, and is told once gone, once back;
-- a line that fails is closed and tried again at growing distances, and is nobody's failure;
-- what the buffer cannot take is held in memory until it can.
+- the readings of midnight come first, then what the line was asked to do, then ordinary polls; but after each
+  such work a poll that is due has its turn. An exchange is never interrupted;
+- among equals, the meter that was asked longest ago comes first, so a slow line starves nobody;
+- a meter is read once for all slots that have passed; the others are recorded as missed, with the reason;
+- a meter that fails is asked at growing distances, at most an hour apart, once and when nobody else is due;
+  the reading of midnight is always tried; it is told once gone, once back;
+- a line that fails is closed and tried again at growing distances, and is nobody's failure.
 """
 
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from drivers.driver import Clock, Driver, Target
-from drivers.errors import DriverError, LineError, NoAnswerError
+from drivers.errors import DriverError, LineError
 from drivers.line import Line
-from gateway.backoff import Backoff
-from gateway.clock import Synchronised
+from gateway.clock import ClockReference, Synchronised
 from gateway.condition import Condition
+from gateway.keeping import Keep, Keeping, Kept
+from gateway.line_state import LineState
+from gateway.line_work import LineStoppedError, LineWork
+from gateway.polled_meter import PolledMeter, miss_reason
 from gateway.schedule import Schedule
-from gateway.source import SourceError
+from gateway.timeline import Moment, Timeline
 from telemetry.readout import Readout
-from telemetry.status import Status
-from telemetry.wire import LineHealth, MeterHealth, to_milliseconds
+from telemetry.wire import LineHealth, MeterHealth, Miss, MissReason, from_milliseconds
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[Sequence[Readout]], None]  # durable when it returns; raises SourceError
-
-LONGEST_ABSENCE = timedelta(hours=1)  # between two attempts at a dead meter, unless its schedule is slower
-_HELD_READOUTS = 10_000  # in memory, while the buffer fails
-_CLOCK_STEP = 30.0  # seconds by which the wall clock must leave the monotonic one to count as set anew
-_REOPEN_FIRST, _REOPEN_LONGEST = 1.0, 60.0
-
-
-@dataclass(slots=True)
-class PolledMeter:
-    """A meter and where it stands. `served` is the slot it was last read for, or began with."""
-
-    target: Target
-    schedule: Schedule
-    served: datetime
-    gone: Condition
-    not_before: datetime
-    asked: int = 0  # the number of the exchange in which it was asked last
-    excused: bool = False  # it missed slots through no slowness of the line
-    failures: int = 0
-    last_success: datetime | None = None
-
-    @property
-    def label(self) -> str:
-        return self.target.meter or f"address {self.target.address}"
-
-
-@dataclass(slots=True)
-class _Counts:
-    exchanges: int = 0
-    timeouts: int = 0
-    errors: int = 0
-    busy: float = 0.0  # seconds on the wire since the last health message
-    since: float = 0.0
-    late: set[str] = field(default_factory=set)
+CLOCK_LIMIT = 120.0  # seconds that a meter's clock may be wrong before it is told
+LONGEST_LOOKBACK = timedelta(days=7)  # to a time in which the gateway did not run
+# Periods of its schedule for which an attempt at a dead meter waits to end before a living one's slot, and
+# then for nobody else to be due: on a line that is always busy, it must have its turn at last
+_WAIT_FOR_ROOM, _WAIT_FOR_OTHERS = 1, 2
+_INSTANT = timedelta(microseconds=1)
 
 
 class LinePoller:
-    """Belongs to one thread; `line_health` and `meter_health` may be asked from another."""
+    """Belongs to one thread; `submit`, `round_answered` and what tells of health may be called from others.
+
+    `min_intervals` by address: how often battery meters may be asked. `stagger` puts the line's slots a
+    little later than the clock's, so that the lines of a gateway do not all begin in one instant.
+    `last_alive`: every slot up to then was accounted for by an earlier process, and after it those in which
+    the instants of `kept_since` lie, by meter. `boot` names what `line.now` counts from.
+    """
 
     def __init__(
         self,
@@ -80,175 +60,258 @@ class LinePoller:
         clock: Clock,
         synchronised: Synchronised,
         rng: random.Random,
+        min_intervals: Mapping[str, timedelta] | None = None,
+        stagger: timedelta = timedelta(0),
+        clock_limit: float = CLOCK_LIMIT,
+        last_alive: datetime | None = None,
+        kept_since: Mapping[str, Sequence[datetime]] | None = None,
+        boot: str = "",
     ) -> None:
         self.name = name
         self.line = line
         self._driver = driver
-        self._keep = keep
-        self._clock = clock
-        self._synchronised = synchronised
-        self._reopen = Backoff(_REOPEN_FIRST, _REOPEN_LONGEST, rng)
-        self._reopen_at = line.now()
-        self._held: deque[Readout] = deque(maxlen=_HELD_READOUTS)
-        self._counts = _Counts(since=line.now())
-        self._down = Condition(log, "line is down", "line is back")
-        self._slow = Condition(
-            log, "line is too slow for its schedule, slots are skipped", "line keeps up again"
+        self._keeping = Keeping(name, keep, line.now)
+        self._works: deque[LineWork] = deque()
+        self._polls = 0
+        self._polls_turn = False  # a work has just had its own
+        self._state = LineState(name, line, rng)
+        self._stagger = stagger
+        self._clock_limit = clock_limit
+        self._last_alive = last_alive
+        self._kept_since = kept_since or {}
+        self._reference = (
+            synchronised if isinstance(synchronised, ClockReference) else ClockReference(synchronised)
         )
-        self._unkept = Condition(log, "readouts cannot be kept", "readouts are kept again", logging.ERROR)
-        now = clock()
-        self._seen = (now, line.now())
+        self._timeline = Timeline(clock, line.now, self._reference, boot)
         self.meters = [
             PolledMeter(
                 target=target,
                 schedule=schedule,
-                served=schedule.latest(now),
+                line=name,
                 gone=Condition(log, "meter is gone", "meter is back"),
-                not_before=now,
+                clock_wrong=Condition(log, "meter's clock is wrong", "meter's clock is right"),
+                min_interval=(min_intervals or {}).get(target.address, timedelta(0)),
             )
             for target, schedule in meters
         ]
+        now = self._timeline.start.wall - stagger
+        for meter in self.meters:
+            meter.begun = now
+            (meter.begin if self._timeline.known else meter.begin_free)(now)
+        self._absent = deque(
+            self.meters if last_alive else ()
+        )  # whose slots before this process are not told
+        self.accounted_until = last_alive
 
     def poll(self) -> float:
-        """Read the one meter that is most due, if any; returns seconds until there is something to do."""
-        if self._held:
-            self._store([])
-        now = self._clock()
-        self._notice_clock_step(now)
-        pause = self._reopen_at - self.line.now()
-        if pause > 0:
-            return pause
-        due = [meter for meter in self.meters if self._is_due(meter, now)]
-        if due:
-            self._read(min(due, key=lambda meter: meter.asked), now)
+        """Do the one thing that comes first, if any; returns seconds until there is something to do."""
+        self._keeping.flush()
+        now = self._look()
+        self._tell_absence()
+        self._tell_missed(now)
+        self._note_accounted(now)
+        down_for = self._state.down_for()
+        meter = self._first(now) if not down_for else None
+        if self._works and not (meter and (meter.billing or self._polls_turn)):
+            self._run(self._works.popleft())
             return 0.0
-        return min((self._next_slot(meter, now) - now).total_seconds() for meter in self.meters)
+        if meter:
+            self._read(meter)
+            return 0.0
+        if down_for and any(meter.slot <= now for meter in self.meters):
+            return down_for
+        return min((meter.slot - now).total_seconds() for meter in self.meters if meter.slot > now)
+
+    def submit(self, work: LineWork) -> None:
+        """Have this done between two exchanges, after what was submitted before. Thread-safe."""
+        self._works.append(work)
+
+    def read_now(self, meter: str) -> list[Readout]:
+        """For a `LineWork`: read a meter, by id or address, beside its schedule, and keep the readouts.
+
+        Raises DriverError: TooSoonError for a battery meter that was or will be read within its interval.
+        """
+        polled = self.find(meter)
+        now = self._look()
+        polled.check_rest(now)
+        polled.asked_for = now
+        begun = self._timeline.moment()
+        readouts = self._driver.read(polled.target)
+        return self._answered(polled, readouts, begun)
+
+    def find(self, meter: str) -> PolledMeter:
+        """The meter of this id or address. Raises DriverError."""
+        for polled in self.meters:
+            if meter in (polled.name, polled.target.address):
+                return polled
+        known = ", ".join(polled.name for polled in self.meters)
+        raise DriverError(f"line {self.name!r} has no meter {meter!r}", advice=f"its meters are {known}")
+
+    def restart(self) -> None:
+        """For a `LineWork`: close the port, to be opened at once, and try the meters that are gone."""
+        self._state.restart()
+        for meter in self.meters:
+            meter.not_before = None
 
     def close(self) -> None:
-        """Give the port back."""
+        """Give the port back. What was asked for and not begun is answered with a refusal."""
         self.line.close()
+        while self._absent and self._timeline.known:
+            self._tell_absence()
+        self._keeping.flush()
+        while self._works:
+            self._works.popleft().failed(LineStoppedError(self.name))
+
+    def take_over(self, earlier: Sequence["LinePoller"]) -> None:
+        """Go on where stopped pollers of an earlier configuration stood with the same meters."""
+        before = {meter.place: meter for poller in earlier for meter in poller.meters}
+        now = self._look()
+        for meter in self.meters:
+            if old := before.get(meter.place):
+                meter.take_over(old, now)
+        for poller in earlier:
+            self._keeping.take_over(poller._keeping)
+
+    def begin_round(self) -> None:
+        """`round_answered` counts from now on."""
+        for meter in self.meters:
+            meter.answered = None
+
+    def round_answered(self) -> bool | None:
+        """Whether any meter has answered since `begin_round`; None until one has, or all have failed to."""
+        answers = [meter.answered for meter in self.meters if not (meter.failures and meter.answered is None)]
+        if self._state.down or (answers and all(answered is False for answered in answers)):
+            return False
+        return any(answers) or None
 
     def line_health(self) -> LineHealth:
         """Counters since start, and the share of time on the wire since the last call."""
-        counts, now = self._counts, self.line.now()
-        elapsed = now - counts.since
-        utilisation = min(counts.busy / elapsed, 1.0) if elapsed > 0 else 0.0
-        counts.busy, counts.since = 0.0, now
-        return LineHealth(
-            line=self.name,
-            exchanges=counts.exchanges,
-            timeouts=counts.timeouts,
-            errors=counts.errors,
-            utilisation=round(utilisation, 4),
-        )
+        return self._state.health(self._driver.tally)
 
     def meter_health(self) -> list[MeterHealth]:
         """Of every meter of the line, in the order of the configuration."""
-        return [
-            MeterHealth(
-                meter=meter.target.meter or f"{self.name}/{meter.target.address}"[:64],
-                last_success=None if meter.last_success is None else to_milliseconds(meter.last_success),
-                failures=meter.failures,
-            )
-            for meter in self.meters
-        ]
+        return [meter.health() for meter in self.meters]
 
-    def _is_due(self, meter: PolledMeter, now: datetime) -> bool:
-        slot = meter.schedule.latest(now)
-        return slot > meter.served and slot >= meter.not_before
+    def _look(self) -> datetime:
+        """The present of this line's slots; when its clock was set, the meters are told."""
+        present, step = self._timeline.look()
+        now = present - self._stagger
+        if step is not None:
+            for meter in self.meters:
+                meter.step(now, step)
+        return now
 
-    def _next_slot(self, meter: PolledMeter, after: datetime) -> datetime:
-        """The first slot later than `after` at which the meter is to be asked."""
-        return meter.schedule.next_after(max(after, meter.not_before - timedelta(microseconds=1)))
+    def _tell_absence(self) -> None:
+        """One meter's slots between an earlier process and this one, once the time is known.
 
-    def _read(self, meter: PolledMeter, now: datetime) -> None:
-        slot = meter.schedule.latest(now)
-        self._note_lateness(meter, slot)
-        before = meter.served
-        meter.served = slot  # first: what no driver foresaw shall not meet the same meter again at once
-        begun = self.line.now()
-        self._counts.exchanges += 1
-        meter.asked = self._counts.exchanges
+        One at a time: after a week there are as many as 1,000 of each, which are not to delay the polls.
+        """
+        if self._absent and self._last_alive and self._timeline.known:
+            meter = self._absent.popleft()
+            until = self._timeline.started() - self._stagger
+            since = max(self._last_alive, until - LONGEST_LOOKBACK)
+            self._keep_misses(meter.absent(since, until, self._kept_since.get(meter.name, ())))
+
+    def _tell_missed(self, now: datetime) -> None:
+        """Account for the slots that nobody will be asked for any more."""
+        misses: list[Miss] = []
+        for meter in self.meters:
+            if meter.slot > now:
+                continue
+            if self._state.down:
+                meter.hindrance = MissReason.LINE_DOWN
+            for miss in meter.missed(now):
+                misses.append(miss)
+                if miss.reason == MissReason.LINE_BUSY:
+                    self._state.falls_behind(meter.label)
+        self._keep_misses(misses)
+
+    def _note_accounted(self, now: datetime) -> None:
+        known = self._timeline.known and self._reference.was_set  # a clock that is followed may show any date
+        if known and not self._absent:
+            held = self._keeping.oldest()
+            until = min([now, *(meter.slot for meter in self.meters), *([held] if held else [])])
+            self.accounted_until = until - _INSTANT
+
+    def _first(self, now: datetime) -> PolledMeter | None:
+        """Of the meters that are due, the one whose turn it is."""
+        due = [meter for meter in self.meters if meter.slot <= now]
+        if not due:
+            return None
+        first = min(due, key=lambda meter: _turn(meter, now))
+        if first.waited(now) < _WAIT_FOR_ROOM:
+            living = [meter.slot for meter in self.meters if meter.not_before is None]
+            if living and (min(living) - now).total_seconds() < first.cost:
+                return None
+        return first
+
+    def _read(self, meter: PolledMeter) -> None:
+        self._polls += 1
+        self._polls_turn = False
+        meter.asked = self._polls
+        self._state.asks(meter.label)
+        begun = self._timeline.moment()
         try:
-            readouts = self._driver.read(meter.target)
+            readouts = self._driver.read(meter.probe)
         except LineError as error:
-            meter.served = before  # still due: it was never asked
-            self._line_failed(error)
+            self._state.fails(error)  # the slot stays due: the meter was never asked
         except DriverError as error:
-            self._meter_failed(meter, slot, error)
+            self._failed(meter, error)
+        except Exception:  # what no driver foresaw shall not meet the same meter again at once
+            self._keep_misses([meter.fails(MissReason.NOT_UNDERSTOOD)])
+            raise
         else:
-            self._meter_answered(meter, readouts)
-        self._counts.busy += self.line.now() - begun
+            self._answered(meter, readouts, begun)
+        finally:
+            meter.cost = self.line.now() - begun.monotonic
+            self._state.used(meter.cost)
 
-    def _meter_answered(self, meter: PolledMeter, readouts: Sequence[Readout]) -> None:
-        self._line_works()
+    def _run(self, work: LineWork) -> None:
+        self._polls_turn = True
+        begun = self.line.now()
+        try:
+            work.run(self._driver, self)
+        except LineError as error:
+            self._state.fails(error)
+            work.failed(error)
+        except Exception as error:  # whoever asked is told; the polls go on
+            work.failed(error)
+        finally:
+            self._state.used(self.line.now() - begun)
+
+    def _answered(self, meter: PolledMeter, readouts: Sequence[Readout], begun: Moment) -> list[Readout]:
+        """Keep what a meter said; returns it with the instants and status it is kept with."""
+        self._state.works()
         meter.gone.end(line=self.name, meter=meter.label, failures=meter.failures)
-        meter.failures = 0
-        meter.last_success = self._clock()
-        if not self._synchronised():
-            readouts = [_unsynchronised(readout) for readout in readouts]
-        self._store(readouts)
+        stamped = [self._timeline.stamp(readout, begun) for readout in readouts]
+        present = stamped[0]
+        meter.answers(present.readout.at, present.readout.meter)
+        if present.sure:
+            meter.compare_clocks(present.readout, self._clock_limit)
+        slot = None
+        if meter.slot <= self._timeline.present - self._stagger:
+            slot = meter.slot
+            meter.served()
+        kept = [one.readout for one in stamped]
+        self._keeping.put([Kept(slot, kept, monotonic=present.monotonic)])
+        return kept
 
-    def _meter_failed(self, meter: PolledMeter, slot: datetime, error: DriverError) -> None:
-        self._line_works()
-        if isinstance(error, NoAnswerError):
-            self._counts.timeouts += 1
-        else:
-            self._counts.errors += 1
-        meter.failures += 1
-        period = meter.schedule.period
-        distance = min(period * 2 ** min(meter.failures - 1, 16), max(period, LONGEST_ABSENCE))
-        meter.not_before = slot + distance - period / 2  # half: slots need not be a whole period apart
+    def _failed(self, meter: PolledMeter, error: DriverError) -> None:
+        self._state.works()
+        self._state.count_error()
+        self._keep_misses([meter.fails(miss_reason(error))])
         meter.gone.begin(line=self.name, meter=meter.label, reason=str(error), advice=error.advice)
 
-    def _line_failed(self, error: LineError) -> None:
-        self._counts.errors += 1
-        self.line.close()
-        self._reopen_at = self.line.now() + self._reopen.next()
-        for meter in self.meters:
-            meter.excused = True
-        self._down.begin(line=self.name, reason=str(error), advice=error.advice)
-
-    def _line_works(self) -> None:
-        self._reopen.reset()
-        self._down.end(line=self.name)
-
-    def _note_lateness(self, meter: PolledMeter, slot: datetime) -> None:
-        late = self._counts.late
-        if not meter.excused and self._next_slot(meter, meter.served) < slot:
-            late.add(meter.label)
-        else:
-            late.discard(meter.label)
-        meter.excused = False
-        if late:
-            self._slow.begin(line=self.name, meter=meter.label)
-        else:
-            self._slow.end(line=self.name)
-
-    def _notice_clock_step(self, now: datetime) -> None:
-        """A Pi without a battery clock begins in the past; when it is set, no slot in between was missed."""
-        then, monotonic_then = self._seen
-        monotonic = self.line.now()
-        self._seen = (now, monotonic)
-        if abs((now - then).total_seconds() - (monotonic - monotonic_then)) > _CLOCK_STEP:
-            for meter in self.meters:
-                meter.served = min(meter.served, meter.schedule.latest(now))
-                meter.not_before = min(meter.not_before, now)
-                meter.excused = True
-
-    def _store(self, readouts: Sequence[Readout]) -> None:
-        self._held.extend(readouts)
-        try:
-            self._keep(list(self._held))
-        except SourceError as error:
-            self._unkept.begin(line=self.name, reason=str(error))
-        else:
-            self._held.clear()
-            self._unkept.end(line=self.name)
+    def _keep_misses(self, misses: Sequence[Miss]) -> None:
+        polls = []
+        for miss in misses:
+            slot = from_milliseconds(miss.at)
+            polls.append(Kept(slot, miss=miss, monotonic=self._timeline.monotonic_at(slot)))
+        if polls:
+            self._keeping.put(polls)
 
 
-def _unsynchronised(readout: Readout) -> Readout:
-    """Marks an instant that this gateway's clock gave; the meter's own instants are its own."""
-    if Status.HISTORICAL in readout.status:
-        return readout
-    return replace(readout, status=readout.status | Status.UNSYNCHRONISED)
+def _turn(meter: PolledMeter, now: datetime) -> tuple[bool, bool, bool, int]:
+    """What comes first sorts lowest: midnight, of those the living; then who was asked longest ago."""
+    dead_at_midnight = meter.billing and meter.failures > 0
+    return not meter.billing, meter.waited(now) < _WAIT_FOR_OTHERS, dead_at_midnight, meter.asked

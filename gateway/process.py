@@ -8,25 +8,31 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 
 from drivers.catalogue import open_driver, open_line
 from drivers.driver import Clock
 from gateway.buffer import Buffer
-from gateway.clock import Synchronised, kernel_clock_synchronised, trusted_clock
+from gateway.clock import ClockReference, boot_id, clock_was_set, kernel_clock_synchronised, trusted_clock
 from gateway.condition import Condition
 from gateway.config import GatewayConfig, LineConfig
+from gateway.desired_files import configuration_to_run
 from gateway.health import health_of
-from gateway.line_thread import LineThread
+from gateway.lines import Lines
 from gateway.poller import LinePoller
 from gateway.publisher import Pace, Publisher
+from gateway.remote import Remote
 from gateway.source import SourceError
+from gateway.timekeeping import Timekeeping
 from telemetry.topics import Kind
+from telemetry.wire import Reply
 
 log = logging.getLogger(__name__)
 
 HEALTH_SECONDS = 60.0
+STAGGER, STAGGERED_LINES = timedelta(milliseconds=250), 8
 _WATCH_SECONDS = 1.0
 _FLUSH_SECONDS = 5.0
 _PACE = Pace()
@@ -37,77 +43,148 @@ def present() -> datetime:
     return datetime.now(UTC)
 
 
+class RestartNeededError(ValueError):
+    """A configuration that changes what a running gateway cannot change; `settings` names it."""
+
+    def __init__(self, settings: list[str]) -> None:
+        super().__init__(
+            f"{', '.join(settings)} cannot be changed while the gateway runs; "
+            "write it to the gateway's file and restart it"
+        )
+        self.settings = settings
+
+
 class Gateway:
-    """All threads of one gateway. Use as a context manager, and call `watch` until it is time to leave."""
+    """All threads of one gateway. Use as a context manager, and call `watch` until it is time to leave.
+
+    `config_version` names the configuration that runs, for the health message; empty is the installer's file.
+    """
 
     def __init__(
         self,
         config: GatewayConfig,
         *,
+        installed: Path | None = None,
+        config_version: str = "",
         clock: Clock = present,
         pace: Pace = _PACE,
         health_seconds: float = HEALTH_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Opens the buffer; starts nothing. Raises BufferFailedError."""
+        """Opens the buffer; starts nothing. Raises BufferFailedError.
+
+        `installed`: the installer's file; without it, no configurations from afar are taken.
+        """
+        self.config_version = config_version
         self._clock = clock
         self._version = version("hesper")
         self._monotonic = monotonic
         self._health_seconds = health_seconds
         self._health_at = monotonic() + min(health_seconds, _WATCH_SECONDS)
-        self._synchronised: Synchronised = (
-            kernel_clock_synchronised if config.clock == "ntp" else trusted_clock
+        self._boot = boot_id()
+        self._reference = (
+            ClockReference(kernel_clock_synchronised, was_set=clock_was_set())
+            if config.clock == "ntp"
+            else ClockReference(trusted_clock)
         )
-        self._stopping = threading.Event()
-        self._unsynchronised = Condition(log, "clock is not synchronised", "clock is synchronised")
         self._no_health = Condition(log, "health cannot be told", "health can be told again")
-        self.buffer = Buffer(config.buffer.path, clock)
-        self.publisher = Publisher(
-            config.mqtt_settings, self.buffer, clock=clock, version=self._version, pace=pace
+        self.buffer = Buffer(config.buffer.path, clock, zone=config.time_zone, limits=config.buffer.limits)
+        self._remote = Remote(
+            self,
+            config.remote,
+            installed,
+            self._reply,
+            clock=clock,
+            monotonic=monotonic,
+            clock_is_right=self._reference,
         )
-        self.lines = [LineThread(self._poller(config, line), self._stopping) for line in config.line]
+        self.publisher = Publisher(
+            config.mqtt_settings,
+            self.buffer,
+            clock=clock,
+            version=self._version,
+            inbox=self._remote.receive,
+            pace=pace,
+        )
+        self._timekeeping = Timekeeping(
+            self._reference,
+            self.buffer,
+            clock=clock,
+            monotonic=monotonic,
+            boot=self._boot,
+            longest_wait=config.clock_wait,
+        )
+        self._last_alive = self.buffer.last_alive()
+        self._kept_since = self.buffer.kept_since(self._last_alive) if self._last_alive else {}
+        self.lines = Lines(config, self._poller)
+        self._last_alive, self._kept_since = None, {}  # lines built later begin where earlier ones end
 
     def __enter__(self) -> "Gateway":
         self.publisher.start()
-        for line in self.lines:
-            line.start()
+        self.lines.start()
+        self._remote.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for line in self.lines:
-            line.join()
+        self._remote.stop()
+        self.lines.stop()
+        self._note_alive()
         self.publisher.stop(_FLUSH_SECONDS)
         self.buffer.close()
 
     def watch(self) -> bool:
-        """Call once a second: tells health, revives lines. False when the process should be started anew.
-
-        A line's thread ends early only through a fault of ours. Its poller goes on with the next meter, so
-        one telegram that no driver foresaw does not silence a building.
-        """
-        for position, line in enumerate(self.lines):
-            if not line.is_alive():
-                log.error("line thread ended, started again", extra={"line": line.poller.name})
-                self.lines[position] = LineThread(line.poller, self._stopping)
-                self.lines[position].start()
+        """Call once a second: tells health, revives lines. False when the process should be started anew."""
+        self.lines.revive()
+        synchronised = self._timekeeping.watch()
+        self._note_alive()
         if self._monotonic() >= self._health_at:
             self._health_at = self._monotonic() + self._health_seconds
-            self._tell_health()
+            self._tell_health(synchronised)
         return self.publisher.alive
 
-    def _tell_health(self) -> None:
-        synchronised = self._synchronised()
-        if synchronised:
-            self._unsynchronised.end()
-        else:
-            self._unsynchronised.begin(
-                advice="readings are marked; check that a time service reaches its servers"
-            )
-        pollers = [line.poller for line in self.lines]
+    @property
+    def config(self) -> GatewayConfig:
+        """What runs."""
+        return self.lines.config
+
+    def apply(self, config: GatewayConfig) -> None:
+        """Run this configuration from now on; lines that it does not change are not disturbed.
+
+        Raises RestartNeededError, and changes nothing, where it differs in more than lines.
+        """
+        running = self.lines.config
+        settings = ("utility", "gateway", "mqtt", "buffer", "clock", "clock_wait")
+        if fixed := [name for name in settings if getattr(config, name) != getattr(running, name)]:
+            raise RestartNeededError(fixed)
+        self.lines.apply(config)
+
+    def answering(self) -> dict[str, bool | None]:
+        """Of each line, whether any meter has answered since the last `apply`; None: too early to say."""
+        return {poller.name: poller.round_answered() for poller in self.lines.pollers}
+
+    def poller(self, line_name: str) -> LinePoller:
+        """The poller of a line, to submit work to. Raises KeyError."""
+        return {poller.name: poller for poller in self.lines.pollers}[line_name]
+
+    def _reply(self, reply: Reply) -> None:
+        self.publisher.send(Kind.REPLY, reply)
+
+    def _note_alive(self) -> None:
+        """Every slot up to then is in the buffer; what comes later is missed if this process dies."""
+        accounted = [poller.accounted_until for poller in self.lines.pollers]
+        known = [instant for instant in accounted if instant is not None]
+        if known and len(known) == len(accounted):
+            self.buffer.note_alive(min(known))
+
+    def _tell_health(self, synchronised: bool) -> None:
         try:
             health = health_of(
-                self.buffer, pollers, at=self._clock(), version=self._version, synchronised=synchronised
+                self.buffer,
+                self.lines.pollers,
+                at=self._clock(),
+                version=self._version,
+                config_version=self.config_version,
+                synchronised=synchronised,
             )
         except SourceError as error:
             self._no_health.begin(reason=str(error))
@@ -117,6 +194,7 @@ class Gateway:
 
     def _poller(self, config: GatewayConfig, line: LineConfig) -> LinePoller:
         wire = open_line(line.port, line.serial_settings)
+        position = [each.name for each in config.line].index(line.name)
         return LinePoller(
             line.name,
             [(config.target(meter), config.schedule(line, meter)) for meter in line.meter],
@@ -124,23 +202,32 @@ class Gateway:
             open_driver(line.protocol, wire, self._clock, **line.driver_options),
             self.buffer.append,
             clock=self._clock,
-            synchronised=self._synchronised,
+            synchronised=self._reference,
             rng=random.Random(),  # noqa: S311 - spreads reconnections, keeps no secret
+            min_intervals={meter.address: meter.min_interval for meter in line.meter if meter.min_interval},
+            stagger=position % STAGGERED_LINES * STAGGER,
+            clock_limit=config.meter_clock_limit.total_seconds(),
+            last_alive=self._last_alive,
+            kept_since=self._kept_since,
+            boot=self._boot,
         )
 
 
-def run(config: GatewayConfig, *, stop: threading.Event) -> int:
-    """Run a gateway until `stop` is set. Returns 0, or 1 when it must be started anew.
+def run(installed: Path, *, stop: threading.Event) -> int:
+    """Run the gateway of an installer's file, or the configuration from afar that was applied, until `stop`.
 
-    Raises BufferFailedError where there can be no buffer.
+    Returns 0, or 1 when it must be started anew. Raises ConfigError, and BufferFailedError where there can
+    be no buffer.
     """
+    config, config_version = configuration_to_run(installed)
     meters = sum(len(line.meter) for line in config.line)
-    with Gateway(config) as gateway:
+    with Gateway(config, installed=installed, config_version=config_version) as gateway:
         log.info(
             "gateway runs",
             extra={
                 "gateway": config.gateway,
-                "lines": len(gateway.lines),
+                "config_version": config_version,
+                "lines": len(config.line),
                 "meters": meters,
                 "epoch": gateway.buffer.epoch,
                 "waiting": gateway.buffer.backlog().readouts,

@@ -8,6 +8,7 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -20,11 +21,15 @@ from gateway.backoff import Backoff
 from gateway.condition import Condition
 from gateway.link import CONNECT_SECONDS, Confirmed, Ended, Event, Link, MqttSettings, Ready, Received
 from gateway.source import BatchSource, SourceError
+from gateway.tls import advice_on, advice_when_closed
 from gateway.window import Window
 from telemetry.topics import Kind
 from telemetry.wire import Ack, GatewayStatus, WireError, decode, encode, to_milliseconds
 
 log = logging.getLogger(__name__)
+
+Inbox = Callable[[Kind, bytes], None]  # must return at once
+_MOST_REPLIES = 200  # kept while there is no connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,10 @@ class Pace:
 
 
 class Publisher:
-    """Publishes on `readings`, listens on `ack`, keeps `status` retained."""
+    """Publishes on `readings`, listens on `ack`, keeps `status` retained.
+
+    With an `inbox`, it listens on `config` and `command`, too, and hands over what comes, on its own thread.
+    """
 
     def __init__(
         self,
@@ -54,6 +62,7 @@ class Publisher:
         *,
         clock: Clock,
         version: str,
+        inbox: Inbox | None = None,
         pace: Pace = Pace(),
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -64,11 +73,12 @@ class Publisher:
         self._source = source
         self._clock = clock
         self._version = version
+        self._inbox = inbox
         self._pace = pace
         self._monotonic = monotonic
         self._window = Window(pace.window, resend_after=pace.resend_after, longest=pace.resend_longest)
         self._events: SimpleQueue[Event | None] = SimpleQueue()
-        self._outbox: SimpleQueue[tuple[Kind, bytes]] = SimpleQueue()
+        self._outbox: deque[tuple[Kind, bytes]] = deque(maxlen=_MOST_REPLIES)
         self._backoff = Backoff(pace.reconnect_first, pace.reconnect_longest, rng or random.Random())  # noqa: S311
         self._link: Link | None = None
         self._deadline = 0.0  # until when a link may be silent: to become ready, to confirm what was sent
@@ -102,9 +112,9 @@ class Publisher:
             self._thread.join()
 
     def send(self, kind: Kind, message: msgspec.Struct) -> None:
-        """Publish a message that need not arrive (health, a reply); nothing is kept while offline."""
-        if self.online.is_set():
-            self._outbox.put((kind, encode(message)))
+        """Publish a message that need not arrive (health, a reply); only replies are kept while offline."""
+        if self.online.is_set() or kind is Kind.REPLY:
+            self._outbox.append((kind, encode(message)))
             self._events.put(None)
 
     def _run(self) -> None:
@@ -145,8 +155,10 @@ class Publisher:
         match event:
             case Ready(link, session_kept):
                 self._become_online(link, session_kept)
-            case Ended(_, reason):
-                self._end_link(reason)
+            case Ended(_, reason, answered, advice):
+                if not answered:
+                    advice = advice_when_closed(self.settings.tls, self._clock())
+                self._end_link(reason, advice)
             case Confirmed(_, message, refusal):
                 self._touch()
                 self._window.confirmed(message, self._monotonic())
@@ -154,16 +166,20 @@ class Publisher:
                     self._refused.begin(broker=self._broker, reason=refusal)
                 else:
                     self._refused.end(broker=self._broker)
-            case Received(_, payload):
+            case Received(_, Kind.ACK, payload):
                 self._acknowledged(payload)
+            case Received(_, kind, payload):
+                if self._inbox is not None:
+                    self._inbox(kind, payload)
 
     def _connect(self) -> None:
         self._deadline = self._monotonic() + CONNECT_SECONDS
-        link = Link(self.settings, self._events, encode(self._status("offline")))
+        listen = [Kind.ACK] if self._inbox is None else [Kind.ACK, Kind.CONFIG, Kind.COMMAND]
+        link = Link(self.settings, self._events, encode(self._status("offline")), listen)
         try:
             link.open()
         except OSError as error:
-            self._retry_later(str(error))
+            self._retry_later(str(error), advice_on(error))
         else:
             self._link = link
 
@@ -178,7 +194,7 @@ class Publisher:
         self._touch()
         self.online.set()
 
-    def _end_link(self, reason: str) -> None:
+    def _end_link(self, reason: str, advice: str = "") -> None:
         link, self._link = self._link, None
         # Two gateways with one client id throw each other out: they shall not do it ever faster
         if self.online.is_set() and self._monotonic() - self._online_since > self._pace.reconnect_longest:
@@ -186,13 +202,14 @@ class Publisher:
         self.online.clear()
         if link is not None:
             link.abandon()
-        while not self._outbox.empty():
-            self._outbox.get_nowait()
-        self._retry_later(reason)
+        replies = [message for message in list(self._outbox) if message[0] is Kind.REPLY]
+        self._outbox.clear()
+        self._outbox.extend(replies)
+        self._retry_later(reason, advice)
 
-    def _retry_later(self, reason: str) -> None:
+    def _retry_later(self, reason: str, advice: str) -> None:
         self._connect_at = self._monotonic() + self._backoff.next()
-        self._offline.begin(broker=self._broker, reason=reason)
+        self._offline.begin(broker=self._broker, reason=reason, **({"advice": advice} if advice else {}))
 
     def _refill(self) -> None:
         if self._window.free <= 0:
@@ -212,10 +229,10 @@ class Publisher:
             payload = encode(msgspec.structs.replace(batch, sent_at=sent_at))
             if not self._window.unconfirmed:
                 self._touch()
-            sends = self._window.sent(batch.batch, link.publish(Kind.READINGS, payload))
+            sends = self._window.sent(batch, link.publish(Kind.READINGS, payload))
             log.debug("batch sent", extra={"batch": batch.batch, "sends": sends, "bytes": len(payload)})
-        while not self._outbox.empty():
-            link.publish(*self._outbox.get_nowait())
+        while self._outbox:
+            link.publish(*self._outbox.popleft())
 
     def _acknowledged(self, payload: bytes) -> None:
         try:

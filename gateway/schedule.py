@@ -2,15 +2,17 @@
 
 A slot is an instant at which a meter should be read. `15min` means :00, :15, :30 and :45 of the local hour;
 `midnight` the first instant of every local day, so a day of 23 or 25 hours has one slot like any other.
+Schedules can be combined, and one can run free of the clock, from an instant on.
 """
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
-_INTERVAL = re.compile(r"(?P<count>\d{1,4})\s*(?P<unit>s|min|h)")
-_SECONDS = {"s": 1, "min": 60, "h": 3600}
+_INTERVAL = re.compile(r"(?P<count>\d{1,4})\s*(?P<unit>s|min|h|d)")
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _HOUR = timedelta(hours=1)
 
 
@@ -33,6 +35,13 @@ class Schedule(ABC):
     @abstractmethod
     def latest(self, instant: datetime) -> datetime:
         """The last slot that is not later than `instant`."""
+
+    def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """The slots later than `after` and not later than `until`."""
+        slot = self.next_after(after)
+        while slot <= until:
+            yield slot
+            slot = self.next_after(slot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +111,74 @@ class Midnight(Schedule):
         return datetime.combine(day, time(), tzinfo=self.zone).astimezone(UTC)
 
 
-def parse_schedule(text: str, zone: tzinfo) -> Schedule:
-    """The schedule of '15min', '1h', '10s' or 'midnight', on the clock of `zone`. Raises ScheduleError."""
+@dataclass(frozen=True, slots=True)
+class Combined(Schedule):
+    """Every slot of any of its parts; one that several have is one slot."""
+
+    parts: tuple[Schedule, ...]
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.parts))
+
+    @property
+    def period(self) -> timedelta:
+        return min(part.period for part in self.parts)
+
+    def next_after(self, instant: datetime) -> datetime:
+        return min(part.next_after(instant) for part in self.parts)
+
+    def latest(self, instant: datetime) -> datetime:
+        return max(part.latest(instant) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Since(Schedule):
+    """Slots at `begin` and at every whole `interval` from it: where there is no clock to align them to."""
+
+    begin: datetime
+    interval: timedelta
+
+    def __str__(self) -> str:
+        return f"{self.interval} from {self.begin.isoformat()}"
+
+    @property
+    def period(self) -> timedelta:
+        return self.interval
+
+    def next_after(self, instant: datetime) -> datetime:
+        return self.latest(instant) + self.interval
+
+    def latest(self, instant: datetime) -> datetime:
+        return instant - (instant - self.begin) % self.interval
+
+
+def is_midnight(slot: datetime, zone: tzinfo) -> bool:
+    """Whether this instant begins a local day: the boundary that utilities bill by."""
+    return Midnight(zone).latest(slot) == slot
+
+
+def parse_interval(text: str) -> timedelta:
+    """The length of '10s', '15min', '1h' or '1d'. Raises ScheduleError."""
+    match = _INTERVAL.fullmatch(text.strip())
+    if not match or not int(match["count"]):
+        raise ScheduleError(f"{text!r} is not a length of time; write a number and its unit: 15min, 1h or 1d")
+    return timedelta(seconds=int(match["count"]) * _SECONDS[match["unit"]])
+
+
+def parse_schedule(texts: str | Sequence[str], zone: tzinfo) -> Schedule:
+    """The schedule of '15min', '1h', '10s' or 'midnight', or of several, on the clock of `zone`.
+
+    Raises ScheduleError.
+    """
+    if isinstance(texts, str):
+        return _parse_one(texts, zone)
+    parts = tuple(_parse_one(text, zone) for text in texts)
+    if not parts:
+        raise ScheduleError('there is no schedule in the list; write schedule = ["1h", "midnight"]')
+    return parts[0] if len(parts) == 1 else Combined(parts)
+
+
+def _parse_one(text: str, zone: tzinfo) -> Schedule:
     if text == "midnight":
         return Midnight(zone)
     match = _INTERVAL.fullmatch(text.strip())

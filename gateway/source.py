@@ -1,6 +1,7 @@
 """Where a publisher's batches come from: the gateway's buffer, or a file that is being imported."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from telemetry.wire import Batch, Outcome
@@ -13,6 +14,25 @@ class SourceError(Exception):
     """The source cannot be read or written for now; the publisher tries again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Monotonic:
+    """An instant that needs no set clock: `seconds` on the monotonic clock of the boot named `boot`."""
+
+    boot: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BufferLimits:
+    """How much a buffer may keep. Only acknowledged readouts are ever deleted to stay within.
+
+    `days`: how long they stay as a local history. `bytes`: of the file; the write-ahead log adds up to 4 MB.
+    """
+
+    days: int = 35
+    bytes: int = 1_000_000_000
+
+
 class BatchSource(Protocol):
     """Hands out numbered batches and forgets them when they are acknowledged.
 
@@ -21,7 +41,7 @@ class BatchSource(Protocol):
     """
 
     def next_batches(self, limit: int) -> Sequence[Batch]:
-        """Up to `limit` batches, in order, that this object has not handed out yet; empty if none is ready.
+        """Up to `limit` batches that this object has not handed out yet, most urgent first; empty if none is.
 
         The publisher keeps a handed-out batch and sends it until it is acknowledged. `sent_at` is set when
         it is sent.

@@ -31,7 +31,7 @@ class Window:
         self.size = size
         self._resend_after = resend_after
         self._longest = longest
-        self._flights: dict[int, _Flight] = {}
+        self._flights: dict[tuple[str, int], _Flight] = {}  # a damaged buffer goes on in a new epoch
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -49,19 +49,19 @@ class Window:
     def add(self, batches: Iterable[Batch]) -> None:
         """Batches to be sent now."""
         for batch in batches:
-            self._flights[batch.batch] = _Flight(batch)
+            self._flights[batch.epoch, batch.batch] = _Flight(batch)
 
     def due(self, now: float) -> list[Batch]:
-        """What is to be sent now, in order of numbers. Follow with `sent` for each."""
-        return [flight.batch for _, flight in sorted(self._flights.items()) if flight.due <= now]
+        """What is to be sent now, in the order of `add`. Follow with `sent` for each."""
+        return [flight.batch for flight in self._flights.values() if flight.due <= now]
 
     def next_due(self) -> float:
         """When the next batch is due; infinity if none is."""
         return min((flight.due for flight in self._flights.values()), default=inf)
 
-    def sent(self, number: int, message: int) -> int:
+    def sent(self, batch: Batch, message: int) -> int:
         """A batch was handed to MQTT as packet `message`. Returns how often it has been sent by now."""
-        flight = self._flights[number]
+        flight = self._flights[batch.epoch, batch.batch]
         flight.sends += 1
         flight.message = message
         flight.due = inf
@@ -90,9 +90,7 @@ class Window:
     def acknowledged(self, epoch: str, numbers: Iterable[int], now: float) -> None:
         """These are committed. An ingester that lives makes the others due at the shortest distance again."""
         for number in numbers:
-            flight = self._flights.get(number)
-            if flight is not None and flight.batch.epoch == epoch:
-                del self._flights[number]
+            self._flights.pop((epoch, number), None)
         for flight in self._flights.values():
             if flight.due < inf:
                 flight.due = min(flight.due, now + self._resend_after)

@@ -169,7 +169,10 @@ class Central:
         programs = [*self._database(), *self._broker()]
         ingest, api = self._environment_as(DatabaseRole.INGEST), self._environment_as(DatabaseRole.API)
         if Role.INGEST in self._roles:
-            programs.append(Program("ingest", hesper_command("ingest", "run"), ingest))
+            arguments = ["ingest", "run", "--name", "central"]
+            if self._given_broker is None:
+                arguments += ["--session-expiry", "0"]
+            programs.append(Program("ingest", hesper_command(*arguments), ingest))
         if Role.VALIDATE in self._roles:
             programs.append(Program("validate", hesper_command("validate", "run"), ingest))
         if Role.DELIVER in self._roles:

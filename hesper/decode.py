@@ -1,97 +1,73 @@
-"""`hesper decode`: one M-Bus telegram, explained to a person (a table) or a program (JSON)."""
+"""`hesper decode`: one telegram, explained to a person (a table) or a program (JSON).
+
+M-Bus, SML and IEC 62056-21 are recognised; Modbus needs a profile; what else can be recognised is named.
+"""
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from drivers.errors import DecodeError
+from drivers.errors import DecodeError, DriverError
 from drivers.mbus.dif import Function
-from drivers.mbus.header import status_labels
-from drivers.mbus.readouts import record_names
-from drivers.mbus.records import Record
-from drivers.mbus.telegram import Refusal, Telegram, decode
-from drivers.mbus.timepoint import TimePoint
+from drivers.modbus.profile_file import ProfileError, load_profile
+from hesper.explain import mbus, optical, sml
+from hesper.explain.explanation import ExplainedRecord, Explanation
 from telemetry.obis import Obis
 from telemetry.units import UNITS
 
 _OPAQUE = {Function.MANUFACTURER.value, Function.MORE_FOLLOWS.value}
 _WIDE = 110  # columns of a terminal that has room for the registers' names
+_HDLC = 0x7E
+_LONG_FRAME = b"\x68"  # M-Bus
 
 
 class SourceError(ValueError):
     """What was given is neither hex nor a readable file."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedRecord:
-    """One data record as text. `value` is a plain decimal, an ISO 8601 local time, a text, or hex bytes of
-    the manufacturer; None where the meter sends no valid value. `obis` names the register that takes it.
+def explain(data: bytes, profile: str | None = None, first: int | None = None) -> Explanation:
+    """What a telegram says. A Modbus telegram needs its meter's `profile`, and may need the address of its
+    `first` word.
+
+    Raises DecodeError, also for a meter's refusal; ProfileError.
     """
+    if profile is not None:
+        from hesper.explain import modbus
 
-    function: str
-    storage: int
-    tariff: int
-    subunit: int
-    quantity: str
-    unit: str | None
-    value: str | None
-    obis: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A telegram as text. `status` lists what the status byte says, lower case, nothing for 00."""
-
-    meter: str | None
-    manufacturer: str | None
-    medium: str | None
-    status: list[str]
-    records: list[ExplainedRecord]
+        return modbus.explain(data, load_profile(profile), first)
+    if data[:1] == _LONG_FRAME:
+        return mbus.explain(data)
+    if sml.recognises(data):
+        return sml.explain(data)
+    if optical.recognises(data):
+        return optical.explain(data)
+    if (other := _other(data)) is not None:
+        raise DecodeError(other)
+    return mbus.explain(data)
 
 
-def explain(data: bytes) -> Explanation:
-    """What one frame says. Raises DecodeError, also for a meter's refusal."""
-    answer = decode(data)
-    if isinstance(answer, Refusal):
-        raise DecodeError(f"the meter answered with an application error: {answer.message}")
-    return _explanation(answer)
+def _other(data: bytes) -> str | None:
+    """What a telegram is that cannot be explained as it stands, and what can be done."""
+    if len(data) > 2 and data[0] == data[-1] == _HDLC:
+        return "this is an HDLC frame (DLMS), which means something only within its association"
+    if _is_modbus(data):
+        return "this is a Modbus telegram, which says nothing of its registers; name the meter's --profile"
+    return None
 
 
-def _explanation(telegram: Telegram) -> Explanation:
-    header = telegram.header
-    names = record_names(telegram.records, header)
-    records = [_record(record, obis) for record, obis in zip(telegram.records, names, strict=True)]
-    return Explanation(
-        header.meter, header.manufacturer, header.medium_name, status_labels(header.status), records
-    )
-
-
-def _record(record: Record, obis: Obis | None) -> ExplainedRecord:
-    notes = f" ({', '.join(record.notes)})" if record.notes else ""
-    return ExplainedRecord(
-        function=record.function.value,
-        storage=record.storage,
-        tariff=record.tariff,
-        subunit=record.subunit,
-        quantity=record.quantity + notes,
-        unit=record.unit,
-        value=_text(record),
-        obis=str(obis) if obis else None,
-    )
-
-
-def _text(record: Record) -> str | None:
-    if record.number is not None:
-        return f"{record.number:f}"
-    if isinstance(record.value, TimePoint):
-        return str(record.value)
-    if isinstance(record.value, bytes):
-        return record.value.hex(" ").upper()
-    return record.value if isinstance(record.value, str) else None
+def _is_modbus(data: bytes) -> bool:
+    try:
+        from drivers.modbus.capture import captured
+    except ModuleNotFoundError:
+        return False  # the bare installation, which has no Modbus
+    try:
+        return bool(captured(data))
+    except DecodeError:
+        return False
 
 
 def read_source(source: str) -> bytes:
@@ -123,11 +99,11 @@ def _shortened(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def run(source: str, as_json: bool) -> int:
+def run(source: str, as_json: bool, profile: str | None = None, first: int | None = None) -> int:
     """Print the explanation of a telegram; 0, or 1 with an error that says what to do."""
     try:
-        explanation = explain(read_source(source))
-    except (DecodeError, SourceError) as error:
+        explanation = explain(read_source(source), profile, first)
+    except (DriverError, SourceError) as error:
         if as_json:
             sys.stdout.write(json.dumps({"error": str(error)}, ensure_ascii=False) + "\n")
         else:
@@ -143,7 +119,9 @@ def run(source: str, as_json: bool) -> int:
 def _advice(error: Exception) -> str:
     if isinstance(error, SourceError):
         return "Put hex digits in quotes, so that the shell passes them as one argument."
-    return "Check that the telegram is whole, from its first 68 to its last 16, without an echo in front."
+    if isinstance(error, ProfileError):
+        return error.advice
+    return "Check that the telegram is whole, from its first byte to its last, without an echo in front."
 
 
 def _escaped(error: Exception) -> str:

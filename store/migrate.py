@@ -1,10 +1,9 @@
 """Migrations: numbered plain-SQL files, applied once each, in order, under one advisory lock.
 
-Parts: `core` runs on any PostgreSQL; `timescale` where the server has the TimescaleDB extension,
-`timescale/community` where its licence offers columnstore, continuous aggregates and policies, and `plain`
-where there is no such extension. What a
-server can do is asked of it at every run, so a database that gains the extension later gains those parts.
-A file is never changed once it was applied anywhere: its checksum is kept in `schema_migrations`.
+Parts: `core` runs on any PostgreSQL; `plain` where there is no TimescaleDB; `timescale` where the server has
+the extension, and `timescale/community` where its licence offers columnstore, continuous aggregates and
+policies. What a server can do is asked of it at every run, so a database that gains the extension later
+gains those parts. A file is never changed once it was applied anywhere: `schema_migrations` has its checksum.
 
 `access` is another kind: it says who may do what (roles, row security, the views of readers, rights) as a
 whole. Its files may change, and all of them are applied anew, in one transaction, whenever one of them or

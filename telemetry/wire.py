@@ -62,6 +62,7 @@ class MissReason(StrEnum):
     REFUSED = "refused"  # the meter answered that it cannot
     NOT_UNDERSTOOD = "not understood"  # a telegram that breaks its protocol's rules, or of another meter
     BACKING_OFF = "backing off"  # not asked: it failed before, and is asked at growing distances
+    RESTING = "resting"  # not asked: it was, and its battery is not made for the next time so soon
     LINE_DOWN = "line down"
     LINE_BUSY = "line busy"  # the line was too slow for its schedule
     NOT_RUNNING = "not running"  # the gateway did not run at that time
@@ -82,13 +83,17 @@ class Batch(Struct, frozen=True, omit_defaults=True):
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True):
-    """What became of a batch's readings. `known` were stored before with the same value."""
+    """What became of a batch. `known` readings were stored before with the same value.
+
+    `missed` counts the missed polls of the batch that are kept.
+    """
 
     batch: BatchNumber
     stored: Count = 0
     known: Count = 0
     conflicts: Count = 0
-    quarantined: dict[str, Count] = field(default_factory=dict)  # reason -> readouts
+    missed: Count = 0
+    quarantined: dict[str, Count] = field(default_factory=dict)  # reason -> readouts and misses
 
 
 class Ack(Struct, frozen=True, omit_defaults=True):
@@ -145,6 +150,7 @@ class Health(Struct, frozen=True):
     clock_synchronised: bool
     buffered_readouts: Count  # not yet acknowledged
     oldest_unacknowledged: Milliseconds | None = None
+    buffer_full: bool = False  # of what nobody acknowledged: readouts stay in memory, then are missed
     disk_free_bytes: Count | None = None
     memory_bytes: Count | None = None
     cpu_celsius: float | None = None
@@ -159,7 +165,8 @@ class Health(Struct, frozen=True):
 class DesiredConfig(Struct, frozen=True):
     """Retained: the configuration that a gateway is to run, as the text of its TOML. Topic: config.
 
-    `version` is the sender's own name for it; the gateway answers with a `Reply` of that `id`.
+    `version` is the sender's own name for it; the gateway answers with a `Reply` of that `id`, and does not
+    try a version again that it has refused. With an empty `toml` it goes back to its installer's file.
     """
 
     version: ShortText

@@ -1,13 +1,13 @@
 """Which requests read a profile's registers: as few as possible, and what a meter refused is remembered."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drivers.line import SerialSettings
-from drivers.modbus.profile import Profile, Register
+from drivers.modbus.profile import Profile, Span
 from drivers.modbus.protocol import MAX_REGISTERS
-from drivers.modbus.timing import TURNAROUND, gap_limit, transaction_time
+from drivers.modbus.timing import TURNAROUND, transaction_time
 
 # A meter that is still starting may refuse what it has: a refusal is believed for this long.
 _BELIEVED = timedelta(days=1)
@@ -15,68 +15,93 @@ _BELIEVED = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Registers that one request reads, in the order of their addresses."""
+    """Runs of words that one request reads, in the order of their addresses."""
 
-    registers: tuple[Register, ...]
+    spans: tuple[Span, ...]
 
     @property
     def function(self) -> int:
         """3 (holding) or 4 (input)."""
-        return self.registers[0].function
+        return self.spans[0].function
 
     @property
     def address(self) -> int:
         """First address of the request."""
-        return self.registers[0].address
+        return self.spans[0].address
+
+    @property
+    def end(self) -> int:
+        """The address after the last word."""
+        return max(span.end for span in self.spans)
 
     @property
     def count(self) -> int:
         """Words that the request asks for."""
-        return self.registers[-1].end - self.address
-
-    def words_of(self, register: Register, words: tuple[int, ...]) -> list[int]:
-        """The words of one of its registers within the answer."""
-        return list(words[register.address - self.address : register.end - self.address])
+        return self.end - self.address
 
 
-def merge(registers: Iterable[Register], gap: int) -> list[Block]:
-    """The fewest blocks of at most 125 words, with no more than `gap` unused words between two values."""
-    blocks: list[list[Register]] = []
-    for register in sorted(registers, key=lambda one: (one.function, one.address)):
-        if blocks and _joins(blocks[-1], register, gap):
-            blocks[-1].append(register)
-        else:
-            blocks.append([register])
-    return [Block(tuple(block)) for block in blocks]
+def cheapest(spans: Iterable[Span], cost: Callable[[int], float]) -> list[Block]:
+    """The blocks of at most 125 words that read all spans at the least cost.
+
+    `cost` is that of one request for so many words, and grows with them. Exact: of all ways to share the
+    spans out, a cheapest one cuts them in the order of their addresses, and every such cut is weighed.
+    """
+    rows = _sorted(spans)
+    best: list[tuple[float, int]] = [(0.0, 0)]  # of the first n rows: cost, and where their last block begins
+    for last, row in enumerate(rows):
+        options: list[tuple[float, int]] = []
+        end = row.end
+        for first in range(last, -1, -1):
+            end = max(end, rows[first].end)
+            if rows[first].function != row.function or end - rows[first].address > MAX_REGISTERS:
+                break
+            options.append((best[first][0] + cost(end - rows[first].address), first))
+        best.append(min(options))
+    blocks: list[Block] = []
+    end = len(rows)
+    while end:
+        first = best[end][1]
+        blocks.append(Block(tuple(rows[first:end])))
+        end = first
+    return blocks[::-1]
 
 
 def plan(profile: Profile, settings: SerialSettings) -> list[Block]:
-    """The requests that read a profile on a line of these settings, as cheap in wire time as merging gets."""
-    return merge(profile.registers, gap_limit(settings, turnaround=TURNAROUND, pause=profile.pause))
+    """The requests that read a profile in the least wire time on a line of these settings."""
+    return cheapest(profile.spans(), lambda words: _request_time(words, settings, profile.pause))
 
 
 def wire_time(blocks: Iterable[Block], settings: SerialSettings, pause: float) -> float:
     """Seconds that these requests and their answers take, each after `pause`, with the usual turnaround."""
-    return sum(
-        transaction_time(settings, block.count, turnaround=TURNAROUND, pause=pause) for block in blocks
-    )
+    return sum(_request_time(block.count, settings, pause) for block in blocks)
 
 
-def _joins(block: list[Register], register: Register, gap: int) -> bool:
-    return (
-        register.function == block[0].function
-        and register.address - block[-1].end <= gap
-        and register.end - block[0].address <= MAX_REGISTERS
-    )
+def _request_time(words: int, settings: SerialSettings, pause: float) -> float:
+    return transaction_time(settings, words, turnaround=TURNAROUND, pause=pause)
 
 
 def split(block: Block) -> list[Block]:
-    """A refused block in smaller ones: at its gaps, or else in halves; none if it is a single register."""
-    at_gaps = merge(block.registers, gap=0)
+    """A refused block in smaller ones: at its gaps, or else in halves; none if it is a single span."""
+    at_gaps = without_gaps(block.spans)
     if len(at_gaps) > 1:
         return at_gaps
-    half = len(block.registers) // 2
-    return [Block(block.registers[:half]), Block(block.registers[half:])] if half else []
+    half = len(block.spans) // 2
+    return [Block(block.spans[:half]), Block(block.spans[half:])] if half else []
+
+
+def without_gaps(spans: Iterable[Span]) -> list[Block]:
+    """The blocks that ask for no unused word, as many as there are runs of words."""
+    runs: list[list[Span]] = []
+    for span in _sorted(spans):
+        if runs and span.address <= max(one.end for one in runs[-1]):
+            runs[-1].append(span)
+        else:
+            runs.append([span])
+    return [Block(tuple(run)) for run in runs]
+
+
+def _sorted(spans: Iterable[Span]) -> list[Span]:
+    return sorted(spans, key=lambda one: (one.function, one.address))
 
 
 class ReadPlan:

@@ -1,55 +1,56 @@
-"""The Modbus master: reads a meter's profile in blocks, with the silence and the pause that the wire needs.
+"""The Modbus master: reads a meter's profile in blocks, and looks for meters.
 
-Modbus carries no identity: which meter answers at a unit id is only what the configuration says.
+Modbus carries no identity: which meter answers at a unit id is what the configuration says, and where the
+family keeps its serial number in registers, that is compared.
 """
 
 from collections import deque
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
-from drivers.driver import Clock, Driver, Target
-from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
+from drivers.driver import Clock, Driver, IdentityError, Scope, SearchEvent, Target
+from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
-from drivers.modbus.blocks import Block, ReadPlan, plan
-from drivers.modbus.profile import Profile
-from drivers.modbus.profile_file import load_profile
-from drivers.modbus.protocol import (
-    ILLEGAL_ADDRESS,
-    ILLEGAL_VALUE,
-    Answer,
-    Request,
-    Transport,
-    exception_text,
-    framing,
-    may_pass,
-)
-from drivers.modbus.timing import silence
+from drivers.modbus.blocks import Block, ReadPlan, plan, wire_time
+from drivers.modbus.exchange import Exchange
+from drivers.modbus.profile import Profile, placed, words_of
+from drivers.modbus.profile_file import load_profile, profile_names
+from drivers.modbus.protocol import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Transport
+from drivers.modbus.search import search
 from drivers.tcp_line import NO_WIRE
-from telemetry.readout import Quantity, Readout
+from telemetry.meter_id import split_meter_id
+from telemetry.readout import Readout
 
-_TIMEOUT = 1.0  # until the answer begins; meters take 20 to 300 ms, serial servers add theirs
-_SLACK = 0.1  # between the pieces of an answer: USB converters hold bytes back for 16 ms, networks longer
-_BUSY_PAUSE = 0.25  # before asking a meter again that said it was busy
-_MOST_BYTES = 1024  # more is not an answer but noise
+# A serial number costs a request: it is read when a meter is met, after every failure, and once a day.
+_IDENTITY_BELIEVED = timedelta(days=1)
 
 
 class ModbusDriver(Driver):
     """Functions 3 and 4 over RTU (serial, or TCP with a serial server), or Modbus TCP.
 
-    `Target.address` is the unit id, `profile` and `meter` are required. Never writes a register.
+    `Target.address` is the unit id, `profile` and `meter` are required. `profiles` gives the profile of a
+    name, or raises ProfileError. Never writes a register.
     """
 
     protocol = "modbus"
 
-    def __init__(self, line: Line, clock: Clock, *, transport: Transport | str = Transport.RTU) -> None:
+    def __init__(
+        self,
+        line: Line,
+        clock: Clock,
+        *,
+        transport: Transport | str = Transport.RTU,
+        profiles: Callable[[str], Profile] = load_profile,
+    ) -> None:
         super().__init__(line, clock)
         self.transport = Transport(transport)
         if self.transport is Transport.TCP:
             line.configure(NO_WIRE)
-        self._framing = framing(self.transport)
+        self.exchange = Exchange(line, self.transport, self.tally)
+        self._load = profiles
         self._profiles: dict[str, Profile] = {}
         self._plans: dict[tuple[int, str], ReadPlan] = {}
-        self._quiet_since = line.now()
-        self._transaction = 0
+        self._identified: dict[tuple[int, str], datetime] = {}  # (unit, meter): when it was last compared
 
     def read(self, target: Target) -> list[Readout]:
         """One readout with every register that the meter has a value for. Raises DriverError."""
@@ -60,14 +61,36 @@ class ModbusDriver(Driver):
                 f"unit {unit} on {self.line.name} has no meter id",
                 advice="Modbus carries no identity: write the meter's id beside its unit id",
             )
+        try:
+            readout = self._readout(unit, profile, target.meter, target)
+            self._compare_identity(unit, profile, target.meter, target)
+            return [readout]
+        except DriverError:
+            self._identified.pop((unit, target.meter), None)  # it may be exchanged while it is away
+            raise
+
+    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+        """See `Driver.search`: unit ids 1 to 247 (or those of the scope), and the family of who answers.
+
+        Raises DriverError for addresses that are no unit ids.
+        """
+        return search(self.exchange, scope, [load_profile(name) for name in profile_names()])
+
+    def readout_time(self, target: Target) -> float:
+        """See `Driver.readout_time`: all requests with their pauses, split where the meter has refused."""
+        profile = self._profile(target)
+        blocks = self._plan(self._unit(target), profile).blocks(self.clock())
+        return wire_time(blocks, self.line.settings, profile.pause)
+
+    def _readout(self, unit: int, profile: Profile, meter: str, target: Target) -> Readout:
         requests = self._plan(unit, profile)
-        values: dict[str, Quantity] = {}
+        memory: dict[tuple[int, int], int] = {}
         frames: list[bytes] = []
         at: datetime | None = None
         waiting = deque(requests.blocks(self.clock()))
         while waiting:
             block = waiting.popleft()
-            answer = self.ask(
+            answer = self.exchange.ask(
                 unit, block, pause=profile.pause, timeout=target.timeout, retries=target.retries
             )
             if answer.exception in (ILLEGAL_ADDRESS, ILLEGAL_VALUE):
@@ -75,49 +98,37 @@ class ModbusDriver(Driver):
                 continue
             at = at or self.clock()
             frames.append(answer.frame)
-            for register in block.registers:
-                quantity = register.quantity(block.words_of(register, answer.registers))
-                if quantity is not None:
-                    values[register.obis] = quantity
+            memory |= placed(block, list(answer.registers))
         if at is None:
             raise MeterError(
                 f"unit {unit} on {self.line.name} has none of the registers of {profile.name}",
                 ILLEGAL_ADDRESS,
                 advice="check the meter's model: this profile belongs to another one",
             )
-        return [Readout(target.meter, at, values, raw=b"".join(frames))]
+        shown = ((register.obis, register.reading(memory)) for register in profile.registers)
+        values = {obis: quantity for obis, quantity in shown if quantity is not None}
+        return Readout(meter, at, values, raw=b"".join(frames))
 
-    def ask(
-        self, unit: int, block: Block, *, pause: float, timeout: float | None = None, retries: int = 0
-    ) -> Answer:
-        """The answer to one block; exceptions 2 and 3 are answers, other refusals are raised.
+    def _compare_identity(self, unit: int, profile: Profile, meter: str, target: Target) -> None:
+        """Raises IdentityError where the meter shows another serial number than the configured one.
 
-        `pause` and `timeout` in seconds, None for the protocol's own. Raises DriverError.
+        A meter that refuses to show one, is silent when asked, or shows none is taken for the configured one.
         """
-        failure: DriverError | None = None
-        timeout = timeout or _TIMEOUT
-        for attempt in range(1 + retries):
-            self._transaction = self._transaction % 0xFFFF + 1
-            request = Request(unit, block.function, block.address, block.count, self._transaction)
-            try:
-                answer = self._exchange(request, pause, timeout)
-            except (NoAnswerError, GarbledAnswerError) as error:
-                failure = error
-                continue
-            if attempt and self.transport is Transport.RTU:
-                self._outwait(1.5 * timeout + pause)
-            if answer.exception in (None, ILLEGAL_ADDRESS, ILLEGAL_VALUE):
-                return answer
-            failure = MeterError(
-                f"unit {unit} on {self.line.name}: {exception_text(answer.exception)}",
-                answer.exception,
-                retry=may_pass(answer.exception),
-            )
-            if not failure.retry:
-                break
-            self.line.wait(_BUSY_PAUSE)
-        assert failure is not None
-        raise failure
+        identity, now = profile.identity, self.clock()
+        compared = self._identified.get((unit, meter))
+        if identity is None or (compared is not None and timedelta(0) <= now - compared < _IDENTITY_BELIEVED):
+            return
+        try:
+            answer = self.exchange.ask(unit, Block((identity,)), pause=profile.pause, timeout=target.timeout)
+        except (NoAnswerError, GarbledAnswerError, MeterError):
+            serial = None
+        else:
+            words = words_of(identity, placed(identity, list(answer.registers)))
+            serial = None if words is None else identity.serial(words)
+        maker, expected = split_meter_id(meter)
+        if serial is not None and serial != (expected.lstrip("0") or "0"):
+            raise IdentityError(meter, f"{identity.maker or maker}-{serial}")
+        self._identified[unit, meter] = now
 
     def _unit(self, target: Target) -> int:
         lowest, highest = (0, 255) if self.transport is Transport.TCP else (1, 247)
@@ -135,53 +146,10 @@ class ModbusDriver(Driver):
                 advice="Modbus needs one to know registers, such as eastron-sdm630: see docs/profiles.md",
             )
         if target.profile not in self._profiles:
-            self._profiles[target.profile] = load_profile(target.profile)
+            self._profiles[target.profile] = self._load(target.profile)
         return self._profiles[target.profile]
 
     def _plan(self, unit: int, profile: Profile) -> ReadPlan:
         if (unit, profile.name) not in self._plans:
             self._plans[unit, profile.name] = ReadPlan(plan(profile, self.line.settings))
         return self._plans[unit, profile.name]
-
-    def _exchange(self, request: Request, pause: float, timeout: float) -> Answer:
-        """One request, one answer. Raises NoAnswerError or GarbledAnswerError."""
-        line = self.line
-        quiet = max(pause, silence(line.settings) if self.transport is Transport.RTU else 0.0)
-        line.wait(self._quiet_since + quiet - line.now())
-        line.discard()
-        sent = self._framing.request(request)
-        try:
-            line.send(sent)
-            return self._answer(request, sent, timeout)
-        finally:
-            self._quiet_since = line.now()
-
-    def _outwait(self, longest: float) -> None:
-        """Let late answers to earlier attempts pass, which were sent up to `longest` seconds apart.
-
-        RTU cannot tell them from answers to the next request.
-        """
-        end = self.line.now() + 4 * longest  # a line that never falls silent is the next request's problem
-        while self.line.now() < end and self.line.receive(longest):
-            continue
-        self._quiet_since = self.line.now()
-
-    def _answer(self, request: Request, sent: bytes, timeout: float) -> Answer:
-        received = b""
-        deadline = self.line.now() + timeout
-        rest = (5 + 2 * request.count) * self.line.settings.character_time + _SLACK
-        while len(received) < _MOST_BYTES and (data := self.line.receive(deadline - self.line.now())):
-            received += data
-            try:
-                answer = self._framing.find_answer(received, request)
-            except DecodeError:
-                self.line.close()  # a TCP stream that lost its step finds it again with a new connection
-                raise
-            if answer is not None:
-                return answer
-            deadline = max(deadline, self.line.now() + rest)
-        received = received.removeprefix(sent)  # the echo of a converter is not an answer
-        where = f"unit {request.unit} on {self.line.name}"
-        if received:
-            raise GarbledAnswerError(f"{where}: {len(received)} bytes that are no answer", received)
-        raise NoAnswerError(f"{where} did not answer within {timeout:g} s")

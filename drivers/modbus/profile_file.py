@@ -19,12 +19,14 @@ from msgspec import Meta, Struct
 from drivers.errors import DriverError
 from drivers.line import SerialSettings
 from drivers.modbus.encoding import Encoding, WordOrder
-from drivers.modbus.profile import Check, Golden, Probe, Profile, Register
+from drivers.modbus.profile import Bits, Check, Exponent, Golden, Identity, Probe, Profile, Register
+from telemetry.meter_id import check_meter_id
 from telemetry.obis import Obis
 from telemetry.units import unit as ucum
 
 _Address = Annotated[int, Meta(ge=0, le=0xFFFF)]
 _Function = Literal[3, 4]
+_Bit = Annotated[int, Meta(ge=0, le=63)]
 
 
 class ProfileError(DriverError, ValueError):
@@ -51,6 +53,17 @@ class _Register(Struct, forbid_unknown_fields=True):
     word_order: WordOrder | None = None
     scale: int | str | None = None
     sentinels: list[int] | None = None
+    exponent: _Address | None = None
+    bits: tuple[_Bit, _Bit] | None = None
+
+
+class _Identity(Struct, forbid_unknown_fields=True):
+    address: _Address
+    encoding: Encoding | None = None  # None: text
+    function: _Function = 3
+    words: Annotated[int, Meta(ge=1, le=32)] | None = None
+    word_order: WordOrder = WordOrder.BIG
+    maker: str | None = None
 
 
 class _Block(Struct, forbid_unknown_fields=True):
@@ -63,6 +76,7 @@ class _Golden(Struct, forbid_unknown_fields=True):
     comment: str
     blocks: list[_Block]
     values: dict[str, str]
+    serial: str | None = None
 
 
 class _Check(Struct, forbid_unknown_fields=True):
@@ -86,6 +100,7 @@ class _File(Struct, forbid_unknown_fields=True):
     defaults: _Defaults = msgspec.field(default_factory=_Defaults)
     golden: list[_Golden] = []
     probe: _Probe | None = None
+    identity: _Identity | None = None
 
 
 def profile_names() -> list[str]:
@@ -126,6 +141,7 @@ def parse_profile(text: str, name: str) -> Profile:
         registers=registers,
         golden=tuple(_golden(golden, name) for golden in content.golden),
         probe=None if content.probe is None else _probe(content.probe, registers, name),
+        identity=None if content.identity is None else _identity(content.identity, name),
     )
 
 
@@ -146,9 +162,10 @@ def _register(row: dict[str, int | str | list[int]], defaults: _Defaults, profil
     try:
         given = msgspec.convert(row, _Register)
         encoding = given.encoding or defaults.encoding
+        function = given.function or defaults.function
         register = Register(
             obis=str(Obis.parse(given.obis)),
-            function=given.function or defaults.function,
+            function=function,
             address=given.address,
             encoding=encoding,
             word_order=given.word_order or defaults.word_order,
@@ -156,6 +173,8 @@ def _register(row: dict[str, int | str | list[int]], defaults: _Defaults, profil
             unit=given.unit,
             sentinels=frozenset(_sentinels(given, defaults, encoding)),
             comment=given.comment,
+            exponent=None if given.exponent is None else Exponent(function, given.exponent),
+            bits=None if given.bits is None else Bits(*given.bits),
         )
         _check_meaning(register)
     except (msgspec.ValidationError, ValueError, ZeroDivisionError) as error:
@@ -182,21 +201,54 @@ def _check_meaning(register: Register) -> None:
         raise ValueError(f"a sentinel does not fit {register.encoding}")
     if register.end > 0x10000:
         raise ValueError("the value runs beyond address 0xFFFF")
+    bits = register.bits
+    if bits is not None and not (
+        register.encoding.is_integer and bits.low <= bits.high < register.encoding.bits
+    ):
+        raise ValueError(
+            f"bits are the first and the last of a field within {register.encoding}, such as [0, 3]"
+        )
 
 
 def _check_overlaps(registers: tuple[Register, ...], profile: str) -> None:
     named: set[str] = set()
-    taken: dict[tuple[int, int], str] = {}
+    taken: dict[tuple[int, int], Register] = {}
     for register in registers:
         if register.obis in named:
             raise ProfileError(f"profile {profile}, register {register.obis}: named twice")
         named.add(register.obis)
         for address in range(register.address, register.end):
-            other = taken.setdefault((register.function, address), register.obis)
-            if other != register.obis:
-                raise ProfileError(
-                    f"profile {profile}, register {register.obis}: address 0x{address:04X} belongs to {other}"
-                )
+            other = taken.setdefault((register.function, address), register)
+            if other is not register and not _share(register, other):
+                where = f"profile {profile}, register {register.obis}"
+                raise ProfileError(f"{where}: address 0x{address:04X} belongs to {other.obis}")
+
+
+def _share(one: Register, other: Register) -> bool:
+    """Whether both are bit fields of the same integer."""
+    same = (one.address, one.encoding, one.word_order) == (other.address, other.encoding, other.word_order)
+    return same and one.bits is not None and other.bits is not None
+
+
+def _identity(given: _Identity, profile: str) -> Identity:
+    encoding = given.encoding
+    try:
+        if encoding is not None and (encoding.is_float or given.words not in (None, encoding.words)):
+            raise ValueError(f"a serial number of {given.words} registers cannot be {encoding}")
+        if encoding is None and given.words is None:
+            raise ValueError("write its encoding, or for text how many registers it takes: words = 8")
+        if given.maker is not None:
+            check_meter_id(f"{given.maker}-1")
+    except ValueError as error:
+        raise ProfileError(f"profile {profile}, identity: {error}") from None
+    return Identity(
+        function=given.function,
+        address=given.address,
+        count=given.words or (encoding.words if encoding else 0),
+        encoding=encoding,
+        word_order=given.word_order,
+        maker=given.maker,
+    )
 
 
 def _golden(golden: _Golden, profile: str) -> Golden:
@@ -211,7 +263,7 @@ def _golden(golden: _Golden, profile: str) -> Golden:
         words |= {
             (block.function, block.address + position): number for position, number in enumerate(numbers)
         }
-    return Golden(golden.comment, words, golden.values)
+    return Golden(golden.comment, words, golden.values, golden.serial)
 
 
 def _probe(probe: _Probe, registers: tuple[Register, ...], profile: str) -> Probe:

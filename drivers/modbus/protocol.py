@@ -41,6 +41,7 @@ _EXCEPTIONS = {
     11: ("no answer from the device behind the gateway", True),
 }
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
+NOBODY_BEHIND_GATEWAY = (10, 11)  # what a gateway to a serial line answers for a unit that is not there
 
 
 class Transport(StrEnum):
@@ -122,7 +123,7 @@ class RtuFraming(Framing):
         for start in range(len(received)):
             for head, size in sizes.items():
                 frame = received[start : start + size]
-                if frame.startswith(head) and len(frame) == size and _crc_holds(frame):
+                if frame.startswith(head) and len(frame) == size and crc_holds(frame):
                     return _answer(frame, frame[1:-2], request)
         return None
 
@@ -130,7 +131,7 @@ class RtuFraming(Framing):
         """See `Framing`. All requests of one register or range have 8 bytes."""
         for start in range(len(heard) - 7):
             frame = heard[start : start + 8]
-            if _crc_holds(frame):
+            if crc_holds(frame):
                 return Request(*struct.unpack(">BBHH", frame[:6])), heard[start + 8 :]
         return None
 
@@ -148,7 +149,7 @@ class MbapFraming(Framing):
     def find_answer(self, received: bytes, request: Request) -> Answer | None:
         """See `Framing`. Answers to earlier transactions, which come late, are passed over."""
         rest = received
-        while (split := _split_mbap(rest)) is not None:
+        while (split := split_mbap(rest)) is not None:
             answered, unit, pdu, following = split
             frame, rest = rest[: len(rest) - len(following)], following
             if answered == request.transaction and unit == request.unit:
@@ -157,7 +158,7 @@ class MbapFraming(Framing):
 
     def next_request(self, heard: bytes) -> tuple[Request, bytes] | None:
         """See `Framing`."""
-        split = _split_mbap(heard)
+        split = split_mbap(heard)
         if split is None:
             return None
         transaction, unit, pdu, following = split
@@ -188,11 +189,12 @@ def may_pass(code: int) -> bool:
     return _EXCEPTIONS.get(code, ("", False))[1]
 
 
-def _crc_holds(frame: bytes) -> bool:
+def crc_holds(frame: bytes) -> bool:
+    """Whether an RTU frame's last two bytes are its CRC-16."""
     return FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big"))
 
 
-def _split_mbap(data: bytes) -> tuple[int, int, bytes, bytes] | None:
+def split_mbap(data: bytes) -> tuple[int, int, bytes, bytes] | None:
     """(transaction, unit, PDU, what follows) of the first frame, or None if it is not all there."""
     if len(data) < _MBAP_HEADER:
         return None

@@ -23,9 +23,3 @@ def transaction_time(
     characters = _REQUEST + _ANSWER + 2 * registers
     quiet = max(silence(settings), pause) + silence(settings)
     return characters * settings.character_time + quiet + turnaround
-
-
-def gap_limit(settings: SerialSettings, *, turnaround: float, pause: float) -> int:
-    """How many unused registers are cheaper to read along than a second request is."""
-    second_request = transaction_time(settings, 0, turnaround=turnaround, pause=pause)
-    return int(second_request / (2 * settings.character_time))

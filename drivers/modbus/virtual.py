@@ -1,12 +1,12 @@
 """Virtual Modbus meters: they answer as the real ones do, for tests and the demo."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings, Transmission
-from drivers.modbus.profile import Profile
+from drivers.modbus.profile import Exponent, Memory, Profile, Register, placed
 from drivers.modbus.protocol import (
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
@@ -18,11 +18,11 @@ from drivers.modbus.protocol import (
 )
 from drivers.modbus.timing import silence
 
-Words = Mapping[tuple[int, int], int]  # (function, address) -> 0 to 65535
 Values = Mapping[str, Decimal]  # OBIS -> in the unit of the profile's register
 
 _BROADCAST = 0
 _MOST_HEARD = 512
+_POWERS = range(-3, 10)  # of ten, that a meter with exponent registers chooses from, finest first
 
 
 class RegisterMeter:
@@ -34,7 +34,7 @@ class RegisterMeter:
     def __init__(
         self,
         unit: int,
-        words: Callable[[], Words],
+        words: Callable[[], Memory],
         *,
         transport: Transport = Transport.RTU,
         turnaround: float = 0.02,
@@ -78,7 +78,8 @@ class VirtualModbusMeter(RegisterMeter):
     """A meter of a profile, showing `values` (OBIS -> value, or a function that gives them when asked).
 
     A register without a value shows "not available". Unused addresses between the first and the last
-    register read as 0, unless `spans` names the only (function, addresses) that the meter has.
+    register read as 0, unless `spans` names the only (function, addresses) that the meter has. `serial` is
+    the serial number that it shows where the profile knows a register of it.
     """
 
     def __init__(
@@ -90,17 +91,21 @@ class VirtualModbusMeter(RegisterMeter):
         transport: Transport = Transport.RTU,
         turnaround: float = 0.02,
         spans: Iterable[tuple[int, range]] | None = None,
+        serial: str | None = None,
     ) -> None:
         self.profile = profile
+        identity = profile.identity
+        shown = placed(identity, identity.words(serial)) if identity and serial else {}
         empty = {
             (function, address): 0
             for function, span in (_hull(profile) if spans is None else spans)
             for address in span
         }
 
-        def words() -> Words:
+        def words() -> Memory:
             now = values() if callable(values) else values
-            return empty | {key: word for key, word in profile_words(profile, now).items() if key in empty}
+            known = {key: word for key, word in profile_words(profile, now).items() if key in empty}
+            return empty | known | shown
 
         super().__init__(unit, words, transport=transport, turnaround=turnaround)
 
@@ -111,16 +116,45 @@ def profile_words(profile: Profile, values: Values) -> dict[tuple[int, int], int
     Raises ValueError for a value that its register cannot hold.
     """
     words: dict[tuple[int, int], int] = {}
-    for register in profile.registers:
-        value = values.get(register.obis)
-        shown = register.words(None if value is None else Fraction(value))
-        words |= {(register.function, register.address + i): word for i, word in enumerate(shown)}
+    for exponent, registers in _by_exponent(profile):
+        power, shown = _shown(registers, values, _POWERS if exponent else (0,))
+        for register in registers:
+            for key, word in placed(register, shown[register.obis]).items():
+                words[key] = words.get(key, 0) | word if register.bits else word
+        if exponent:
+            words |= placed(exponent, [power & 0xFFFF])
     return words
+
+
+def _by_exponent(profile: Profile) -> Iterator[tuple[Exponent | None, list[Register]]]:
+    groups: dict[Exponent | None, list[Register]] = {}
+    for register in profile.registers:
+        groups.setdefault(register.exponent, []).append(register)
+    yield from groups.items()
+
+
+def _shown(
+    registers: Iterable[Register], values: Values, powers: Iterable[int]
+) -> tuple[int, dict[str, list[int]]]:
+    """The first of these powers of ten at which all values fit their registers, and the words at it."""
+    failure: ValueError | None = None
+    for power in powers:
+        try:
+            return power, {
+                register.obis: register.words(
+                    None if (value := values.get(register.obis)) is None else Fraction(value), power
+                )
+                for register in registers
+            }
+        except ValueError as error:
+            failure = error
+    assert failure is not None
+    raise failure
 
 
 def _hull(profile: Profile) -> list[tuple[int, range]]:
     spans: dict[int, range] = {}
-    for register in profile.registers:
-        span = spans.get(register.function, range(register.address, register.end))
-        spans[register.function] = range(min(span.start, register.address), max(span.stop, register.end))
+    for one in profile.spans():
+        span = spans.get(one.function, range(one.address, one.end))
+        spans[one.function] = range(min(span.start, one.address), max(span.stop, one.end))
     return list(spans.items())

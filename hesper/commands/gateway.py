@@ -1,19 +1,24 @@
-"""`hesper gateway run|check`: the gateway's process, and a look at its configuration before it runs."""
+"""`hesper gateway`: the gateway's process, a look at its configuration before, and the installer's tools."""
 
 import signal
 import threading
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from gateway.config import GatewayConfig
 from gateway.config_file import ConfigError, load_config
 from gateway.source import SourceError
+from hesper.commands.console import JSON_HELP, echo_json, load_or_exit
+from hesper.commands.gateway_plan import plan
+from hesper.commands.gateway_read import read
+from hesper.commands.gateway_scan import scan
 from hesper.logs import LogStyle, configure_logging
 
 app = typer.Typer(no_args_is_help=True)
+for _command in (scan, read, plan):
+    app.command()(_command)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="FILE", help="The gateway's configuration, TOML.")]
 
@@ -26,13 +31,13 @@ def run(
     """Poll the configured meters and publish what they say, until SIGTERM or Ctrl-C."""
     from gateway.process import run as run_gateway
 
-    config = _load(file)
+    load_or_exit(file)  # so that a mistake is told before there is a log
     configure_logging(log)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
-        code = run_gateway(config, stop=stop)
+        code = run_gateway(file, stop=stop)
     except SourceError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -42,7 +47,7 @@ def run(
 @app.command()
 def check(
     file: ConfigPath,
-    json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say whether a configuration can be used, and if not, on which lines it must be mended.
 
@@ -56,7 +61,7 @@ def check(
                 {"line": problem.line, "place": problem.place, "message": problem.message}
                 for problem in error.problems
             ]
-            _echo_json({"ok": False, "problems": problems})
+            echo_json({"ok": False, "problems": problems})
         else:
             typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -65,17 +70,9 @@ def check(
             {"name": line.name, "port": line.port, "protocol": line.protocol, "meters": len(line.meter)}
             for line in config.line
         ]
-        _echo_json({"ok": True, "utility": config.utility, "gateway": config.gateway, "lines": lines})
+        echo_json({"ok": True, "utility": config.utility, "gateway": config.gateway, "lines": lines})
     else:
         typer.echo(_summary(file, config))
-
-
-def _load(file: Path) -> GatewayConfig:
-    try:
-        return load_config(file)
-    except ConfigError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
 
 
 def _summary(file: Path, config: GatewayConfig) -> str:
@@ -91,7 +88,3 @@ def _summary(file: Path, config: GatewayConfig) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _echo_json(content: object) -> None:
-    typer.echo(msgspec.json.encode(content).decode())

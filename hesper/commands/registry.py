@@ -20,8 +20,9 @@ from store.registry.exchange import swap as exchange_meters
 from store.registry.extract import calendar, extract
 from store.registry.history import history as changes_of
 from store.registry.history import sign
+from store.registry.sheets import write_tables
 from store.registry.strangers import strangers
-from store.registry.tables import Tables, amend, read_tables, write_tables
+from store.registry.tables import Tables, amend, read_tables
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -18,6 +18,7 @@ from psycopg.pq import TransactionStatus
 from anomaly.judge import KINDS, judge
 from anomaly.series import DAY, Judgement, Series
 from anomaly.stuck import StuckRule
+from ingest.arrival import ArrivalCount
 from ingest.validation.memory import SeriesMemory, StoredSeries
 from store.arrays import from_microseconds
 from store.database import UnreachableError, connect
@@ -130,9 +131,11 @@ def _run(database_url: str, stop: threading.Event) -> None:
     with connect(database_url, application="hesper validate", role=Role.INGEST) as connection:
         connection.autocommit = True
         validator = Validator(connection)
+        arrivals = ArrivalCount(connection)
         log.info("validating")
         due = 0.0
         while not stop.is_set():
+            arrivals.step()
             progress = validator.step()
             if progress is None and time.monotonic() >= due:
                 _keep_up(connection)

@@ -2,6 +2,8 @@
 
 `entries.py` is the document (TOML, or built in code), `checks.py` its rules, `apply.py` brings it into the
 database; `snapshot.py` answers which register a reading belongs to, `admission.py` adds what is met later.
+`extract.py` is the way back to the document; `sheets.py` and `tables.py` are the document as CSV;
+`exchange.py` swaps meters, `strangers.py` lists unknown ones, `history.py` tells who changed what.
 """
 
 from store.registry.admission import add_register, admit_meters, register_import

@@ -5,14 +5,13 @@ Applying the same document again changes nothing. What a document does not menti
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import Connection
-from psycopg.types.json import Jsonb
 
 from store.registry.admission import capacity_of, defaults
 from store.registry.checks import RegistryError, check, medium_of, problems
@@ -26,7 +25,7 @@ from store.registry.entries import (
     SiteEntry,
     UtilityEntry,
 )
-from store.registry.rows import Rows, Summary
+from store.registry.rows import Rows, Summary, micro_values
 from telemetry.micro import to_micro
 from telemetry.obis import Obis
 
@@ -164,9 +163,7 @@ class _Utility:
                 "model": meter.model,
                 "medium": int(medium_of(meter.medium)),
                 "qmax": None if meter.qmax is None else to_micro(meter.qmax),
-                "verified_until": max(
-                    (verification.until for verification in meter.verifications), default=meter.verified_until
-                ),
+                "verified_until": self._verified_until(meter),
             },
         )
         for verification in meter.verifications:
@@ -178,6 +175,20 @@ class _Utility:
                 identity="meter_id",
             )
         return meter_id
+
+    def _verified_until(self, meter: MeterEntry) -> date | None:
+        """The latest end of its verifications, those that the document leaves out too."""
+        if not meter.verifications:
+            return meter.verified_until
+        stored = self.connection.execute(
+            """
+            select v.valid_until from verifications v join meters m on m.id = v.meter_id
+            where m.utility_id = %s and m.code = %s and v.verified_on <> all(%s)
+            """,
+            (self.id, meter.code, [verification.on for verification in meter.verifications]),
+        )
+        ends: list[date] = [until for (until,) in stored]
+        return max(ends + [verification.until for verification in meter.verifications])
 
     def _line(self, gateway_id: int | None, code: str | None, name: str) -> int | None:
         if code is None:
@@ -260,8 +271,8 @@ class _Utility:
             {
                 "valid_to": end,
                 "multiplier": Decimal(installation.multiplier),
-                "start_values": _micro(installation.start_values),
-                "end_values": _micro(installation.end_values),
+                "start_values": micro_values(installation.start_values),
+                "end_values": micro_values(installation.end_values),
             },
         )
 
@@ -272,7 +283,3 @@ class _Utility:
 def _given(**values: Any) -> dict[str, Any]:
     """The values that the document names; the others stay as the database has them."""
     return {column: value for column, value in values.items() if value is not None}
-
-
-def _micro(values: dict[str, str]) -> Jsonb:
-    return Jsonb({obis: to_micro(value) for obis, value in sorted(values.items())})

@@ -12,10 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
-from psycopg.types.json import Jsonb
 
 from store.registry.checks import RegistryError, check_installation
 from store.registry.entries import InstallationEntry
+from store.registry.rows import micro_values
 from telemetry.meter_id import MeterIdError, check_meter_id
 from telemetry.micro import to_micro
 
@@ -87,17 +87,17 @@ def swap(connection: Connection[Any], exchange: Exchange) -> str:
         )
         _require_readings(connection, name, before, exchange.end_values, starts)
         _refuse_fallen(connection, name, before, at, exchange.end_values)
-        meter_id = _meter(connection, name, (utility_id, medium), exchange.installed, before)
+        meter_id = _meter(connection, name, (utility_id, medium, at), exchange.installed, before)
         connection.execute(
             "update installations set valid_to = %s, end_values = %s where id = %s",
-            (at, _micro(exchange.end_values), before.id),
+            (at, micro_values(exchange.end_values), before.id),
         )
         connection.execute(
             """
             insert into installations (service_point_id, meter_id, valid_from, multiplier, start_values)
             values (%s, %s, %s, %s, %s)
             """,
-            (point_id, meter_id, at, Decimal(multiplier), _micro(starts)),
+            (point_id, meter_id, at, Decimal(multiplier), micro_values(starts)),
         )
     return before.meter
 
@@ -163,20 +163,22 @@ def _refuse_fallen(connection: Connection[Any], name: str, before: _Open, at: da
             )
 
 
-def _meter(connection: Connection[Any], name: str, place: tuple[int, int], code: str, before: _Open) -> int:
-    """The id of the meter to install. `place` is utility and medium."""
-    utility_id, medium = place
+def _meter(
+    connection: Connection[Any], name: str, place: tuple[int, int, datetime], code: str, before: _Open
+) -> int:
+    """The id of the meter to install. `place`: utility, medium, instant."""
+    utility_id, medium, at = place
     try:
         check_meter_id(code)
     except MeterIdError as error:
         raise RegistryError(name, str(error), "use the meter id that the driver reports") from error
     elsewhere = connection.execute(
         """
-        select p.code from meters m join installations i on i.meter_id = m.id and i.valid_to is null
+        select p.code from meters m join installations i on i.meter_id = m.id
         join service_points p on p.id = i.service_point_id
-        where m.utility_id = %s and m.code = %s and i.id <> %s
+        where m.utility_id = %s and m.code = %s and i.id <> %s and (i.valid_to is null or i.valid_to > %s)
         """,
-        (utility_id, code, before.id),
+        (utility_id, code, before.id, at),
     ).fetchone()
     if elsewhere is not None:
         raise RegistryError(name, f"{code} is installed at {elsewhere[0]}", "end that installation first")
@@ -193,7 +195,3 @@ def _meter(connection: Connection[Any], name: str, place: tuple[int, int], code:
     ).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _micro(values: Values) -> Jsonb:
-    return Jsonb({obis: to_micro(value) for obis, value in sorted(values.items())})

@@ -1,11 +1,14 @@
 """One utility's rows, put by their keys: added, changed where they differ, and counted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import Connection
+from psycopg.types.json import Jsonb
 
 from store.registry.checks import RegistryError
+from telemetry.micro import to_micro
 
 
 @dataclass(slots=True)
@@ -31,6 +34,11 @@ class Summary:
     def nothing_changed(self) -> bool:
         """Whether the database already was as the document says."""
         return not any(count.added or count.changed for count in self.counts.values())
+
+
+def micro_values(values: Mapping[str, str]) -> Jsonb:
+    """Readings of registers, {OBIS: decimal text}, as the column that holds them in micro-units."""
+    return Jsonb({obis: to_micro(value) for obis, value in sorted(values.items())})
 
 
 class Rows:

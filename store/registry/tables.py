@@ -1,25 +1,10 @@
-"""The registry as CSV files in a folder, one for each kind of entry, for who has thousands of meters.
-
-    sites.csv          code, name, address, parent
-    gateways.csv       code, site
-    lines.csv          gateway, code, protocol, address
-    meters.csv         code, medium, model, gateway, site, verified_until, line, qmax
-    verifications.csv  meter, on, until, certificate
-    registers.csv      meter, obis, unit, digits, billed, interval, boundary_tolerance
-    service_points.csv code, medium, name, site, account, ended_at
-    installations.csv  service_point, meter, valid_from, valid_to, multiplier, start_values, end_values
-
-UTF-8 with a header; separated by commas, or by semicolons if the header is. What the fields mean is said in
-entries.py; values of registers are written `8-0:1.0.0=123.456`, several with spaces between. Files, columns
-and entries that are not there leave things as they are; an empty field says that there is none.
-"""
+"""Reading a folder of CSV files (sheets.py) over what is stored: entries, and each problem at its row."""
 
 import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,68 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from store.registry.checks import RegistryError, problems
-from store.registry.entries import (
-    GatewayEntry,
-    InstallationEntry,
-    LineEntry,
-    MeterEntry,
-    RegisterEntry,
-    Registry,
-    ServicePointEntry,
-    SiteEntry,
-    UtilityEntry,
-    VerificationEntry,
-)
-from telemetry.obis import Medium
-
-_VALUES = ("start_values", "end_values")
-_INSTANTS = ("valid_from", "valid_to", "ended_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A file: its entry, the list of `UtilityEntry` or of an entry that it goes into, and its key.
-
-    `owner` is the column that names the entry it belongs to, and the list where that stands.
-    """
-
-    name: str
-    entry: type[Struct]
-    key: tuple[str, ...]
-    owner: tuple[str, str] | None = None
-
-    @property
-    def own_columns(self) -> list[str]:
-        """The fields of the entry that are no lists of others."""
-        lists = {sheet.name for sheet in SHEETS}
-        return [name for name in self.entry.__struct_fields__ if name not in lists]
-
-    @property
-    def columns(self) -> list[str]:
-        """The header."""
-        return ([self.owner[0]] if self.owner else []) + self.own_columns
-
-
-SHEETS = (
-    Sheet("sites", SiteEntry, ("code",)),
-    Sheet("gateways", GatewayEntry, ("code",)),
-    Sheet("lines", LineEntry, ("gateway", "code"), ("gateway", "gateways")),
-    Sheet("meters", MeterEntry, ("code",)),
-    Sheet("verifications", VerificationEntry, ("meter", "on"), ("meter", "meters")),
-    Sheet("registers", RegisterEntry, ("meter", "obis"), ("meter", "meters")),
-    Sheet("service_points", ServicePointEntry, ("code",)),
-    Sheet(
-        "installations",
-        InstallationEntry,
-        ("service_point", "meter", "valid_from"),
-        ("service_point", "service_points"),
-    ),
-)
+from store.registry.entries import Registry, SiteEntry, UtilityEntry
+from store.registry.sheets import SHEETS, Sheet, cells_of, entries_of, entry_of, key_of
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """What is wrong with a row, and what to write instead. `line` counts from 1, the header."""
+    """What is wrong with a row, and what to write instead. `line` counts from 1, the header; 0: no row."""
 
     file: str
     line: int
@@ -96,7 +26,8 @@ class Problem:
     advice: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}; {self.advice}"
+        place = f"{self.file}:{self.line}: " if self.line else ""
+        return f"{place}{self.message}; {self.advice}"
 
 
 @dataclass(slots=True)
@@ -105,7 +36,7 @@ class Tables:
 
     utility: UtilityEntry
     problems: list[Problem] = field(default_factory=list)
-    _places: dict[str, tuple[str, int]] = field(default_factory=dict)  # as RegistryError names entries
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)  # as RegistryError names entries
 
     @property
     def registry(self) -> Registry:
@@ -114,21 +45,9 @@ class Tables:
 
     def note(self, error: RegistryError) -> None:
         """Put an entry's problem where its row is."""
-        file, line = self._places.get(error.entry, ("the registry", 0))
+        file, line = self.places.get(error.entry, ("the registry", 0))
         message = str(error).removeprefix(f"{error.entry}: ")
         self.problems.append(Problem(file, line, message, error.advice))
-
-
-def write_tables(folder: Path, utility: UtilityEntry) -> None:
-    """Write all files, those without entries too: they show the header."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for sheet in SHEETS:
-        with (folder / f"{sheet.name}.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(sheet.columns)
-            for owner, entry in _entries(utility, sheet):
-                cells = _cells(sheet, entry).values()
-                writer.writerow([owner, *cells] if sheet.owner else cells)
 
 
 def read_tables(folder: Path, stored: UtilityEntry) -> Tables:
@@ -156,7 +75,7 @@ def amend(stored: UtilityEntry, kind: str, key: Sequence[str], fields: Mapping[s
         raise RegistryError(
             kind, "is no kind of entry", f"use one of: {', '.join(each.name for each in SHEETS)}"
         )
-    known = {_key(sheet, owner, _cells(sheet, entry)) for owner, entry in _entries(stored, sheet)}
+    known = {key_of(sheet, owner, cells_of(sheet, entry)) for owner, entry in entries_of(stored, sheet)}
     if tuple(key) not in known:
         raise RegistryError(
             f"{kind} {' '.join(key)}", "is not registered", f"name it by {', '.join(sheet.key)} as exported"
@@ -178,21 +97,14 @@ def _take(tables: Tables, rows: Mapping[str, Iterable[tuple[int, dict[str, str]]
     }
     read: dict[str, dict[tuple[str, ...], tuple[str, Any]]] = {}  # sheet -> key -> (owner, entry)
     for sheet in SHEETS:
-        known = {_key(sheet, owner, _cells(sheet, entry)): entry for owner, entry in _entries(stored, sheet)}
+        known = {
+            key_of(sheet, owner, cells_of(sheet, entry)): entry for owner, entry in entries_of(stored, sheet)
+        }
         read[sheet.name] = dict(_read(sheet, rows.get(sheet.name, ()), known, tables))
     tables.utility = _assemble(stored, read, before, tables)
     for error in problems(tables.registry):
         tables.note(error)
     tables.problems.sort()
-
-
-def _entries(utility: UtilityEntry, sheet: Sheet) -> Iterator[tuple[str, Any]]:
-    """(code of the owner, entry) of all entries of a sheet."""
-    if sheet.owner is None:
-        yield from (("", entry) for entry in getattr(utility, sheet.name))
-        return
-    for owner in getattr(utility, sheet.owner[1]):
-        yield from ((owner.code, entry) for entry in getattr(owner, sheet.name))
 
 
 def _read(
@@ -206,7 +118,7 @@ def _read(
     for line, cells in rows:
         owner = cells.pop(sheet.owner[0], "") if sheet.owner else ""
         try:
-            entry = _entry(sheet, owner, cells, known)
+            entry = entry_of(sheet, owner, cells, known)
         except (msgspec.ValidationError, ValueError) as error:
             message, _, where = str(error).partition(" - at `$.")
             column = where.rstrip("`")
@@ -214,13 +126,13 @@ def _read(
                 Problem(file, line, f"{column}: {message}" if column else message, "mend the field")
             )
             continue
-        key = _key(sheet, owner, cells)
+        key = key_of(sheet, owner, cells)
         if key in seen:
             twice = f"{' '.join(key)} stands in line {seen[key]} already"
             tables.problems.append(Problem(file, line, twice, "keep one of them"))
             continue
         seen[key] = line
-        tables._places.setdefault(_name(tables.utility, sheet, owner, entry), (file, line))
+        tables.places.setdefault(_name(tables.utility, sheet, owner, entry), (file, line))
         yield key, (owner, entry)
 
 
@@ -232,52 +144,25 @@ def _rows(sheet: Sheet, path: Path, tables: Tables) -> Iterator[tuple[int, dict[
         raise RegistryError(str(path), f"cannot be read: {error}", "save it as UTF-8") from error
     header = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in header else ",")
-    columns = [name.strip() for name in next(rows, [])]
-    unknown = [name for name in columns if name not in sheet.columns]
-    missing = [name for name in sheet.key if name not in columns]
-    if unknown or missing:
-        wrong = f"unknown column {unknown[0]!r}" if unknown else f"there is no column {missing[0]!r}"
-        tables.problems.append(Problem(path.name, 1, wrong, f"use {', '.join(sheet.columns)}"))
-        return
-    for cells in rows:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(columns):
-            count = f"has {len(cells)} fields, the header {len(columns)}"
-            tables.problems.append(Problem(path.name, rows.line_num, count, "quote fields that hold a comma"))
-            continue
-        yield rows.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
-
-
-def _entry(sheet: Sheet, owner: str, cells: dict[str, str], known: dict[tuple[str, ...], Any]) -> Any:
-    """The entry of a row; columns that are not there stay as they are stored. Raises what msgspec raises."""
-    stored = known.get(_key(sheet, owner, cells))
-    content: dict[str, Any] = {}
-    if stored is not None:
-        absent = set(sheet.own_columns) - cells.keys()
-        content = {name: value for name, value in msgspec.to_builtins(stored).items() if name in absent}
-    for column, text in cells.items():
-        if column in _VALUES:
-            content[column] = dict(_value(pair) for pair in text.split())
-        elif text and column in _INSTANTS:
-            content[column] = _instant(column, text)
-        elif text:
-            content[column] = text
-    return msgspec.convert(content, sheet.entry, strict=False)
-
-
-def _instant(column: str, text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{column}: {text!r} is no instant such as 2026-10-01T09:30") from None
-
-
-def _value(pair: str) -> tuple[str, str]:
-    obis, sign, value = pair.partition("=")
-    if not sign:
-        raise ValueError(f"{pair!r} is no value of a register such as 8-0:1.0.0=123.456")
-    return obis, value
+        columns = [name.strip() for name in next(rows, [])]
+        unknown = [name for name in columns if name not in sheet.columns]
+        missing = [name for name in sheet.key if name not in columns]
+        if unknown or missing:
+            wrong = f"unknown column {unknown[0]!r}" if unknown else f"there is no column {missing[0]!r}"
+            tables.problems.append(Problem(path.name, 1, wrong, f"use {', '.join(sheet.columns)}"))
+            return
+        for cells in rows:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(columns):
+                count = f"has {len(cells)} fields, the header {len(columns)}"
+                problem = Problem(path.name, rows.line_num, count, "quote fields that hold a comma")
+                tables.problems.append(problem)
+                continue
+            yield rows.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
+    except csv.Error as error:
+        tables.problems.append(Problem(path.name, rows.line_num, str(error), "save it as CSV"))
 
 
 def _assemble(
@@ -299,7 +184,7 @@ def _assemble(
         for owner, entry in read[sheet.name].values():
             if owner not in owners[kind]:
                 if owner not in before[kind]:
-                    file, line = tables._places[_name(stored, sheet, owner, entry)]
+                    file, line = tables.places[_name(stored, sheet, owner, entry)]
                     missing = f"there is no {sheet.owner[0].replace('_', ' ')} {owner}"
                     tables.problems.append(Problem(file, line, missing, f"list it in {kind}.csv"))
                     continue
@@ -337,10 +222,6 @@ def _parents_first(sites: Iterable[SiteEntry]) -> list[SiteEntry]:
     return ordered
 
 
-def _key(sheet: Sheet, owner: str, cells: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(owner if sheet.owner and column == sheet.owner[0] else cells[column] for column in sheet.key)
-
-
 def _name(utility: UtilityEntry, sheet: Sheet, owner: str, entry: Any) -> str:
     """As RegistryError names it."""
     kind = sheet.name.rstrip("s").replace("_", " ")
@@ -353,18 +234,3 @@ def _name(utility: UtilityEntry, sheet: Sheet, owner: str, entry: Any) -> str:
         "installations": lambda: f"installation of {entry.meter}",
     }[sheet.name]()
     return f"utility {utility.code}, {sheet.owner[0].replace('_', ' ')} {owner}, {what}"
-
-
-def _cells(sheet: Sheet, entry: Any) -> dict[str, str]:
-    return {column: _cell(getattr(entry, column)) for column in sheet.own_columns}
-
-
-def _cell(value: Any) -> str:
-    """A field as text; the inverse of what msgspec and `_value` read."""
-    if value is None:
-        return ""
-    if isinstance(value, Medium):
-        return value.label
-    if isinstance(value, dict):
-        return " ".join(f"{obis}={number}" for obis, number in value.items())
-    return str(msgspec.to_builtins(value)) if not isinstance(value, bool) else str(value).lower()

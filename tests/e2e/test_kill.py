@@ -22,11 +22,13 @@ from drivers.bus import VirtualBus
 from drivers.host import TcpMeterHost, Wiring
 from drivers.line import SerialSettings
 from drivers.mbus.virtual import VirtualMBusMeter
+from gateway.entry import unpack
 from hesper.central import Central
 from hesper.importer.columns import EXAMPLE
 from store.database import connect
 from store.registry import GatewayEntry, MeterEntry, Registry, UtilityEntry, apply
 from telemetry.obis import Medium
+from telemetry.wire import WireReadout
 from tests.e2e.conftest import wait_until
 
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -184,15 +186,22 @@ def configuration(central: Central, spec: str, buffer: Path) -> str:
     )
 
 
+WAITING = """
+select body from entries
+where not exists (select 1 from batches where acknowledged and entries.id between first and last)
+"""
+
+
 def buffered(path: Path) -> set[int]:
-    """Milliseconds of the readouts on a gateway's disk; none where there is no buffer yet."""
+    """Milliseconds of the readouts that wait on a gateway's disk; none where there is no buffer yet."""
     if not path.exists():
         return set()
     with closing(sqlite3.connect(path, timeout=10)) as connection:
         try:
-            return {at for (at,) in connection.execute("select at from readouts")}
+            rows = connection.execute(WAITING).fetchall()
         except sqlite3.OperationalError:  # it is being made
             return set()
+    return {entry.at for (body,) in rows if isinstance(entry := unpack(body), WireReadout)}
 
 
 def stored_instants(central: Central) -> dict[int, int]:

@@ -1,10 +1,13 @@
 """What several gateway tests need: readouts by number, and a clock that stands still until it is moved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
+from gateway.buffer import Buffer
 from telemetry.readout import Quantity, Readout
 
 BEGIN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -44,3 +47,22 @@ def readout() -> Callable[..., Readout]:
         )
 
     return build
+
+
+class OpenBuffer(Protocol):
+    """Opens a buffer on the test's clock, which closes with the test; keywords as of `Buffer`."""
+
+    def __call__(self, path: Path, **options: Any) -> Buffer: ...
+
+
+@pytest.fixture
+def open_buffer(clock: HandClock) -> Iterator[OpenBuffer]:
+    opened: list[Buffer] = []
+
+    def build(path: Path, **options: Any) -> Buffer:
+        opened.append(Buffer(path, clock, monotonic=clock.monotonic, **options))
+        return opened[-1]
+
+    yield build
+    for buffer in opened:
+        buffer.close()

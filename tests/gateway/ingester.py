@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from telemetry.topics import Kind, Topic, subscription
-from telemetry.wire import Ack, Batch, Outcome, decode, encode, read_back
+from telemetry.wire import Ack, Batch, Outcome, Reply, decode, encode, read_back
 
 Policy = Callable[
     [Batch, int], Iterator[Ack]
@@ -82,8 +83,18 @@ class Ingester:
     def publish_raw_ack(self, payload: bytes) -> None:
         self._client.publish(str(Topic("stadtwerke", "gw-7", Kind.ACK)), payload, 1)
 
+    def ask(self, kind: Kind, message: msgspec.Struct, *, retain: bool = False) -> None:
+        """Send a command, or a configuration, to the gateway of the tests."""
+        self._client.publish(str(Topic("stadtwerke", "gw-7", kind)), encode(message), 1, retain)
+
+    def replies(self, id: str) -> list[Reply]:  # noqa: A002 - the contract's own word
+        """What was answered to this id."""
+        own = str(Topic("stadtwerke", "gw-7", Kind.REPLY))
+        told = [decode(payload, Reply) for topic, payload, _ in self.messages if topic == own]
+        return [reply for reply in told if reply.id == id]
+
     def _on_connect(self, client: Client, *_: Any) -> None:
-        kinds = (Kind.READINGS, Kind.STATUS, Kind.HEALTH)
+        kinds = (Kind.READINGS, Kind.STATUS, Kind.HEALTH, Kind.REPLY)
         client.subscribe([(subscription(kind), 1) for kind in kinds])
 
     def _on_message(self, client: Client, _: Any, message: MQTTMessage) -> None:

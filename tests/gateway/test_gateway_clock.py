@@ -37,3 +37,22 @@ def test_where_the_kernel_refuses_the_time_services_file_counts(
 
 def test_the_real_kernel_answers() -> None:
     assert clock.kernel_clock_synchronised() in (True, False)
+
+
+def test_a_clock_that_was_set_once_shows_the_time_also_without_its_reference() -> None:
+    synchronised = [False]
+    reference = clock.ClockReference(lambda: synchronised[0])
+    assert not reference.was_set
+    synchronised[0] = True
+    assert reference()
+    synchronised[0] = False
+    assert not reference()
+    assert reference.was_set
+
+
+def test_a_boot_has_one_name_and_an_unknown_one_none_that_another_process_would_find(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert clock.boot_id() == clock.boot_id()
+    monkeypatch.setattr(clock, "_BOOT_ID", clock.Path("/nonexistent"))
+    assert clock.boot_id() != clock.boot_id()

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.line import SerialSettings
+from gateway.addresses import address_problem
 from gateway.config import GatewayConfig
 from gateway.config_file import ConfigError, load_config
+from gateway.source import BufferLimits
 from gateway.toml_lines import TomlLines
 
 GOOD = """\
@@ -83,7 +86,7 @@ def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
         (
             ('"mbus"', '"mbuss"'),
             ("line 14: [[line]] 'basement': protocol 'mbuss' is not known; "
-            "use mbus, modbus or optical"),
+            "use dlms, mbus, modbus, optical or sml"),
         ),
         (
             ('"2400 8E1"', '"2400 8X1"'),
@@ -139,13 +142,14 @@ def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
         (
             ('address = "6"', 'address = "251"'),
             (
-                "line 23: [[line.meter]] '251': address '251' is no primary address; "
-                "write a number from 1 to 250"
+                "line 24: [[line.meter]] '251': address '251' is no M-Bus address; give the primary "
+                "address, 1 to 250 (0: a meter that has no address yet; 254: the only meter on the line), or "
+                "the secondary one: the 8 digits on the meter, or 16 with maker, version and medium"
             ),
         ),
         (
             ("address = 1\n", "address = 248\n"),
-            ("line 32: [[line.meter]] 'EAS-12345678': address '248' is not a Modbus unit; "
+            ("line 33: [[line.meter]] 'EAS-12345678': address '248' is not a Modbus unit; "
             "write a number from 1 to 247"),
         ),
         (
@@ -175,6 +179,34 @@ def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
             "the configuration's folder"),
         ),
         (
+            ('"1h"', "15"),
+            ("line 16: [[line]] 'basement': schedule is a text or several; "
+            'write schedule = "15min", or ["1h", "midnight"]'),
+        ),
+        (
+            ('"midnight"', '"midnight"\nmin_interval = "often"'),
+            ("line 26: [[line.meter]] '6': 'often' is not a length of time; write a number and its "
+            "unit: 15min, 1h or 1d"),
+        ),
+        (
+            ('"midnight"', '"15min"\nmin_interval = "1h"'),
+            ("line 25: [[line.meter]] '6': schedule 15min asks more often than this meter's "
+            'min_interval allows; write a slower one for it, such as schedule = "midnight"'),
+        ),
+        (
+            ("timeout = 1.5", 'min_interval = "2h"'),
+            ("line 21: [[line.meter]] 'KAM-06855817': schedule 1h asks more often than this meter's "
+            'min_interval allows; write a slower one for it, such as schedule = "midnight"'),
+        ),
+        (
+            ("timeout = 1.5", 'password = "a"\npassword_file = "gateway.toml"'),
+            ("line 22: [[line.meter]] 'KAM-06855817': password is given already; write one of the two"),
+        ),
+        (
+            ('protocol = "mbus"', 'protocol = "mbus"\nswitch_pause = 0.4'),
+            "line 15: [[line]] 'basement': only optical heads need time to change speed; remove it",
+        ),
+        (
             ("meter = \"KAM-06855817\"", "meter = \"06855817\""),
             ("line 20: [[line.meter]] '06855817': '06855817' is not a meter id: three letters of "
             "the FLAG manufacturer, a hyphen, and the serial number in capitals and digits, "
@@ -192,6 +224,64 @@ def test_a_mistake_is_named_with_line_place_and_remedy(
 ) -> None:
     (told,) = problems(tmp_path, GOOD.replace(*change))
     assert re.sub("^gateway.toml:? ", "", told) == expected.replace("{folder}", str(tmp_path))
+
+
+SECRET = "0123456789ABCDEF0123456789abcdef"
+METER = 'meter = "KAM-06855817"\n'
+
+
+def test_secrets_reach_the_driver_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(SECRET + "\n", "utf-8")
+    text = GOOD.replace(METER, f'{METER}key_file = "key"\npassword = "12345678"\n')
+    config = load(tmp_path, text)
+    target = config.target(config.line[0].meter[0])
+    assert (target.key, target.password) == (bytes.fromhex(SECRET), "12345678")
+    for shown in (repr(config), str(config), repr(target), config.model_dump_json()):
+        assert SECRET not in shown
+        assert "12345678" not in shown.replace("EAS-12345678", "")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ['key = "0123456789ABCDEF"', "key = 123456789012", 'password = ["123456789012"]', 'key_file = "wrong"'],
+)
+def test_what_is_wrong_with_a_secret_is_said_without_showing_it(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "wrong").write_text("0123456789ABCDEF", "utf-8")
+    (told,) = problems(tmp_path, GOOD.replace(METER, f"{METER}{secret}\n"))
+    assert told.startswith("gateway.toml line 21: [[line.meter]] 'KAM-06855817': ")
+    assert "123456789" not in told
+
+
+@pytest.mark.parametrize("protocol", ["mbus", "modbus", "optical"])
+def test_addresses_of_every_protocol_are_checked(tmp_path: Path, protocol: str) -> None:
+    good = {"mbus": ["0", "250", "254", "06855817", "0685FFFF", "KAM-06855817", "068558172D2C0104"]}
+    good |= {"modbus": ["1", "247"], "optical": ["", "12345678", "A1"]}
+    bad = {
+        "mbus": ["", "251", "0685581", "0685581G"],
+        "modbus": ["", "0", "248", "\u0661"],
+        "optical": ["a!"],
+    }
+    assert [address_problem(protocol, address) for address in good[protocol]] == [None] * len(good[protocol])
+    assert all(address_problem(protocol, address) for address in bad[protocol])
+
+
+def test_further_settings_are_read(tmp_path: Path) -> None:
+    text = GOOD.replace('"buffer.sqlite"', '"buffer.sqlite"\nmax_days = 10\nmax_megabytes = 200')
+    text = text.replace('schedule = "midnight"', 'schedule = ["1h", "midnight"]\nmin_interval = "1h"')
+    text = text.replace(
+        '"Europe/Berlin"', '"Europe/Berlin"\nclock_wait = "10min"\nmeter_clock_limit = "5min"'
+    )
+    config = load(tmp_path, text)
+    assert config.buffer.limits == BufferLimits(days=10, bytes=200_000_000)
+    meter = config.line[0].meter[1]
+    assert str(config.schedule(config.line[0], meter)) == "1h and midnight"
+    assert meter.min_interval == timedelta(hours=1)
+    assert (config.clock_wait, config.meter_clock_limit) == (timedelta(minutes=10), timedelta(minutes=5))
+
+
+def test_an_optical_head_may_need_time_to_change_its_speed(tmp_path: Path) -> None:
+    text = GOOD.replace('"mbus"', '"optical"\nswitch_pause = 0.35').replace('"2400 8E1"', '"300 7E1"')
+    assert load(tmp_path, text).line[0].driver_options == {"switch_pause": 0.35}
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -251,3 +341,45 @@ def test_the_configuration_in_the_readme_can_be_used(tmp_path: Path) -> None:
     config = load(tmp_path, example)
     assert [len(line.meter) for line in config.line] == [2, 1]
     assert config.mqtt_settings.tls is not None
+
+
+HEAD = """
+utility = "stadtwerke"
+gateway = "gw-7"
+time_zone = "Europe/Berlin"
+[mqtt]
+host = "broker"
+[buffer]
+path = "buffer.sqlite"
+[[line]]
+name = "head"
+port = "/dev/ttyUSB1"
+protocol = "PROTOCOL"
+[[line.meter]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "meter", "expected"),
+    [
+        ("optical", 'profile = "energomera"', None),
+        ("optical", 'profile = "energomer"', "no optical profile 'energomer'; take one of iec,"),
+        ("sml", "", None),
+        ("sml", 'address = "5"', "an SML meter is alone on its head; remove it"),
+        ("sml", 'profile = "iec"', "sml meters describe themselves; remove the profile"),
+        ("dlms", 'address = "16"', None),
+        ("dlms", 'address = "sixteen"', "address 'sixteen'"),
+        ("dlms", f'address = "16"\nkey = "{"0f" * 32}"', None),
+        ("mbus", f'address = "5"\nkey = "{"0f" * 32}"', "only DLMS has two keys; write the one of 32 digits"),
+        ("mbus", 'address = "5"\nkey = "0f"', "a meter's key is 32 hexadecimal digits (AES-128)"),
+    ],
+)
+def test_each_protocol_says_what_its_meters_need(
+    tmp_path: Path, protocol: str, meter: str, expected: str | None
+) -> None:
+    text = HEAD.replace("PROTOCOL", protocol) + meter + "\n"
+    if expected is None:
+        load(tmp_path, text)
+    else:
+        (problem,) = problems(tmp_path, text)
+        assert expected in problem

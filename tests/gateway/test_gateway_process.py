@@ -23,12 +23,13 @@ from drivers.mbus.telegram import Telegram, decode_answer
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.virtual import VirtualModbusMeter
+from gateway import process
 from gateway.config_file import load_config
-from gateway.process import Gateway
+from gateway.process import Gateway, RestartNeededError
 from gateway.publisher import Pace
 from telemetry.status import Status
 from telemetry.topics import Kind, Topic
-from telemetry.wire import Batch, Health, decode, read_back
+from telemetry.wire import Batch, Health, MissReason, decode, read_back
 from tests.gateway.ingester import Ingester
 from tests.support.broker import Broker
 
@@ -138,6 +139,7 @@ def received(ingester: Ingester) -> dict[str, set[str]]:
 
 
 @pytest.mark.expects_log("meter is gone")
+@pytest.mark.expects_log("meter's clock is wrong")  # these telegrams were sent years ago
 @pytest.mark.expects_log("line is too slow")  # a poll each second, on a machine that tests keep busy
 def test_real_telegrams_on_one_line_and_a_modbus_meter_arrive_with_their_values(
     broker: Broker, tmp_path: Path, telegrams: list[bytes]
@@ -164,12 +166,23 @@ def test_real_telegrams_on_one_line_and_a_modbus_meter_arrive_with_their_values(
     statuses = {wire.status for batch in ingester.batches for wire in batch.readouts}
     assert not any(Status.UNSYNCHRONISED in Status(status) for status in statuses)
     assert all(batch.epoch == gateway.buffer.epoch for batch in ingester.batches)
+    missed = {(miss.meter, miss.reason) for batch in ingester.batches for miss in batch.missed}
+    assert (f"basement/{len(telegrams) + 1}", MissReason.NO_ANSWER) in missed
+    assert gateway.answering() == {"basement": True, "roof": True}
+    health = told_health(ingester)[-1]
+    assert sorted(health.versions) == ["hesper", "os", "python", "sqlite"]
+    assert 0 < (health.disk_free_bytes or 0) < (health.disk_total_bytes or 0)
+    assert 0 < (health.memory_bytes or 0) < (health.memory_total_bytes or 0)
+    assert [line.down for line in health.lines] == [False, False]
+
+
+def told_health(ingester: Ingester) -> list[Health]:
+    topic = str(Topic("stadtwerke", "gw-7", Kind.HEALTH))
+    return [decode(payload, Health) for at, payload, _ in ingester.messages if at == topic]
 
 
 def health_of_dead_meter(ingester: Ingester) -> int:
-    topic = str(Topic("stadtwerke", "gw-7", Kind.HEALTH))
-    told = [decode(payload, Health) for at, payload, _ in ingester.messages if at == topic]
-    return max((meter.failures for health in told for meter in health.meters), default=0)
+    return max((meter.failures for health in told_health(ingester) for meter in health.meters), default=0)
 
 
 def start(config: Path) -> subprocess.Popen[str]:
@@ -253,6 +266,62 @@ def test_check_names_the_mistake_and_fails(tmp_path: Path, config_text: Callable
     assert (report["ok"], report["problems"][0]["line"]) == (False, 17)
 
 
+@pytest.mark.expects_log("line is too slow")  # a poll each second, on a machine that tests keep busy
+def test_a_configuration_is_applied_while_the_gateway_runs(broker: Broker, tmp_path: Path) -> None:
+    profile = load_profile("eastron-sdm120")
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(
+                TcpMeterHost(VirtualModbusMeter(1, profile, {"1-0:1.8.0": 5.0}), wiring=AT_ONCE)
+            )
+            for _ in range(2)
+        )
+        lines = MODBUS_LINE.format(port=first.spec)
+        attic = MODBUS_LINE.format(port=second.spec).replace("roof", "attic").replace("1234567", "7654321")
+        config = write_config(tmp_path, broker, lines)
+        ingester = stack.enter_context(Ingester(broker.port))
+        gateway = stack.enter_context(running(Gateway(load_config(config), pace=QUICK, health_seconds=0.5)))
+        ingester.wait_until(lambda: "EAS-12345678" in received(ingester), 40)
+        gateway.apply(load_config(write_config(tmp_path, broker, lines + attic)))
+        gateway.config_version = "second"
+        ingester.wait_until(lambda: "EAS-76543218" in received(ingester), 40)
+        ingester.wait_until(lambda: "second" in {health.config_version for health in told_health(ingester)})
+        assert gateway.answering() == {"roof": True, "attic": True}
+        assert gateway.poller("attic").name == "attic"
+        with pytest.raises(RestartNeededError, match="clock cannot be changed while the gateway runs"):
+            gateway.apply(load_config(write_config(tmp_path, broker, lines, "ntp")))
+        assert list(gateway.answering()) == ["roof", "attic"]
+
+
+@pytest.mark.expects_log("clock is not synchronised")
+@pytest.mark.expects_log("line is too slow")  # a poll each second, on a machine that tests keep busy
+def test_what_is_read_before_the_clock_is_set_waits_for_its_true_instant(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time_came = threading.Event()
+    monkeypatch.setattr(process, "kernel_clock_synchronised", time_came.is_set)  # the kernel's cannot be set
+    monkeypatch.setattr(process, "clock_was_set", lambda: False)
+    meter = VirtualModbusMeter(1, load_profile("eastron-sdm120"), {"1-0:1.8.0": 5.0})
+    with ExitStack() as stack:
+        host = stack.enter_context(TcpMeterHost(meter, wiring=AT_ONCE))
+        config = write_config(tmp_path, broker, MODBUS_LINE.format(port=host.spec), "ntp")
+        ingester = stack.enter_context(Ingester(broker.port))
+        gateway = stack.enter_context(running(Gateway(load_config(config), pace=QUICK, health_seconds=0.2)))
+        ingester.wait_until(lambda: gateway.buffer.backlog().held >= 2)
+        assert ingester.batches == []
+        begun = time.time()
+        time_came.set()
+        ingester.wait_until(lambda: Status(0) in statuses(ingester), 40)
+        assert Status.CLOCK_CORRECTED in statuses(ingester)
+        assert Status.UNSYNCHRONISED not in statuses(ingester)
+        first = min(wire.at for batch in ingester.batches for wire in batch.readouts) / 1000
+        assert begun - 60 < first < begun
+
+
+def statuses(ingester: Ingester) -> set[Status]:
+    return {Status(wire.status) for batch in ingester.batches for wire in batch.readouts}
+
+
 @pytest.mark.expects_log("line thread ended, started again")
 @pytest.mark.expects_log("no connection to the broker")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -272,10 +341,15 @@ def test_a_line_whose_thread_ended_by_a_fault_of_ours_is_started_again(
         polled.set()
         raise ZeroDivisionError("a bug of ours")
 
-    monkeypatch.setattr(gateway.lines[0].poller, "poll", fail_once)
+    monkeypatch.setattr(gateway.poller("roof"), "poll", fail_once)
     with gateway:
-        first = gateway.lines[0]
-        first.join(10)
+        assert polled.wait(10)
+        for first in line_threads():
+            first.join(10)
+        assert line_threads() == []
         assert gateway.watch()
-        assert gateway.lines[0] is not first
-        assert gateway.lines[0].is_alive()
+        assert len(line_threads()) == 1
+
+
+def line_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "line roof"]

@@ -6,15 +6,31 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
+from paho.mqtt.client import MQTTMessage
 
 from gateway.buffer import Buffer
-from gateway.link import MqttSettings
+from gateway.link import Event, Link, MqttSettings
 from gateway.publisher import Pace, Publisher
 from telemetry.readout import Readout
 from telemetry.topics import Kind
-from telemetry.wire import Ack, Batch, GatewayStatus, Health, decode, to_milliseconds
+from telemetry.wire import (
+    MAX_MESSAGE_BYTES,
+    Ack,
+    Batch,
+    Command,
+    DesiredConfig,
+    GatewayStatus,
+    Health,
+    Reply,
+    decode,
+    encode,
+    read_back,
+    to_milliseconds,
+)
+from tests.gateway.conftest import BEGIN
 from tests.gateway.ingester import Ingester, ack, at_once
 from tests.support.broker import Broker, free_port
 
@@ -232,3 +248,87 @@ def test_a_publisher_that_never_reached_a_broker_ends_at_once(buffer: Buffer, re
         pass
     assert not publisher.alive
     assert buffer.backlog().readouts == 1
+
+
+def test_a_backlog_is_drained_newest_first_while_live_readouts_go_out_at_once(
+    broker: Broker, buffer: Buffer, readout: MakeReadout
+) -> None:
+    for n in range(0, 6_000, 500):
+        buffer.append([replace(readout(n + step), at=BEGIN) for step in range(500)])
+    small = replace(QUICK, window=2)
+    with Ingester(broker.port) as ingester, publishing(broker.port, buffer, small) as publisher:
+        assert publisher.online.wait(20)
+        for live in range(10_000, 10_005):
+            buffer.append([replace(readout(live), at=BEGIN)])
+            ingester.wait_until(lambda live=live: ingester.volumes[live] > 0)
+        wait_until(lambda: buffer.backlog().readouts == 0)
+    firsts = [
+        read_back(batch.readouts[0]).values["8-0:1.0.0"].micro // 1_000_000 for batch in ingester.batches
+    ]
+    backlog = [first for first in dict.fromkeys(firsts) if first < 10_000]
+    assert backlog == sorted(backlog, reverse=True)
+    assert len(backlog) == 12
+    assert ingester.volumes == dict.fromkeys([*range(6_000), *range(10_000, 10_005)], 1)
+
+
+@pytest.mark.expects_log("no connection to the broker")
+def test_a_reply_waits_for_the_connection_and_health_does_not(
+    broker: Broker, buffer: Buffer, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.kill()
+    later = replace(QUICK, reconnect_first=2.0, reconnect_longest=2.0)  # when the central side listens
+    with publishing(broker.port, buffer, later) as publisher:
+        publisher.send(Kind.REPLY, Reply("c1", 0, "done"))
+        publisher.send(Kind.HEALTH, Health(0, "", buffer.epoch, True, 0))
+        wait_until(lambda: "no connection to the broker" in caplog.messages)
+        broker.start()
+        with Ingester(broker.port) as central:
+            central.wait_until(lambda: bool(central.replies("c1")))
+            publisher.send(Kind.REPLY, Reply("c2", 0, "done"))
+            central.wait_until(lambda: bool(central.replies("c2")))
+    assert {topic.rsplit("/")[-1] for topic, _, _ in central.messages} == {"status", "reply"}
+
+
+def test_commands_and_configurations_are_handed_over(broker: Broker, buffer: Buffer) -> None:
+    received: list[tuple[Kind, bytes]] = []
+    settings = MqttSettings("127.0.0.1", broker.port, "stadtwerke", "gw-7")
+    publisher = Publisher(
+        settings,
+        buffer,
+        clock=lambda: datetime.now(UTC),
+        version="0.1.0",
+        pace=QUICK,
+        inbox=lambda kind, payload: received.append((kind, payload)),
+    )
+    with Ingester(broker.port) as central:
+        publisher.start()
+        assert publisher.online.wait(20)
+        command = Command("c1", "scan")
+        central.ask(Kind.COMMAND, command)
+        central.ask(Kind.CONFIG, DesiredConfig("v2", ""))
+        wait_until(lambda: len(received) == 2)
+        publisher.stop()
+    assert received == [(Kind.COMMAND, encode(command)), (Kind.CONFIG, encode(DesiredConfig("v2", "")))]
+
+
+@pytest.mark.parametrize(
+    ("topic", "size", "heard"),
+    [
+        (b"hesper/v1/stadtwerke/gw-7/command", 10, True),
+        (b"hesper/v1/stadtwerke/gw-7/command", MAX_MESSAGE_BYTES + 1, False),
+        (b"hesper/v1/stadtwerke/gw-7/config", 10, False),  # not listened to
+        (b"hesper/v1/stadtwerke/gw-8/command", 10, False),
+        (b"hesper/v1/other/gw-7/command", 10, False),
+        (b"hesper/v1/stadtwerke/gw-7/command/x", 10, False),
+        (b"$SYS/broker", 10, False),
+        (b"\xff\xfe", 10, False),
+    ],
+)
+def test_whatever_a_broker_sends_only_our_own_topics_are_heard(topic: bytes, size: int, heard: bool) -> None:
+    events: SimpleQueue[Event | None] = SimpleQueue()
+    settings = MqttSettings("127.0.0.1", 1, "stadtwerke", "gw-7")
+    link = Link(settings, events, b"", [Kind.ACK, Kind.COMMAND])
+    message = MQTTMessage(topic=topic)
+    message.payload = bytes(size)
+    link._on_message(link._client, None, message)
+    assert events.empty() is not heard

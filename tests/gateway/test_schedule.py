@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.schedule import Every, Midnight, Schedule, ScheduleError, parse_schedule
+from gateway.schedule import (
+    Every,
+    Midnight,
+    Schedule,
+    ScheduleError,
+    Since,
+    is_midnight,
+    parse_interval,
+    parse_schedule,
+)
 
 ZONES = ["Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/Havana", "America/Santiago", "UTC",
          "Africa/Cairo", "Pacific/Apia", "Asia/Kathmandu", "America/St_Johns"]  # fmt: skip
@@ -98,16 +107,54 @@ def test_days_of_23_and_25_hours_have_one_midnight(day: tuple[int, int, int], ho
     schedule = Midnight(zone)
     begin = schedule.latest(datetime(*day, 12, tzinfo=zone))
     assert schedule.next_after(begin) - begin == timedelta(hours=hours)
-    slots = sum(1 for _ in _slots(Every(timedelta(minutes=15), zone), begin, schedule.next_after(begin)))
-    assert slots == hours * 4
+    slots = list(Every(timedelta(minutes=15), zone).between(begin, schedule.next_after(begin)))
+    assert len(slots) == hours * 4
+    assert [slot for slot in slots if is_midnight(slot, zone)] == [schedule.next_after(begin)]
 
 
-def _slots(schedule: Schedule, begin: datetime, end: datetime) -> list[datetime]:
-    slots, slot = [], schedule.latest(begin)
-    while slot < end:
-        slots.append(slot)
-        slot = schedule.next_after(slot)
-    return slots
+@given(
+    st.one_of(instants, near_clock_changes()),
+    zones,
+    st.lists(st.sampled_from([*INTERVALS, "midnight"]), min_size=2, max_size=3, unique=True),
+)
+def test_combined_schedules_have_the_slots_of_all_their_parts(
+    instant: datetime, zone: ZoneInfo, texts: list[str]
+) -> None:
+    schedule = parse_schedule(texts, zone)
+    assert_slots_are_consistent(schedule, instant)
+    until = instant + timedelta(hours=3)
+    parts = [parse_schedule(text, zone) for text in texts]
+    every = {slot for part in parts for slot in part.between(instant, until)}
+    assert list(schedule.between(instant, until)) == sorted(every)
+    assert str(schedule) == " and ".join(texts)
+
+
+@given(instants, instants, st.integers(1, 3600))
+def test_a_schedule_without_a_clock_counts_from_where_it_began(
+    begin: datetime, instant: datetime, seconds: int
+) -> None:
+    schedule = Since(begin, timedelta(seconds=seconds))
+    assert_slots_are_consistent(schedule, instant)
+    assert schedule.latest(begin) == begin
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("15min", timedelta(minutes=15)),
+        ("2h", timedelta(hours=2)),
+        ("7d", timedelta(days=7)),
+    ],
+)
+def test_a_length_of_time_is_a_number_and_a_unit(text: str, length: timedelta) -> None:
+    assert parse_interval(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "1", "0h", "1w", "-1h", "1.5h"])
+def test_what_is_no_length_of_time_is_refused_with_the_remedy(text: str) -> None:
+    with pytest.raises(ScheduleError, match="write a number and its unit"):
+        parse_interval(text)
 
 
 def test_a_midnight_that_the_clock_skips_is_the_instant_of_the_change() -> None:
@@ -115,7 +162,7 @@ def test_a_midnight_that_the_clock_skips_is_the_instant_of_the_change() -> None:
     assert schedule.latest(datetime(2026, 9, 6, 12, tzinfo=UTC)) == datetime(2026, 9, 6, 4, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["7min", "0s", "2h", "daily", "", "15", "-1h"])
+@pytest.mark.parametrize("text", ["7min", "0s", "2h", "1d", "daily", "", "15", "-1h"])
 def test_what_does_not_divide_the_hour_is_refused_with_the_remedy(text: str) -> None:
     with pytest.raises(ScheduleError, match="use an interval that divides the hour"):
         parse_schedule(text, UTC)

@@ -107,3 +107,13 @@ def test_a_validator_makes_them_and_owns_none(database: str) -> None:
         name = months(connection)[-2]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(f"drop table {name}".encode())
+
+
+def test_making_months_keeps_nobody_waiting(database: str) -> None:
+    with connect(database) as reader, connect(database, role=Role.INGEST) as validator:
+        reader.execute("select count(*) from readings")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            validator.execute("select make_months(6)")
+        validator.rollback()
+        reader.rollback()
+        assert validator.execute("select make_months(6)").fetchone() == (3,)

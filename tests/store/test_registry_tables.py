@@ -1,14 +1,31 @@
 """The registry as CSV: what is exported can be imported, and each problem is told by its row."""
 
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from store.registry import Registry, RegistryError, UtilityEntry, apply, parse, rehearse
+from store.registry import (
+    InstallationEntry,
+    Registry,
+    RegistryError,
+    ServicePointEntry,
+    SiteEntry,
+    UtilityEntry,
+    apply,
+    parse,
+    rehearse,
+)
 from store.registry.extract import calendar, extract
 from store.registry.history import history, sign
-from store.registry.tables import amend, read_tables, write_tables
+from store.registry.sheets import write_tables
+from store.registry.tables import amend, read_tables
+from telemetry.obis import Medium
 
 DETAILED = """
 [[utilities]]
@@ -131,6 +148,47 @@ def test_parts_may_stand_before_what_they_are_parts_of(
     assert {site.code: site.parent for site in extract(connection, "aurora").sites}["flat"] == "floor"
 
 
+@given(
+    name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),
+    values=st.dictionaries(st.sampled_from(["6-0:1.0.0", "6-0:2.0.0"]), st.decimals(0, 9, places=6).map(str)),
+)
+def test_any_name_and_value_survives_the_way_through_csv(name: str, values: dict[str, str]) -> None:
+    installed = datetime(2026, 10, 1, 9, 30, tzinfo=UTC)
+    utility = UtilityEntry("u", "U", "UTC")
+    full = UtilityEntry(
+        "u",
+        "U",
+        "UTC",
+        sites=[SiteEntry("s", name.strip(), name.strip())],
+        service_points=[
+            ServicePointEntry(
+                "p",
+                Medium.HEAT,
+                name=name.strip(),
+                installations=[InstallationEntry("KAM-1", installed, start_values=values)],
+            )
+        ],
+    )
+    with TemporaryDirectory() as folder:
+        write_tables(Path(folder), full)
+        tables = read_tables(Path(folder), utility)
+    assert tables.problems == []
+    (point,) = tables.utility.service_points
+    assert (tables.utility.sites, point.name) == (full.sites, name.strip())
+    assert point.installations == full.service_points[0].installations
+
+
+@given(
+    header=st.sampled_from(["code,medium\n", "code;medium\n", '"code","medium"\n', ""]),
+    content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)),
+)
+def test_any_bytes_are_problems_and_no_fault(header: str, content: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "meters.csv").write_bytes(header.encode() + content)
+        with suppress(RegistryError):
+            read_tables(Path(folder), UtilityEntry("u", "U", "UTC"))
+
+
 def test_each_problem_is_told_by_its_row(stored: UtilityEntry, tmp_path: Path) -> None:
     meters = "code,medium,gateway\nKAM-2,soup,\n\nKAM-3,heat\nKAM-4,heat,\nKAM-4,heat,\nkam 5,heat,\n"
     registers = "meter,obis,digits,billed\nKAM-9,6-0:1.0.0,7,\nKAM-4,6-0:1.0.0,x,\nKAM-4,6-0:99.0.0,,true\n"
@@ -178,6 +236,14 @@ def test_a_rehearsal_tells_all_references_that_lead_nowhere_and_changes_nothing(
         "meters.csv:3: its gateway has no line attic",
     ]
     assert extract(connection, "aurora") == stored
+
+
+def test_a_correction_of_an_old_verification_leaves_the_latest_in_force(
+    connection: psycopg.Connection, stored: UtilityEntry
+) -> None:
+    tables = amend(stored, "verifications", ["KAM-06855817", "2020-05-01"], {"certificate": "C-2"})
+    summary = apply(connection, tables.registry)
+    assert (summary.of("verifications").changed, summary.of("meters").changed) == (1, 0)
 
 
 def test_a_correction_is_one_entry_with_its_history(

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from store.arrays import microseconds
 from store.database import connect
-from store.readings import Telegram, insert, insert_telegrams
+from store.readings import Telegrams, insert, insert_telegrams
 from store.retention import RetentionError, keep, settings, upkeep
 from store.roles import Role, assume
 
@@ -88,8 +88,9 @@ def test_old_readings_go_and_late_ones_can_still_come(session: psycopg.Connectio
 
 
 def test_telegrams_behind_a_bill_are_kept_as_long_as_it_can_be_disputed(session: psycopg.Connection) -> None:
-    telegrams = [Telegram(1, microseconds(ago(days)), 1, "e", 1, b"x") for days in (1, 70, 100, 1_500)]
-    insert_telegrams(session, telegrams)
+    times = np.array([microseconds(ago(days)) for days in (1, 70, 100, 1_500)])
+    one = np.ones(len(times), np.int32)
+    insert_telegrams(session, Telegrams(one, times, one, ["e"], one - 1, one.astype(np.int64), [b"x"] * 4))
     _bill(session, ago(100), issued=ago(80))
     _bill(session, ago(1_500), issued=ago(1_400))
     assert upkeep(session)["telegrams"] == 2

@@ -42,6 +42,12 @@ _ROWS = """
     ), t as (
         insert into telegrams (meter_id, measured_at, gateway_id, epoch, batch, raw)
         select m.id, now(), g.id, 'e', 1, '' from m, g
+    ), mp as (
+        insert into missed_polls (meter_id, due_at, reason, gateway_id, utility_id)
+        select m.id, now(), 'no answer', g.id, g.utility_id from m, g
+    ), ar as (
+        insert into arrivals (register_id, utility_id, day, slots, in_time)
+        select id, utility_id, '2026-11-01', B'1', 1 from r
     ), k as (
         insert into marks (register_id, measured_at, rule, quality, usable, evidence)
         select id, now(), 'glitch', 10, false, '{}' from r

@@ -10,6 +10,8 @@ begin
     end loop;
 end $$;
 
+revoke create on schema public from public;  -- as PostgreSQL 15 has it; one that was upgraded may not
+
 -- An API key is found before it is known whose it is. These say that much and no more.
 create or replace function api_key_of_secret(hash bytea) returns table (id int, utility_id int)
     language sql stable security definer set search_path = public, pg_temp
@@ -43,12 +45,10 @@ grant update (state, detail, received_at, resolved_at) on quarantine to hesper_i
 grant update, delete on validation_queue, marks, findings to hesper_ingest;
 grant update on validation_blocks to hesper_ingest;
 
-do $$ begin  -- a poll that gave no readout, where the schema keeps those
-    if to_regclass('missed_polls') is not null then
-        grant select, insert on missed_polls to hesper_ingest;
-        grant select on missed_polls to hesper_api;
-    end if;
-end $$;
+-- What was missed, and what arrived of what was due: counted anew where readings came.
+grant select, insert on missed_polls to hesper_ingest;
+grant select, insert, update, delete on arrivals, arrival_queue to hesper_ingest;
+grant select on missed_polls, arrivals to hesper_api;
 
 -- The API: one utility's rows (0002), its readings by the views (0003).
 grant select on utilities, sites, gateways, lines, meters, verifications, registers, service_points,

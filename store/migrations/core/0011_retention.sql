@@ -52,9 +52,11 @@ cross join jsonb_path_query(part, 'strict $.**.readings[*]') reading
 group by 1, 2, 3;
 
 -- Removes what is too old of a kind, at most so many rows at once; how many rows, or parts of tables. Has no
--- argument for the present: nobody can make things older than they are.
+-- argument for the present: nobody can make things older than they are. Does not keep others waiting (as
+-- make_months of the part `plain`).
 create function expire(wanted text, at_most int) returns bigint
-    language plpgsql security definer set search_path = public, pg_temp set timezone = 'UTC' as $$
+    language plpgsql security definer
+    set search_path = public, pg_temp set timezone = 'UTC' set lock_timeout = '1s' as $$
 declare
     age      interval := (select keep from retention where kind = wanted);
     cutoff   timestamptz := now() - age;

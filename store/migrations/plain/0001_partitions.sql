@@ -12,10 +12,11 @@ create function partition_bound(partition regclass, side text) returns timestamp
     from pg_class where oid = partition
 $$;
 
--- Makes the months that are missing up to so many from now; how many were made. Waits for whoever is writing,
--- and all wait for it: a moment, once a month.
+-- Makes the months that are missing up to so many from now; how many were made. Waits for who is at readings, and
+-- all who come wait behind it: for a second at the most. Then it gives up (lock_not_available), until tomorrow.
 create function make_months(ahead int) returns int
-    language plpgsql security definer set search_path = public, pg_temp set timezone = 'UTC' as $$
+    language plpgsql security definer
+    set search_path = public, pg_temp set timezone = 'UTC' set lock_timeout = '1s' as $$
 declare
     wanted timestamptz := date_trunc('month', now()) + make_interval(months => least(ahead, 24) + 1);
     month  timestamptz := partition_bound('readings_after', 'FROM');

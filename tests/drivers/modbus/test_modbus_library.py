@@ -5,13 +5,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from drivers.driver import Target
+from drivers.driver import IdentityError, Target
 from drivers.line import SerialSettings
-from drivers.modbus.blocks import plan, wire_time
+from drivers.modbus.blocks import Block, plan, wire_time
 from drivers.modbus.encoding import WordOrder, decode
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile import Golden, Profile
@@ -117,16 +118,36 @@ def test_hesper_brings_more_than_twenty_families() -> None:
     assert set(NAMES) == set(MAPS)
 
 
+def shortcomings(profile: Profile) -> set[str]:
+    """What keeps a profile from being shipped."""
+    proven = {obis for golden in profile.golden for obis in golden.values}
+    faults = {
+        "its source is no document's address": not profile.source.startswith(("https://", "http://")),
+        "it has no golden answers": not profile.golden,
+        "it has no probe": profile.probe is None,
+        "golden answers do not say what they are": not all(golden.comment for golden in profile.golden),
+        "a register has no comment": not all(register.comment for register in profile.registers),
+        "a register is in no golden answer": proven != {register.obis for register in profile.registers},
+        "its serial number is in no golden answer": profile.identity is not None
+        and not any(golden.serial for golden in profile.golden),
+    }
+    return {fault for fault, holds in faults.items() if holds}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_profile_has_a_source_golden_answers_for_every_register_and_a_probe(name: str) -> None:
-    profile = load_profile(name)
-    assert profile.source.startswith(("https://", "http://"))
-    assert profile.golden, "a profile without golden answers is not shipped"
-    assert profile.probe, "a profile without a probe is not shipped"
-    proven = {obis for golden in profile.golden for obis in golden.values}
-    assert proven == {register.obis for register in profile.registers}
-    assert all(golden.comment for golden in profile.golden), "golden answers say what they are"
-    assert all(register.comment for register in profile.registers)
+    assert shortcomings(load_profile(name)) == set()
+
+
+def test_a_profile_without_golden_answers_is_not_shipped(tmp_path: Path) -> None:
+    path = tmp_path / "hasty.toml"
+    shipped = files("drivers").joinpath("profiles", "eastron-sdm630.toml").read_text("utf-8")
+    path.write_text(shipped.partition("[[golden]]")[0], "utf-8")
+    assert shortcomings(load_profile(str(path))) == {
+        "it has no golden answers",
+        "a register is in no golden answer",
+        "its serial number is in no golden answer",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,7 +157,7 @@ def test_the_driver_reads_the_golden_answers(name: str) -> None:
     for golden in profile.golden:
         meter = RegisterMeter(7, lambda words=golden.words: words)
         driver = ModbusDriver(SimulatedLine(meter, factory(profile)), lambda: NOW)
-        [readout] = driver.read(Target("7", meter="EAS-1", profile=name))
+        [readout] = driver.read(Target("7", meter=f"EAS-00{golden.serial or 1}", profile=name))
         assert readout.values == expected(profile, golden)
 
 
@@ -147,12 +168,25 @@ def test_a_meter_that_answers_across_gaps_is_read_in_the_planned_requests(name: 
     words = without_gaps(golden.words)
     meter = RegisterMeter(7, lambda: words)
     driver = ModbusDriver(SimulatedLine(meter, factory(profile)), lambda: NOW)
-    [readout] = driver.read(Target("7", meter="EAS-1", profile=name))
+    [readout] = driver.read(Target("7", meter=f"EAS-{golden.serial or 1}", profile=name))
     assert readout.values == expected(profile, golden)
     planned = plan(profile, factory(profile))
+    identity = [Block((profile.identity,))] if profile.identity else []
     assert [(one.function, one.address, one.count) for one in meter.requests] == [
-        (block.function, block.address, block.count) for block in planned
+        (block.function, block.address, block.count) for block in [*planned, *identity]
     ]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if load_profile(name).identity])
+def test_a_meter_with_another_serial_number_is_not_taken_for_the_configured_one(name: str) -> None:
+    profile = load_profile(name)
+    golden = profile.golden[0]
+    assert golden.serial, "a profile that knows a serial number shows one in its golden answers"
+    meter = RegisterMeter(7, lambda: golden.words)
+    driver = ModbusDriver(SimulatedLine(meter, factory(profile)), lambda: NOW)
+    with pytest.raises(IdentityError) as caught:
+        driver.read(Target("7", meter="EAS-123", profile=name))
+    assert caught.value.found.endswith(f"-{golden.serial}")
 
 
 @pytest.mark.parametrize("name", NAMES)

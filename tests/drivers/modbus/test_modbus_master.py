@@ -1,8 +1,7 @@
 """The Modbus master against virtual meters: on the virtual clock, over a pty and over TCP."""
 
-import shutil
-import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -12,15 +11,15 @@ from hypothesis import strategies as st
 
 from drivers.bus import VirtualBus
 from drivers.catalogue import open_driver, open_line
-from drivers.driver import Target
+from drivers.driver import Scope, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
-from drivers.host import MeterHost, PtyMeterHost, TcpMeterHost, Wiring
+from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
-from drivers.modbus.blocks import merge
+from drivers.modbus.blocks import plan, wire_time
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.protocol import Request, RtuFraming, Transport
-from drivers.modbus.timing import gap_limit, silence, transaction_time
+from drivers.modbus.timing import TURNAROUND, silence, transaction_time
 from drivers.modbus.virtual import VirtualModbusMeter
 from drivers.simulated import SimulatedLine
 from telemetry.micro import to_micro
@@ -48,6 +47,11 @@ def driver_of(
     return ModbusDriver(SimulatedLine(virtual, settings), clock)
 
 
+def blocks_asked(virtual: VirtualModbusMeter) -> list[tuple[int, int]]:
+    """Address and words of each request for values; serial numbers are holding registers."""
+    return [(one.address, one.count) for one in virtual.requests if one.function == 4]
+
+
 def assert_all_values(readout: Readout) -> None:
     assert {obis: value.micro for obis, value in readout.values.items()} == {
         obis: to_micro(value) for obis, value in VALUES.items()
@@ -59,7 +63,7 @@ def test_all_registers_come_in_two_blocks_with_the_frames_as_received() -> None:
     [readout] = driver_of(virtual).read(target())
     assert_all_values(readout)
     assert (readout.meter, readout.at) == ("EAS-123", NOW)
-    assert [(one.address, one.count) for one in virtual.requests] == [(0x0000, 80), (0x0156, 40)]
+    assert blocks_asked(virtual) == [(0x0000, 80), (0x0156, 40)]
     assert readout.raw[:3] == bytes((7, 4, 160))
     assert readout.raw[165:168] == bytes((7, 4, 80))
     assert len(readout.raw) == 165 + 85
@@ -74,6 +78,7 @@ def test_the_time_of_a_transaction_is_the_formulas() -> None:
 
 def test_a_full_read_takes_exactly_the_time_of_its_blocks() -> None:
     driver = driver_of(meter(turnaround=0.03))
+    driver.read(target())
     begun = driver.line.now()
     driver.read(target())
     expected = sum(
@@ -87,27 +92,84 @@ def test_silence_is_three_and_a_half_characters_and_fixed_above_19200() -> None:
     assert silence(SerialSettings(38400)) == 0.00175
 
 
+class Witness:
+    """Notes every frame that the master sends, when it begins, and when the wire fell silent before it."""
+
+    def __init__(self, virtual: VirtualMeter) -> None:
+        self.virtual = virtual
+        self.frames: list[bytes] = []
+        self.quiet: list[float] = []
+        self.line: SimulatedLine
+        self._silent_since = 0.0
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        self.frames.append(data)
+        heard = self.line.now()
+        self.quiet.append(heard - len(data) * settings.character_time - self._silent_since)
+        said = self.virtual.hear(data, settings)
+        wire_time = sum(one.delay + len(one.data) * settings.character_time for one in said)
+        self._silent_since = heard + wire_time
+        return said
+
+
+def witnessed(virtual: VirtualMeter, settings: SerialSettings) -> tuple[ModbusDriver, Witness]:
+    witness = Witness(virtual)
+    witness.line = SimulatedLine(witness, settings)
+    return ModbusDriver(witness.line, lambda: NOW), witness
+
+
+@pytest.mark.parametrize("baud", [1200, 9600, 19200, 38400, 115200])
+def test_t3_5_is_kept_between_an_answer_and_the_next_request(baud: int) -> None:
+    settings = SerialSettings(baud, 8, "E", 1)
+    pac = load_profile("siemens-pac2200")
+    bus = VirtualBus(VirtualModbusMeter(unit, pac, {}) for unit in (1, 2))
+    driver, witness = witnessed(bus, settings)
+    for unit in ("1", "2", "1"):
+        driver.read(target(unit, profile="siemens-pac2200"))
+    assert len(witness.quiet) >= 6
+    assert min(witness.quiet) == pytest.approx(silence(settings))
+
+
+def test_a_meters_pause_is_kept_whoever_was_asked_before() -> None:
+    pac = load_profile("siemens-pac2200")
+    driver, witness = witnessed(VirtualBus([VirtualModbusMeter(1, pac, {}), meter(7)]), FAST)
+    for unit, profile in (("1", "siemens-pac2200"), ("7", "eastron-sdm630")):
+        witness.frames.clear()
+        witness.quiet.clear()
+        driver.read(target(unit, profile=profile))
+    assert min(witness.quiet) == pytest.approx(SDM630.pause)
+
+
+def test_reading_and_searching_never_write_nor_broadcast() -> None:
+    driver, witness = witnessed(meter(), ELEVEN_BITS)
+    driver.read(target())
+    list(driver.search(Scope(settings=(ELEVEN_BITS,), addresses=("6-8",))))
+    assert len(witness.frames) > 10
+    assert {frame[1] for frame in witness.frames} == {3, 4}
+    assert 0 not in {frame[0] for frame in witness.frames}
+
+
 def test_a_gap_is_read_along_only_where_a_second_request_costs_more() -> None:
-    limit = gap_limit(ELEVEN_BITS, turnaround=0.02, pause=0.0)
-    alone = transaction_time(ELEVEN_BITS, 4, turnaround=0.02)
-    assert transaction_time(ELEVEN_BITS, 4 + limit, turnaround=0.02) <= alone + transaction_time(
-        ELEVEN_BITS, 0, turnaround=0.02
-    )
-    assert transaction_time(ELEVEN_BITS, 5 + limit, turnaround=0.02) > alone + transaction_time(
-        ELEVEN_BITS, 0, turnaround=0.02
-    )
-    assert len(merge(SDM630.registers, gap=0)) == 7
-    assert len(merge(SDM630.registers, gap=500)) == 2  # a request holds 125 registers
+    """On a fast line a request's overhead is worth more words than on a slow one."""
+    slow, fast = SerialSettings(1200), SerialSettings(115200)
+    eager = replace(SDM630, pause=0.0)
+    assert [block.count for block in plan(eager, slow)] == [36, 28, 40]
+    assert [block.count for block in plan(eager, fast)] == [80, 40]
+    for settings in (slow, fast):
+        blocks = plan(eager, settings)
+        assert wire_time(blocks, settings, 0.0) == sum(
+            transaction_time(settings, block.count, turnaround=TURNAROUND) for block in blocks
+        )
 
 
 def test_a_refused_block_is_split_and_remembered() -> None:
     virtual = meter(spans=EXACT)
     driver = driver_of(virtual)
     assert_all_values(driver.read(target())[0])
-    assert len(virtual.requests) == 1 + 6 + 1
+    assert len(blocks_asked(virtual)) == 1 + 6 + 1
     virtual.requests.clear()
     assert_all_values(driver.read(target())[0])
-    assert len(virtual.requests) == 7
+    assert len(blocks_asked(virtual)) == 7
 
 
 def test_a_register_that_the_meter_lacks_is_left_out_and_asked_again_a_day_later() -> None:
@@ -160,7 +222,7 @@ def test_silence_is_no_answer_after_every_retry() -> None:
     driver = driver_of(virtual)
     with pytest.raises(NoAnswerError, match="unit 7"):
         driver.read(target(retries=1, timeout=0.3))
-    expected = 2 * (SDM630.pause + 8 * ELEVEN_BITS.character_time + 0.3)
+    expected = SDM630.pause + 2 * (8 * ELEVEN_BITS.character_time + 0.3)  # silence is pause enough
     assert driver.line.now() == pytest.approx(expected)
 
 
@@ -232,9 +294,14 @@ def test_a_busy_meter_is_asked_again_and_then_reported_as_passing() -> None:
             return [Transmission(framing.refusal(found[0], 6), 0.02)]
 
     asked: list[Request] = []
+    driver = driver_of(Busy())
     with pytest.raises(MeterError, match="device busy") as caught:
-        driver_of(Busy()).read(target(retries=2))
+        driver.read(target(retries=2))
     assert (caught.value.code, caught.value.retry, len(asked)) == (6, True, 3)
+    driver = driver_of(Busy())
+    with pytest.raises(MeterError, match="device busy"):
+        driver.read(target(retries=0))
+    assert driver.line.now() < 0.25, "nobody waits after the last attempt"
 
 
 @pytest.mark.parametrize(
@@ -314,36 +381,3 @@ def test_modbus_tcp_asked_of_an_rtu_server_says_what_is_wrong() -> None:
         driver = open_driver("modbus", line, lambda: NOW, transport="tcp")
         with pytest.raises(DecodeError, match="RTU-over-TCP"):
             driver.read(target())
-
-
-def mbpoll(*arguments: str) -> str:
-    program = shutil.which("mbpoll")
-    if program is None:
-        pytest.skip("needs mbpoll")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def poll_energy(host: MeterHost, *arguments: str) -> str:
-    """Import and export energy of unit 7 as another master reads them."""
-    return mbpoll(
-        *arguments, "-a", "7", "-0", "-r", "72", "-c", "2", "-t", "3:float", "-B", "-1", host_of(host)
-    )
-
-
-def host_of(host: MeterHost) -> str:
-    return host.host if isinstance(host, TcpMeterHost) else host.spec
-
-
-def test_another_master_reads_our_virtual_meter_by_rtu() -> None:
-    with PtyMeterHost(meter(), FAST) as host:
-        shown = poll_energy(host, "-m", "rtu", "-b", "9600", "-P", "none")
-    assert f"[72]: \t{VALUES['1-0:1.8.0'].normalize()}" in shown
-    assert f"[74]: \t{VALUES['1-0:2.8.0'].normalize()}" in shown
-
-
-def test_another_master_reads_our_virtual_meter_by_modbus_tcp() -> None:
-    with TcpMeterHost(meter(transport=Transport.TCP)) as host:
-        shown = poll_energy(host, "-m", "tcp", "-p", str(host.port))
-    assert f"[72]: \t{VALUES['1-0:1.8.0'].normalize()}" in shown

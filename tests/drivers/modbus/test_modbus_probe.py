@@ -8,9 +8,11 @@ import pytest
 from drivers.bus import VirtualBus
 from drivers.errors import NoAnswerError
 from drivers.line import SerialSettings
-from drivers.modbus.encoding import Encoding, pattern
+from drivers.modbus.blocks import Block
+from drivers.modbus.encoding import pattern
 from drivers.modbus.master import ModbusDriver
-from drivers.modbus.probe import probe
+from drivers.modbus.probe import recognised
+from drivers.modbus.profile import Memory, Profile, Span, placed
 from drivers.modbus.profile_file import ProfileError, load_profile, parse_profile, profile_names
 from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import RegisterMeter
@@ -40,6 +42,16 @@ checks = [
 def driver_of(words: Words, transport: Transport = Transport.RTU) -> tuple[ModbusDriver, RegisterMeter]:
     meter = RegisterMeter(7, lambda: words, transport=transport)
     return ModbusDriver(SimulatedLine(meter, SerialSettings()), lambda: NOW, transport=transport), meter
+
+
+def probe(driver: ModbusDriver, unit: int, profile: Profile, timeout: float | None = None) -> bool:
+    """Whether the family's probe recognises the meter at a unit id, asked over the wire."""
+
+    def ask(span: Span) -> Memory | None:
+        answer = driver.exchange.ask(unit, Block((span,)), pause=profile.pause, timeout=timeout)
+        return None if answer.exception is not None else placed(span, list(answer.registers))
+
+    return recognised(profile, ask)
 
 
 class _ZeroElsewhere(dict[tuple[int, int], int]):
@@ -101,7 +113,7 @@ def test_the_bounds_belong_to_the_range() -> None:
 
 def test_not_available_recognises_nobody() -> None:
     assert not probe(driver_of({(4, 0): 0xFFFF, (4, 1): 5002})[0], 7, parse_profile(SMALL, "small"))
-    [high, low] = pattern(0x7FC00000, Encoding.FLOAT32, PROFILES["eastron-sdm120"].registers[0].word_order)
+    [high, low] = pattern(0x7FC00000, 2, PROFILES["eastron-sdm120"].registers[0].word_order)
     assert not probe(driver_of({(4, 0): high, (4, 1): low})[0], 7, PROFILES["eastron-sdm120"])
 
 

@@ -33,6 +33,27 @@ def test_a_request_has_the_bytes_of_the_vendors_example() -> None:
     assert RtuFraming().request(Request(1, 4, 0, 2)).hex(" ") == "01 04 00 00 00 02 71 cb"
 
 
+@pytest.mark.parametrize(
+    ("asked", "answered", "words"),
+    [
+        # Eastron SDM320Y user manual, 4.3: the voltage, "230.2"; the width of pulse 1, "100"
+        ("01 04 00 00 00 02 71 CB", "01 04 04 43 66 33 34 1B 38", (0x4366, 0x3334)),
+        ("01 03 00 0C 00 02 04 08", "01 03 04 42 C8 00 00 6F B5", (0x42C8, 0x0000)),
+    ],
+)
+def test_exchanges_in_a_makers_document_are_understood(
+    asked: str, answered: str, words: tuple[int, ...]
+) -> None:
+    found = RtuFraming().next_request(bytes.fromhex(asked))
+    assert found is not None
+    request, rest = found
+    assert (RtuFraming().request(request), rest) == (bytes.fromhex(asked), b"")
+    answer = RtuFraming().find_answer(bytes.fromhex(answered), request)
+    assert answer is not None
+    assert answer.registers == words
+    assert RtuFraming().registers(request, list(words)) == bytes.fromhex(answered)
+
+
 def test_a_modbus_tcp_request_has_header_and_no_crc() -> None:
     frame = MbapFraming().request(Request(1, 4, 0x48, 2, transaction=0x1501))
     assert frame.hex(" ") == "15 01 00 00 00 06 01 04 00 48 00 02"

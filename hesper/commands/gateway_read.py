@@ -1,0 +1,150 @@
+"""`hesper gateway read`: one meter now, as a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drivers.catalogue import PROTOCOLS, default_settings, open_driver, open_line
+from drivers.driver import Target
+from drivers.errors import DriverError
+from drivers.line import Line, SerialSettings
+from gateway.config import GatewayConfig
+from hesper.commands.console import JSON_HELP, echo_json, give_up, load_or_exit, show_table
+from hesper.commands.line_options import check_protocol, check_transport, parse_settings
+from hesper.installer.advice import trouble
+from hesper.installer.reading import Taken, drift, rows, take
+from hesper.installer.scan import driver_options
+from telemetry.readout import Readout
+from telemetry.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Which meter, and how it is reached."""
+
+    port: str
+    protocol: str
+    settings: SerialSettings
+    options: Mapping[str, object]
+    target: Target
+
+
+def read(  # noqa: PLR0917 - typer passes them by name
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A configuration that has the meter.")
+    ] = None,
+    meter: Annotated[
+        str | None, typer.Argument(metavar="[METER]", help="Its meter id or address, if it has several.")
+    ] = None,
+    line: Annotated[str | None, typer.Option(help="Its line, where several have that address.")] = None,
+    port: Annotated[str | None, typer.Option(help="Without a configuration: a port, or tcp://...")] = None,
+    protocol: Annotated[str | None, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")] = None,
+    address: Annotated[str, typer.Option(help="In the protocol's own form, such as 5.")] = "",
+    profile: Annotated[str | None, typer.Option(help="Of a Modbus meter: a name, or a .toml file.")] = None,
+    settings: Annotated[str | None, typer.Option(help="Such as '2400 8E1'.")] = None,
+    transport: Annotated[str | None, typer.Option(help="Of Modbus: rtu or tcp.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="A file with the meter's AES key, in hex.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds to wait for an answer.")] = None,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Read one meter now and show what it says: by a configuration, or by port, protocol and address.
+
+        hesper gateway read gateway.toml KAM-06855817
+        hesper gateway read --port /dev/ttyUSB0 --protocol modbus --address 7 --profile eastron-sdm630
+
+    Exit code 0 if it answered, else 1, with what to try. A gateway that runs holds its serial ports: stop
+    it before.
+    """
+    if file is not None:
+        question = _from_file(load_or_exit(file), meter, line)
+    elif port is not None and protocol is not None:
+        target = Target(address, profile=profile, timeout=timeout, key=_key(key_file))
+        question = _ad_hoc(port, protocol, settings, transport, target)
+    else:
+        raise typer.BadParameter(
+            "name a configuration and a meter of it, or --port, --protocol and --address"
+        )
+    try:
+        taken = _take(question)
+    except DriverError as error:
+        give_up(trouble(error, question.protocol), as_json=json)
+    if json:
+        echo_json(taken.as_json())
+    else:
+        _show(taken, question.target.time_zone)
+
+
+def _from_file(config: GatewayConfig, wanted: str | None, line_name: str | None) -> _Question:
+    """The meter that is meant. Raises typer.BadParameter where none is, or several are."""
+    named = [
+        (line, meter)
+        for line in config.line
+        for meter in line.meter
+        if line_name in (None, line.name) and wanted in (None, meter.meter, meter.address)
+    ]
+    if len(named) != 1:
+        known = ", ".join(f"{one.label} on {line.name}" for line, one in named) or "none"
+        what = "no meter of the configuration is meant" if not named else "several meters can be meant"
+        raise typer.BadParameter(f"{what} ({known}); give a meter id, or an address and --line")
+    [(line, meter)] = named
+    return _Question(
+        line.port, line.protocol, line.serial_settings, line.driver_options, config.target(meter)
+    )
+
+
+def _ad_hoc(
+    port: str, protocol: str, settings: str | None, transport: str | None, target: Target
+) -> _Question:
+    """Raises typer.BadParameter."""
+    chosen = parse_settings(settings) if settings else default_settings(check_protocol(protocol))
+    return _Question(port, protocol, chosen, driver_options(protocol, check_transport(transport)), target)
+
+
+def _key(file: Path | None) -> bytes | None:
+    if file is None:
+        return None
+    try:
+        key = bytes.fromhex(file.read_text("ascii").strip())
+    except (OSError, ValueError):
+        raise typer.BadParameter(f"{file} is not a readable file of hex digits") from None
+    if len(key) != 16:
+        raise typer.BadParameter("an AES key has 32 hex digits")
+    return key
+
+
+def _take(question: _Question) -> Taken:
+    line: Line | None = None
+    try:
+        line = open_line(question.port, question.settings)
+        driver = open_driver(question.protocol, line, lambda: datetime.now(UTC), **question.options)
+        return take(driver, question.target)
+    finally:
+        if line is not None:
+            line.close()
+
+
+def _show(taken: Taken, zone: tzinfo) -> None:
+    for readout in taken.readouts:
+        typer.echo(_heading(readout, zone))
+        show_table(
+            ("register", "name", "value", "unit"),
+            [(row.obis, row.name, row.value, row.unit) for row in rows(readout)],
+            right=("value",),
+        )
+        typer.echo("")
+    retries = f", {taken.retries} of them again" if taken.retries else ""
+    typer.echo(f"{taken.seconds:.3f} s on the wire, {taken.exchanges} requests{retries}")
+
+
+def _heading(readout: Readout, zone: tzinfo) -> str:
+    at = f"{readout.at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+    if Status.HISTORICAL in readout.status:
+        return f"kept by the meter at {at}"
+    said = ", ".join(readout.status.labels()) or "no errors reported"
+    ahead = drift(readout)
+    clock = "" if ahead is None else f"  its clock is {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"
+    return f"{readout.meter}  at {at}  status: {said}{clock}"

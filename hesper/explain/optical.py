@@ -1,0 +1,71 @@
+"""IEC 62056-21: the text of a readout, with its identification and framing or without."""
+
+import re
+from datetime import UTC
+
+from drivers.errors import DecodeError
+from drivers.optical.dataset import DataSet, decode_sets
+from drivers.optical.registers import Address, registers, ucum_code
+from drivers.optical.telegram import ETX, STX, Check
+from hesper.explain.explanation import ExplainedRecord, Explanation
+from telemetry.meter_id import MeterIdError, meter_id
+from telemetry.obis import Medium
+
+_IDENTIFICATION = re.compile(rb"/(?P<maker>[A-Za-z]{3})[!-~](?P<type>[ -~]{0,64})\r?\n")
+_DATA_SET = re.compile(rb"[0-9A-FLP.:*&-]{1,24}\([^()\x00-\x08]*\)")
+_PRESENT = 255
+
+
+def recognises(data: bytes) -> bool:
+    """Whether this can be such a readout: an identification, or data sets in ASCII."""
+    return bool(_IDENTIFICATION.search(data) or _DATA_SET.search(data[:200])) and data.isascii()
+
+
+def explain(data: bytes) -> Explanation:
+    """What a readout says, every data set of it. Raises DecodeError."""
+    head = _IDENTIFICATION.search(data)
+    maker = head["maker"].decode("ascii").upper() if head else None
+    sets = decode_sets(_block(data[head.end() if head else 0 :]))
+    if not sets:
+        raise DecodeError("a readout without data sets")
+    read = registers(sets, UTC)
+    return Explanation(
+        "optical",
+        _meter(maker, read.serials),
+        maker,
+        head["type"].decode("ascii").strip() or None if head else None,
+        ["fatal error"] if read.fatal_error else [],
+        [_record(one) for one in sets],
+    )
+
+
+def _block(data: bytes) -> bytes:
+    """The data sets, checked by the block check character where the framing is there."""
+    start, end = data.find(STX), data.find(ETX)
+    if 0 <= start < end:
+        checked, said = data[start + 1 : end + 1], data[end + 1 : end + 2]
+        if said and said[0] not in (Check.XOR.of(checked), Check.SUM.of(checked)):
+            raise DecodeError(f"block check {said[0]:02X}, computed {Check.XOR.of(checked):02X}")
+        data = data[start + 1 : end]
+    return data.lstrip()
+
+
+def _meter(maker: str | None, serials: tuple[str, ...]) -> str | None:
+    try:
+        return meter_id(maker, serials[0].replace(" ", "")) if maker and serials else None
+    except MeterIdError:
+        return None
+
+
+def _record(one: DataSet) -> ExplainedRecord:
+    address = Address.parse(one.address, Medium.ELECTRICITY)
+    first = one.values[0]
+    is_number = first.number is not None
+    known = address is not None and address.obis.definition is not None
+    return ExplainedRecord(
+        quantity=address.obis.name if address and known else one.address,
+        unit=ucum_code(first.unit) or first.unit or None,
+        value=f"{first.number:f}" if is_number else ", ".join(value.text for value in one.values) or None,
+        obis=str(address.obis) if address and known else None,
+        storage=0 if address is None or address.period == _PRESENT else address.period,
+    )

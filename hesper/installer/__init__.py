@@ -1,0 +1,1 @@
+"""What `hesper gateway scan`, `read` and `plan` do for the person in the basement."""

@@ -1,0 +1,115 @@
+"""What to try, by what went wrong: the one place that turns a driver's errors and suspicions into steps.
+
+A driver's error carries the advice that holds for it anywhere. What is added here is what a person with a
+screwdriver can check, the likeliest first, in the words of the protocol's wiring.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivers.driver import IdentityError, Suspicion
+from drivers.errors import (
+    DecodeError,
+    DriverError,
+    GarbledAnswerError,
+    LineError,
+    MeterError,
+    NoAnswerError,
+    UnsupportedError,
+)
+
+KINDS: tuple[tuple[type[DriverError], str], ...] = (
+    (IdentityError, "another meter"),
+    (LineError, "line"),
+    (NoAnswerError, "no answer"),
+    (GarbledAnswerError, "garbled answer"),
+    (MeterError, "refused by the meter"),
+    (UnsupportedError, "not possible"),
+    (DecodeError, "not understood"),
+    (DriverError, "cannot be asked"),
+)
+
+_SILENCE = {
+    "modbus": (
+        "is the meter powered, and is this the unit id that its menu shows?",
+        "a wrong speed or parity is silence, too: find the meter's own with `hesper gateway scan`",
+        "swap the wires A and B (D+ and D-): makers name them both ways",
+        "is a resistor of 120 ohms at both ends of the line, and nowhere else?",
+    ),
+    "mbus": (
+        "is this the meter's address? `hesper gateway scan` finds it; a new meter often has 0",
+        "a wrong speed is silence, too: most meters speak 2400 8E1, some 300 or 9600",
+        "is the level converter powered (24 to 42 V between the two wires), and made for so many meters?",
+        "is the meter connected at all? M-Bus wires have no polarity, but a short takes all meters down",
+    ),
+    "optical": (
+        "is the optical head on the meter's port, its cable pointing down, and held by the magnet?",
+        "some meters answer only while a button is held or their display is lit",
+        "leave the address empty for the only meter; with an address others stay silent",
+    ),
+    "sml": (
+        "is the head on the meter's info port? It speaks by itself every few seconds",
+        "is the extended data set switched on in the meter's menu (InF, with its PIN)?",
+        "most meters send with 9600 8N1",
+    ),
+    "dlms": (
+        "is this the meter's address (physical device), and may this client associate with it?",
+        "most meters begin with 9600 8N1; behind an optical head some with 300 7E1",
+    ),
+}
+_WIRING = (
+    "is this the right port, and is the converter one for these meters (RS-485, M-Bus, optical)?",
+    "are the meters powered, and their wires in the right terminals (RS-485: try A and B swapped)?",
+    "scan again without --settings and --address: a meter may have others than you think",
+)
+_NOISE = (
+    "a wrong speed or parity makes noise of answers: find the meter's own with `hesper gateway scan`",
+    "do two meters share the address (taken twice)? Disconnect one of them and ask again",
+    "check the termination, the shield, and the length of the cable; keep it away from motor cables",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong, in a word and a sentence, and what to try, the likeliest first."""
+
+    kind: str
+    what: str
+    steps: tuple[str, ...]
+
+    def text(self) -> str:
+        """For a person, in several lines."""
+        return "\n".join([self.what, *(f"  {number}. {step}" for number, step in enumerate(self.steps, 1))])
+
+    def as_json(self) -> dict[str, object]:
+        """For a program."""
+        return {"kind": self.kind, "error": self.what, "try": list(self.steps)}
+
+
+def trouble(error: DriverError, protocol: str) -> Trouble:
+    """What a driver's error means to the installer."""
+    kind = next(name for base, name in KINDS if isinstance(error, base))
+    usual = type(error).advice
+    own = (error.advice,) if error.advice and error.advice != usual else ()
+    steps: tuple[str, ...]
+    if isinstance(error, NoAnswerError):
+        steps = _SILENCE.get(protocol, (usual,))
+    elif isinstance(error, GarbledAnswerError):
+        steps = _NOISE
+    else:
+        steps = (usual,) if usual and not own else ()
+    return Trouble(kind, str(error), (*own, *steps))
+
+
+def suspected(suspicion: Suspicion) -> Trouble:
+    """What a search's suspicion means to the installer."""
+    where = f"address {suspicion.address} at {suspicion.settings}" if suspicion.address else "the line"
+    return Trouble(
+        "suspicion", f"{where}: {suspicion.what}", (suspicion.advice,) if suspicion.advice else _NOISE
+    )
+
+
+def nothing_found(protocols: Sequence[str]) -> Trouble:
+    """What it means that a search met nobody."""
+    steps = _SILENCE.get(protocols[0], _WIRING) if len(protocols) == 1 else _WIRING
+    return Trouble("nothing found", f"no meter answered in {' or '.join(protocols)}", steps)

@@ -1,0 +1,90 @@
+"""A search of one line in all protocols, one after the other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from drivers.catalogue import default_settings, open_driver, open_line
+from drivers.driver import Clock, Found, Progress, Scope, SearchEvent, Suspicion
+from drivers.errors import DriverError, LineError
+from hesper.installer.advice import Trouble, suspected, trouble
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the search in one protocol met; `trouble` is why it did not come to its end."""
+
+    protocol: str
+    found: list[Found] = field(default_factory=list)
+    suspicions: list[Suspicion] = field(default_factory=list)
+    trouble: Trouble | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """For a program."""
+        return {
+            "protocol": self.protocol,
+            "found": [
+                {
+                    "address": one.address,
+                    "settings": str(one.settings),
+                    "meter": one.meter,
+                    "profile": one.profile,
+                    "description": one.description,
+                }
+                for one in self.found
+            ],
+            "suspicions": [
+                {"address": one.address, "settings": str(one.settings), **suspected(one).as_json()}
+                for one in self.suspicions
+            ],
+            "trouble": self.trouble.as_json() if self.trouble else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to scan: a port, and on it these protocols, each within the same scope."""
+
+    port: str
+    protocols: Sequence[str]
+    scope: Scope
+    transport: str | None = None
+
+
+def driver_options(protocol: str, transport: str | None) -> Mapping[str, object]:
+    """What the protocol's driver takes beside line and clock: only Modbus has transports."""
+    return {"transport": transport} if transport and protocol == "modbus" else {}
+
+
+def scan(wanted: Wanted, outcomes: list[Outcome], clock: Clock) -> Iterator[tuple[str, SearchEvent]]:
+    """Search, and tell every event with its protocol as it comes; `outcomes` fills meanwhile.
+
+    What stops one protocol's search is its outcome's trouble, and the next is tried, unless the line itself
+    has failed.
+    """
+    for protocol in wanted.protocols:
+        outcome = Outcome(protocol)
+        outcomes.append(outcome)
+        try:
+            for event in _search(wanted, protocol, clock):
+                match event:
+                    case Found():
+                        outcome.found.append(event)
+                    case Suspicion():
+                        outcome.suspicions.append(event)
+                    case Progress():
+                        pass
+                yield protocol, event
+        except DriverError as error:
+            outcome.trouble = trouble(error, protocol)
+            if isinstance(error, LineError):
+                return
+
+
+def _search(wanted: Wanted, protocol: str, clock: Clock) -> Iterator[SearchEvent]:
+    settings = wanted.scope.settings[0] if wanted.scope.settings else default_settings(protocol)
+    line = open_line(wanted.port, settings)
+    try:
+        driver = open_driver(protocol, line, clock, **driver_options(protocol, wanted.transport))
+        yield from driver.search(wanted.scope)
+    finally:
+        line.close()

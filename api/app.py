@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import billing, health, meters, problems
+from api import billing, deliveries, health, meters, problems, statements, submissions
 from api.authentication import KeyCaller, SignInRequiredError
 from api.middleware import BodyLimit, SecurityHeaders
 from api.pages import billing_reading, findings, meter, month, overview, sign_in
@@ -71,7 +71,14 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         redoc_url=None,
         openapi_url=None,  # served below, to those with a key
     )
-    for router in (health.router, meters.router, billing.router):
+    for router in (
+        health.router,
+        meters.router,
+        billing.router,
+        deliveries.router,
+        statements.router,
+        submissions.router,
+    ):
         app.include_router(router)
     for page in (sign_in, overview, meter, findings, month, billing_reading):
         app.include_router(page.router)

@@ -117,8 +117,8 @@ def add_close(
     run: int,
     readings: Sequence[BillingRow],
     exceptions: Sequence[ExceptionRow],
-) -> None:
-    """Add run number `run` of a close with its new billing readings and all its exceptions."""
+) -> int:
+    """Add run number `run` of a close with its new billing readings and all its exceptions; its id."""
     row = connection.execute(
         """
         insert into closes (utility_id, period, starts_at, ends_at, run, author, summary)
@@ -141,8 +141,9 @@ def add_close(
             insert into billing_readings
                 (utility_id, close_id, period, starts_at, ends_at, start_offset, end_offset, service_point_id,
                  obis, version, start_value, end_value, consumption, unit, quality, start_method, end_method,
-                 evidence, content_hash)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                 evidence, content_hash, account)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+                    (select account from service_points where id = %s))
             """,
             [
                 (
@@ -165,6 +166,7 @@ def add_close(
                     reading.end_method,
                     Jsonb(reading.evidence),
                     reading.content_hash,
+                    reading.service_point_id,
                 )
                 for reading in readings
             ],
@@ -189,3 +191,5 @@ def add_close(
                 for exception in exceptions
             ],
         )
+    close_id: int = row[0]
+    return close_id

@@ -1,6 +1,6 @@
 """Who a session is in the database, and whose rows it sees.
 
-Three roles, none a superuser, with the rights that `migrations/access/` grants. A process takes the one that
+Four roles, none a superuser, with the rights that `migrations/access/` grants. A process takes the one that
 it needs; its login is that role, or one that was granted it. A superuser passes all row security, so nothing
 but `hesper migrate` works as one. The embedded server is the exception: it belongs to whoever started it, and
 says so by the setting `hesper.embedded`; its superuser takes the role too.
@@ -21,6 +21,7 @@ class Role(StrEnum):
     """What a session is for."""
 
     INGEST = "hesper_ingest"  # messages, validation: all utilities, and no right to alter a reading
+    DELIVER = "hesper_deliver"  # billing readings out of the outbox: the one that reads signing secrets
     API = "hesper_api"  # one utility at a time: that of the key which `enter_utility` was called for
     ADMIN = "hesper_admin"  # the command line: registry, keys, month close
 

@@ -32,6 +32,7 @@ from store.closes import (
     lock_period,
 )
 from store.content import instant
+from store.outbox import put
 from telemetry.quality import Quality
 
 _HOWEVER_FAR = timedelta(days=36_500)
@@ -99,7 +100,7 @@ def close(connection: Connection, utility: str, period: str, author: str, now: d
         if run == 0 or fresh or excepted != known_exceptions:
             run += 1
             row = _close_row(calendar.id, span, author, summary)
-            add_close(connection, row, run, fresh, excepted)
+            put(connection, add_close(connection, row, run, fresh, excepted))
     return replace(summary, run=run)
 
 

@@ -204,6 +204,31 @@ def billing_reading(
     return cursor
 
 
+def correct(connection: Connection[Any], seeded: Seeded, *, by: int) -> None:
+    """A second version of the utility's first billing reading, that used so many micro-units more."""
+    row = connection.execute(
+        """
+        select service_point_id, close_id, obis, unit, start_value, consumption from billing_readings
+        where id = %s
+        """,
+        (seeded.bills[0],),
+    ).fetchone()
+    assert row is not None
+    point, close, obis, unit, start, used = row
+    billing_reading(
+        connection,
+        seeded.id,
+        close,
+        point,
+        obis=obis,
+        unit=unit,
+        start=start,
+        consumption=used + by,
+        version=2,
+    )
+    connection.commit()
+
+
 def _evidence(
     connection: Connection[Any], point: int, values: tuple[int, int], methods: tuple[str, str]
 ) -> dict[str, Any]:

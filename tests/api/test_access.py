@@ -48,6 +48,9 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "reading_id": str(whose.bills[0]),
         "period": PERIOD,
         "measured_at": "2026-11-21T17:00:00Z",
+        "delivery_id": "1",
+        "account": "40001",
+        "code": "flat-01-8",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

@@ -66,7 +66,7 @@ _ROWS = """
              end_offset, start_value, end_value, consumption, unit, quality, start_method, end_method,
              evidence, content_hash)
         select c.utility_id, c.id, p.id, '8-0:1.0.0', c.period, 1, c.starts_at, c.ends_at, '0', '0', 1, 2, 1,
-               'm3', 0, 'reading', 'reading', '{}', '' from c, p
+               'm3', 0, 'reading', 'reading', '{}', '' from c, p returning *
     ), e as (
         insert into billing_exceptions (utility_id, close_id, period, service_point_id, obis, reason, detail,
                                         evidence)
@@ -77,6 +77,24 @@ _ROWS = """
     ), w as (
         insert into billing_acknowledgements (utility_id, api_key_id, period, cursor, readings, totals)
         select utility_id, id, '2026-10', 1, 1, '{}' from a
+    ), d as (
+        insert into destinations (utility_id, url, secret, author)
+        select id, 'https://' || %(code)s, %(code)s, 'anna' from u returning *
+    ), o as (
+        insert into outbox
+            (utility_id, destination_id, close_id, period, first_reading, last_reading, readings)
+        select d.utility_id, d.id, b.close_id, b.period, b.id, b.id, 1 from d, b returning *
+    ), y as (
+        insert into delivery_acknowledgements (utility_id, outbox_id, api_key_id, readings, totals, accepted)
+        select o.utility_id, o.id, a.id, 1, '{}', true from o, a
+    ), z as (
+        insert into submission_windows (utility_id, medium, valid_from, opens_day, closes_day, author)
+        select id, 8, '2026-01-01', 15, 25, 'anna' from u
+    ), h as (
+        insert into submissions (utility_id, service_point_id, register_id, read_at, value, role, author,
+                                 api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
+        select p.utility_id, p.id, r.id, now() - interval '1 hour', 1, 'resident', 'boris', a.id, 'accepted',
+               '', '2026-10', 'one', '' from p, r, a
     )
     select id from u
 """
@@ -211,6 +229,42 @@ def _touched(connection: psycopg.Connection, utility: int, statement: sql.Compos
             return connection.execute(statement).rowcount
     except (InsufficientPrivilege, GeneratedAlways):
         return 0
+
+
+def test_what_is_handed_in_becomes_a_reading_of_its_own_utility_alone(
+    two: tuple[psycopg.Connection, int, int],
+) -> None:
+    connection, ours, theirs = two
+    registers = {
+        utility: connection.execute("select id from registers where utility_id = %s", (utility,)).fetchone()
+        for utility in (ours, theirs)
+    }
+    insert = """
+        insert into submissions (utility_id, service_point_id, register_id, read_at, value, role, author,
+                                 api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
+        select utility_id, service_point_id, {register}, read_at + interval '1 minute', 2, role, author,
+               api_key_id, verdict, detail, counts_in, 'two', request_hash from submissions
+    """
+    own, foreign = (
+        sql.SQL(insert).format(register=sql.Literal((registers[utility] or (0,))[0]))
+        for utility in (ours, theirs)
+    )
+    _refused(connection, ours, foreign)
+    _refused(
+        connection,
+        ours,
+        sql.SQL("insert into readings (register_id, measured_at, value) values (1, now(), 1)"),
+    )
+    with connection.transaction(force_rollback=True):
+        _as_api(connection, ours)
+        connection.execute(own)
+        row = connection.execute(
+            "select count(*) from utility_readings where status = 256 and value = 2"
+        ).fetchone()
+        assert row == (1,)
+    for change in ("update submissions set value = 3", "delete from submissions"):
+        with pytest.raises(InsufficientPrivilege), connection.transaction():
+            connection.execute(change.encode())
 
 
 def test_readings_themselves_are_open_to_no_reader(two: tuple[psycopg.Connection, int, int]) -> None:

@@ -34,7 +34,7 @@ begin
         execute format('drop policy if exists all_utilities on %s', place.name);
         execute format('create policy own_utility on %s to hesper_api using (%s) with check (%s)',
                        place.name, place.condition, place.condition);
-        execute format('create policy all_utilities on %s to hesper_ingest, hesper_admin using (true) with check (true)',
+        execute format('create policy all_utilities on %s to hesper_ingest, hesper_deliver, hesper_admin using (true) with check (true)',
                        place.name);
     end loop;
 end $$;

@@ -4,7 +4,7 @@ do $$
 declare
     role text;
 begin
-    foreach role in array array['hesper_ingest', 'hesper_api', 'hesper_admin'] loop
+    foreach role in array array['hesper_ingest', 'hesper_deliver', 'hesper_api', 'hesper_admin'] loop
         execute format('revoke all on all tables in schema public from %I', role);
         execute format('grant select on schema_migrations to %I', role);
     end loop;
@@ -57,10 +57,26 @@ grant select on utilities, sites, gateways, lines, meters, verifications, regist
 grant select (id, utility_id, name, created_at, expires_at, revoked_at, last_used_at) on api_keys to hesper_api;
 grant update (revoked_at, last_used_at) on api_keys to hesper_api;
 grant insert on billing_acknowledgements to hesper_api;
+grant select on outbox, delivery_acknowledgements, submission_windows, submissions to hesper_api;
+grant select (id, utility_id, url, allow_private, created_at, removed_at) on destinations to hesper_api;
+grant update (state, acknowledged_at) on outbox to hesper_api;
+grant insert on delivery_acknowledgements, submissions to hesper_api;
+
+-- Delivery: the one who reads the secrets that sign, and nothing but what is sent.
+grant select on utilities, service_points, billing_readings, destinations, outbox to hesper_deliver;
+grant update (resting_until) on destinations to hesper_deliver;
+grant update (state, attempts, due_at, delivered_at, last_error) on outbox to hesper_deliver;
 
 -- People at the command line. Nothing of the registry is deleted, and nothing issued is altered.
 grant select on all tables in schema public to hesper_admin;
+revoke select on destinations from hesper_admin;  -- a secret is given, and never shown again
+grant select (id, utility_id, url, allow_private, previous_until, resting_until, author, created_at, removed_at)
+    on destinations to hesper_admin;
 grant insert, update on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
     installations, api_keys to hesper_admin;
 grant update (keep) on retention to hesper_admin;
 grant insert on closes, billing_readings, billing_exceptions to hesper_admin;
+grant insert on destinations, outbox to hesper_admin;
+grant update (secret, previous_until, removed_at) on destinations to hesper_admin;
+grant update (state, attempts, due_at, last_error) on outbox to hesper_admin;
+grant insert on submission_windows to hesper_admin;

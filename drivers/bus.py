@@ -1,17 +1,20 @@
-"""What the wire does between virtual meters and a master: several meters on it, collisions, a wrong speed."""
+"""What the wire does between virtual meters and a master: collisions, a wrong speed, an awkward converter."""
 
+import random
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import zip_longest
+from dataclasses import dataclass, replace
 
 from drivers.line import SerialSettings, Transmission, VirtualMeter
+
+_SAMPLES = 8  # a bit, as a UART looks at the wire
 
 
 class VirtualBus:
     """Several virtual meters on one wire; itself a `VirtualMeter`, so it fits wherever one does.
 
-    Meters that speak at once collide. The open-collector and M-Bus current wires read 0 where any sender
-    says 0, so equal answers survive (two E5 look like one) and different ones become noise.
+    Each speaks when its own reaction time is over. What overlaps in time collides: the open-collector and
+    M-Bus current wires read 0 where any sender says 0, and the receiver makes of that what a UART makes. So
+    equal answers at the same moment survive (two E5 look like one), and all others become noise.
     """
 
     def __init__(self, meters: Iterable[VirtualMeter]) -> None:
@@ -22,25 +25,118 @@ class VirtualBus:
         spoken = [said for meter in self.meters if (said := meter.hear(data, settings))]
         if len(spoken) < 2:
             return spoken[0] if spoken else []
-        return [_collision(at_once) for at_once in _columns(spoken)]
+        timed = sorted((one for said in spoken for one in _timed(said, settings)), key=lambda one: one.delay)
+        merged: list[Transmission] = []
+        for group in _overlapping(timed, settings):
+            merged += group if len(group) == 1 else _collision(group, settings)
+        return merged
 
 
-def _columns(spoken: Sequence[list[Transmission]]) -> list[list[Transmission]]:
-    return [[one for one in column if one is not None] for column in zip_longest(*spoken)]
+def _duration(transmission: Transmission, settings: SerialSettings) -> float:
+    return len(transmission.data) * (transmission.settings or settings).character_time
 
 
-def _collision(at_once: list[Transmission]) -> Transmission:
-    """All of them start with the quickest, as if the wire mixed them from their first bit."""
-    first = min(at_once, key=lambda transmission: transmission.delay)
-    merged = bytes(_all_of(column) for column in zip_longest(*(one.data for one in at_once), fillvalue=0xFF))
-    return replace(first, data=merged)
+def _timed(said: Sequence[Transmission], settings: SerialSettings) -> list[Transmission]:
+    """One meter's answers, each delayed until those before it are over."""
+    free = 0.0
+    timed = []
+    for one in said:
+        timed.append(replace(one, delay=max(one.delay, free)))
+        free = timed[-1].delay + _duration(one, settings)
+    return timed
 
 
-def _all_of(column: Iterable[int]) -> int:
-    value = 0xFF
-    for byte in column:
-        value &= byte
-    return value
+def _overlapping(timed: Sequence[Transmission], settings: SerialSettings) -> list[list[Transmission]]:
+    """Groups of transmissions that touch each other in time."""
+    groups: list[list[Transmission]] = []
+    end = 0.0
+    for one in timed:
+        if groups and one.delay < end:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+        end = max(end, one.delay + _duration(one, settings))
+    return groups
+
+
+def _collision(group: Sequence[Transmission], settings: SerialSettings) -> list[Transmission]:
+    """What a UART receives while all of them drive the wire: runs of bytes, each with its beginning."""
+    first = group[0].delay
+    sample = 1 / settings.baud / _SAMPLES
+    end = max(one.delay + _duration(one, settings) for one in group)
+    wire = bytearray(b"\1") * (round((end - first) / sample) + 4 * _SAMPLES)
+    for one in group:
+        _drive(wire, one.data, round((one.delay - first) / sample), settings)
+    runs: list[Transmission] = []
+    free = -1
+    for at, byte in _received(wire, settings):
+        if at - free <= _SAMPLES and runs:
+            runs[-1] = replace(runs[-1], data=runs[-1].data + bytes((byte,)))
+        else:
+            runs.append(Transmission(bytes((byte,)), first + at * sample, group[0].settings))
+        free = at + settings.bit_times * _SAMPLES
+    return runs
+
+
+def _drive(wire: bytearray, data: bytes, at: int, settings: SerialSettings) -> None:
+    """Pull the wire to 0 wherever these bytes, sent from sample `at` on, have a 0."""
+    zero = bytes(_SAMPLES)
+    for byte in data:
+        bits = [0, *(byte >> n & 1 for n in range(settings.bits))]
+        if settings.parity != "N":
+            bits.append((sum(bits) + (settings.parity == "O")) % 2)
+        for n, bit in enumerate(bits):
+            if not bit:
+                wire[at + n * _SAMPLES : at + (n + 1) * _SAMPLES] = zero
+        at += settings.bit_times * _SAMPLES
+
+
+def _received(wire: bytearray, settings: SerialSettings) -> Iterable[tuple[int, int]]:
+    """Sample of the start bit and value of every character that a UART finds; it ignores parity errors."""
+    at = wire.find(0)
+    while at >= 0:
+        middle = at + _SAMPLES // 2
+        bits = [wire[min(middle + (1 + n) * _SAMPLES, len(wire) - 1)] for n in range(settings.bits)]
+        yield at, sum(bit << n for n, bit in enumerate(bits))
+        stop = middle + (settings.bit_times - settings.stop) * _SAMPLES
+        idle = wire.find(1, stop)
+        at = wire.find(0, idle) if idle >= 0 else -1
+
+
+@dataclass(slots=True)
+class AwkwardWire:
+    """What stands between a virtual meter and a line: itself a `VirtualMeter`. See `drivers.host.Wiring`.
+
+    `echo` returns what the master sends while it sends it; `stray` goes in front of every answer; `piece`
+    cuts answers into pieces of that many bytes, `piece_gap` seconds apart. With `noise`, a share of all
+    bytes that the meter sends arrives as others, chosen by `rng`.
+    """
+
+    meter: VirtualMeter
+    echo: bool = False
+    stray: bytes = b""
+    piece: int | None = None
+    piece_gap: float = 0.02
+    noise: float = 0.0
+    rng: random.Random | None = None
+
+    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
+        """Let the meter hear the bytes; what it says comes back as this wire delivers it."""
+        arriving = [Transmission(data, -len(data) * settings.character_time)] if self.echo else []
+        for one in self.meter.hear(data, settings):
+            sent = self.stray + self._spoiled(one.data)
+            size = self.piece or len(sent) or 1
+            delay = one.delay
+            for first in range(0, len(sent), size):
+                arriving.append(replace(one, data=sent[first : first + size], delay=delay))
+                delay += size * settings.character_time + self.piece_gap
+        return arriving
+
+    def _spoiled(self, data: bytes) -> bytes:
+        if self.rng is None or not self.noise:
+            return data
+        rng, noise = self.rng, self.noise
+        return bytes(byte ^ rng.randrange(1, 256) if rng.random() < noise else byte for byte in data)
 
 
 def garbled(data: bytes) -> bytes:

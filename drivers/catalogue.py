@@ -11,16 +11,20 @@ from drivers.tcp_line import TcpLine
 
 # protocol -> module and class, imported when first asked for: a gateway loads only what it speaks
 _DRIVERS = {
+    "dlms": ("drivers.dlms.master", "DlmsDriver"),
     "mbus": ("drivers.mbus.master", "MBusDriver"),
     "modbus": ("drivers.modbus.master", "ModbusDriver"),
     "optical": ("drivers.optical.master", "OpticalDriver"),
+    "sml": ("drivers.sml.master", "SmlDriver"),
 }
 PROTOCOLS = tuple(_DRIVERS)
 
 _DEFAULT_SETTINGS = {
+    "dlms": SerialSettings(9600, 8, "N", 1),
     "mbus": SerialSettings(2400, 8, "E", 1),
     "modbus": SerialSettings(9600, 8, "N", 1),
     "optical": SerialSettings(300, 7, "E", 1),
+    "sml": SerialSettings(9600, 8, "N", 1),
 }
 
 

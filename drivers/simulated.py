@@ -119,8 +119,8 @@ class SimulatedLine(Line):
         self._bursts.clear()
 
     def _put(self, transmission: Transmission, heard: float) -> None:
-        """On the wire `delay` after `heard`, or once the wire is free."""
-        free = self._bursts[-1].end if self._bursts else heard
+        """On the wire `delay` after `heard` (an echo: before), or once the wire is free."""
+        free = self._bursts[-1].end if self._bursts else 0.0
         burst = _Burst(
             transmission.data, max(heard + transmission.delay, free), transmission.settings or self.settings
         )

@@ -28,41 +28,41 @@ _FUNCTIONS = (Function.INSTANTANEOUS, Function.MAXIMUM, Function.MINIMUM, Functi
 
 
 class Coding(Enum):
-    """Data field of the DIF: how the value is coded, and in how many bytes."""
+    """Data field of the DIF: how the value is coded, and in how many bytes.
 
-    NONE = 0x0
-    INT8 = 0x1
-    INT16 = 0x2
-    INT24 = 0x3
-    INT32 = 0x4
-    FLOAT32 = 0x5
-    INT48 = 0x6
-    INT64 = 0x7
-    SELECTION = 0x8
-    BCD2 = 0x9
-    BCD4 = 0xA
-    BCD6 = 0xB
-    BCD8 = 0xC
-    VARIABLE = 0xD
-    BCD12 = 0xE
+    `size` is 0 for a variable length, which precedes the value itself. `is_integer`: a binary integer, which
+    EN 13757-3 calls type B. `is_bcd`: two decimal digits a byte, type A.
+    """
 
-    @property
-    def size(self) -> int:
-        """Bytes of the value; 0 for a variable length, which precedes the value itself."""
-        return _SIZES[self.value]
+    NONE = 0x0, 0
+    INT8 = 0x1, 1
+    INT16 = 0x2, 2
+    INT24 = 0x3, 3
+    INT32 = 0x4, 4
+    FLOAT32 = 0x5, 4
+    INT48 = 0x6, 6
+    INT64 = 0x7, 8
+    SELECTION = 0x8, 0
+    BCD2 = 0x9, 1
+    BCD4 = 0xA, 2
+    BCD6 = 0xB, 3
+    BCD8 = 0xC, 4
+    VARIABLE = 0xD, 0
+    BCD12 = 0xE, 6
 
-    @property
-    def is_integer(self) -> bool:
-        """Binary integer, which EN 13757-3 calls type B."""
-        return self.name.startswith("INT")
+    _value_: int
+    size: int
+    is_integer: bool
+    is_bcd: bool
 
-    @property
-    def is_bcd(self) -> bool:
-        """Two decimal digits a byte, type A."""
-        return self.name.startswith("BCD")
-
-
-_SIZES = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, 0, 6)
+    def __new__(cls, code: int, size: int) -> "Coding":
+        """What is asked of every record is an attribute: a property would take a tenth of the decoding."""
+        coding = object.__new__(cls)
+        coding._value_ = code
+        coding.size = size
+        coding.is_integer = code in (0x1, 0x2, 0x3, 0x4, 0x6, 0x7)
+        coding.is_bcd = code in (0x9, 0xA, 0xB, 0xC, 0xE)
+        return coding
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ class DataInformation:
 def read_data_information(data: bytes, at: int) -> tuple[DataInformation, int]:
     """The block that begins at `at`, and where it ends. Raises DecodeError."""
     dif = data[at]
+    if dif in _WITHOUT_EXTENSION:
+        return _WITHOUT_EXTENSION[dif], at + 1
     if dif & 0x0F == 0x0F:
         raise DecodeError(f"DIF {dif:02X} is reserved", offset=at)
     storage, tariff, subunit = dif >> 6 & 1, 0, 0
@@ -109,4 +111,14 @@ def read_data_information(data: bytes, at: int) -> tuple[DataInformation, int]:
         subunit |= (dife >> 6 & 0x01) << extensions
         extensions += 1
         more = dife & EXTENSION
-    return DataInformation(Coding(dif & 0x0F), _FUNCTIONS[dif >> 4 & 0x03], storage, tariff, subunit), at + 1
+    return DataInformation(
+        _CODINGS[dif & 0x0F], _FUNCTIONS[dif >> 4 & 0x03], storage, tariff, subunit
+    ), at + 1
+
+
+_CODINGS = tuple(Coding)
+_WITHOUT_EXTENSION = {
+    dif: DataInformation(_CODINGS[dif & 0x0F], _FUNCTIONS[dif >> 4 & 0x03], dif >> 6 & 1)
+    for dif in range(EXTENSION)
+    if dif & 0x0F != 0x0F
+}

@@ -96,7 +96,12 @@ class Header:
     @property
     def encrypted(self) -> bool:
         """The records cannot be read without the meter's key."""
-        return (self.configuration >> 8) & 0x1F in _ENCRYPTED_MODES
+        return self.security_mode in _ENCRYPTED_MODES
+
+    @property
+    def security_mode(self) -> int:
+        """Bits 8-12 of the configuration word."""
+        return self.configuration >> 8 & 0x1F
 
 
 def read_long_header(data: bytes, order: ByteOrder) -> Header:

@@ -87,7 +87,8 @@ def interpret(
     if identity is None:
         raise DecodeError("the telegram names no meter; configure the meter id of this address")
     raw = b"".join(telegram.raw for telegram in telegrams)
-    named, rejected = name_records([r for t in telegrams for r in t.records], header)
+    records = [record for telegram in telegrams for record in telegram.records]
+    named, rejected = name_records(records, header)
     present: dict[str, Quantity] = {}
     kept: dict[datetime, dict[str, Quantity]] = defaultdict(dict)
     for one in named:
@@ -99,7 +100,9 @@ def interpret(
             rejected.append(Rejected(one.record, one.obis, f"its set day {one.set_day} is still to come"))
         else:
             kept[instant][str(one.obis)] = one.quantity
-    current = Readout(identity, at, present, status_bits(header.status), raw)
+    shown = _meter_clock(records)
+    clock = shown.local(time_zone) if shown and shown.clock is not None else None
+    current = Readout(identity, at, present, status_bits(header.status), raw, clock)
     earlier = [Readout(identity, when, kept[when], Status.HISTORICAL, raw) for when in sorted(kept)]
     return Interpretation([current, *earlier], rejected)
 

@@ -1,7 +1,9 @@
 """Data records of the variable structure (EN 13757-3, 6): from bytes to what was measured."""
 
-from dataclasses import dataclass
 from decimal import Context, Decimal
+from functools import lru_cache
+
+import msgspec
 
 from drivers.errors import DecodeError
 from drivers.mbus.dif import (
@@ -18,7 +20,7 @@ from drivers.mbus.header import ByteOrder
 from drivers.mbus.timepoint import TimePoint, decode_timepoint
 from drivers.mbus.values import Coded, read_value
 from drivers.mbus.vif import FIRST_EXTENSION, PLAIN_TEXT, SECOND_EXTENSION, Kind, Meaning, lookup
-from drivers.mbus.vife import MANUFACTURER, extend
+from drivers.mbus.vife import MANUFACTURER, Extended, extend
 
 MAX_VIFES = 10
 _EXACT = Context(prec=400)  # a record has at most 250 bytes of digits
@@ -26,8 +28,7 @@ _EXACT = Context(prec=400)  # a record has at most 250 bytes of digits
 Value = Decimal | TimePoint | str | bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One data record.
 
     `value` is an exact Decimal in `unit` (UCUM; None where there is none), a point in the meter's local time,
@@ -73,19 +74,17 @@ def read_records(data: bytes, order: ByteOrder = ByteOrder.LSB_FIRST, start: int
 
 def _read_record(data: bytes, at: int, order: ByteOrder) -> tuple[Record, int]:
     information, at = read_data_information(data, at)
-    meaning, extensions, at = _read_value_information(data, at)
-    extended = extend(meaning, extensions)
+    extended, at = _read_value_information(data, at)
     coded, at = read_value(information.coding, data, at, order)
-    value, error = _value(information, extended.meaning, coded, extended.addend)
-    if extended.error:
-        value, error = None, extended.error
+    meaning = extended.meaning
+    value, error = _value(information, extended, coded)
     record = Record(
         information.function,
         information.storage,
         information.tariff,
         information.subunit,
-        extended.meaning.quantity,
-        extended.meaning.unit,
+        meaning.quantity,
+        meaning.unit,
         value,
         extended.notes,
         error,
@@ -94,22 +93,25 @@ def _read_record(data: bytes, at: int, order: ByteOrder) -> tuple[Record, int]:
     return record, at
 
 
-def _read_value_information(data: bytes, at: int) -> tuple[Meaning, bytes, int]:
-    """VIF, plain text and VIFEs: meaning, the orthogonal extensions, and where the value begins."""
-    vif = _byte(data, at)
-    at += 1
-    code = vif & ~EXTENSION
+def _read_value_information(data: bytes, at: int) -> tuple[Extended, int]:
+    """VIF, plain text and VIFEs: what they say together, and where the value begins."""
+    if _byte(data, at) & ~EXTENSION == PLAIN_TEXT:
+        meaning, extensions, at = _read_plain_text(data, at + 1, bool(data[at] & EXTENSION))
+        return extend(meaning, extensions), at
+    _, end = _read_extensions(data, at + 1, bool(data[at] & EXTENSION))
+    return _described(data[at:end]), end
+
+
+@lru_cache(maxsize=1024)  # meters say the same few hundred things again and again
+def _described(chain: bytes) -> Extended:
+    """The meaning of a VIF with its VIFEs."""
+    vif, extensions = chain[0], chain[1:]
     if vif in (FIRST_EXTENSION, SECOND_EXTENSION):
-        true_vif = _byte(data, at)
-        extensions, at = _read_extensions(data, at + 1, bool(true_vif & EXTENSION), limit=MAX_VIFES - 1)
-        return lookup(true_vif & ~EXTENSION, vif), extensions, at
-    more = bool(vif & EXTENSION)
-    if code == PLAIN_TEXT:
-        return _read_plain_text(data, at, more)
-    extensions, at = _read_extensions(data, at, more)
+        return extend(lookup(extensions[0] & ~EXTENSION, vif), extensions[1:])
+    code = vif & ~EXTENSION
     if code == MANUFACTURER and extensions:
         extensions = bytes((MANUFACTURER,)) + extensions
-    return lookup(code), extensions, at
+    return extend(lookup(code), extensions)
 
 
 def _read_plain_text(data: bytes, at: int, more: bool) -> tuple[Meaning, bytes, int]:
@@ -130,10 +132,10 @@ def _read_text(data: bytes, at: int) -> tuple[str, int]:
     return data[at + 1 : end][::-1].decode("latin-1").strip(), end
 
 
-def _read_extensions(data: bytes, at: int, more: bool, *, limit: int = MAX_VIFES) -> tuple[bytes, int]:
+def _read_extensions(data: bytes, at: int, more: bool) -> tuple[bytes, int]:
     first = at
     while more:
-        if at - first == limit:
+        if at - first == MAX_VIFES:
             raise DecodeError(f"more than {MAX_VIFES} VIFEs", offset=at)
         more = bool(_byte(data, at) & EXTENSION)
         at += 1
@@ -146,23 +148,20 @@ def _byte(data: bytes, at: int) -> int:
     return data[at]
 
 
-def _value(
-    information: DataInformation, meaning: Meaning, coded: Coded, addend: Decimal | None
-) -> tuple[Value | None, str | None]:
+def _value(information: DataInformation, extended: Extended, coded: Coded) -> tuple[Value | None, str | None]:
     """Value and error of a record."""
-    if information.coding in (Coding.NONE, Coding.SELECTION) or coded.error:
-        return None, coded.error
+    meaning, error = extended.meaning, extended.error or coded.error
+    if error or information.coding in (Coding.NONE, Coding.SELECTION):
+        return None, error
     if meaning.kind is Kind.TIME:
         point = decode_timepoint(coded.raw) if information.coding.is_integer else None
         return point, None if point else "the meter sends no valid date here"
     if coded.number is None:
         return coded.raw if coded.text is None else coded.text, None
     number = shifted(coded.number, meaning.exponent)
-    return number if addend is None else _EXACT.add(number, addend), None
+    return number if extended.addend is None else _EXACT.add(number, extended.addend), None
 
 
 def shifted(number: Decimal, exponent: int) -> Decimal:
     """number * 10**exponent, exact; the exponent keeps telling the resolution."""
-    sign, digits, own = number.as_tuple()
-    assert isinstance(own, int)  # only NaN and infinity have another
-    return Decimal((sign, digits, own + exponent))
+    return number.scaleb(exponent, _EXACT) if exponent else number

@@ -19,6 +19,7 @@ from drivers.mbus.header import (
     read_short_header,
 )
 from drivers.mbus.records import Record, read_records
+from drivers.mbus.security import decrypted, encrypted
 
 VARIABLE_LONG = 0x72  # CI fields of answers; bit 2 set: most significant byte first
 VARIABLE_LONG_MSB = 0x76
@@ -28,6 +29,13 @@ VARIABLE_BARE = 0x78
 VARIABLE_SHORT = 0x7A
 APPLICATION_ERROR = 0x70
 ALARM = 0x71
+
+SELECT = 0x52  # CI fields of commands
+APPLICATION_RESET = 0x50
+DATA_SEND = 0x51
+BAUD_OF = {0xB8: 300, 0xB9: 600, 0xBA: 1200, 0xBB: 2400, 0xBC: 4800, 0xBD: 9600, 0xBE: 19200, 0xBF: 38400}
+
+SET_ADDRESS = b"\x01\x7a"  # DIF and VIF of data that are sent: one byte, bus address
 
 _BUSY = 8
 
@@ -70,15 +78,15 @@ class Refusal:
     busy: bool = False
 
 
-def decode(data: bytes) -> Telegram | Refusal:
-    """The answer in one frame. Raises DecodeError for what is none or breaks the rules."""
+def decode(data: bytes, key: bytes | None = None) -> Telegram | Refusal:
+    """The answer in one frame, decrypted with the meter's key. Raises DecodeError for what is none."""
     frame = decode_frame(data)
     if not isinstance(frame, LongFrame):
         raise DecodeError(f"{type(frame).__name__} carries no data")
-    return decode_answer(frame)
+    return decode_answer(frame, key)
 
 
-def decode_answer(frame: LongFrame) -> Telegram | Refusal:
+def decode_answer(frame: LongFrame, key: bytes | None = None) -> Telegram | Refusal:
     """The same of a frame that was taken apart already. Offsets in errors count from the user data on."""
     ci, data = frame.control_information, frame.user_data
     if not frame.is_answer:
@@ -91,19 +99,39 @@ def decode_answer(frame: LongFrame) -> Telegram | Refusal:
     order = ByteOrder.MSB_FIRST if ci in (VARIABLE_LONG_MSB, FIXED_MSB) else ByteOrder.LSB_FIRST
     if ci in (FIXED, FIXED_MSB):
         return Telegram(*read_fixed(data, order), frame.encode())
-    if ci in (VARIABLE_LONG, VARIABLE_LONG_MSB):
-        header, start = read_long_header(data, order), LONG_HEADER
-    elif ci == VARIABLE_SHORT:
-        header, start = read_short_header(data), SHORT_HEADER
-    elif ci == VARIABLE_BARE:
-        header, start = Header(), 0
-    else:
-        raise DecodeError(f"CI {ci:02X} is no meter data of EN 13757-3")
+    header, start = _read_header(ci, data, order)
     if header.encrypted:
-        raise DecodeError(f"the records of {header.meter or 'this meter'} are encrypted, and there is no key")
+        sent = data[:start] if order is ByteOrder.LSB_FIRST else encode_long_header(header)
+        data, start = decrypted(header, sent, data[start:], key), 0
     return Telegram(header, read_records(data, order, start), frame.encode())
 
 
-def encode_telegram(address: int, header: Header, records: bytes) -> bytes:
-    """An answer RSP_UD with a long header (CI 72) and encoded records. Raises ValueError if too long."""
+def decode_header(frame: LongFrame) -> Header | None:
+    """Who sent an answer, whether or not its records can be read; None where it does not tell."""
+    ci, data = frame.control_information, frame.user_data
+    order = ByteOrder.MSB_FIRST if ci in (VARIABLE_LONG_MSB, FIXED_MSB) else ByteOrder.LSB_FIRST
+    try:
+        return read_fixed(data, order)[0] if ci in (FIXED, FIXED_MSB) else _read_header(ci, data, order)[0]
+    except DecodeError:
+        return None
+
+
+def _read_header(ci: int, data: bytes, order: ByteOrder) -> tuple[Header, int]:
+    """The header of the variable structure, and where its records begin."""
+    if ci in (VARIABLE_LONG, VARIABLE_LONG_MSB):
+        return read_long_header(data, order), LONG_HEADER
+    if ci == VARIABLE_SHORT:
+        return read_short_header(data), SHORT_HEADER
+    if ci == VARIABLE_BARE:
+        return Header(), 0
+    raise DecodeError(f"CI {ci:02X} is no meter data of EN 13757-3")
+
+
+def encode_telegram(address: int, header: Header, records: bytes, key: bytes | None = None) -> bytes:
+    """An answer RSP_UD with a long header (CI 72) and encoded records, encrypted where there is a key.
+
+    Raises ValueError if too long.
+    """
+    if key is not None:
+        header, records = encrypted(header, records, key)
     return LongFrame(0x08, address, VARIABLE_LONG, encode_long_header(header) + records).encode()

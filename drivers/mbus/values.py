@@ -4,8 +4,8 @@ A number is exact: integers and BCD as they are, a float32 as the shortest decim
 """
 
 import struct
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +13,10 @@ from drivers.errors import DecodeError
 from drivers.mbus.dif import Coding
 from drivers.mbus.header import ByteOrder
 
-_MINUS = 0xF  # top nibble of a negative BCD number
+_MINUS = "f"  # top nibble of a negative BCD number
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
+class Coded(NamedTuple):
     """One value: its bytes (least significant first), and the number or text that they are.
 
     `error` says why there is no number where one was to be expected: hexadecimal digits on the display,
@@ -34,16 +33,13 @@ def read_value(coding: Coding, data: bytes, at: int, order: ByteOrder) -> tuple[
     """The value that begins at `at`, and where it ends. Raises DecodeError."""
     if coding is Coding.VARIABLE:
         return _read_variable(data, at, order)
-    raw = _take(data, at, coding.size)
-    return _fixed(coding, _lsb_first(raw, order)), at + coding.size
-
-
-def _fixed(coding: Coding, raw: bytes) -> Coded:
-    if not raw:
-        return Coded(raw)
-    if coding is Coding.FLOAT32:
-        return _float32(raw)
-    return _bcd(raw) if coding.is_bcd else Coded(raw, Decimal(int.from_bytes(raw, "little", signed=True)))
+    end = at + coding.size
+    raw = _lsb_first(_take(data, at, coding.size), order)
+    if coding.is_bcd:
+        return _bcd(raw), end
+    if coding.is_integer:
+        return Coded(raw, Decimal(int.from_bytes(raw, "little", signed=True))), end
+    return _float32(raw) if raw else Coded(raw), end
 
 
 def _read_variable(data: bytes, at: int, order: ByteOrder) -> tuple[Coded, int]:
@@ -90,14 +86,14 @@ def _lsb_first(raw: bytes, order: ByteOrder) -> bytes:
 
 def _bcd(raw: bytes, *, negative: bool = False) -> Coded:
     """Digits, most significant nibble last. F on top means minus; other letters are no number."""
-    digits = raw[::-1].hex().upper()
-    if digits[:1] == f"{_MINUS:X}" and len(digits) > 1:
-        negative, digits = True, digits[1:]
-    if digits and not digits.isdecimal():
-        shown = raw[::-1].hex().upper()
-        return Coded(raw, error=f"the meter shows {shown} instead of a number")
-    number = Decimal((int(negative), tuple(int(digit) for digit in digits), 0))
-    return Coded(raw, number or abs(number))
+    shown = raw[::-1].hex()
+    digits = shown
+    if shown[:1] == _MINUS and len(shown) > 1:
+        negative, digits = True, shown[1:]
+    if not digits.isdecimal() and digits:
+        return Coded(raw, error=f"the meter shows {shown.upper()} instead of a number")
+    whole = int(digits or "0")
+    return Coded(raw, Decimal(-whole if negative else whole))
 
 
 def _float32(raw: bytes) -> Coded:
@@ -143,7 +139,7 @@ def encode_value(coding: Coding, number: Decimal | int) -> bytes:
 
 def _encode_bcd(whole: int, digits: int) -> bytes:
     shown = str(abs(whole)).zfill(digits if whole >= 0 else digits - 1)
-    text = shown if whole >= 0 else f"{_MINUS:X}{shown}"
+    text = shown if whole >= 0 else _MINUS + shown
     if len(text) > digits:
         raise ValueError(f"{whole} does not fit into {digits} BCD digits")
     return bytes.fromhex(text)[::-1]

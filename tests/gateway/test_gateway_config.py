@@ -83,7 +83,7 @@ def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
         (
             ('"mbus"', '"mbuss"'),
             ("line 14: [[line]] 'basement': protocol 'mbuss' is not known; "
-            "use mbus, modbus or optical"),
+            "use dlms, mbus, modbus, optical or sml"),
         ),
         (
             ('"2400 8E1"', '"2400 8X1"'),

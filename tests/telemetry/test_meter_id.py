@@ -2,7 +2,7 @@
 
 import pytest
 
-from telemetry.meter_id import MeterIdError, check_meter_id, meter_id, split_meter_id
+from telemetry.meter_id import MeterIdError, check_meter_id, meter_id, same_meter, split_meter_id
 
 
 def test_an_id_is_manufacturer_and_serial_in_capitals() -> None:
@@ -16,3 +16,9 @@ def test_an_id_is_manufacturer_and_serial_in_capitals() -> None:
 def test_what_is_not_an_id_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(MeterIdError, match="such as KAM-06855817"):
         check_meter_id(text)
+
+
+def test_zeros_in_front_of_a_serial_make_no_other_meter() -> None:
+    assert same_meter("KAM-06855817", "KAM-6855817")
+    assert not same_meter("KAM-6855817", "KAM-68558170")
+    assert not same_meter("KAM-6855817", "LGZ-6855817")

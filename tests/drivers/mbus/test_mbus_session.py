@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswer
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import Line, SerialSettings, Transmission, VirtualMeter
 from drivers.mbus import vif
-from drivers.mbus.encode import MORE_RECORDS_FOLLOW, date_record, record
+from drivers.mbus.encode import date_record, record
 from drivers.mbus.frame import LongFrame
 from drivers.mbus.header import Header
 from drivers.mbus.master import MAX_TELEGRAMS, MBusDriver
@@ -22,41 +22,19 @@ from drivers.mbus.readouts import readouts
 from drivers.mbus.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.serial_line import SerialLine
-from drivers.simulated import SimulatedLine
 from drivers.tcp_line import TcpLine
-
-LINE_SETTINGS = SerialSettings(2400, 8, "E", 1)
-NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
-NKE = bytes.fromhex("10 40 05 45 16")
-REQ_FCB_1 = bytes.fromhex("10 7B 05 80 16")
-REQ_FCB_0 = bytes.fromhex("10 5B 05 60 16")
-BUSY = bytes.fromhex("68 04 04 68 08 05 70 08 85 16")
-
-
-def telegram(energy: int, *, more: bool = False, serial: str = "06855817") -> bytes:
-    data = record(vif.ENERGY, Decimal(energy), "kW.h", tariff=energy % 4)
-    return encode_telegram(5, Header(serial, "KAM", 8, 0x04), data + (MORE_RECORDS_FOLLOW if more else b""))
-
-
-class Tap:
-    """A virtual meter's wire, listened to: keeps what the master sends, and can spoil answers."""
-
-    def __init__(self, meter: VirtualMeter, spoil: Callable[[int, bytes], bytes] | None = None) -> None:
-        self.meter = meter
-        self.spoil = spoil
-        self.sent: list[bytes] = []
-
-    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
-        self.sent.append(data)
-        answers = self.meter.hear(data, settings)
-        if self.spoil is None:
-            return answers
-        spoiled = [(self.spoil(len(self.sent), one.data), one.delay) for one in answers]
-        return [Transmission(data, delay) for data, delay in spoiled if data]
-
-
-def driver_on(meter: VirtualMeter) -> MBusDriver:
-    return MBusDriver(SimulatedLine(meter, LINE_SETTINGS), lambda: NOW)
+from tests.drivers.mbus.wire import (
+    BUSY,
+    LINE_SETTINGS,
+    NKE,
+    NOW,
+    REQ_FCB_0,
+    REQ_FCB_1,
+    Tap,
+    counter,
+    driver_on,
+    telegram,
+)
 
 
 def energies(driver: MBusDriver, **options: object) -> list[int]:
@@ -233,7 +211,7 @@ def test_the_fixed_structure_is_compared_by_its_number(shared_data: Path) -> Non
 
 @pytest.mark.parametrize("address", ["", "251", "253", "255", "-1", "five", "²"])
 def test_an_address_that_is_none_says_what_to_give(address: str) -> None:
-    with pytest.raises(DriverError, match="no M-Bus primary address") as raised:
+    with pytest.raises(DriverError, match="no M-Bus address") as raised:
         driver_on(VirtualBus([])).read(Target(address))
     assert "1 to 250" in raised.value.advice
 
@@ -319,3 +297,18 @@ def test_real_telegrams_arrive_over_a_real_transport(
             assert [(r.meter, r.at, r.values, r.status) for r in got] == [
                 (r.meter, r.at, r.values, r.status) for r in readouts([frame], NOW)
             ], paths[n].stem
+
+
+@pytest.mark.parametrize("transport", [tcp, pty])
+@pytest.mark.parametrize("wiring", [Wiring(time_scale=0), AWKWARD], ids=["plain", "awkward"])
+def test_meters_are_read_by_secondary_address_over_a_real_transport(
+    transport: Callable[[VirtualMeter, Wiring], Iterator[Line]], wiring: Wiring
+) -> None:
+    bus = VirtualBus([counter(1, "06855817"), counter(2, "A1111111"), counter(3, "A1111112")])
+    with transport(bus, wiring) as line:  # type: ignore[attr-defined]
+        driver = MBusDriver(line, lambda: NOW)
+        for energy in (4, 8):
+            for serial in ("06855817", "A1111111", "A1111112"):
+                (readout,) = driver.read(Target(serial, timeout=2.0))
+                assert readout.meter == f"KAM-{serial}"
+                assert [quantity.micro for quantity in readout.values.values()] == [energy * 1_000_000]

@@ -12,9 +12,10 @@ from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 
 from store.api_keys import find, issue, verify
 from store.database import connect
-from store.roles import Role, RoleError, assume, enter_utility, set_password
+from store.roles import Role, RoleError, assume, enter_person, enter_utility, set_password
 
 _OPEN = {"schema_migrations"}  # says nothing of any utility
+_PERSONAL = {"users"}  # a row is seen by the session of that person alone, of whatever utility
 
 _ROWS = """
     with u as (
@@ -71,6 +72,13 @@ _ROWS = """
     ), w as (
         insert into billing_acknowledgements (utility_id, api_key_id, period, cursor, readings, totals)
         select utility_id, id, '2026-10', 1, 1, '{}' from a
+    ), o as (
+        insert into users (login) values (%(code)s) returning *
+    ), n as (
+        insert into user_roles (utility_id, user_id, role) select u.id, o.id, 'viewer' from u, o
+    ), h as (
+        insert into sessions (utility_id, user_id, token_hash, created_at, seen_at, expires_at)
+        select u.id, o.id, %(code)s::bytea, now(), now(), now() from u, o
     )
     select id from u
 """
@@ -87,7 +95,9 @@ def two(database: str) -> Iterator[tuple[psycopg.Connection, int, int]]:
         connection.rollback()
 
 
-def _readable(connection: psycopg.Connection, kinds: str) -> dict[str, bool]:
+def _readable(
+    connection: psycopg.Connection, kinds: str, *, besides: set[str] = _OPEN | _PERSONAL
+) -> dict[str, bool]:
     """Tables (kinds 'rp') or views ('v') that hesper_api has a right to; whether row security is forced."""
     rows = connection.execute(
         """
@@ -97,7 +107,7 @@ def _readable(connection: psycopg.Connection, kinds: str) -> dict[str, bool]:
                or has_any_column_privilege('hesper_api', oid, 'select, insert, update'))
         order by 1
         """,
-        (list(kinds), list(_OPEN)),
+        (list(kinds), list(besides)),
     )
     return dict(rows.fetchall())
 
@@ -121,7 +131,7 @@ def _columns(connection: psycopg.Connection, table: str) -> list[str]:
 
 def test_every_table_that_the_api_touches_has_forced_row_security(database: str) -> None:
     with connect(database) as connection:
-        tables = _readable(connection, "rp")
+        tables = _readable(connection, "rp", besides=_OPEN)
         assert len(tables) > 10
         assert [table for table, forced in tables.items() if not forced] == []
 
@@ -205,6 +215,41 @@ def _touched(connection: psycopg.Connection, utility: int, statement: sql.Compos
             return connection.execute(statement).rowcount
     except (InsufficientPrivilege, GeneratedAlways):
         return 0
+
+
+def test_an_account_is_seen_and_changed_by_its_person_alone(two: tuple[psycopg.Connection, int, int]) -> None:
+    connection, ours, _ = two
+    anna = connection.execute("select id from users where login = 'ours'").fetchone()
+    assert anna
+    for entered in (False, True):
+        with connection.transaction(force_rollback=True):
+            _as_api(connection, ours)
+            if entered:
+                enter_person(connection, anna[0])
+            seen = connection.execute("select login from users").fetchall()
+            assert seen == ([("ours",)] if entered else [])
+            changed = connection.execute("update users set password_hash = 'x'").rowcount
+            assert changed == len(seen)
+            roles = connection.execute("select count(*) from user_roles").fetchone()
+            assert roles == (1,)
+            with pytest.raises(InsufficientPrivilege), connection.transaction():
+                connection.execute("insert into user_roles values (%s, %s, 'approver')", (ours, anna[0]))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["update audit_log set actor = 'x'", "delete from audit_log", "truncate audit_log"],
+)
+@pytest.mark.parametrize("role", ["hesper_api", "hesper_admin", "hesper_ingest", None])
+def test_the_audit_log_is_only_added_to(
+    two: tuple[psycopg.Connection, int, int], role: str | None, statement: str
+) -> None:
+    connection, ours, _ = two
+    if role is not None:  # None: the owner of the table, whom no right stops
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+    enter_utility(connection, ours)
+    with pytest.raises(InsufficientPrivilege):
+        connection.execute(statement.encode())
 
 
 def test_readings_themselves_are_open_to_no_reader(two: tuple[psycopg.Connection, int, int]) -> None:

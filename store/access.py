@@ -1,4 +1,4 @@
-"""Who may do what: the one table of roles and scopes. A key opens what its scopes say, a person what their roles have.
+"""Who may do what: the one table of roles and scopes.
 
 A scope is what an endpoint asks for, and what an API key is given. A person has roles, for each utility some
 of their own, and each role is a set of scopes.
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What can be done. The name is stored with keys: it is never changed, and never given another meaning."""
+    """What can be done. The name is stored with keys: it is never given another meaning."""
 
     OWN = "own"  # one's own account, and the description of the API
     METERS_READ = "meters:read"  # meters, gateways, sites, service points, last readings

@@ -24,13 +24,19 @@ _BYTES = 32
 class ApiKey:
     """A key in force: what it opens is one utility, and there what its scopes name.
 
-    Scopes are names of store.access.Scope; one that a newer version gave and this one does not know opens nothing.
+    Scopes are names of store.access.Scope. One that a newer version gave, and this one does not know, opens
+    nothing.
     """
 
     id: int
     utility_id: int
     name: str
     scopes: list[str]
+
+    @property
+    def actor(self) -> str:
+        """How the audit log names it."""
+        return f"key {self.id} ({self.name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ def find(connection: Connection[Any], key_id: int) -> ApiKey | None:
 
 
 def revoke(connection: Connection[Any], key_id: int) -> None:
-    """Ends a key at once; what it acknowledged stays on record. Raises LookupError for one that is not in force."""
+    """Ends a key at once; what it acknowledged stays on record. Raises LookupError if it had ended."""
     ended = connection.execute(
         "update api_keys set revoked_at = now() where id = %s and revoked_at is null", (key_id,)
     )

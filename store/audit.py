@@ -16,6 +16,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 _PAGE = 5000
+_LAST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Break:
 
 
 def sign_as(connection: Connection[Any], actor: str, address: str = "") -> None:
-    """Say who acts to the end of this transaction, and from where: every change it makes is noted as theirs."""
+    """Say who acts to the end of this transaction, and from where: its changes are noted as theirs."""
     connection.execute(
         "select set_config('hesper.author', %s, true), set_config('hesper.address', %s, true)",
         (actor, address),
@@ -81,7 +82,7 @@ def sign_as(connection: Connection[Any], actor: str, address: str = "") -> None:
 def note(
     connection: Connection[Any], action: str, subject: str, *, utility_id: int | None, **detail: Any
 ) -> None:
-    """Add a row, in the caller's transaction, by whom `sign_as` named. Others wait to add to the same chain."""
+    """Add a row by whom `sign_as` named. To the end of the transaction, others wait to add to its chain."""
     connection.execute(
         """
         insert into audit_log (utility_id, actor, address, action, subject, detail)
@@ -98,9 +99,8 @@ def entries(
     """A utility's rows, the newest first; on from the row at position `before`."""
     with connection.cursor(row_factory=class_row(AuditRow)) as cursor:
         return cursor.execute(
-            f"{_ROWS} where utility_id = %(utility)s and (%(before)s::bigint is null or position < %(before)s) "
-            "order by position desc limit %(limit)s",
-            {"utility": utility_id, "before": before, "limit": limit},
+            f"{_ROWS} where coalesce(utility_id, 0) = %s and position < %s order by position desc limit %s",
+            (utility_id, _LAST if before is None else before, limit),
         ).fetchall()
 
 

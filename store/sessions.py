@@ -1,7 +1,7 @@
-"""Signed-in browsers: the cookie holds 256 random bits, the row their SHA-256, so that a session can be ended.
+"""Signed-in browsers: the cookie holds 256 random bits, the row their SHA-256.
 
-A session ends by itself when it was idle too long, at its last hour, and with the account or the key that
-began it.
+A session can be ended by whom it belongs to. It ends by itself when it was idle too long, at its last hour,
+and with the account or the key that began it.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _SEEN_EVERY = timedelta(minutes=1)  # how exactly the last use is kept: not ever
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session in force, of a person or of a key; `granted` is what a provider's claims gave: code -> roles."""
+    """A session in force, of a person or of a key; `granted` is by a provider's claims: code -> roles."""
 
     id: int
     utility_id: int
@@ -48,7 +48,8 @@ def begin(
     token = secrets.token_urlsafe(_BYTES)
     connection.execute(
         """
-        insert into sessions (utility_id, user_id, api_key_id, token_hash, granted, created_at, seen_at, expires_at)
+        insert into sessions
+            (utility_id, user_id, api_key_id, token_hash, granted, created_at, seen_at, expires_at)
         values (%s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (utility_id, user_id, api_key_id, _hash(token), Jsonb(granted or {}), now, now, now + lasts),
@@ -91,7 +92,10 @@ def end(connection: Connection[Any], token: str, now: datetime) -> None:
 def end_of_person(connection: Connection[Any], user_id: int, now: datetime, *, but: int | None = None) -> int:
     """End the sessions of the person who was entered, but for one of them; how many there were."""
     return connection.execute(
-        "update sessions set ended_at = %s where user_id = %s and ended_at is null and id is distinct from %s",
+        """
+        update sessions set ended_at = %s
+        where user_id = %s and ended_at is null and id is distinct from %s
+        """,
         (now, user_id, but),
     ).rowcount
 

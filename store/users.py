@@ -63,7 +63,8 @@ def enter(connection: Connection[Any], user_id: int) -> User | None:
     with connection.cursor(row_factory=class_row(User)) as cursor:
         return cursor.execute(
             """
-            select id, login, name, issuer, password_hash, totp_secret, totp_pending, totp_step, recovery_hashes
+            select id, login, name, issuer, password_hash, totp_secret, totp_pending, totp_step,
+                   recovery_hashes
             from users where id = %s and disabled_at is null
             """,
             (user_id,),

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from store.access import UserRole
@@ -175,15 +175,21 @@ class Provider:
             "client_id": self.settings.client_id,
             "code_verifier": attempt.verifier,
         }
-        if self.settings.client_secret is not None:
-            form["client_secret"] = self.settings.client_secret
-        answer = self._fetch("POST", self._endpoint("token_endpoint"), data=form)
+        answer = self._fetch("POST", self._endpoint("token_endpoint"), data=form, auth=self._client_auth())
         token = answer.get("id_token")
         if not isinstance(token, str):
             raise OidcError("the provider gave no ID token")
         claims = self._claims(token, attempt.nonce)
         name = claims.get("name") or claims.get("preferred_username") or claims.get("email") or ""
         return Identity(claims["sub"], str(name)[:100], self.settings.roles(claims)), attempt.back_to
+
+    def _client_auth(self) -> httpx.Auth | None:
+        """Our own secret (RFC 6749, 2.3.1); None for a client without one, which PKCE is enough for."""
+        if self.settings.client_secret is None:
+            return None
+        return httpx.BasicAuth(
+            quote(self.settings.client_id, safe=""), quote(self.settings.client_secret, safe="")
+        )
 
     def _attempt(self, cookie: str) -> Attempt:
         try:
@@ -200,7 +206,7 @@ class Provider:
         try:
             try:
                 decoded = jwt.decode(token, self._key_set(), algorithms=_ALGORITHMS)
-            except InvalidKeyIdError:
+            except (InvalidKeyIdError, BadSignatureError):  # of a key that we do not know, or that names none
                 decoded = jwt.decode(token, self._key_set(anew=True), algorithms=_ALGORITHMS)
             claims = decoded.claims
             jwt.JWTClaimsRegistry(
@@ -252,9 +258,11 @@ class Provider:
             raise OidcError(f"the provider's metadata have no safe {name}")
         return endpoint
 
-    def _fetch(self, method: str, address: str, *, data: dict[str, str] | None = None) -> dict[str, Any]:
+    def _fetch(
+        self, method: str, address: str, *, data: dict[str, str] | None = None, auth: httpx.Auth | None = None
+    ) -> dict[str, Any]:
         try:
-            with self._client.stream(method, address, data=data, follow_redirects=False) as answer:
+            with self._client.stream(method, address, data=data, auth=auth) as answer:
                 body = bytearray()
                 for part in answer.iter_bytes():
                     body += part

@@ -1,6 +1,8 @@
 """Roles and scopes: every route declares what it takes, and each role gets what is listed and no more."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -64,6 +66,16 @@ def test_every_route_declares_the_scope_that_it_takes_or_that_it_is_open(app: Fa
 def test_every_scope_is_in_the_table_of_roles() -> None:
     assert set(ROLES_OF) == set(Scope)
     assert all(ROLES_OF.values())
+
+
+def test_the_operators_page_shows_the_table_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z:]+)`[^|]*\|(.*)\|$", page, re.MULTILINE)
+    shown = {
+        Scope(name): {role for role, cell in zip(UserRole, cells.split("|"), strict=True) if "x" in cell}
+        for name, cells in rows
+    }
+    assert shown == {scope: roles for scope, roles in ROLES_OF.items() if scope is not Scope.OWN}
 
 
 @pytest.mark.parametrize("role", UserRole)

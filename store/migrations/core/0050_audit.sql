@@ -44,9 +44,9 @@ create trigger chain before insert on audit_log for each row execute function ch
 create trigger append_only before update or delete on audit_log for each row execute function refuse_change();
 create trigger never_emptied before truncate on audit_log for each statement execute function refuse_change();
 
--- `create trigger audited after insert or update on T for each row execute function audit_change()` lets every
--- change of T show in the log, in its transaction, whichever way it came. The names of the columns are told and
--- no contents: some are secret, and most are in the row or its own history.
+-- A trigger `audited` as below lets every change of its table show in the log, in the change's transaction,
+-- whichever way it came. The names of the columns are told and no contents: some are secret, and most are in the
+-- row or its own history. It waits for the commit, so that a long transaction keeps nobody from the chain.
 create function audit_change() returns trigger
     language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -59,7 +59,7 @@ begin
     if columns is not null then
         insert into audit_log (utility_id, actor, address, action, subject, detail)
         values ((came ->> 'utility_id')::int,
-                coalesce(nullif(current_setting('hesper.author', true), ''), session_user),
+                coalesce(came ->> 'author', nullif(current_setting('hesper.author', true), ''), session_user),
                 coalesce(current_setting('hesper.address', true), ''),
                 case tg_op when 'INSERT' then 'added' else 'changed' end,
                 tg_table_name || coalesce(' ' || (came ->> 'id'), ''),
@@ -68,7 +68,11 @@ begin
     return null;
 end $$;
 
-create trigger audited after insert on registry_history for each row execute function audit_change();
-create trigger audited after insert on closes for each row execute function audit_change();
-create trigger audited after insert on billing_acknowledgements for each row execute function audit_change();
-create trigger audited after insert or update on retention for each row execute function audit_change();
+create constraint trigger audited after insert on registry_history
+    deferrable initially deferred for each row execute function audit_change();
+create constraint trigger audited after insert on closes
+    deferrable initially deferred for each row execute function audit_change();
+create constraint trigger audited after insert on billing_acknowledgements
+    deferrable initially deferred for each row execute function audit_change();
+create constraint trigger audited after insert or update on retention
+    deferrable initially deferred for each row execute function audit_change();

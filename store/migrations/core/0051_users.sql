@@ -48,8 +48,10 @@ create table sessions (
 );
 create index sessions_of_user on sessions (user_id) where ended_at is null;
 
-create trigger audited after insert or update of login, name, password_hash, totp_secret, recovery_hashes, disabled_at
-    on users for each row execute function audit_change();
-create trigger audited after insert or update on user_roles for each row execute function audit_change();
-create trigger audited after insert or update of name, scopes, expires_at, revoked_at on api_keys
-    for each row execute function audit_change();
+create constraint trigger audited
+    after insert or update of login, name, password_hash, totp_secret, recovery_hashes, disabled_at on users
+    deferrable initially deferred for each row execute function audit_change();
+create constraint trigger audited after insert or update on user_roles
+    deferrable initially deferred for each row execute function audit_change();
+create constraint trigger audited after insert or update of name, scopes, expires_at, revoked_at on api_keys
+    deferrable initially deferred for each row execute function audit_change();

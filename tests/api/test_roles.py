@@ -1,6 +1,8 @@
 """Roles and scopes: every route declares what it takes, and each role gets what is listed and no more."""
 
 import re
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from api.app import create_app
 from api.authentication import OPEN, Requires
+from api.settings import ApiSettings
 from store.access import ROLES_OF, Scope, UserRole, scopes_of
 from store.api_keys import issue
 from tests.api.conftest import Clock
@@ -125,6 +129,18 @@ def _route(app: FastAPI, pattern: tuple[str, str]) -> object:
     return next(
         route for route in api_routes(app) if route.path == pattern[1] and pattern[0] in route.methods
     )
+
+
+def test_noting_a_refusal_waits_for_no_second_connection(
+    settings: ApiSettings, connection: psycopg.Connection, ours: Seeded, clock: Clock
+) -> None:
+    key = issue(connection, "alpha", "map", scopes={Scope.METERS_READ})
+    connection.commit()
+    one = create_app(replace(settings, pool_size=1), clock=clock)
+    with TestClient(one, base_url="http://127.0.0.1", headers={"X-API-Key": key}) as client:
+        began = time.monotonic()
+        assert client.get("/v1/audit").status_code == 403
+        assert time.monotonic() - began < 5  # the pool would be waited for twice as long
 
 
 def test_what_a_role_does_not_read_is_not_on_its_overview_either(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import structlog
 from fastapi import APIRouter, Form, Query, Request
@@ -83,25 +82,16 @@ def sign_in(
         return _wait(request, next, wait)
     if key:
         found = api_keys.verify(store, key.strip())
-        known = _Entry(found.actor, found.utility_id, api_key_id=found.id) if found else None
-        wrong = _WRONG_KEY
-    else:
-        person = _person(shared, store, account, password, code.replace(" ", ""))
-        if person is not None:
-            shared.accounts.forgive(account)
-            known = _entry(store, person, {})
-            if known is None:
-                return _form(request, next, _NO_ROLE, HTTPStatus.FORBIDDEN)
-        else:
-            known = None
-            shared.accounts.failed(account)
-        wrong = _WRONG
-    if known is None:
-        shared.addresses.failed(address)
-        audit.sign_as(store, "nobody", address)
-        audit.note(store, "sign-in refused", "with a key" if key else _named(store, account), utility_id=None)
-        return _form(request, next, wrong, HTTPStatus.UNAUTHORIZED)
-    return _enter(request, store, known, next)
+        if found is None:
+            return _refuse(request, store, next, _WRONG_KEY, "with a key")
+        return _enter(request, store, _Entry(found.actor, found.utility_id, api_key_id=found.id), next)
+    person = _person(shared, store, account, password, code.replace(" ", ""))
+    if person is None:
+        shared.accounts.failed(account)
+        return _refuse(request, store, next, _WRONG, _named(store, account))
+    shared.accounts.forgive(account)
+    known = _entry(store, person, {})
+    return _enter(request, store, known, next) if known else _unwelcome(request, next)
 
 
 @router.get("/sign-in/start", dependencies=[OPEN])
@@ -125,36 +115,32 @@ def go_to_provider(request: Request, next: Annotated[str, Query(max_length=500)]
 @router.get("/sign-in/provider", dependencies=[OPEN])
 def come_from_provider(
     request: Request,
-    store: Store,
     code: Annotated[str, Query(max_length=4096)] = "",
     state: Annotated[str, Query(max_length=256)] = "",
 ) -> Response:
     """Back from the provider, with a code that is good for one ID token."""
-    provider = services(request).provider
+    shared = services(request)
+    provider = shared.provider
     if provider is None:
         return _form(request, "/", "No provider is set up here.", HTTPStatus.NOT_FOUND)
-    try:
+    try:  # before a connection is taken: the provider may be slow
         identity, back_to = provider.finish(request.cookies.get(_attempt_cookie(request), ""), state, code)
     except OidcError as error:
         log.info("sign-in by a provider refused", error=str(error))
-        audit.sign_as(store, "nobody", client_address(request))
-        audit.note(store, "sign-in refused", "by a provider", utility_id=None)
-        return _form(request, "/", _PROVIDER, HTTPStatus.UNAUTHORIZED)
+        with shared.pool.connection() as store:
+            return _refuse(request, store, "/", _PROVIDER, "by a provider")
     issuer = provider.settings.issuer
-    person = users.enter_by_subject(
-        store,
-        issuer=issuer,
-        subject=identity.subject,
-        login=f"{identity.subject} ({urlsplit(issuer).hostname})",
-        name=identity.name,
-    )
-    known = _entry(store, person, identity.roles) if person else None
-    answer = (
-        _enter(request, store, known, back_to)
-        if known
-        else _form(request, back_to, _NO_ROLE, HTTPStatus.FORBIDDEN)
-    )
-    answer.delete_cookie(_attempt_cookie(request), **session_cookie(services(request)))
+    with shared.pool.connection() as store:
+        person = users.enter_by_subject(
+            store,
+            issuer=issuer,
+            subject=identity.subject,
+            login=f"{identity.subject} ({issuer})",
+            name=identity.name,
+        )
+        known = _entry(store, person, identity.roles) if person else None
+        answer = _enter(request, store, known, back_to) if known else _unwelcome(request, back_to)
+    answer.delete_cookie(_attempt_cookie(request), **session_cookie(shared))
     return answer
 
 
@@ -240,6 +226,18 @@ def _set_session(shared: Services, store: Store, entry: _Entry, answer: Response
     answer.set_cookie(
         cookie_name(shared), token, max_age=int(lasts.total_seconds()), **session_cookie(shared)
     )
+
+
+def _refuse(request: Request, store: Store, back_to: str, message: str, tried: str) -> Response:
+    address = client_address(request)
+    services(request).addresses.failed(address)
+    audit.sign_as(store, "nobody", address)
+    audit.note(store, "sign-in refused", tried, utility_id=None)
+    return _form(request, back_to, message, HTTPStatus.UNAUTHORIZED)
+
+
+def _unwelcome(request: Request, back_to: str) -> Response:
+    return _form(request, back_to, _NO_ROLE, HTTPStatus.FORBIDDEN)
 
 
 def _named(store: Store, login: str) -> str:

@@ -99,7 +99,7 @@ def test_a_person_comes_in_by_the_provider_with_the_roles_of_their_groups(
     assert urlsplit(back).path == "/sign-in/provider"
     arrived = visitor.get(back)
     assert (arrived.status_code, arrived.headers["location"]) == (303, "/findings")
-    assert "Signed in as 42 (localhost)" in visitor.get("/").text
+    assert "Signed in as 42 (http://localhost:" in visitor.get("/").text
     account = visitor.get("/account").text
     assert "Anna" in account
     assert "alpha: engineer" in account

@@ -2,7 +2,7 @@
 
 create table users (
     id              int generated always as identity primary key,
-    login           text not null unique,                     -- "anna"; "<subject> (<host>)" of a provider
+    login           text not null unique,                     -- "anna"; "<subject> (<issuer>)" of a provider
     name            text not null default '',
     issuer          text,                                     -- OpenID Connect: who vouches for the person, and
     subject         text,                                     -- as whom; null: a password does

@@ -90,23 +90,14 @@ def enter_by_subject(
 
 def memberships(connection: Connection[Any], user_id: int) -> list[Membership]:
     """The utilities of the person who was entered, by code."""
-    rows = connection.execute(
-        """
-        select utility_id, array_agg(role order by role) from user_roles
-        where user_id = %s and revoked_at is null group by utility_id
-        """,
-        (user_id,),
-    ).fetchall()
-    return sorted(
-        (Membership(utility_id, _code(connection, utility_id), roles) for utility_id, roles in rows),
-        key=lambda one: one.utility,
-    )
-
-
-def _code(connection: Connection[Any], utility_id: int) -> str:
-    row = connection.execute("select code_of_utility(%s)", (utility_id,)).fetchone()
-    assert row is not None
-    return str(row[0])
+    with connection.cursor(row_factory=class_row(Membership)) as cursor:
+        return cursor.execute(
+            """
+            select utility_id, code_of_utility(utility_id) as utility, array_agg(role order by role) as roles
+            from user_roles where user_id = %s and revoked_at is null group by utility_id order by utility
+            """,
+            (user_id,),
+        ).fetchall()
 
 
 def utility_of_code(connection: Connection[Any], code: str) -> int | None:

@@ -55,7 +55,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             application="hesper api",
             statement_timeout=timedelta(seconds=settings.statement_seconds),
         )
-        providers = httpx.Client(timeout=_PROVIDER_SECONDS)
+        client = httpx.Client(timeout=_PROVIDER_SECONDS) if settings.oidc else None
         lockout = partial(Lockout, first=settings.first_wait, longest=settings.longest_wait, clock=clock)
         app.state.services = Services(
             settings=settings,
@@ -67,8 +67,8 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             rates=TokenBuckets(settings.caller_rate, settings.caller_burst, clock),
             accounts=lockout(settings.account_failures),
             addresses=lockout(settings.address_failures),
-            provider=Provider(settings.oidc, settings.session_secret, clock, providers)
-            if settings.oidc
+            provider=Provider(settings.oidc, settings.session_secret, clock, client)
+            if settings.oidc and client
             else None,
             templates=templates(),
         )
@@ -76,7 +76,8 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             yield
         finally:
             sessions.close()
-            providers.close()
+            if client:
+                client.close()
 
     app = FastAPI(
         title="Hesper",

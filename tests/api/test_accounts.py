@@ -13,7 +13,13 @@ from store import users
 from store.access import UserRole
 from tests.api.conftest import Clock
 from tests.api.people import CHEAP, PASSWORD, SECRET, enrol, form_token, open_session, person, post_sign_in
-from tests.api.seeding import Seeded
+from tests.api.seeding import Seeded, seed
+
+
+@pytest.fixture
+def ours(connection: psycopg.Connection) -> Seeded:
+    """A small utility: nothing here looks at its readings."""
+    return seed(connection, "alpha", flats=1, days=1)
 
 
 @pytest.fixture

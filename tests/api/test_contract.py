@@ -25,7 +25,7 @@ from store.api_keys import issue
 from tests.api.conftest import Clock
 from tests.api.seeding import PERIOD, Seeded
 
-_EXAMPLES = 16  # of each operation, for each role
+_EXAMPLES = 10  # of each operation, for each role
 _CHECKS = [
     not_a_server_error,
     status_code_conformance,

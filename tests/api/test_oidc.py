@@ -24,7 +24,7 @@ from api.settings import ApiSettings
 from store.access import UserRole
 from tests.api.conftest import Clock
 from tests.api.people import SECRET, form_token
-from tests.api.seeding import Seeded
+from tests.api.seeding import Seeded, seed
 
 with warnings.catch_warnings(record=True):  # its own dependencies announce their next versions
     from oidc_provider_mock import User, run_server_in_thread
@@ -41,6 +41,12 @@ PEOPLE = (
 def serve(port: int = 0) -> AbstractContextManager[Any]:
     """A provider with keys of its own, new ones at every start."""
     return run_server_in_thread(port, user_claims=PEOPLE)
+
+
+@pytest.fixture
+def ours(connection: psycopg.Connection) -> Seeded:
+    """A small utility: nothing here looks at its readings."""
+    return seed(connection, "alpha", flats=1, days=1)
 
 
 @pytest.fixture

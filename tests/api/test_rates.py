@@ -3,13 +3,21 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg
+import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.rates import Lockout, TokenBuckets
 from api.settings import ApiSettings
 from tests.api.conftest import Clock
-from tests.api.seeding import Seeded
+from tests.api.seeding import Seeded, seed
+
+
+@pytest.fixture
+def ours(connection: psycopg.Connection) -> Seeded:
+    """A small utility: nothing here looks at its readings."""
+    return seed(connection, "alpha", flats=1, days=1)
 
 
 def test_a_bucket_gives_a_burst_and_then_its_rate(clock: Clock) -> None:

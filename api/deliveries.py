@@ -12,11 +12,12 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.authentication import KeyCaller, Store
+from api.authentication import KeyCaller, Store, requires
 from api.models import DecimalText, decimal_text
 from api.problems import Problem, not_found, respond
 from api.services import services
 from store import outbox
+from store.access import Scope
 from store.outbox import MessageRow, State
 
 router = APIRouter(prefix="/v1")
@@ -82,7 +83,11 @@ class DeliveryAcknowledgement(BaseModel):
     totals: Totals = Field(max_length=1000)
 
 
-@router.get("/deliveries", summary="Messages that were pushed or wait to be")
+@router.get(
+    "/deliveries",
+    dependencies=[requires(Scope.DELIVERIES_READ)],
+    summary="Messages that were pushed or wait to be",
+)
 def list_deliveries(
     caller: KeyCaller,
     store: Store,
@@ -103,7 +108,11 @@ def list_deliveries(
     )
 
 
-@router.get("/deliveries/{delivery_id}", summary="A message with both sides' count and sums")
+@router.get(
+    "/deliveries/{delivery_id}",
+    dependencies=[requires(Scope.DELIVERIES_READ)],
+    summary="A message with both sides' count and sums",
+)
 def get_delivery(caller: KeyCaller, store: Store, delivery_id: DeliveryId) -> DeliveryDetail:
     """What was sent, what billing last said it has of it, and where they differ."""
     row = _found(caller, store, delivery_id)
@@ -127,6 +136,7 @@ def get_delivery(caller: KeyCaller, store: Store, delivery_id: DeliveryId) -> De
 
 @router.post(
     "/deliveries/{delivery_id}/acknowledgements",
+    dependencies=[requires(Scope.BILLING_ACKNOWLEDGE)],
     status_code=201,
     response_model=DeliveryClaim,
     summary="Say what you have taken of a message",
@@ -164,9 +174,7 @@ def acknowledge_delivery(
             ours={"count": row.readings, "totals": ours},
         )
         return respond(request, problem)  # returned, not raised: what was said is kept
-    return DeliveryClaim(
-        key=caller.key_name, count=taken.count, totals=dict(taken.totals), accepted=True, at=now
-    )
+    return DeliveryClaim(key=caller.name, count=taken.count, totals=dict(taken.totals), accepted=True, at=now)
 
 
 def _found(caller: KeyCaller, store: Store, delivery_id: int) -> MessageRow:

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
-from api.authentication import KeyCaller, Store
+from api.authentication import KeyCaller, Store, requires
 from api.models import decimal_text
 from api.problems import invalid
 from api.services import services
+from store.access import Scope
 from store.statements import Line, Side, exclusions, reconcile, totals, versions
 
 router = APIRouter(prefix="/v1")
@@ -56,7 +57,11 @@ class Statement(BaseModel):
     totals: list[StatementTotal]
 
 
-@router.get("/accounts/{account}/statement", summary="The reconciliation statement of an account")
+@router.get(
+    "/accounts/{account}/statement",
+    dependencies=[requires(Scope.BILLING_READ)],
+    summary="The reconciliation statement of an account",
+)
 def get_statement(
     request: Request,
     caller: KeyCaller,

@@ -14,11 +14,12 @@ from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.authentication import Caller, KeyCaller, Store
+from api.authentication import KeyCaller, KeyHolder, Store, requires
 from api.plausibility import HISTORY, Refusal, refusal
 from api.problems import Problem, not_found, respond
 from api.services import services
 from store import submissions
+from store.access import Scope
 from store.queries.utilities import UtilityRow
 from store.submissions import ConflictError, RegisterRow, StoredSubmission, Submission
 from store.windows import Opening, Window, in_force, opening, period_containing
@@ -67,7 +68,11 @@ class Receipt(BaseModel):
 
 
 @router.post(
-    "/service-points/{code}/readings", status_code=201, response_model=Receipt, summary="Hand in a reading"
+    "/service-points/{code}/readings",
+    dependencies=[requires(Scope.READINGS_WRITE)],
+    status_code=201,
+    response_model=Receipt,
+    summary="Hand in a reading",
 )
 def hand_in(
     request: Request,
@@ -105,7 +110,7 @@ def hand_in(
     return _answer(request, code, reading.value, before)
 
 
-def _keep(store: Store, caller: Caller, judged: Submission, now: datetime) -> StoredSubmission:
+def _keep(store: Store, caller: KeyHolder, judged: Submission, now: datetime) -> StoredSubmission:
     try:
         kept = submissions.add(store, caller.utility.id, caller.key_id, judged, now)
     except ConflictError:

@@ -68,6 +68,11 @@ def enter_utility(connection: Connection[Any], utility_id: int) -> None:
     connection.execute("select set_config('hesper.utility', %s, true)", (str(utility_id),))
 
 
+def enter_person(connection: Connection[Any], user_id: int) -> None:
+    """From here to the end of the transaction the session also sees and changes this person's own account."""
+    connection.execute("select set_config('hesper.person', %s, true)", (str(user_id),))
+
+
 def set_password(connection: Connection[Any], role: Role) -> str:
     """Gives the role a new random password, and returns it: the only time that it can be seen.
 

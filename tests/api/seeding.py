@@ -10,6 +10,7 @@ from psycopg import Connection, sql
 from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
+from store.access import Scope
 from store.api_keys import issue
 from store.content import Content, decimal, instant
 from telemetry.micro import MICRO
@@ -134,7 +135,7 @@ def seed(
             meters.append(code_of_meter)
             registers.append(register)
     _findings(connection, utility, registers, now)
-    key = issue(connection, code, f"{name} billing")
+    key = issue(connection, code, f"{name} billing", scopes=frozenset(Scope) - {Scope.AUDIT_READ})
     connection.commit()
     bills = connection.execute(
         "select id from billing_readings where utility_id = %s order by id", (utility,)

@@ -12,9 +12,10 @@ from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 
 from store.api_keys import find, issue, verify
 from store.database import connect
-from store.roles import Role, RoleError, assume, enter_utility, set_password
+from store.roles import Role, RoleError, assume, enter_person, enter_utility, set_password
 
 _OPEN = {"schema_migrations"}  # says nothing of any utility
+_PERSONAL = {"users"}  # a row is seen by the session of that person alone, of whatever utility
 
 _ROWS = """
     with u as (
@@ -95,6 +96,13 @@ _ROWS = """
                                  api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
         select p.utility_id, p.id, r.id, now() - interval '1 hour', 1, 'resident', 'boris', a.id, 'accepted',
                '', '2026-10', 'one', '' from p, r, a
+    ), us as (
+        insert into users (login) values (%(code)s) returning *
+    ), ur as (
+        insert into user_roles (utility_id, user_id, role) select u.id, us.id, 'viewer' from u, us
+    ), se as (
+        insert into sessions (utility_id, user_id, token_hash, created_at, seen_at, expires_at)
+        select u.id, us.id, %(code)s::bytea, now(), now(), now() from u, us
     )
     select id from u
 """
@@ -107,11 +115,14 @@ def two(database: str) -> Iterator[tuple[psycopg.Connection, int, int]]:
         ids = [connection.execute(_ROWS, {"code": code}).fetchone() for code in ("ours", "theirs")]
         assert ids[0]
         assert ids[1]
+        connection.execute("set constraints all immediate")  # a commit would: the audit log has its rows
         yield connection, ids[0][0], ids[1][0]
         connection.rollback()
 
 
-def _readable(connection: psycopg.Connection, kinds: str) -> dict[str, bool]:
+def _readable(
+    connection: psycopg.Connection, kinds: str, *, besides: set[str] = _OPEN | _PERSONAL
+) -> dict[str, bool]:
     """Tables (kinds 'rp') or views ('v') that hesper_api has a right to; whether row security is forced."""
     rows = connection.execute(
         """
@@ -121,7 +132,7 @@ def _readable(connection: psycopg.Connection, kinds: str) -> dict[str, bool]:
                or has_any_column_privilege('hesper_api', oid, 'select, insert, update'))
         order by 1
         """,
-        (list(kinds), list(_OPEN)),
+        (list(kinds), list(besides)),
     )
     return dict(rows.fetchall())
 
@@ -145,7 +156,7 @@ def _columns(connection: psycopg.Connection, table: str) -> list[str]:
 
 def test_every_table_that_the_api_touches_has_forced_row_security(database: str) -> None:
     with connect(database) as connection:
-        tables = _readable(connection, "rp")
+        tables = _readable(connection, "rp", besides=_OPEN)
         assert len(tables) > 10
         assert [table for table, forced in tables.items() if not forced] == []
 
@@ -265,6 +276,41 @@ def test_what_is_handed_in_becomes_a_reading_of_its_own_utility_alone(
     for change in ("update submissions set value = 3", "delete from submissions"):
         with pytest.raises(InsufficientPrivilege), connection.transaction():
             connection.execute(change.encode())
+
+
+def test_an_account_is_seen_and_changed_by_its_person_alone(two: tuple[psycopg.Connection, int, int]) -> None:
+    connection, ours, _ = two
+    anna = connection.execute("select id from users where login = 'ours'").fetchone()
+    assert anna
+    for entered in (False, True):
+        with connection.transaction(force_rollback=True):
+            _as_api(connection, ours)
+            if entered:
+                enter_person(connection, anna[0])
+            seen = connection.execute("select login from users").fetchall()
+            assert seen == ([("ours",)] if entered else [])
+            changed = connection.execute("update users set password_hash = 'x'").rowcount
+            assert changed == len(seen)
+            roles = connection.execute("select count(*) from user_roles").fetchone()
+            assert roles == (1,)
+            with pytest.raises(InsufficientPrivilege), connection.transaction():
+                connection.execute("insert into user_roles values (%s, %s, 'approver')", (ours, anna[0]))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["update audit_log set actor = 'x'", "delete from audit_log", "truncate audit_log"],
+)
+@pytest.mark.parametrize("role", ["hesper_api", "hesper_admin", "hesper_ingest", None])
+def test_the_audit_log_is_only_added_to(
+    two: tuple[psycopg.Connection, int, int], role: str | None, statement: str
+) -> None:
+    connection, ours, _ = two
+    if role is not None:  # None: the owner of the table, whom no right stops
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+    enter_utility(connection, ours)
+    with pytest.raises(InsufficientPrivilege):
+        connection.execute(statement.encode())
 
 
 def test_readings_themselves_are_open_to_no_reader(two: tuple[psycopg.Connection, int, int]) -> None:

@@ -28,6 +28,16 @@ class IdentityError(DriverError):
         self.found = found
 
 
+class UnnamedError(DriverError):
+    """The meter answered, but neither it nor the configuration says who it is."""
+
+    advice = "write the meter's id in the configuration, as it is printed on the meter"
+
+    def __init__(self, message: str, maker: str = "NEW") -> None:
+        super().__init__(message)
+        self.maker = maker  # where at least that is known
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One meter on a line, as the configuration names it.
@@ -141,6 +151,10 @@ class Driver(ABC):
         Raises DriverError for a target that cannot be read (an unknown profile).
         """
         raise UnsupportedError(f"{self.protocol} cannot tell how long {target.address!r} takes")
+
+    def only_listens(self, target: Target) -> bool:  # noqa: ARG002 - some protocols do so by the meter
+        """Whether the meter sends when it wants, so that `readout_time` is the longest wait for it."""
+        return False
 
     def set_clock(self, target: Target, instant: datetime) -> None:
         """Set the meter's clock to an aware instant, shown in the meter's local time.

@@ -161,6 +161,10 @@ class OpticalDriver(Driver):
         plan = self._plans.get(_key(target)) or expected(target, profile, self._home, self.line.can_switch)
         return plan.seconds(self._home)
 
+    def only_listens(self, target: Target) -> bool:
+        """See `Driver.only_listens`: in mode D."""
+        return profile_of(target).access is Access.PUSH
+
     def _daily_months(self, target: Target, count: int) -> list[Readout]:
         """The kept months, once a day; where they cannot be read, the present has been read all the same."""
         last = self._months_read.get(_key(target))

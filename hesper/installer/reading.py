@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from drivers.driver import Driver, IdentityError, Target
+from drivers.driver import Driver, IdentityError, Target, UnnamedError
+from telemetry.meter_id import meter_id
 from telemetry.micro import from_micro
 from telemetry.obis import Obis
 from telemetry.readout import Readout
 from telemetry.units import UNITS
 
-UNNAMED = "NEW-1"  # stands for the meter id that a protocol without identity needs, and nobody has given
+UNNAMED = "NEW-1"  # stands for the meter id that Modbus needs, and nobody has given
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Taken:
 def take(driver: Driver, target: Target) -> Taken:
     """Read a meter. Raises DriverError.
 
-    A target of a protocol that tells no identity may come without a meter id: it is then named by the serial
-    number that its registers show, or `UNNAMED`.
+    A target may come without a meter id: it is then named by what the meter says of itself, on Modbus by the
+    serial number that its registers show, or `UNNAMED`.
     """
     if target.meter is None and driver.protocol == "modbus":
         try:
@@ -53,7 +54,10 @@ def take(driver: Driver, target: Target) -> Taken:
         except IdentityError as error:
             return take(driver, replace(target, meter=error.found))
     before, begun = replace(driver.tally), driver.line.now()
-    readouts = driver.read(target)
+    try:
+        readouts = driver.read(target)
+    except UnnamedError as error:
+        return take(driver, replace(target, meter=meter_id(error.maker, "1")))
     return Taken(
         tuple(readouts),
         driver.line.now() - begun,

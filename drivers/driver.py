@@ -156,6 +156,15 @@ class Driver(ABC):
         """Whether the meter sends when it wants, so that `readout_time` is the longest wait for it."""
         return False
 
+    def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
+        """The periods of the meter's load profile that end from `since` to `until` (aware), oldest first.
+
+        Each is a readout at its own instant, with `Status.HISTORICAL`. Raises DriverError; UnsupportedError
+        where the protocol or the meter has no load profile.
+        """
+        period = f"{since.isoformat()} to {until.isoformat()}"
+        raise UnsupportedError(f"{self.protocol} reads no load profile of {target.address!r} ({period})")
+
     def set_clock(self, target: Target, instant: datetime) -> None:
         """Set the meter's clock to an aware instant, shown in the meter's local time.
 

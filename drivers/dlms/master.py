@@ -123,10 +123,9 @@ class DlmsDriver(Driver):
         return [present, *_historical(meter, _news(known, kept, at), kept_raw)]
 
     def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
-        """The load profile (1-0:99.1.0) from `since` to `until`, aware instants, as historical readouts.
+        """See `Driver.load_profile`: 1-0:99.1.0, of which columns that are registers of the shared table.
 
-        Only columns that are registers of the shared table. Raises DriverError; AccessError where the meter
-        has no such profile, or does not show it.
+        AccessError where the meter has no such profile, or does not show it.
         """
         with self._sessions.log_in(target) as association:
             known, meter = self._meet(target, association)

@@ -87,11 +87,7 @@ class OpticalDriver(Driver):
         return self._programming(target, work)
 
     def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
-        """The periods of the meter's load profile that end from `since` to `until` (aware), oldest first.
-
-        Each is a readout at its own instant, with `Status.HISTORICAL`; its `raw` is the header and the line
-        that it was in. Raises DriverError, UnsupportedError where the profile knows no load profile.
-        """
+        """See `Driver.load_profile`. A period's `raw` is the header and the line that it was in."""
         profile = profile_of(target)
         if not profile.load_profile:
             raise UnsupportedError(f"the optical profile {profile.name!r} knows no load profile")

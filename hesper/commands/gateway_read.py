@@ -22,7 +22,7 @@ from hesper.commands.line_options import (
     parse_settings,
 )
 from hesper.installer.advice import trouble
-from hesper.installer.reading import Taken, drift, rows, take
+from hesper.installer.reading import Taken, drift, rows, take, take_load_profile
 from hesper.installer.scan import driver_options
 from telemetry.readout import Readout
 from telemetry.status import Status
@@ -61,11 +61,19 @@ def read(  # noqa: PLR0917 - typer passes them by name
         Path | None, typer.Option(help="A file with what the meter asks for before it opens.")
     ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds to wait for an answer.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+            help="Show its load profile from this local time on instead of the present.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Read one meter now and show what it says: by a configuration, or by port, protocol and address.
 
         hesper gateway read gateway.toml KAM-06855817
+        hesper gateway read gateway.toml HSP-0012345678 --since 2026-11-01
         hesper gateway read --port /dev/ttyUSB0 --protocol modbus --address 7 --profile eastron-sdm630
 
     Exit code 0 if it answered, else 1, with what to try. A gateway that runs holds its serial ports: stop
@@ -88,11 +96,13 @@ def read(  # noqa: PLR0917 - typer passes them by name
             "name a configuration and a meter of it, or --port, --protocol and --address"
         )
     try:
-        taken = _take(question)
+        taken = _take(question, since)
     except DriverError as error:
         give_up(trouble(error, question.protocol), as_json=json)
     if json:
         echo_json(taken.as_json())
+    elif since:
+        _show_periods(taken, question.target.time_zone)
     else:
         _show(taken, question.target.time_zone)
 
@@ -146,12 +156,15 @@ def _password(file: Path | None) -> str | None:
         raise typer.BadParameter(f"{file} is not a readable file of text") from None
 
 
-def _take(question: _Question) -> Taken:
+def _take(question: _Question, since: datetime | None) -> Taken:
     line: Line | None = None
     try:
         line = open_line(question.port, question.settings)
         driver = open_driver(question.protocol, line, lambda: datetime.now(UTC), **question.options)
-        return take(driver, question.target)
+        if since is None:
+            return take(driver, question.target)
+        begin = since.replace(tzinfo=question.target.time_zone)
+        return take_load_profile(driver, question.target, begin.astimezone(UTC), datetime.now(UTC))
     finally:
         if line is not None:
             line.close()
@@ -166,6 +179,25 @@ def _show(taken: Taken, zone: tzinfo) -> None:
             right=("value",),
         )
         typer.echo("")
+    _show_cost(taken)
+
+
+def _show_periods(taken: Taken, zone: tzinfo) -> None:
+    """A load profile: one table, a row for each value of each period, named by its end."""
+    show_table(
+        ("period until", "register", "name", "value", "unit"),
+        [
+            (f"{readout.at.astimezone(zone):%Y-%m-%d %H:%M %Z}", row.obis, row.name, row.value, row.unit)
+            for readout in taken.readouts
+            for row in rows(readout)
+        ],
+        right=("value",),
+    )
+    typer.echo(f"\n{count(len(taken.readouts), 'period')}")
+    _show_cost(taken)
+
+
+def _show_cost(taken: Taken) -> None:
     retries = f", {taken.retries} of them again" if taken.retries else ""
     requests = count(taken.exchanges, "request")
     typer.echo(f"{taken.seconds:.3f} s on the wire, {requests}{retries}")

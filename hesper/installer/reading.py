@@ -1,6 +1,8 @@
 """One meter, read now: what it says, and what it cost on the wire."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from drivers.driver import Driver, IdentityError, Target, UnnamedError
 from telemetry.meter_id import meter_id
@@ -24,7 +26,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """`seconds` on the wire, for so many exchanges and retries. The first readout is the present."""
+    """`seconds` on the wire, for so many exchanges and retries.
+
+    The first readout is the present; of a load profile there is none, and there may be no periods.
+    """
 
     readouts: tuple[Readout, ...]
     seconds: float
@@ -34,7 +39,7 @@ class Taken:
     def as_json(self) -> dict[str, object]:
         """For a program. Values are exact decimals, as text."""
         return {
-            "meter": self.readouts[0].meter,
+            "meter": self.readouts[0].meter if self.readouts else None,
             "readouts": [_readout_as_json(readout) for readout in self.readouts],
             "wire_seconds": round(self.seconds, 4),
             "exchanges": self.exchanges,
@@ -53,11 +58,20 @@ def take(driver: Driver, target: Target) -> Taken:
             return take(driver, replace(target, meter=UNNAMED))
         except IdentityError as error:
             return take(driver, replace(target, meter=error.found))
-    before, begun = replace(driver.tally), driver.line.now()
     try:
-        readouts = driver.read(target)
+        return _measured(driver, lambda: driver.read(target))
     except UnnamedError as error:
         return take(driver, replace(target, meter=meter_id(error.maker, "1")))
+
+
+def take_load_profile(driver: Driver, target: Target, since: datetime, until: datetime) -> Taken:
+    """The periods of a meter's load profile between aware instants; none may be there. Raises DriverError."""
+    return _measured(driver, lambda: driver.load_profile(target, since, until))
+
+
+def _measured(driver: Driver, exchange: Callable[[], list[Readout]]) -> Taken:
+    before, begun = replace(driver.tally), driver.line.now()
+    readouts = exchange()
     return Taken(
         tuple(readouts),
         driver.line.now() - begun,

@@ -458,6 +458,27 @@ def test_a_password_is_taken_from_a_file_and_shown_nowhere(tmp_path: Path) -> No
         assert "refused" in err
 
 
+def test_a_load_profile_is_read_by_hand(tmp_path: Path) -> None:
+    with TcpMeterHost(meter_of(reaction=0.0), wiring=Wiring(time_scale=0)) as host:
+        file = tmp_path / "gateway.toml"
+        file.write_text(
+            'utility = "u"\ngateway = "g"\ntime_zone = "Europe/Berlin"\nmqtt.host = "m"\nbuffer.path = "b"\n'
+            f'[[line]]\nname = "l"\nport = "{host.spec}"\nprotocol = "dlms"\n'
+            f'[[line.meter]]\nmeter = "{METER}"\nload_profile = true\n'
+        )
+        code, out, _ = hesper("read", str(file), "--since", "2026-11-23T03:30")
+        said = json.loads(hesper("read", str(file), "--since", "2026-11-23T03:30", "--json")[1])
+        assert json.loads(hesper("read", str(file), "--since", "2026-12-24", "--json")[1])["readouts"] == []
+    rows = [" ".join(row.split()) for row in out.splitlines()]
+    assert code == 0
+    assert rows[1] == "2026-11-23 03:30 CET 1-0:1.8.0 active energy import 0.398 kWh"
+    assert rows[3] == "2026-11-23 03:45 CET 1-0:1.8.0 active energy import 0.399 kWh"
+    assert rows[5:7] == ["", "2 periods"]
+    assert [(one["at"], one["status"]) for one in said["readouts"]] == [
+        (f"2026-11-23T02:{minute}:00+00:00", ["historical"]) for minute in (30, 45)
+    ]
+
+
 def test_a_telegram_is_explained_beside_the_installers_other_tools() -> None:
     code, out, _ = hesper("decode", WATER.hex())
     assert (code, out.partition("  ")[0]) == (0, "PAD-12345678")

@@ -12,13 +12,14 @@ from gateway.config_file import ConfigError, load_config
 from gateway.source import SourceError
 from hesper.commands.console import JSON_HELP, count, echo_json, load_or_exit
 from hesper.commands.decode import decode
+from hesper.commands.gateway_commission import commission
 from hesper.commands.gateway_plan import plan
 from hesper.commands.gateway_read import read
 from hesper.commands.gateway_scan import scan
 from hesper.logs import LogStyle, configure_logging
 
 app = typer.Typer(no_args_is_help=True)
-for _command in (scan, read, decode, plan):
+for _command in (scan, commission, read, decode, plan):
     app.command()(_command)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="FILE", help="The gateway's configuration, TOML.")]

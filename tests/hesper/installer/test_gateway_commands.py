@@ -479,6 +479,30 @@ def test_a_load_profile_is_read_by_hand(tmp_path: Path) -> None:
     ]
 
 
+@pytest.fixture
+def heat() -> Iterator[PtyMeterHost]:
+    meters = [VirtualMBusMeter(0, [WATER]), VirtualMBusMeter(7, [WATER])]
+    with PtyMeterHost(VirtualBus(meters), SerialSettings(2400, 8, "E", 1)) as host:
+        yield host
+
+
+def test_a_new_m_bus_meter_is_given_an_address_that_nobody_has(heat: PtyMeterHost) -> None:
+    new = ("commission", heat.spec, "--address", "0", "--timeout", "0.4")
+    assert trouble(*new, "--to-address", "7", "--yes")[0] == "cannot be asked"
+    assert hesper(*new, "--to-address", "5")[0] == 1, "it asks, and nobody says yes"
+    assert hesper("read", "--port", heat.spec, "--protocol", "mbus", "--address", "0")[0] == 0
+    code, out, _ = hesper(*new, "--to-address", "5", "--yes", "--json")
+    assert (code, json.loads(out)) == (0, {"done": "set the address to 5", "address": "0"})
+    assert hesper("read", "--port", heat.spec, "--protocol", "mbus", "--address", "5")[0] == 0
+    assert hesper("commission", heat.spec, "--address", "5", "--reset", "--yes")[:2] == (0, "done\n")
+
+
+def test_one_thing_at_a_time_is_done_to_a_meter(heat: PtyMeterHost) -> None:
+    for asked in ([], ["--reset", "--to-baud", "9600"]):
+        code, _, err = hesper("commission", heat.spec, "--address", "0", "--yes", *asked)
+        assert (code, "say one thing" in err) == (2, True)
+
+
 def test_a_telegram_is_explained_beside_the_installers_other_tools() -> None:
     code, out, _ = hesper("decode", WATER.hex())
     assert (code, out.partition("  ")[0]) == (0, "PAD-12345678")

@@ -65,7 +65,8 @@ class LoadProfiles:
     def next(self, now: datetime) -> tuple[LoadProfile, datetime, datetime] | None:
         """Whose periods are to be fetched now, from and to. `now` is a known time."""
         for meter in self._meters:
-            profile = self._profiles.setdefault(meter.place, self._begun(meter, now))
+            if (profile := self._profiles.get(meter.place)) is None:
+                profile = self._profiles[meter.place] = self._begun(meter, now)
             if wanted := profile.wanted(now):
                 return profile, *wanted
         return None

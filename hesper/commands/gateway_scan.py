@@ -79,6 +79,8 @@ def scan(  # noqa: PLR0917 - typer passes them by name
             }
         )
     else:
+        if not complete:
+            typer.echo("stopped before its end: there may be more on this line", err=True)
         _show(outcomes, proposed, output)
     raise typer.Exit(0 if any(outcome.found for outcome in outcomes) else 1)
 

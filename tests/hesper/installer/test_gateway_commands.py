@@ -191,6 +191,7 @@ def test_a_scan_that_is_given_up_proposes_what_it_has_found(
     assert (code, said["complete"]) == (0, False)
     assert [one["address"] for one in said["protocols"][0]["found"]] == ["2"]
     assert 'meter = "ABB-3108845"' in said["configuration"]
+    assert "there may be more on this line" in scan(line.spec, "--address", "2-3")[2]
 
 
 def test_a_scan_does_not_overwrite_a_configuration(line: PtyMeterHost, tmp_path: Path) -> None:
@@ -456,6 +457,8 @@ def test_a_password_is_taken_from_a_file_and_shown_nowhere(tmp_path: Path) -> No
         code, out, err = hesper(*where, "--password-file", str(secret))
         assert (code, "sesame" in out + err) == (1, False)
         assert "refused" in err
+        code, _, err = hesper(*where[:-1], "16/1")
+        assert (code, "another client may be shown it" in err) == (1, True)
 
 
 def test_a_load_profile_is_read_by_hand(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from api.services import Services
 from api.sessions import FailureLimit, Signer
 from api.settings import ApiSettings
 from store.database import pool
+from store.roles import Role
 
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes
@@ -43,6 +44,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         sessions = pool(
             settings.database_url,
             settings.pool_size,
+            role=Role.API,
             application="hesper api",
             statement_timeout=timedelta(seconds=settings.statement_seconds),
         )

@@ -53,14 +53,19 @@ def batch(number: int) -> Columns:
 
 
 def copy(connection: psycopg.Connection, columns: Columns) -> None:
-    """The limit: the same rows, sorted, by binary COPY."""
+    """The limit: the same rows, sorted, by binary COPY into a table of the same shape."""
+    copy_rows(connection, columns, "copied")
+
+
+def copy_rows(connection: psycopg.Connection, columns: Columns, table: str) -> None:
+    """Rows into a table, sorted, by binary COPY."""
     ids, instants, values, status = columns
     order = np.lexsort((instants, ids))
     rows = np.zeros(len(ids), ROW)
     rows["fields"], rows["id_size"], rows["at_size"], rows["value_size"], rows["status_size"] = 4, 4, 8, 8, 2
     rows["id"], rows["at"] = ids[order], instants[order] - POSTGRES_EPOCH
     rows["value"], rows["status"] = values[order], status[order]
-    statement = "copy copied (register_id, measured_at, value, status) from stdin (format binary)"
+    statement = f"copy {table} (register_id, measured_at, value, status) from stdin (format binary)"
     with connection.cursor().copy(statement) as stream:
         stream.write(b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows.tobytes() + b"\xff\xff")
 

@@ -30,6 +30,7 @@ from hesper.supervise import Program, Supervisor, hesper_command
 from store.database import connect
 from store.embedded import STOP_SIGNAL, EmbeddedPostgres
 from store.migrate import migrate
+from store.roles import Role as DatabaseRole
 
 API_PORT = 8480
 BROKER_PORT = 1883
@@ -157,21 +158,32 @@ class Central:
             "HESPER_DATA": str(self.data),
         }
 
+    def _environment_as(self, role: DatabaseRole) -> dict[str, str]:
+        """The same, with the embedded database's login of that role: its superuser is for migrations."""
+        if self._embedded is None:
+            return self.environment
+        return self.environment | {"DATABASE_URL": self._embedded.url_of(login=role.value)}
+
     def _programs(self) -> list[Program]:
         programs = [*self._database(), *self._broker()]
-        environment = self.environment
+        ingest, api = self._environment_as(DatabaseRole.INGEST), self._environment_as(DatabaseRole.API)
         if Role.INGEST in self._roles:
-            programs.append(Program("ingest", hesper_command("ingest", "run"), environment))
+            arguments = ["ingest", "run", "--name", "central"]
+            if self._given_broker is None:
+                arguments += ["--session-expiry", "0"]
+            programs.append(Program("ingest", hesper_command(*arguments), ingest))
         if Role.VALIDATE in self._roles:
-            programs.append(Program("validate", hesper_command("validate", "run"), environment))
+            programs.append(Program("validate", hesper_command("validate", "run"), ingest))
         if Role.API in self._roles:
-            programs.append(self._api_program(environment))
+            programs.append(self._api_program(api))
         return programs + self._extra(self)
 
     def _database(self) -> list[Program]:
         if self._given_database is not None:
             self.database_url = self._given_database
             _migrate(self.database_url)
+            for role in DatabaseRole:  # a child that may not be its role would only die and be started again
+                connect(self.database_url, role=role).close()
             return []
         server = EmbeddedPostgres(self.data / "postgres")
         self._embedded = server

@@ -5,12 +5,13 @@ step by msgspec; only when that fails is it taken apart to save the readouts tha
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from operator import attrgetter
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from ingest.quarantine import Identity, Reason, Refusal, refuse_message, refuse_raw_readout
+from ingest.quarantine import Identity, Reason, Refusal, refuse_message, refuse_raw
 from telemetry.topics import Topic, TopicError
 from telemetry.wire import (
     MAX_MESSAGE_BYTES,
@@ -18,11 +19,14 @@ from telemetry.wire import (
     Batch,
     BatchNumber,
     Milliseconds,
+    Miss,
     ShortText,
     WireError,
     WireReadout,
     decode,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +45,17 @@ class Decoded:
     @property
     def rows(self) -> int:
         """Number of values in the usable readouts."""
-        return sum(len(readout.values) for readout in self.batch.readouts) if self.batch else 0
+        return sum(map(len, map(_values, self.batch.readouts))) if self.batch else 0
 
 
 class _Envelope(msgspec.Struct, frozen=True):
-    """A batch whose readouts are still text. Its name must follow the contract: it is stored and answered."""
+    """A batch whose entries are still text. Its name must follow the contract: it is stored and answered."""
 
     epoch: ShortText
     batch: BatchNumber
     sent_at: Milliseconds
     readouts: Annotated[list[msgspec.Raw], Meta(max_length=MAX_READOUTS)]
+    missed: Annotated[list[msgspec.Raw], Meta(max_length=MAX_READOUTS)] = []
 
 
 class _Name(msgspec.Struct, frozen=True):
@@ -61,6 +66,8 @@ class _Name(msgspec.Struct, frozen=True):
 _envelopes = msgspec.json.Decoder(_Envelope)
 _names = msgspec.json.Decoder(_Name)
 _readouts = msgspec.json.Decoder(WireReadout)
+_misses = msgspec.json.Decoder(Miss)
+_values = attrgetter("values")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -90,15 +97,22 @@ def _take_apart(text: str, topic: Topic, payload: bytes, reason: str) -> Decoded
     if "\x00" in envelope.epoch:
         return _malformed(text, topic, payload, "the epoch holds a NUL character")
     identity = Identity(envelope.epoch, envelope.batch, envelope.sent_at)
-    readouts: list[WireReadout] = []
     refusals: list[Refusal] = []
-    for raw in envelope.readouts:
-        try:
-            readouts.append(_readouts.decode(raw))
-        except _UNREADABLE as error:
-            refusals.append(refuse_raw_readout(text, identity, raw, f"not a readout: {error}"))
-    batch = Batch(envelope.epoch, envelope.batch, envelope.sent_at, readouts)
-    return Decoded(text, payload, topic, batch, refusals)
+
+    def usable(part: str, raws: list[msgspec.Raw], decoder: msgspec.json.Decoder[T]) -> list[T]:
+        """Those that can be read; the others are refused."""
+        good: list[T] = []
+        for raw in raws:
+            try:
+                good.append(decoder.decode(raw))
+            except _UNREADABLE as error:
+                refusals.append(refuse_raw(text, identity, part, raw, f"cannot be read: {error}"))
+        return good
+
+    readouts = usable("readouts", envelope.readouts, _readouts)
+    missed = usable("missed", envelope.missed, _misses)
+    batch = Batch(envelope.epoch, envelope.batch, envelope.sent_at, readouts, missed)
+    return Decoded(text, topic=topic, payload=payload, batch=batch, refusals=refusals)
 
 
 def _malformed(

@@ -1,24 +1,34 @@
-"""What the registry says, kept between messages, and asked again when a name is not known.
+"""What the registry says of the names in messages, kept between messages, and asked again for what is new.
 
-A meter is often registered moments before its first reading arrives, so nothing is refused on the word of an
-old copy. A name that the registry does not know is remembered for a few seconds, so that a gateway that keeps
-reporting a foreign meter does not make us read the registry with every message.
+A meter is often registered moments before its first reading arrives, so nothing is refused on the word of
+an old answer. A name that the registry does not know is remembered for a few seconds, so that a gateway that
+keeps reporting a foreign meter does not make us ask with every message.
+
+What repeats is a *plan*: the registers of one meter's readout, found by its gateway, its meter and its codes
+in one step. Whoever has a plan needs no more answers.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
 
-from store.registry import KnownGateway, KnownMeter, RegistrySnapshot, add_register, lookup
-from telemetry.obis import Obis
+from store import names
+from store.registry import KnownGateway, KnownMeter, add_register
 from telemetry.topics import Topic
 
 _KEPT = 60.0  # seconds until changes of what is known (a meter moved to another gateway) are noticed
 _ABSENT = 5.0  # seconds for which a name stays unknown without asking again
 _MAX_ABSENT = 10_000
+_MAX_METERS = 50_000  # kept with all their registers: those without a plan, and those that just got one
+_MAX_PLANS = 1_000_000  # about 300 bytes each
+
+Key = tuple[
+    str, str, tuple[str, ...], tuple[tuple[str, str], ...]
+]  # topic, meter, codes, units of the readout
+_Absence = tuple[str, str, str]  # utility, gateway, meter; the empty meter stands for the gateway itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +39,31 @@ class Register:
     unit: str
 
 
-class Meter:
-    """A meter with its registers. `usual`, OBIS to register id, has those of the code's usual unit."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the values of a readout go, in their order; -1 for one that is not used."""
 
-    __slots__ = ("id", "known", "registers", "usual")
+    meter_id: int
+    gateway_id: int
+    registers: tuple[int, ...]
+
+
+class Meter:
+    """A meter with its registers by OBIS."""
+
+    __slots__ = ("id", "known", "registers")
 
     def __init__(self, known: KnownMeter) -> None:
         self.known = known
         self.id = known.meter_id
-        self.registers: dict[str, Register] = {}
-        self.usual: dict[str, int] = {}
-        for obis, register in known.registers.items():
-            self._keep(obis, Register(register.register_id, register.unit))
+        self.registers = {
+            obis: Register(each.register_id, each.unit) for obis, each in known.registers.items()
+        }
 
     def add(self, connection: Connection[Any], obis: str, unit: str) -> Register:
         """The register of a code that this meter has not reported before; `obis` and `unit` were checked."""
         added = add_register(connection, self.id, obis, unit)
-        return self._keep(obis, Register(added.register_id, added.unit))
-
-    def _keep(self, obis: str, register: Register) -> Register:
-        self.registers[obis] = register
-        if Obis.parse(obis).unit == register.unit:
-            self.usual[obis] = register.id
+        register = self.registers[obis] = Register(added.register_id, added.unit)
         return register
 
 
@@ -59,65 +72,81 @@ class Directory:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._snapshot: RegistrySnapshot | None = None
-        self._taken = 0.0
-        self._meters: dict[tuple[str, str], Meter] = {}
-        self._absent: dict[tuple[str, str, str], float] = {}
+        self.plans: dict[Key, Plan] = {}
+        self._utilities: dict[str, int] = {}
+        self._gateways: dict[names.Name, KnownGateway] = {}
+        self._meters: dict[names.Name, Meter] = {}
+        self._absent: dict[_Absence, float] = {}
+        self._fingerprint: Mapping[str, int | None] | None = None
+        self._checked = 0.0
 
     def forget(self) -> None:
         """Ask anew: registers were added by a transaction that came to nothing."""
-        self._snapshot = None
+        self._fingerprint = None
+        self.plans.clear()
+        self._gateways.clear()
         self._meters.clear()
 
-    def prepare(self, connection: Connection[Any], names: Iterable[tuple[Topic, Iterable[str]]]) -> None:
-        """Make sure of all that will be asked: the topics of messages, and the meters that each reports."""
+    def refresh(self, connection: Connection[Any]) -> None:
+        """Forget what is out of date. To be called first thing in a transaction."""
         now = self._monotonic()
-        wanted = {(t.utility, t.gateway, meter) for t, meters in names for meter in ("", *meters)}
-        if self._snapshot is None or now - self._taken > _KEPT:
-            self._read(connection, now)
-        missing = self._missing(wanted)
-        if any(now - self._absent.get(name, -_ABSENT) >= _ABSENT for name in missing):
-            self._read(connection, now)
-            if len(self._absent) > _MAX_ABSENT:
-                self._absent.clear()
-            self._absent.update(dict.fromkeys(self._missing(missing), now))
+        if self._fingerprint is not None and now - self._checked <= _KEPT:
+            return
+        current = names.fingerprint(connection)
+        if current != self._fingerprint:
+            self.forget()
+        self._fingerprint, self._checked = current, now
+        self._utilities = names.utilities(connection)
+
+    def learn(self, connection: Connection[Any], wanted: Mapping[Topic, Iterable[str]]) -> None:
+        """Make sure of what will be asked: the gateways of topics, and the meters that each reports."""
+        now = self._monotonic()
+        missing = [
+            (topic.utility, topic.gateway, meter)
+            for topic, meters in wanted.items()
+            for meter in ("", *meters)
+        ]
+        ask = [
+            absence
+            for absence in self._refusable(missing)
+            if now - self._absent.get(absence, -_ABSENT) >= _ABSENT
+        ]
+        if not ask:
+            return
+        if len(self._meters) > _MAX_METERS:
+            self._meters.clear()
+        self._utilities = names.utilities(connection)
+        self._gateways |= names.gateways(connection, {(utility, gateway) for utility, gateway, _ in ask})
+        found = names.meters(connection, {(utility, meter) for utility, _, meter in ask if meter})
+        self._meters |= {name: Meter(known) for name, known in found.items()}
+        if len(self._absent) > _MAX_ABSENT:
+            self._absent.clear()
+        self._absent.update(dict.fromkeys(self._refusable(ask), now))
 
     def utility(self, code: str) -> int | None:
         """The id of a utility; None where it is not registered."""
-        return self._current.utilities.get(code)
+        return self._utilities.get(code)
 
     def gateway(self, topic: Topic) -> KnownGateway | None:
-        """The gateway of a topic; None where it is not registered."""
-        return self._current.gateways.get((topic.utility, topic.gateway))
+        """The gateway of a topic that was learned; None where it is not registered."""
+        return self._gateways.get((topic.utility, topic.gateway))
 
     def meter(self, utility: str, code: str) -> Meter | None:
-        """The meter of a utility; None where it is not registered."""
-        key = (utility, code)
-        meter = self._meters.get(key)
-        if meter is None:
-            known = self._current.meters.get(key)
-            if known is None:
-                return None
-            meter = self._meters[key] = Meter(known)
-        return meter
+        """The meter of a utility that was learned; None where it is not registered."""
+        return self._meters.get((utility, code))
 
-    @property
-    def _current(self) -> RegistrySnapshot:
-        assert self._snapshot is not None, "prepare() comes first"
-        return self._snapshot
+    def keep(self, key: Key, plan: Plan) -> None:
+        """Use `plan` for every readout of this form from now on."""
+        if len(self.plans) >= _MAX_PLANS:
+            self.plans.clear()
+        self.plans[key] = plan
 
-    def _read(self, connection: Connection[Any], now: float) -> None:
-        self._snapshot = lookup(connection)
-        self._taken = now
-        self._meters.clear()
-
-    def _missing(self, wanted: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-        """Those that would be refused by what is known now; an empty meter asks for the gateway alone."""
-        snapshot = self._current
-        missing = []
-        for utility, code, name in wanted:
-            gateway = snapshot.gateways.get((utility, code))
-            meter = snapshot.meters.get((utility, name)) if name else None
-            if gateway is None or (name and (meter is None or not meter.read_by(gateway))):
-                missing.append((utility, code, name))
-        return missing
+    def _refusable(self, absences: Iterable[_Absence]) -> list[_Absence]:
+        """Those that would be refused by what is known now."""
+        refused = []
+        for utility, code, name in absences:
+            gateway = self._gateways.get((utility, code))
+            meter = self._meters.get((utility, name)) if name else None
+            if gateway is None or (name and (meter is None or not meter.known.read_by(gateway))):
+                refused.append((utility, code, name))
+        return refused

@@ -6,7 +6,7 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from ingest.subscriber import Delivery
+from ingest.inbox import Delivery
 from store.gateways import set_health, set_state
 from telemetry.topics import Kind, Topic, TopicError
 from telemetry.wire import GatewayStatus, Health, WireError, decode, encode, from_milliseconds

@@ -2,40 +2,34 @@
 
 The order is the promise (docs/decisions/004): commit first, then the gateway's `ack`, then the broker's.
 Dying in between repeats a delivery, and storing it again changes nothing. Any number of ingesters may run.
+
+Two threads beside MQTT's: one gathers and decodes the next micro-batch while the other stores the last one.
 """
 
 import queue
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from threading import Event
-from typing import TypeVar
 
-import psycopg
 import structlog
 
 from ingest.decode import Decoded, decode_readings
-from ingest.directory import Directory
-from ingest.gateway_reports import note, waits_for_us
-from ingest.subscriber import INBOX_SIZE, Delivery, Subscriber
-from ingest.writer import store_readings, store_refused
-from store.database import StoreError, connect
-from telemetry.topics import Kind, Topic
-from telemetry.wire import Ack, Outcome, encode, to_milliseconds
+from ingest.endpoint import Answers
+from ingest.inbox import Delivery, Inbox
+from ingest.metrics import Metrics
+from ingest.storing import Storing
+from ingest.subscriber import Connection, Subscriber
+from telemetry.topics import Kind
 
 _TICK = 0.2  # seconds between looks at `stop` while nothing arrives
-_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before the database is tried again
-T = TypeVar("T")
-# the content's fault; every other error is the database's, and waited for
-_REFUSES = (
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    psycopg.errors.CardinalityViolation,
-    psycopg.errors.ProgramLimitExceeded,
-)
+_BUSY_TICK = 0.005  # the same, while the last micro-batch is not stored yet and this one may grow
+_STUCK_SECONDS = 120.0  # without a turn of the gathering thread: it does not live
+INBOX_BYTES = 64_000_000
+ROWS = 20_000
+PATIENCE = 0.02
 _HEALTH = f"/{Kind.HEALTH.value}"
 _STATUS = f"/{Kind.STATUS.value}"
 
@@ -44,21 +38,28 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """A micro-batch is written when it has `rows` values, or `patience` seconds after its first message."""
+    """A micro-batch is written when it has `rows` values, or `patience` seconds after its first message.
 
-    rows: int = 20_000
-    patience: float = 0.02
+    It grows beyond its patience while the one before it is not stored yet.
+    """
+
+    rows: int = ROWS
+    patience: float = PATIENCE
 
 
 @dataclass(slots=True)
-class _MicroBatch:
+class MicroBatch:
     """Deliveries and, for those of readings, what they hold."""
 
-    readings: list[tuple[Delivery, Decoded]]
-    others: list[Delivery]
+    readings: list[tuple[Delivery, Decoded]] = field(default_factory=list)
+    others: list[Delivery] = field(default_factory=list)
     rows: int = 0
 
+    def __len__(self) -> int:
+        return len(self.readings) + len(self.others)
+
     def add(self, delivery: Delivery) -> None:
+        """Decode it, if it is one of readings."""
         if delivery.topic.endswith((_HEALTH, _STATUS)):
             self.others.append(delivery)
             return
@@ -73,110 +74,113 @@ class Ingester:
     def __init__(
         self,
         database_url: str,
-        broker: tuple[str, int],
+        broker: Connection,
         *,
         pace: Pace = Pace(),
+        inbox_bytes: int = INBOX_BYTES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._database_url = database_url
+        self.metrics = Metrics()
         self._pace = pace
-        self._clock = clock
-        self._inbox: queue.Queue[Delivery] = queue.Queue(INBOX_SIZE)
-        self.subscriber = Subscriber(*broker, self._inbox)
-        self._directory = Directory()
-        self._session: psycopg.Connection | None = None
+        self._together = broker.together
+        # more than the broker may send: QoS 0, which Receive Maximum does not bound, fills the rest
+        self._inbox = Inbox(2 * broker.receive_maximum, inbox_bytes)
+        self.subscriber = Subscriber(broker, self._inbox)
+        self._storing = Storing(database_url, self.subscriber, self.metrics, clock)
+        self._gathered: queue.Queue[MicroBatch | None] = queue.Queue(1)
+        self._turn = time.monotonic()
+        self._failure: BaseException | None = None
+        self._observe()
+
+    @property
+    def answers(self) -> Answers:
+        """What the process's endpoint says."""
+        return Answers(self.metrics.text, self._not_live, self._not_ready)
+
+    @property
+    def inbox_size(self) -> int:
+        """Bytes of messages that wait in memory."""
+        return self._inbox.size
 
     def run(self, stop: Event) -> None:
-        """Take messages until `stop` is set; what is in the database by then is acknowledged."""
+        """Take messages until `stop` is set; what is in the database by then is acknowledged.
+
+        What a thread raises that no message can be blamed for is raised here.
+        """
+        storing = threading.Thread(target=self._store_gathered, args=(stop,), name="storing")
+        storing.start()
         self.subscriber.start()
         try:
             while not stop.is_set():
-                batch = self._gather()
-                if batch is not None:
-                    self._take(batch, stop)
+                self.subscriber.tend()
+                batch = self._gather(stop)
+                if len(batch):
+                    self._hand_over(batch, stop)
         finally:
+            stop.set()
+            storing.join()
             self.subscriber.stop()
-            self._close()
+        if self._failure is not None:
+            raise self._failure
 
-    def _gather(self) -> _MicroBatch | None:
-        """The next micro-batch, or None when nothing came within a tick."""
-        batch = _MicroBatch([], [])
-        with suppress(queue.Empty):
-            batch.add(self._inbox.get(timeout=_TICK))
-            end = time.monotonic() + self._pace.patience
-            while batch.rows < self._pace.rows:
-                batch.add(self._inbox.get(timeout=max(0.0, end - time.monotonic())))
-        return batch if batch.readings or batch.others else None
+    def _gather(self, stop: Event) -> MicroBatch:
+        """The next micro-batch, empty when nothing came within a tick."""
+        batch = MicroBatch()
+        wait = _TICK
+        end = 0.0
+        while batch.rows < self._pace.rows and len(batch) < self._together and not stop.is_set():
+            self._turn = time.monotonic()
+            delivery = self._inbox.take(wait)
+            if delivery is not None:
+                end = end or time.monotonic() + self._pace.patience
+                batch.add(delivery)
+            elif not len(batch):
+                break
+            wait = end - time.monotonic()
+            if wait <= 0:
+                if self._gathered.empty():
+                    break
+                wait = _BUSY_TICK
+        return batch
 
-    def _take(self, batch: _MicroBatch, stop: Event) -> None:
-        """Store and acknowledge, however long the database is away; when stopped before, neither."""
-        for delivery in batch.others:
-            kept = self._insist(partial(note, delivery=delivery), stop)
-            if kept is not None:
-                self.subscriber.acknowledge(delivery)
-            if kept and (topic := waits_for_us(delivery)):
-                self.subscriber.publish(str(topic), encode(Ack("", [])))
-        if not batch.readings:
-            return
-        messages = [decoded for _, decoded in batch.readings]
-        outcomes = self._insist(lambda session: self._store(session, messages), stop)
-        if outcomes is not None:
-            self._answer(messages, outcomes)
-            for delivery, _ in batch.readings:
-                self.subscriber.acknowledge(delivery)
-
-    def _store(self, session: psycopg.Connection, messages: Sequence[Decoded]) -> list[Outcome | None]:
-        """Commit the messages together; if the database refuses their content, each by itself."""
-        now = self._clock()
-        try:
-            return store_readings(session, self._directory, messages, to_milliseconds(now))
-        except _REFUSES as error:
-            self._directory.forget()
-            if len(messages) == 1:
-                log.error("the database refuses a message", topic=messages[0].text, reason=str(error))
-                return store_refused(session, self._directory, messages[0], str(error))
-            return [outcome for message in messages for outcome in self._store(session, [message])]
-
-    def _insist(self, work: Callable[[psycopg.Connection], T], stop: Event) -> T | None:
-        """What `work` returns once the database lets it; None when stopped before that.
-
-        The log says once that the database is away, and once that it is back.
-        """
-        failures = 0
-        while True:
+    def _hand_over(self, batch: MicroBatch, stop: Event) -> None:
+        while not stop.is_set():
             try:
-                if self._session is None:
-                    self._session = connect(self._database_url, application="hesper ingest")
-                result = work(self._session)
-            except (StoreError, psycopg.Error) as error:
-                if not failures:
-                    log.warning("the database does not store; trying again", reason=_one_line(error))
-                self._close()
-                self._directory.forget()
-                if stop.wait(_PAUSES[min(failures, len(_PAUSES) - 1)]):
-                    return None
-                failures += 1
+                self._gathered.put(batch, timeout=_TICK)
+            except queue.Full:
+                self._turn = time.monotonic()
             else:
-                if failures:
-                    log.info("the database stores again", attempts=failures)
-                return result
+                return
 
-    def _answer(self, messages: Sequence[Decoded], outcomes: Sequence[Outcome | None]) -> None:
-        """One `Ack` for all batches of a gateway's epoch; none for what does not name its batch."""
-        acks: dict[tuple[str, str], list[Outcome]] = {}
-        for message, outcome in zip(messages, outcomes, strict=True):
-            if message.topic is not None and message.batch is not None and outcome is not None:
-                topic = str(Topic(message.topic.utility, message.topic.gateway, Kind.ACK))
-                acks.setdefault((topic, message.batch.epoch), []).append(outcome)
-        for (topic, epoch), group in acks.items():
-            self.subscriber.publish(topic, encode(Ack(epoch, [outcome.batch for outcome in group], group)))
+    def _store_gathered(self, stop: Event) -> None:
+        try:
+            while not stop.is_set():
+                try:
+                    batch = self._gathered.get(timeout=_TICK)
+                except queue.Empty:
+                    continue
+                if batch is not None:
+                    self._storing.take(batch.readings, batch.others, stop)
+        except BaseException as error:
+            self._failure = error
+            stop.set()
+        finally:
+            self._storing.close()
 
-    def _close(self) -> None:
-        if self._session is not None:
-            with suppress(psycopg.Error):
-                self._session.close()
-        self._session = None
+    def _observe(self) -> None:
+        self.metrics.inbox.set_function(lambda: len(self._inbox))
+        self.metrics.inbox_bytes.set_function(lambda: self._inbox.size)
+        self.metrics.broker.set_function(lambda: self.subscriber.listening)
+        self.metrics.database.set_function(lambda: not self._storing.failing)
 
+    def _not_live(self) -> str:
+        silent = time.monotonic() - self._turn
+        return f"no turn for {silent:.0f} s" if silent > _STUCK_SECONDS else ""
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    def _not_ready(self) -> str:
+        problems = []
+        if not self.subscriber.listening:
+            problems.append("not listening to the broker")
+        if self._storing.failing:
+            problems.append("the database does not store")
+        return "; ".join(problems)

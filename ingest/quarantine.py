@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from telemetry.wire import Batch, WireReadout, encode
+from telemetry.wire import Batch, Miss, WireReadout, encode
 
 
 class Reason(StrEnum):
@@ -49,8 +49,9 @@ def refuse_message(topic: str, payload: bytes, reason: Reason, detail: str) -> R
 
 def refuse_batch(topic: str, payload: bytes, batch: Batch, reason: Reason, detail: str) -> Refusal:
     """A readable message none of which can be used; sent again later it is the same refusal."""
-    digest = _digest(msgspec.json.encode((batch.epoch, batch.readouts)))
-    return Refusal(topic, reason, detail, payload, digest, readouts=max(1, len(batch.readouts)))
+    digest = _digest(msgspec.json.encode((batch.epoch, batch.readouts, batch.missed)))
+    count = max(1, len(batch.readouts) + len(batch.missed))
+    return Refusal(topic, reason, detail, payload, digest, readouts=count)
 
 
 def refuse_readout(topic: str, batch: Batch, readout: WireReadout, reason: Reason, detail: str) -> Refusal:
@@ -59,11 +60,17 @@ def refuse_readout(topic: str, batch: Batch, readout: WireReadout, reason: Reaso
     return Refusal(topic, reason, detail, encode(alone), _digest(encode(readout)), readout.meter)
 
 
-def refuse_raw_readout(topic: str, identity: "Identity", raw: msgspec.Raw, detail: str) -> Refusal:
-    """One readout of a message that does not follow the contract while others of the message do."""
-    payload = msgspec.json.encode(
-        {"epoch": identity.epoch, "batch": identity.batch, "sent_at": identity.sent_at, "readouts": [raw]}
-    )
+def refuse_misses(topic: str, batch: Batch, misses: Sequence[Miss], reason: Reason, detail: str) -> Refusal:
+    """Missed polls of one meter that cannot be kept."""
+    alone = Batch(batch.epoch, batch.batch, batch.sent_at, [], list(misses))
+    digest = _digest(msgspec.json.encode(misses))
+    return Refusal(topic, reason, detail, encode(alone), digest, misses[0].meter, len(misses))
+
+
+def refuse_raw(topic: str, identity: "Identity", part: str, raw: msgspec.Raw, detail: str) -> Refusal:
+    """One entry of `part` (readouts, missed) that does not follow the contract while others do."""
+    whole = {"epoch": identity.epoch, "batch": identity.batch, "sent_at": identity.sent_at, "readouts": []}
+    payload = msgspec.json.encode(whole | {part: [raw]})
     return Refusal(topic, Reason.MALFORMED, detail, payload, _digest(bytes(raw)))
 
 
@@ -76,7 +83,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def count_by_reason(refusals: Sequence[Refusal]) -> dict[str, int]:
-    """Readouts by reason, as an Outcome says them; conflicts are counted apart and left out."""
+    """Readouts and missed polls by reason, as an Outcome says them; conflicts are counted apart."""
     counts: dict[str, int] = {}
     for refusal in refusals:
         if refusal.reason is not Reason.CONFLICT:

@@ -1,12 +1,15 @@
 """Readouts of many messages into columns for the store: one row a value, in the order of arrival.
 
+Work in Python is done once for each *form* of readout (`plans.py`); everything else runs over whole columns.
 What cannot become a row is a refusal of just that: a value's problem leaves the other values of its readout,
-and a readout's problem the other readouts of its message.
+and a readout's problem the others of its message.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,29 +17,22 @@ import numpy.typing as npt
 from psycopg import Connection
 
 from ingest.decode import Decoded
-from ingest.directory import Directory, Meter, Register
-from ingest.quarantine import Reason, Refusal, refuse_batch, refuse_readout
-from store.registry import KnownGateway
+from ingest.directory import Directory, Key, Plan
+from ingest.instants import problem_of, strange
+from ingest.missed import resolve_missed
+from ingest.plans import UNUSED, Conversion, Draft, Problems, complete, unused
+from ingest.quarantine import Reason, Refusal, refuse_readout
+from store.misses import MissedPoll
 from telemetry.micro import LIMIT, in_range, wire_array_to_micro
-from telemetry.obis import Obis, ObisError
-from telemetry.topics import Topic
-from telemetry.units import UnitError, convert_micro, unit
-from telemetry.wire import Batch, WireReadout, from_milliseconds
+from telemetry.units import UnitError, convert_micro
+from telemetry.wire import Batch, WireReadout
 
-EARLIEST = 946_684_800_000  # 2000-01-01, milliseconds: before it, a meter's clock was never set
-LEAD = 86_400_000  # milliseconds that a reading may lie in the future
-MAX_REGISTERS = 1_000  # of one meter; more is not a meter
-
-
-class Origin(NamedTuple):
-    """A readout, and the message that it came in. `message` counts within the micro-batch."""
-
-    message: int
-    text: str
-    batch: Batch
-    gateway: KnownGateway
-    meter: Meter
-    readout: WireReadout
+_at = attrgetter("at")
+_status = attrgetter("status")
+_values = attrgetter("values")
+_meter = attrgetter("meter")
+_units = attrgetter("units")
+_registers = attrgetter("registers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,50 +40,32 @@ class Columns:
     """One row a value; all arrays have the same length.
 
     `register_ids` int32; `measured_at` int64, microseconds since 1970 UTC; `values` int64, micro-units of the
-    register's unit; `status` int16; `origins` int32, index of the readout in `Resolved.origins`; `codes` are
-    OBIS codes.
+    register's unit; `status` int16; `readouts` int64, position in `Resolved.readouts`; `places` int64, which
+    of the readout's values it is.
     """
 
     register_ids: npt.NDArray[np.int32]
     measured_at: npt.NDArray[np.int64]
     values: npt.NDArray[np.int64]
     status: npt.NDArray[np.int16]
-    origins: npt.NDArray[np.int32]
-    codes: Sequence[str]
+    readouts: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
 class Resolved:
-    """The usable part of a micro-batch. `refusals` are by message, in the order of the messages."""
+    """The usable part of a micro-batch, and what is refused by message, in the order of the messages.
 
+    `messages` (int64) is the message of each readout, `plans` where each goes; a plan without a meter is that
+    of a readout that is refused. `missed` are (message, poll).
+    """
+
+    readouts: list[WireReadout]
+    messages: npt.NDArray[np.int64]
+    plans: list[Plan]
     columns: Columns
-    origins: list[Origin]
     refusals: list[list[Refusal]]
-
-
-@dataclass(slots=True)
-class _Rows:
-    """Columns as they grow, and the problems of single values."""
-
-    registers: list[int] = field(default_factory=list)
-    instants: list[int] = field(default_factory=list)  # milliseconds
-    numbers: list[float] = field(default_factory=list)
-    status: list[int] = field(default_factory=list)
-    origins: list[int] = field(default_factory=list)
-    codes: list[str] = field(default_factory=list)
-    conversions: list[tuple[int, str, str]] = field(default_factory=list)  # row, from, to
-    problems: dict[tuple[int, Reason], dict[str, str]] = field(default_factory=dict)  # -> code: detail
-
-    def problem(self, origin: int, reason: Reason, code: str, detail: str) -> None:
-        self.problems.setdefault((origin, reason), {})[code] = detail
-
-
-class _UnusableError(Exception):
-    """Why a value has no register."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+    missed: list[tuple[int, MissedPoll]]
 
 
 def resolve(
@@ -97,156 +75,132 @@ def resolve(
 
     Raises psycopg.Error where the database fails.
     """
-    directory.prepare(connection, [(m.topic, _meters(m.batch)) for m in messages if m.topic])
-    rows = _Rows()
-    origins: list[Origin] = []
-    refusals: list[list[Refusal]] = []
-    for index, message in enumerate(messages):
-        refused = list(message.refusals)
-        refusals.append(refused)
-        topic, batch = message.topic, message.batch
-        if topic is None or batch is None or not batch.readouts:
-            continue
-        gateway = directory.gateway(topic)
-        if gateway is None:
-            refused.append(_unknown_gateway(directory, message, topic, batch))
-            continue
-        latest = now + LEAD
-        for readout in batch.readouts:
-            meter = directory.meter(topic.utility, readout.meter)
-            if meter is None or not meter.known.read_by(gateway) or not EARLIEST <= readout.at <= latest:
-                reason, detail = _readout_problem(readout, topic, gateway, meter)
-                refused.append(refuse_readout(message.text, batch, readout, reason, detail))
-                continue
-            origins.append(Origin(index, message.text, batch, gateway, meter, readout))
-            _add(connection, rows, len(origins) - 1, meter, readout)
-    columns = _columns(rows)
-    _refuse_values(rows, origins, refusals)
-    return Resolved(columns, origins, refusals)
+    directory.refresh(connection)
+    sizes = [len(message.batch.readouts) if message.batch else 0 for message in messages]
+    readouts = list(chain.from_iterable(message.batch.readouts for message in messages if message.batch))
+    instants = np.fromiter(map(_at, readouts), np.int64, len(readouts))
+    keys = _keys(messages, sizes, readouts)
+    draft = Draft(
+        messages,
+        readouts,
+        message_of=np.repeat(np.arange(len(messages)), sizes),
+        strange=strange(instants, now),
+        keys=keys,
+        plans=list(map(directory.plans.get, keys)),
+        problems=Problems(),
+        refusals=[list(message.refusals) for message in messages],
+    )
+    complete(connection, directory, draft)
+    _refuse_strange(draft)
+    plans = [plan for plan in draft.plans if plan is not None]
+    columns = _columns(readouts, instants, plans, draft.problems)
+    for (place, reason), details in draft.problems.found.items():
+        _refuse(draft, place, reason, details)
+    polls, refused = resolve_missed(connection, directory, messages, now)
+    for index, refusal in refused:
+        draft.refusals[index].append(refusal)
+    return Resolved(readouts, draft.message_of, plans, columns, draft.refusals, polls)
 
 
-def refuse_values(origin: Origin, reason: Reason, details: dict[str, str]) -> Refusal:
+def _refuse_strange(draft: Draft) -> None:
+    """Readouts of meters that may speak, but not of such an instant."""
+    for place in np.flatnonzero(draft.strange).tolist():
+        plan, readout = draft.plans[place], draft.readouts[place]
+        if plan is None or plan.meter_id == UNUSED:
+            continue
+        index, draft.plans[place] = int(draft.message_of[place]), unused(readout)
+        message = draft.messages[index]
+        assert message.batch is not None, "a message with readouts has a batch"
+        detail = problem_of(readout.at)
+        refusal = refuse_readout(message.text, message.batch, readout, Reason.INSTANT, detail)
+        draft.refusals[index].append(refusal)
+
+
+def _refuse(draft: Draft, place: int, reason: Reason, details: dict[str, str]) -> None:
+    index = int(draft.message_of[place])
+    message = draft.messages[index]
+    assert message.batch is not None, "a message with readouts has a batch"
+    draft.refusals[index].append(
+        refuse_values(message.text, message.batch, draft.readouts[place], reason, details)
+    )
+
+
+def refuse_values(
+    text: str, batch: Batch, readout: WireReadout, reason: Reason, details: dict[str, str]
+) -> Refusal:
     """A refusal of those values of a readout that `details` names: OBIS -> what is wrong."""
-    readout = origin.readout
     part = msgspec.structs.replace(
         readout,
         values={code: readout.values[code] for code in details},
         units={code: name for code, name in readout.units.items() if code in details},
     )
     detail = "; ".join(dict.fromkeys(details.values()))
-    return refuse_readout(origin.text, origin.batch, part, reason, detail[:1_000])
+    return refuse_readout(text, batch, part, reason, detail[:1_000])
 
 
-def _meters(batch: Batch | None) -> set[str]:
-    return {readout.meter for readout in batch.readouts} if batch else set()
+def code_at(readout: WireReadout, place: int) -> str:
+    """The code of a readout's value by its place."""
+    return next(islice(readout.values, place, None))
 
 
-def _add(connection: Connection[Any], rows: _Rows, origin: int, meter: Meter, readout: WireReadout) -> None:
-    """A row for each value of a readout."""
-    at, status, units = readout.at, readout.status, readout.units
-    for code, number in readout.values.items():
-        register = None if units else meter.usual.get(code)
-        if register is None:
-            try:
-                found, source = _register(connection, meter, code, units.get(code))
-            except _UnusableError as problem:
-                rows.problem(origin, problem.reason, code, str(problem))
-                continue
-            if source != found.unit:
-                rows.conversions.append((len(rows.registers), source, found.unit))
-            register = found.id
-        rows.registers.append(register)
-        rows.instants.append(at)
-        rows.numbers.append(number)
-        rows.status.append(status)
-        rows.origins.append(origin)
-        rows.codes.append(code)
-
-
-def _register(
-    connection: Connection[Any], meter: Meter, code: str, given: str | None
-) -> tuple[Register, str]:
-    """The register of a code, and the unit of the message's value."""
-    try:
-        usual = Obis.parse(code).unit
-        source = given or usual
-        if source is None:
-            raise _UnusableError(Reason.UNIT, f"{code} has no usual unit and the message names none")
-        if unit(source).dimension != unit(usual or source).dimension:
-            raise _UnusableError(Reason.UNIT, f"{code} is measured in {usual}, not in {source}")
-        register = meter.registers.get(code)
-        if register is None:
-            if len(meter.registers) >= MAX_REGISTERS:
-                raise _UnusableError(Reason.OBIS, f"the meter has {MAX_REGISTERS} registers already")
-            register = meter.add(connection, code, source)
-    except ObisError as error:
-        raise _UnusableError(Reason.OBIS, str(error)) from None
-    except UnitError as error:
-        raise _UnusableError(Reason.UNIT, str(error)) from None
-    return register, source
-
-
-def _columns(rows: _Rows) -> Columns:
-    """Arrays of the rows whose value a register can hold; the others become problems."""
-    numbers = np.array(rows.numbers, dtype=np.float64)
-    good = in_range(numbers)
-    for row in np.flatnonzero(~good).tolist():
-        detail = f"{rows.numbers[row]} is outside the range of a register"
-        rows.problem(rows.origins[row], Reason.RANGE, rows.codes[row], detail)
-    values = wire_array_to_micro(np.where(good, numbers, 0.0))
-    for row, source, target in rows.conversions:
-        if good[row]:
-            converted = _converted(rows, row, int(values[row]), source, target)
-            good[row] = converted is not None
-            values[row] = 0 if converted is None else converted
-    codes = rows.codes if good.all() else [rows.codes[row] for row in np.flatnonzero(good)]
-    return Columns(
-        register_ids=np.array(rows.registers, dtype=np.int32)[good],
-        measured_at=np.array(rows.instants, dtype=np.int64)[good] * 1_000,
-        values=values[good],
-        status=np.array(rows.status, dtype=np.int16)[good],
-        origins=np.array(rows.origins, dtype=np.int32)[good],
-        codes=codes,
+def _keys(messages: Sequence[Decoded], sizes: Sequence[int], readouts: Sequence[WireReadout]) -> list[Key]:
+    texts = chain.from_iterable(
+        repeat(message.text, size) for message, size in zip(messages, sizes, strict=True)
     )
+    units = map(tuple, map(dict.items, map(_units, readouts)))
+    return list(zip(texts, map(_meter, readouts), map(tuple, map(_values, readouts)), units, strict=True))
 
 
-def _converted(rows: _Rows, row: int, micro: int, source: str, target: str) -> int | None:
-    """Micro-units of `target`, or None with a problem where nothing but rounding would give one."""
-    origin, code = rows.origins[row], rows.codes[row]
+def _columns(
+    readouts: Sequence[WireReadout],
+    instants: npt.NDArray[np.int64],
+    plans: Sequence[Plan],
+    problems: Problems,
+) -> Columns:
+    """Arrays of the values that a register can hold; what is wrong with the others becomes a problem."""
+    values_of = list(map(_values, readouts))
+    counts = np.fromiter(map(len, values_of), np.int64, len(readouts))
+    total = int(counts.sum())
+    ends = np.cumsum(counts)
+    owners = np.repeat(np.arange(len(readouts)), counts)
+    places = np.arange(total) - np.repeat(ends - counts, counts)
+    registers = np.fromiter(chain.from_iterable(map(_registers, plans)), np.int32, total)
+    numbers = np.fromiter(chain.from_iterable(map(dict.values, values_of)), np.float64, total)
+    status = np.fromiter(map(_status, readouts), np.int16, len(readouts))
+    used = registers != UNUSED
+    good = used & in_range(numbers)
+    for row in np.flatnonzero(used & ~good).tolist():
+        detail = f"{numbers[row]} is outside the range of a register"
+        problems.add(int(owners[row]), Reason.RANGE, code_at(readouts[owners[row]], places[row]), detail)
+    micro = wire_array_to_micro(np.where(good, numbers, 0.0))
+    for conversion in problems.conversions:
+        row = int(ends[conversion.readout] - counts[conversion.readout]) + conversion.place
+        if good[row]:
+            code = code_at(readouts[conversion.readout], conversion.place)
+            converted = _converted(int(micro[row]), numbers[row], conversion, code, problems)
+            good[row] = converted is not None
+            micro[row] = 0 if converted is None else converted
+    if not good.all():
+        registers, micro, owners, places = registers[good], micro[good], owners[good], places[good]
+    return Columns(registers, instants[owners] * 1_000, micro, status[owners], owners, places)
+
+
+def _converted(
+    micro: int, number: float, conversion: Conversion, code: str, problems: Problems
+) -> int | None:
+    """Micro-units of the register's unit; None, with a problem, where only rounding would give one."""
+    source, target = conversion.source, conversion.target
     try:
         converted = convert_micro(micro, source, target)
     except UnitError as error:
-        rows.problem(origin, Reason.UNIT, code, str(error))
+        problems.add(conversion.readout, Reason.UNIT, code, str(error))
         return None
     if converted is None:
-        detail = f"{rows.numbers[row]} {source} is not a whole number of millionths of {target}"
-        rows.problem(origin, Reason.UNIT, code, detail)
+        detail = f"{number} {source} is not a whole number of millionths of {target}"
+        problems.add(conversion.readout, Reason.UNIT, code, detail)
         return None
     if abs(converted) >= LIMIT:
-        detail = f"{rows.numbers[row]} {source} is outside the range of a register in {target}"
-        rows.problem(origin, Reason.RANGE, code, detail)
+        detail = f"{number} {source} is outside the range of a register in {target}"
+        problems.add(conversion.readout, Reason.RANGE, code, detail)
         return None
     return converted
-
-
-def _refuse_values(rows: _Rows, origins: list[Origin], refusals: list[list[Refusal]]) -> None:
-    for (origin, reason), details in rows.problems.items():
-        refusals[origins[origin].message].append(refuse_values(origins[origin], reason, details))
-
-
-def _unknown_gateway(directory: Directory, message: Decoded, topic: Topic, batch: Batch) -> Refusal:
-    utility = directory.utility(topic.utility)
-    who = f"the utility {topic.utility}" if utility is None else f"gateway {topic.gateway} of {topic.utility}"
-    detail = f"{who} is not registered"
-    return refuse_batch(message.text, message.payload, batch, Reason.UNKNOWN_GATEWAY, detail)
-
-
-def _readout_problem(
-    readout: WireReadout, topic: Topic, gateway: KnownGateway, meter: Meter | None
-) -> tuple[Reason, str]:
-    if meter is None:
-        return Reason.UNKNOWN_METER, f"{readout.meter} is not registered at {topic.utility}"
-    if not meter.known.read_by(gateway):
-        return Reason.WRONG_GATEWAY, f"{readout.meter} is read by another gateway than {topic.gateway}"
-    at = from_milliseconds(readout.at).isoformat()
-    return Reason.INSTANT, f"{at} is before the year 2000, or more than a day ahead"

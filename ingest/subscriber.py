@@ -1,14 +1,20 @@
 """The ingester's side of MQTT: deliveries into a bounded inbox, acknowledgements out.
 
 paho's thread does nothing but fill the inbox. A delivery is acknowledged to the broker only when the ingester
-says so; the broker's Receive Maximum bounds how many can wait. Everything the broker may lose or repeat is
-harmless: a gateway sends a batch again until our own `Ack`, and storing a reading twice changes nothing.
+says so; Receive Maximum bounds how many the broker sends beyond that, so that a database that is away holds
+the broker up and does not fill our memory. A broker that forgets this bound (Mosquitto 2.0.11 does, at the
+first acknowledgement) is not read from for a while, and when that does not help its session is taken up anew
+once there is room.
+
+The session is kept while we are away for a moment: what was not acknowledged comes again. Everything that
+the broker may lose or repeat is harmless: a gateway sends a batch again until our own `Ack`, and storing a
+reading twice changes nothing.
 """
 
+import socket
+import time
 from dataclasses import dataclass
-from queue import Full, Queue
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -18,72 +24,129 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest.inbox import Delivery, Inbox
 from telemetry.topics import Kind, subscription
+from telemetry.wire import MAX_MESSAGE_BYTES
 
 GROUP = "ingest"  # of the shared subscription: each batch goes to one ingester
 HEALTH_GROUP = "ingest-health"  # one of its own: rumqttd loses messages where two filters share a group
-RECEIVE_MAXIMUM = 100  # deliveries that wait for our acknowledgement: at most 100 MB of payload
-INBOX_SIZE = 4 * RECEIVE_MAXIMUM  # more than a broker may send; QoS 0, which has no such bound, fills it
+RECEIVE_MAXIMUM = 500
+SESSION_EXPIRY = 300
+_LARGEST_PACKET = MAX_MESSAGE_BYTES + 1_000  # with topic and properties; the broker drops what is larger
 _QOS = 1
 _KEEPALIVE = 30  # seconds
+_PATIENCE = 10.0  # seconds in which nothing is read, so that the broker stops: less than it waits for a ping
+_TAKEN_OVER = 0x8E
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message as it came. `message`, `qos` and `connection` are what acknowledging it needs.
+class Connection:
+    """Where the broker is, and who we are there.
 
-    `retained`: it was published before we subscribed.
+    `name` tells this ingester from all others, and stays the same when it starts again: its session waits for
+    it for `session_expiry` seconds. With 0 there is none, which rumqttd needs: it dies of a shared
+    subscription that is taken up again.
+
+    `receive_maximum` deliveries may wait for our acknowledgement. Four micro-batches of the smallest messages
+    must fit in, or acknowledgements starve the flow: one is stored, one waits for that, one is gathered, and
+    one is on its way.
     """
 
-    topic: str
-    payload: bytes
-    message: int = 0
-    qos: int = 0
-    connection: int = 0
-    retained: bool = False
+    host: str
+    port: int
+    name: str
+    receive_maximum: int = RECEIVE_MAXIMUM
+    session_expiry: int = SESSION_EXPIRY
+
+    @property
+    def together(self) -> int:
+        """How many deliveries make a micro-batch at the most."""
+        return max(1, self.receive_maximum // 4)
+
+
+def _at_once(connection: Any) -> None:
+    """Acknowledgements are a few bytes each, and the broker's next deliveries wait for them."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class Subscriber:
     """Connects, subscribes and reconnects by itself between `start` and `stop`."""
 
-    def __init__(self, host: str, port: int, inbox: "Queue[Delivery]") -> None:
-        self._address = (host, port)
+    def __init__(self, broker: Connection, inbox: Inbox) -> None:
+        self._broker = broker
         self._inbox = inbox
         self._connection = 0  # counts connections: a packet number means nothing on another one
+        self._subscribed = False
+        self._leaving = False
         self._away = False
         self._overflowing = False
-        self._client = client = Client(
+        self._ignored = False  # something that the broker will send again only on a new connection
+        self._client = self._new_client()
+
+    @property
+    def listening(self) -> bool:
+        """Whether the broker sends us what comes."""
+        return self._subscribed and self._client.is_connected()
+
+    def start(self) -> None:
+        """Begin to connect, and to try again until it succeeds."""
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's own
+        properties.ReceiveMaximum = self._broker.receive_maximum
+        properties.MaximumPacketSize = _LARGEST_PACKET
+        properties.SessionExpiryInterval = self._broker.session_expiry
+        self._client.connect_async(
+            self._broker.host,
+            self._broker.port,
+            _KEEPALIVE,
+            clean_start=not self._broker.session_expiry,
+            properties=properties,
+        )
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Disconnect for good. What was not acknowledged goes to another ingester, or comes again."""
+        self._inbox.close()
+        self._leave()
+
+    def _new_client(self) -> Client:
+        """One for each session that we take up: paho leaves the sockets of an earlier one open."""
+        client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"hesper-ingest-{uuid4().hex[:12]}",
+            client_id=f"hesper-ingest-{self._broker.name}",
             protocol=MQTTProtocolVersion.MQTTv5,
             manual_ack=True,
         )
-        client.max_queued_messages_set(10 * RECEIVE_MAXIMUM)
-        client.max_inflight_messages_set(RECEIVE_MAXIMUM)
+        client.max_queued_messages_set(10 * self._broker.receive_maximum)
+        client.max_inflight_messages_set(self._broker.receive_maximum)
         client.reconnect_delay_set(min_delay=1, max_delay=5)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_socket_open = lambda _client, _, connection: _at_once(connection)
+        return client
 
-    def start(self) -> None:
-        """Begin to connect, and to try again until it succeeds."""
-        host, port = self._address
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's own
-        properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        self._client.connect_async(host, port, _KEEPALIVE, clean_start=True, properties=properties)
-        self._client.loop_start()
-
-    def stop(self) -> None:
-        """Disconnect. Deliveries that were not acknowledged go to another ingester, or come again."""
+    def _leave(self) -> None:
+        self._leaving = True
         self._client.disconnect()
         self._client.loop_stop()
+        self._leaving = False
+
+    def tend(self) -> None:
+        """Ask again for what the inbox had no room for, once it has. To be called now and then."""
+        if self._ignored and self._inbox.roomy:
+            log.info("room again: taking up the session anew")
+            self._ignored = False
+            self._leave()
+            self._client = self._new_client()
+            self.start()
 
     def acknowledge(self, delivery: Delivery) -> None:
-        """Tell the broker that a delivery is dealt with; nothing to do where its connection is gone."""
+        """Tell the broker that a delivery is dealt with, unless its connection is gone; its room is free."""
+        self._inbox.release(delivery)
         if delivery.qos and delivery.connection == self._connection:
             self._client.ack(delivery.message, delivery.qos)
 
@@ -99,16 +162,19 @@ class Subscriber:
             self._say_away(f"refused: {reason}")
             return
         self._connection += 1
+        self._subscribed = False
         if self._away:
-            log.info("broker is back", broker=self._broker)
+            log.info("broker is back", broker=self._address)
         self._away = False
-        options = SubscribeOptions(qos=_QOS)
-        # a shared subscription gets no retained messages, so each ingester hears every status
+        # a shared subscription gets no retained messages, so each ingester hears every status; not again
+        # where the session was kept, since what was sent meanwhile waits in it
+        retained = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
         filters = [
             subscription(Kind.READINGS, share=GROUP),
             subscription(Kind.HEALTH, share=HEALTH_GROUP),
             subscription(Kind.STATUS),
         ]
+        options = SubscribeOptions(qos=_QOS, retainHandling=retained)
         result, _mid = client.subscribe([(text, options) for text in filters])
         if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._say_away(f"could not subscribe: {result.name}")
@@ -119,7 +185,8 @@ class Subscriber:
         for reason in reasons:
             if reason.is_failure:
                 log.error("broker refuses a subscription; check its ACL", reason=str(reason))
-        log.info("listening", broker=self._broker)
+        self._subscribed = not any(reason.is_failure for reason in reasons)
+        log.info("listening", broker=self._address)
 
     def _on_connect_fail(self, _: Client, __: Any) -> None:
         self._say_away("cannot be reached")
@@ -127,7 +194,9 @@ class Subscriber:
     def _on_disconnect(
         self, _: Client, __: Any, _flags: DisconnectFlags, reason: ReasonCode, ___: Properties | None
     ) -> None:
-        if reason.is_failure:
+        if reason.value == _TAKEN_OVER:
+            log.error("another ingester has the same name; give each its own", name=self._broker.name)
+        if reason.is_failure and not self._leaving:
             self._say_away(str(reason))
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
@@ -136,25 +205,27 @@ class Subscriber:
         except UnicodeDecodeError:
             topic = "(a topic that is not UTF-8)"
         delivery = Delivery(
-            topic, bytes(message.payload), message.mid, message.qos, self._connection, message.retain
+            topic,
+            bytes(message.payload),
+            message.mid,
+            message.qos,
+            self._connection,
+            message.retain,
+            time.monotonic(),
         )
-        try:
-            self._inbox.put_nowait(delivery)
-        except Full:
-            # only senders without QoS, or a broker that ignores Receive Maximum, get here
-            self.acknowledge(delivery)
+        taken = self._inbox.offer(delivery, 0.0 if self._ignored else _PATIENCE)
+        if not taken:
+            self._ignored = self._ignored or delivery.qos > 0
             if not self._overflowing:
-                log.warning("inbox full; dropping what its sender will repeat", topic=topic)
-            self._overflowing = True
-        else:
-            self._overflowing = False
+                log.warning("inbox full; leaving to the broker what comes now", topic=topic)
+        self._overflowing = not taken
 
     def _say_away(self, reason: str) -> None:
         """In the log once, until the broker is back."""
         if not self._away:
-            log.warning("no connection to the broker; trying again", broker=self._broker, reason=reason)
+            log.warning("no connection to the broker; trying again", broker=self._address, reason=reason)
         self._away = True
 
     @property
-    def _broker(self) -> str:
-        return "{}:{}".format(*self._address)
+    def _address(self) -> str:
+        return f"{self._broker.host}:{self._broker.port}"

@@ -12,6 +12,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from store.roles import enter_utility
+
 _PREFIX = "hesper_"  # lets secret scanners and people recognise a key
 _BYTES = 32
 
@@ -45,11 +47,14 @@ def issue(connection: Connection[Any], utility: str, name: str, *, expires_at: d
 
 
 def verify(connection: Connection[Any], key: str) -> ApiKey | None:
-    """The key in force with this text, its use noted to the minute; None for any other text."""
+    """The key in force with this text, its use noted to the minute; None for any other text.
+
+    To the end of the transaction the session then is one of the key's utility.
+    """
     if not key.startswith(_PREFIX):
         return None
-    with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
-        found = cursor.execute(f"{_IN_FORCE} and secret_hash = %s", (_hash(key),)).fetchone()
+    known = connection.execute("select id from api_key_of_secret(%s)", (_hash(key),)).fetchone()
+    found = find(connection, known[0]) if known else None
     if found is not None:
         connection.execute(
             """
@@ -62,7 +67,14 @@ def verify(connection: Connection[Any], key: str) -> ApiKey | None:
 
 
 def find(connection: Connection[Any], key_id: int) -> ApiKey | None:
-    """The key with this id while it is in force: a session that a key began ends with the key."""
+    """The key with this id while it is in force: a session that a key began ends with the key.
+
+    To the end of the transaction the session then is one of the key's utility.
+    """
+    owner = connection.execute("select utility_of_api_key(%s)", (key_id,)).fetchone()
+    if owner is None or owner[0] is None:
+        return None
+    enter_utility(connection, owner[0])
     with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
         return cursor.execute(f"{_IN_FORCE} and id = %s", (key_id,)).fetchone()
 

@@ -12,8 +12,10 @@ microseconds since 2000 (`timestamptz_send`); here it is microseconds since 1970
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +29,8 @@ Instants = npt.NDArray[np.int64]  # microseconds since 1970-01-01T00:00:00Z
 _YEAR_2000 = 946_684_800_000_000
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEADER = struct.Struct("!iiIii")
+_SIZE = struct.Struct("!i")
+_BYTEA = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,18 @@ class TimestamptzArray(ArrayParameter):
     element = _TIMESTAMPTZ
 
 
+@dataclass(frozen=True, slots=True)
+class ByteaArray:
+    """bytea[] of a sequence of bytes."""
+
+    items: Sequence[bytes]
+
+
 def adapt(cursor: Cursor[Any]) -> Cursor[Any]:
     """The cursor, taught to send the parameters above and to fetch such columns as numpy arrays."""
     for parameter, dumper in _DUMPERS.items():
         cursor.adapters.register_dumper(parameter, dumper)
+    cursor.adapters.register_dumper(ByteaArray, _ByteaDumper)
     for oid, loader in _LOADERS.items():
         cursor.adapters.register_loader(oid, loader)
     cursor.format = Format.BINARY
@@ -125,6 +137,23 @@ def decode(data: Buffer, element: _Element) -> npt.NDArray[Any]:
     body = np.frombuffer(data, element.layout, offset=_HEADER.size)
     values = body["value"].astype(element.dtype)
     return values - element.offset if element.offset else values
+
+
+def encode_bytes(items: Sequence[bytes]) -> bytes:
+    """The binary form of a bytea[]."""
+    if not items:
+        return struct.pack("!iiI", 0, 0, _BYTEA)
+    sizes = map(_SIZE.pack, map(len, items))
+    header = _HEADER.pack(1, 0, _BYTEA, len(items), 1)
+    return header + b"".join(chain.from_iterable(zip(sizes, items, strict=True)))
+
+
+class _ByteaDumper(Dumper):
+    format = Format.BINARY
+    oid = 1001
+
+    def dump(self, obj: ByteaArray) -> Buffer:
+        return encode_bytes(obj.items)
 
 
 def _dumper(element_type: _Element) -> type[Dumper]:

@@ -5,25 +5,20 @@ minute, a lock is waited for at most a minute, and a transaction that its owner 
 """
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from store.errors import StoreError
+from store.roles import Role, assume
+
+__all__ = ["StoreError", "UnreachableError", "UnsupportedServerError", "connect", "pool"]
+
 MINIMUM_VERSION = 150_000  # PostgreSQL 15, as `server_version` counts
 _CONNECT_SECONDS = 10
-
-
-class StoreError(Exception):
-    """Base of the store's errors. `advice` tells an operator what to do."""
-
-    advice: str = ""
-
-    def __init__(self, message: str, *, advice: str = "") -> None:
-        super().__init__(message)
-        if advice:
-            self.advice = advice
 
 
 class UnreachableError(StoreError):
@@ -42,11 +37,16 @@ class UnsupportedServerError(StoreError):
 
 
 def connect(
-    url: str, *, application: str = "hesper", statement_timeout: timedelta | None = None
+    url: str,
+    *,
+    application: str = "hesper",
+    statement_timeout: timedelta | None = None,
+    role: Role | None = None,
 ) -> psycopg.Connection:
     """A session in UTC, not in autocommit: `with connection.transaction()` or `commit()` ends work.
 
-    `application` is shown in pg_stat_activity. Raises UnreachableError and UnsupportedServerError.
+    `application` is shown in pg_stat_activity. With `role` it acts as that one (store/roles.py), else as its
+    login. Raises UnreachableError, UnsupportedServerError and RoleError.
     """
     try:
         connection = psycopg.connect(_conninfo(url, application, statement_timeout))
@@ -54,18 +54,25 @@ def connect(
         raise UnreachableError(f"cannot reach the database: {_one_line(error)}") from error
     try:
         _check_version(connection)
-    except UnsupportedServerError:
+        if role is not None:
+            assume(connection, role)
+    except (StoreError, psycopg.Error):
         connection.close()
         raise
     return connection
 
 
 def pool(
-    url: str, size: int, *, application: str = "hesper", statement_timeout: timedelta | None = None
+    url: str,
+    size: int,
+    *,
+    role: Role,
+    application: str = "hesper",
+    statement_timeout: timedelta | None = None,
 ) -> ConnectionPool[psycopg.Connection]:
-    """An open pool of at most `size` sessions, each checked when it is handed out.
+    """An open pool of at most `size` sessions that act as `role`, each checked when it is handed out.
 
-    The caller closes it. Raises UnreachableError when no session can be had at the start.
+    The caller closes it. Raises what `connect` raises when no session can be had at the start.
     """
     sessions = ConnectionPool(
         _conninfo(url, application, statement_timeout),
@@ -73,10 +80,11 @@ def pool(
         max_size=size,
         timeout=_CONNECT_SECONDS,
         check=ConnectionPool.check_connection,
+        configure=partial(assume, role=role),
         name=application,
         open=False,
     )
-    connect(url, application=application).close()  # says at once, and clearly, what is wrong
+    connect(url, application=application, role=role).close()  # says at once, and clearly, what is wrong
     sessions.open()
     try:
         sessions.wait(timeout=_CONNECT_SECONDS)

@@ -33,7 +33,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from store.database import StoreError
+from store.errors import StoreError
 from store.unprivileged import Account, account_for, own, passable
 
 STOP_SIGNAL = signal.SIGINT  # "fast shutdown"; SIGTERM would wait for every client to leave
@@ -51,6 +51,7 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] ",
     "log_timezone": "UTC",
     "timezone": "UTC",
+    "hesper.embedded": "on",  # see store/roles.py
 }
 
 
@@ -77,9 +78,10 @@ class EmbeddedPostgres:
         """The URL of the database, the same for the cluster's whole life."""
         return self.url_of(_NAME)
 
-    def url_of(self, database: str) -> str:
-        """The URL of another database of the cluster."""
-        return f"postgresql://{_NAME}@/{quote(database)}?host={quote(str(self._socket_folder()), safe='')}"
+    def url_of(self, database: str = _NAME, login: str = _NAME) -> str:
+        """The URL of a database of the cluster for a login; who may enter the folder needs no password."""
+        host = quote(str(self._socket_folder()), safe="")
+        return f"postgresql://{quote(login)}@/{quote(database)}?host={host}"
 
     @property
     def pid(self) -> int | None:

@@ -1,7 +1,7 @@
 """What could not be used, kept whole with its reason until a person mends the cause or discards it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from psycopg import Connection
@@ -39,6 +39,37 @@ class Kept:
     payload: bytes
     state: str
     received_at: datetime
+
+    @property
+    def utility(self) -> str:
+        """The utility that the topic names, "" where it is none of the contract."""
+        return self._segment(2)
+
+    @property
+    def gateway(self) -> str:
+        """The gateway that the topic names, "" where it is none of the contract."""
+        return self._segment(3)
+
+    def _segment(self, place: int) -> str:
+        segments = self.topic.split("/")
+        return segments[place] if len(segments) == 5 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which entries are meant: those that agree with everything that is given. `state` "" means any."""
+
+    ids: Sequence[int] | None = None
+    utility: str | None = None
+    gateway: str | None = None
+    reason: str | None = None
+    meter: str | None = None
+    state: str = "waiting"
+
+    @property
+    def everything(self) -> bool:
+        """Whether it says nothing but a state."""
+        return self.ids is None and not (self.utility or self.gateway or self.reason or self.meter)
 
 
 def insert(connection: Connection, entries: Sequence[Entry]) -> int:
@@ -88,6 +119,35 @@ def waiting(
         return cursor.execute(
             statement, {"after": after, "utility_id": utility_id, "limit": limit}
         ).fetchall()
+
+
+def select(connection: Connection, selection: Selection, *, after: int = 0, limit: int = 100) -> list[Kept]:
+    """The entries of a selection, oldest first, with an id above `after`."""
+    with connection.cursor(row_factory=class_row(Kept)) as cursor:
+        return cursor.execute(
+            f"""
+            select id, utility_id, topic, reason, detail, meter, payload, state, received_at
+            from quarantine where id > %(after)s and {_SELECTED}
+            order by id limit %(limit)s
+            """,  # noqa: S608 - a constant of this module
+            asdict(selection) | {"after": after, "limit": limit},
+        ).fetchall()
+
+
+def count(connection: Connection, selection: Selection) -> dict[str, int]:
+    """The entries of a selection by reason."""
+    statement = f"select reason, count(*) from quarantine where {_SELECTED} group by reason order by reason"  # noqa: S608
+    return dict(connection.execute(statement, asdict(selection)).fetchall())
+
+
+_SELECTED = """
+    (%(ids)s::bigint[] is null or id = any(%(ids)s))
+    and (%(utility)s::text is null or split_part(topic, '/', 3) = %(utility)s)
+    and (%(gateway)s::text is null or split_part(topic, '/', 4) = %(gateway)s)
+    and (%(reason)s::text is null or reason = %(reason)s)
+    and (%(meter)s::text is null or meter = %(meter)s)
+    and (%(state)s::text = '' or state = %(state)s)
+"""
 
 
 def count_waiting(connection: Connection, *, utility_id: int | None = None) -> dict[str, int]:

@@ -15,6 +15,7 @@ from psycopg import Connection
 
 from store.arrays import (
     BigintArray,
+    ByteaArray,
     Instants,
     IntArray,
     SmallintArray,
@@ -42,15 +43,19 @@ class WriteResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Telegram:
-    """What came from a meter at an instant (microseconds since 1970), as received."""
+class Telegrams:
+    """What came from meters, as received: columns of one length, in any order.
 
-    meter_id: int
-    measured_at: int
-    gateway_id: int
-    epoch: str
-    batch: int
-    raw: bytes
+    `measured_at` in microseconds since 1970; `lives` are positions in `epochs`.
+    """
+
+    meter_ids: npt.NDArray[np.int32]
+    measured_at: Instants
+    gateway_ids: npt.NDArray[np.int32]
+    epochs: Sequence[str]
+    lives: npt.NDArray[np.int32]
+    batches: npt.NDArray[np.int64]
+    raws: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +87,9 @@ def insert(
     first = np.ones(len(order), np.bool_)
     first[1:] = (ids[1:] != ids[:-1]) | (instants[1:] != instants[:-1])
     keys = (IntArray(ids[first]), TimestamptzArray(instants[first]))
-    with connection.cursor() as cursor:
-        adapt(cursor)
-        cursor.execute(_INSERT, (*keys, BigintArray(sent[first]), SmallintArray(status[order][first])))
-        inserted = cursor.fetchone()
-        assert inserted is not None
-        stored = len(inserted[0])
-        if stored == len(order):
-            return WriteResult(stored, 0, np.empty(0, np.int64), np.ones(stored, np.bool_))
-        if stored == int(first.sum()):
-            there, ours = sent[first], np.ones(stored, np.bool_)
-        else:
-            bounds = (int(instants.min()), int(instants.max()))
-            cursor.execute(_STORED, (*keys, *(TimestamptzArray(np.array([bound])) for bound in bounds)))
-            row = cursor.fetchone()
-            assert row is not None
-            there, ours = row[0], _among((ids[first], instants[first]), inserted)
+    stored, ours, there = _insert(connection, keys, sent[first], status[order][first])
+    if stored == len(order):
+        return WriteResult(stored, 0, np.empty(0, np.int64), np.ones(stored, np.bool_))
     differs = sent != there[np.cumsum(first) - 1]
     conflicts = np.sort(order[differs]).astype(np.int64)
     new = np.zeros(len(order), np.bool_)
@@ -105,27 +97,63 @@ def insert(
     return WriteResult(stored, len(order) - stored - len(conflicts), conflicts, new)
 
 
-def _among(
-    keys: tuple[npt.NDArray[np.int32], Instants], some: tuple[npt.NDArray[np.int32], Instants]
-) -> npt.NDArray[np.bool_]:
-    """Which of the keys (register, instant) are among `some`, a part of them."""
-    instants, place = np.unique(keys[1], return_inverse=True)
-    # one number for each key: the instants of a batch are few enough for that to fit in 63 bits
-    all_of_them = keys[0].astype(np.int64) * len(instants) + place
-    return np.isin(all_of_them, some[0].astype(np.int64) * len(instants) + np.searchsorted(instants, some[1]))
+def _insert(
+    connection: Connection[Any],
+    keys: tuple[IntArray, TimestamptzArray],
+    values: npt.NDArray[np.int64],
+    status: npt.NDArray[np.int16],
+) -> tuple[int, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """(how many were stored, which of the keys, what is stored for each key now).
+
+    One round trip, unless another writer stores one of the same keys while we do.
+    """
+    ours, there = np.ones(len(values), np.bool_), values.copy()
+    instants = keys[1].array
+    bounds = [TimestamptzArray(np.array([bound])) for bound in (instants.min(), instants.max())]
+    with connection.cursor() as cursor:
+        adapt(cursor)
+        cursor.execute(_INSERT, (*keys, BigintArray(values), SmallintArray(status), *bounds))
+        row = cursor.fetchone()
+        assert row is not None
+        stored, places, found, inserted = row
+        if places is not None:
+            ours[places - 1], there[places - 1] = False, found
+        if inserted is not None:  # some were neither stored nor there when the statement began
+            ours = np.isin(np.arange(1, len(values) + 1), inserted)
+            cursor.execute(_STORED, (*keys, *bounds))
+            row = cursor.fetchone()
+            assert row is not None
+            there = row[0]
+    return stored, ours, there
 
 
+# `there` sees the table as it was before the statement: what others had stored. Its parts are only worked out
+# where they are asked for, so new readings cost nothing but their insert. The bounds let TimescaleDB leave
+# out the chunks that cannot hold any of the keys.
 _INSERT = """
-    with inserted as (
+    with sent as materialized (
+        select * from unnest(%s, %s, %s, %s) with ordinality as s (register_id, measured_at, value, status, n)
+    ), inserted as (
         insert into readings (register_id, measured_at, value, status)
-        select * from unnest(%s, %s, %s, %s)
+        select register_id, measured_at, value, status from sent
         on conflict (register_id, measured_at) do nothing
         returning register_id, measured_at
+    ), counted as materialized (
+        select (select count(*)::int from sent) as sent, (select count(*)::int from inserted) as stored
+    ), there as materialized (
+        select array_agg(s.n::int) as places, array_agg(r.value) as found, count(*) as known
+        from sent s join readings r on r.register_id = s.register_id and r.measured_at = s.measured_at
+        where r.measured_at between (%s)[1] and (%s)[1]
     )
-    select coalesce(array_agg(register_id), '{}'), coalesce(array_agg(measured_at), '{}') from inserted
+    select stored,
+           case when stored < sent then (select places from there) end,
+           case when stored < sent then (select found from there) end,
+           case when stored < sent and stored + (select known from there) < sent then (
+               select coalesce(array_agg(s.n::int), '{}')
+               from sent s join inserted using (register_id, measured_at)) end
+    from counted
 """
 
-# the bounds let TimescaleDB leave out the chunks that cannot hold any of the keys
 _STORED = """
     select array_agg(r.value order by k.n)
     from unnest(%s, %s) with ordinality as k (register_id, measured_at, n)
@@ -134,27 +162,29 @@ _STORED = """
 """
 
 
-def insert_telegrams(connection: Connection[Any], telegrams: Sequence[Telegram]) -> int:
+def insert_telegrams(connection: Connection[Any], telegrams: Telegrams) -> int:
     """Keeps the raw bytes; of a meter and instant that are there already the first stay. Returns how many
     are new."""
-    ordered = sorted(telegrams, key=lambda telegram: (telegram.meter_id, telegram.measured_at))
-    if not ordered:
+    if not len(telegrams.raws):
         return 0
+    order = np.lexsort((telegrams.measured_at, telegrams.meter_ids))
     with connection.cursor() as cursor:
         adapt(cursor)
         cursor.execute(
             """
             insert into telegrams (meter_id, measured_at, gateway_id, epoch, batch, raw)
-            select * from unnest(%s, %s, %s, %s::text[], %s, %b::bytea[])
+            select meter_id, measured_at, gateway_id, (%s::text[])[life + 1], batch, raw
+            from unnest(%s, %s, %s, %s, %s, %s) as t (meter_id, measured_at, gateway_id, life, batch, raw)
             on conflict (meter_id, measured_at) do nothing
             """,
             (
-                IntArray(np.array([telegram.meter_id for telegram in ordered])),
-                TimestamptzArray(np.array([telegram.measured_at for telegram in ordered])),
-                IntArray(np.array([telegram.gateway_id for telegram in ordered])),
-                [telegram.epoch for telegram in ordered],
-                BigintArray(np.array([telegram.batch for telegram in ordered])),
-                [telegram.raw for telegram in ordered],
+                list(telegrams.epochs),
+                IntArray(telegrams.meter_ids[order]),
+                TimestamptzArray(telegrams.measured_at[order]),
+                IntArray(telegrams.gateway_ids[order]),
+                IntArray(telegrams.lives[order]),
+                BigintArray(telegrams.batches[order]),
+                ByteaArray([telegrams.raws[place] for place in order.tolist()]),
             ),
         )
         return cursor.rowcount
@@ -163,7 +193,10 @@ def insert_telegrams(connection: Connection[Any], telegrams: Sequence[Telegram])
 def mark_for_validation(
     connection: Connection[Any], register_ids: npt.NDArray[np.int32], measured_at: Instants
 ) -> int:
-    """Queues the blocks of registers and UTC days that these readings lie in; returns how many there are."""
+    """Queues the blocks of registers and UTC days that these readings lie in, to be validated and counted.
+
+    Returns how many there are.
+    """
     if not len(register_ids):
         return 0
     days = measured_at // _MICROSECONDS_PER_DAY
@@ -172,9 +205,13 @@ def mark_for_validation(
         adapt(cursor)
         cursor.execute(
             """
+            with place as materialized (
+                select block, date '1970-01-01' + day as day from unnest(%s, %s) as place (block, day)
+            ), counted as (
+                insert into arrival_queue (block, day) select block, day from place
+            )
             insert into validation_queue (block, day, marked_at)
-            select block, date '1970-01-01' + day, clock_timestamp()
-            from unnest(%s, %s) as place (block, day)
+            select block, day, clock_timestamp() from place
             on conflict (block, day) do update set marked_at = excluded.marked_at
             """,
             (IntArray(places[:, 0]), IntArray(places[:, 1])),

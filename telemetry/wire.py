@@ -83,13 +83,17 @@ class Batch(Struct, frozen=True, omit_defaults=True):
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True):
-    """What became of a batch's readings. `known` were stored before with the same value."""
+    """What became of a batch. `known` readings were stored before with the same value.
+
+    `missed` counts the missed polls of the batch that are kept.
+    """
 
     batch: BatchNumber
     stored: Count = 0
     known: Count = 0
     conflicts: Count = 0
-    quarantined: dict[str, Count] = field(default_factory=dict)  # reason -> readouts
+    missed: Count = 0
+    quarantined: dict[str, Count] = field(default_factory=dict)  # reason -> readouts and misses
 
 
 class Ack(Struct, frozen=True, omit_defaults=True):

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from hesper.commands.store_url import check_login
 from hesper.logs import LogStyle, configure_logging
+from store.roles import Role
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -59,6 +61,7 @@ def run(
     except (SettingsError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+    check_login(database_url, Role.API)
     configure_logging(log)
     uvicorn.run(
         create_app(settings),

@@ -29,6 +29,7 @@ from store.billing import utility_codes
 from store.content import Issued
 from store.content import verify as verify_hashes
 from store.database import StoreError, connect
+from store.roles import Role as DatabaseRole
 
 
 def close(
@@ -66,7 +67,10 @@ def close(
     console = Console(stderr=True)
     try:
         periods = _periods(period, first, last)
-        with _store(data, database_url) as url, connect(url, application="hesper close") as store:
+        with (
+            _store(data, database_url) as url,
+            connect(url, application="hesper close", role=DatabaseRole.ADMIN) as store,
+        ):
             code = utility or _only_utility(store)
             store.commit()
             if verify:

@@ -7,6 +7,7 @@ import typer
 from hesper.settings import Settings
 from store.api_keys import issue
 from store.database import StoreError, connect
+from store.roles import Role
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -35,7 +36,7 @@ def create(
         )
         raise typer.Exit(2)
     try:
-        with connect(url) as connection:
+        with connect(url, role=Role.ADMIN) as connection:
             typer.echo(issue(connection, utility, name))
     except (StoreError, LookupError) as error:
         typer.echo(str(error), err=True)

@@ -63,9 +63,10 @@ def serve(
 def _apply(document: Path, database_url: str) -> None:
     from store.database import connect
     from store.registry import apply, load
+    from store.roles import Role
 
     registry = load(document)
-    with connect(database_url) as connection:
+    with connect(database_url, role=Role.ADMIN) as connection:
         apply(connection, registry)
 
 

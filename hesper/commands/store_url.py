@@ -5,11 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 
 from hesper.central import running
 from hesper.settings import Settings
+from store.database import StoreError, UnreachableError, connect
 from store.embedded import EmbeddedPostgres
+from store.migrate import migrate
+from store.roles import Role, assume
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="The store; default DATABASE_URL.")]
 DataFolder = Annotated[Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")]
@@ -30,3 +34,27 @@ def store_url(database_url: str | None, data: Path | None) -> Iterator[str]:
         return
     with EmbeddedPostgres(folder / "postgres") as server:
         yield server.url
+
+
+@contextmanager
+def administration(database_url: str | None, data: Path | None) -> Iterator[psycopg.Connection]:
+    """A session as hesper_admin, committed at the end; a StoreError ends the command and changes nothing."""
+    try:
+        with store_url(database_url, data) as url, connect(url, application="hesper") as connection:
+            migrate(connection)
+            assume(connection, Role.ADMIN)
+            yield connection
+    except StoreError as error:
+        typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
+        raise typer.Exit(1) from None
+
+
+def check_login(url: str, role: Role) -> None:
+    """Ends a process at its start whose login may not be `role`; one that is away is waited for later."""
+    try:
+        connect(url, role=role).close()
+    except UnreachableError:
+        return
+    except StoreError as error:
+        typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
+        raise typer.Exit(2) from None

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from hesper.commands.store_url import check_login
 from ingest.validation import main
+from store.roles import Role
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -24,4 +26,5 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
+    check_login(database_url, Role.INGEST)
     main(database_url, stop)

@@ -31,6 +31,7 @@ from store.api_keys import issue, verify
 from store.database import connect
 from store.progress import Standing, meters_read_since, standing
 from store.registry import apply
+from store.roles import Role as DatabaseRole
 
 LIVE_SCHEDULE = "15s"
 QUICK_SCHEDULE = "5s"  # a round of all lines takes about four seconds
@@ -104,7 +105,9 @@ class Demo:
             self.central = central
             self.state = self._remember()
             self.building = build(self.state.seed, self.state.born)
-            with connect(central.database_url, application="hesper demo") as connection:
+            with connect(
+                central.database_url, application="hesper demo", role=DatabaseRole.ADMIN
+            ) as connection:
                 connection.autocommit = True
                 self.connection = connection
                 apply(connection, registry_of(self.building))

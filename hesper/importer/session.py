@@ -11,6 +11,7 @@ from hesper.importer.source import FileSource, Tally
 from hesper.importer.table import FileError, Survey, Table
 from store.database import connect
 from store.registry import admit_meters, register_import
+from store.roles import Role
 from telemetry.obis import Medium
 
 GATEWAY = "import"
@@ -43,7 +44,7 @@ def register(table: Table, survey: Survey, destination: Destination, medium: Med
     if medium is None:
         raise FileError("the registers are of several media, or of none: name the meters' with --medium")
     meters = [(meter, int(medium), at) for meter, at in survey.meters.items()]
-    with connect(destination.database_url, application="hesper import") as connection:
+    with connect(destination.database_url, application="hesper import", role=Role.ADMIN) as connection:
         try:
             register_import(connection, destination.utility, destination.gateway, time_zone=table.zone.key)
         except ValueError as error:

@@ -6,6 +6,7 @@ leaves the work to the next one. Any number of validators may run.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,10 +18,13 @@ from psycopg.pq import TransactionStatus
 from anomaly.judge import KINDS, judge
 from anomaly.series import DAY, Judgement, Series
 from anomaly.stuck import StuckRule
+from ingest.arrival import ArrivalCount
 from ingest.validation.memory import SeriesMemory, StoredSeries
 from store.arrays import from_microseconds
 from store.database import UnreachableError, connect
 from store.findings import FindingRow, sync_findings
+from store.retention import upkeep
+from store.roles import Role
 from store.validation import (
     Claim,
     MarkRow,
@@ -36,6 +40,7 @@ from telemetry.obis import Medium, Obis, RegisterKind
 
 IDLE_SECONDS = 1.0  # between two looks at an empty queue
 RECONNECT_SECONDS = 2.0
+DAY_SECONDS = 86_400.0  # between two rounds of upkeep
 _HEATING_REST = StuckRule(least=200 * DAY, rest=200 * DAY)  # a heating register rests a whole summer
 _HEATING = {Medium.HEAT, Medium.COOLING, Medium.HEAT_COST}
 
@@ -123,16 +128,32 @@ def main(database_url: str, stop: threading.Event) -> None:
 
 
 def _run(database_url: str, stop: threading.Event) -> None:
-    with connect(database_url, application="hesper validate") as connection:
+    with connect(database_url, application="hesper validate", role=Role.INGEST) as connection:
         connection.autocommit = True
         validator = Validator(connection)
+        arrivals = ArrivalCount(connection)
         log.info("validating")
+        due = 0.0
         while not stop.is_set():
+            arrivals.step()
             progress = validator.step()
-            if progress is None:
+            if progress is None and time.monotonic() >= due:
+                _keep_up(connection)
+                due = time.monotonic() + DAY_SECONDS
+            elif progress is None:
                 stop.wait(IDLE_SECONDS)
             elif progress.changed:
                 log.info("judged", block=progress.block, changed=progress.changed, waiting=progress.waiting)
+
+
+def _keep_up(connection: Connection) -> None:
+    """Once a day: room for the months to come, and no more of what was kept long enough."""
+    try:
+        removed = upkeep(connection)
+    except psycopg.errors.LockNotAvailable as error:  # somebody is at it for long: tomorrow
+        log.info("upkeep was put off", reason=str(error).strip())
+    else:
+        log.info("upkeep done", removed={kind: count for kind, count in removed.items() if count})
 
 
 def _stuck_rule(obis: str) -> StuckRule:

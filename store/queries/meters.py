@@ -139,8 +139,8 @@ def registers(connection: Connection[Any], meter_id: int) -> list[RegisterRow]:
                    last.measured_at, last.value, last.status
             from registers r
             left join lateral (
-                select measured_at, value, status from readings
-                where register_id = r.id order by measured_at desc limit 1
+                select measured_at, value, status from utility_latest_readings
+                where register_id = r.id offset 0
             ) last on true
             where r.meter_id = %s
             order by r.billed desc, r.kind, r.obis

@@ -124,8 +124,8 @@ def meter_states(
                 order by billed desc, kind, obis limit 1
             ) r on true
             left join lateral (
-                select measured_at, value from readings where register_id = r.id
-                order by measured_at desc limit 1
+                select measured_at, value from utility_latest_readings where register_id = r.id
+                offset 0
             ) last on true
             cross join lateral (
                 select count(*) filter (where severity <> 'info')::int as open_findings,
@@ -156,8 +156,8 @@ def totals(connection: Connection[Any], utility_id: int, late_since: datetime) -
             select (select count(*) from in_place)::int as meters,
                    (select count(*) from in_place m where not exists (
                         select from registers r cross join lateral (
-                            select measured_at from readings where register_id = r.id
-                            order by measured_at desc limit 1) last
+                            select measured_at from utility_latest_readings where register_id = r.id
+                            offset 0) last
                         where r.meter_id = m.id and last.measured_at >= %(since)s))::int as late,
                    open.alarms, open.warnings, open.notes,
                    (select count(*) from quarantine
@@ -226,7 +226,7 @@ def consumption_between(
         from unnest(%(registers)s::int[]) register_id
         cross join unnest(%(boundaries)s::timestamptz[]) with ordinality b(boundary, place)
         left join lateral (
-            select x.measured_at, x.value from readings x
+            select x.measured_at, x.value from utility_readings x
             where x.register_id = register_id.register_id
               and x.measured_at <= b.boundary + %(round)s and x.measured_at > b.boundary - interval '2 days'
               and not exists (select from marks m where m.register_id = x.register_id

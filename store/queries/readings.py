@@ -69,7 +69,11 @@ def readings_page(
                             case when x.measured_at < r.validated_until then 0 else 14 end) as quality,
                    coalesce(m.rules, '{}') as rules
             from registers r
-            join readings x on x.register_id = r.id
+            cross join lateral (
+                select * from utility_readings where register_id = r.id
+                  and measured_at >= %(start)s and measured_at < %(end)s
+                offset 0
+            ) x
             left join lateral (
                 select (array_agg(quality order by usable, created_at desc))[1] as quality,
                        array_agg(rule order by usable, created_at desc) as rules
@@ -77,7 +81,6 @@ def readings_page(
             ) m on true
             where r.meter_id = %(meter)s
               and (%(obis)s::text is null or r.obis = %(obis)s)
-              and x.measured_at >= %(start)s and x.measured_at < %(end)s
               and (%(after_at)s::timestamptz is null
                    or (x.measured_at, x.register_id) > (%(after_at)s, %(after_register)s::int))
             order by x.measured_at, x.register_id limit %(limit)s
@@ -120,8 +123,8 @@ def last_reading_at(connection: Connection[Any], meter_id: int) -> datetime | No
         cursor.execute(
             """
             select max(last.measured_at) from registers r
-            cross join lateral (select measured_at from readings where register_id = r.id
-                                order by measured_at desc limit 1) last
+            cross join lateral (select measured_at from utility_latest_readings
+                                where register_id = r.id offset 0) last
             where r.meter_id = %s
             """,
             (meter_id,),
@@ -152,7 +155,7 @@ def series(
                 select case %(bucket)s when 'reading' then measured_at
                        else date_trunc(%(bucket)s, measured_at - %(round)s - interval '1 microsecond',
                                        %(zone)s) end as bucket, measured_at, value
-                from readings x
+                from utility_readings x
                 where register_id = %(register)s and measured_at > %(start)s and measured_at <= %(end)s
                   and not exists (select from marks m where m.register_id = x.register_id
                                   and m.measured_at = x.measured_at and not m.usable)

@@ -2,23 +2,28 @@
 
 `entries.py` is the document (TOML, or built in code), `checks.py` its rules, `apply.py` brings it into the
 database; `snapshot.py` answers which register a reading belongs to, `admission.py` adds what is met later.
+`extract.py` is the way back to the document; `sheets.py` and `tables.py` are the document as CSV;
+`exchange.py` swaps meters, `strangers.py` lists unknown ones, `history.py` tells who changed what.
 """
 
 from store.registry.admission import add_register, admit_meters, register_import
-from store.registry.apply import Summary, apply
+from store.registry.apply import apply, rehearse
 from store.registry.checks import RegistryError, check
 from store.registry.entries import (
     GatewayEntry,
     InstallationEntry,
+    LineEntry,
     MeterEntry,
     RegisterEntry,
     Registry,
     ServicePointEntry,
     SiteEntry,
     UtilityEntry,
+    VerificationEntry,
     load,
     parse,
 )
+from store.registry.rows import Summary
 from store.registry.snapshot import (
     KnownGateway,
     KnownMeter,
@@ -34,6 +39,7 @@ __all__ = [
     "KnownGateway",
     "KnownMeter",
     "KnownRegister",
+    "LineEntry",
     "MeterEntry",
     "RegisterEntry",
     "Registry",
@@ -43,6 +49,7 @@ __all__ = [
     "SiteEntry",
     "Summary",
     "UtilityEntry",
+    "VerificationEntry",
     "add_register",
     "admit_meters",
     "apply",
@@ -52,4 +59,5 @@ __all__ = [
     "meter_registers",
     "parse",
     "register_import",
+    "rehearse",
 ]

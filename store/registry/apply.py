@@ -3,53 +3,31 @@
 Applying the same document again changes nothing. What a document does not mention stays as it is.
 """
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 from psycopg import Connection
-from psycopg.types.json import Jsonb
 
 from store.registry.admission import capacity_of, defaults
-from store.registry.checks import RegistryError, check, medium_of
+from store.registry.checks import RegistryError, check, medium_of, problems
 from store.registry.entries import (
     GatewayEntry,
     InstallationEntry,
     MeterEntry,
+    RegisterEntry,
     Registry,
     ServicePointEntry,
     SiteEntry,
     UtilityEntry,
 )
+from store.registry.rows import Rows, Summary, micro_values
 from telemetry.micro import to_micro
 from telemetry.obis import Obis
-
-
-@dataclass(slots=True)
-class Count:
-    """Entries of one kind by what was done with them."""
-
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-
-
-@dataclass(slots=True)
-class Summary:
-    """What an application did, by kind: 'utilities', 'sites', 'gateways', 'meters', 'registers', ..."""
-
-    counts: dict[str, Count] = field(default_factory=dict)
-
-    def of(self, kind: str) -> Count:
-        """The count of a kind, zero where nothing of it was in the document."""
-        return self.counts.setdefault(kind, Count())
-
-    @property
-    def nothing_changed(self) -> bool:
-        """Whether the database already was as the document says."""
-        return not any(count.added or count.changed for count in self.counts.values())
 
 
 def apply(connection: Connection[Any], registry: Registry) -> Summary:
@@ -65,21 +43,45 @@ def apply(connection: Connection[Any], registry: Registry) -> Summary:
     return summary
 
 
-class _Utility:
-    """The application of one utility's entries."""
+def rehearse(connection: Connection[Any], registry: Registry) -> tuple[Summary, list[RegistryError]]:
+    """What `apply` would do, and every entry that it would refuse; the database stays as it is.
 
-    def __init__(self, connection: Connection[Any], entry: UtilityEntry, summary: Summary) -> None:
+    Entries are looked up in the database only once all of them follow the rules.
+    """
+    refused = list(problems(registry))
+    summary = Summary()
+    if not refused:
+        with connection.transaction(force_rollback=True):
+            for utility in registry.utilities:
+                _Utility(connection, utility, summary, refused).apply()
+    return summary, refused
+
+
+class _Utility:
+    """The application of one utility's entries. With `refused`, those that cannot be are put there."""
+
+    def __init__(
+        self,
+        connection: Connection[Any],
+        entry: UtilityEntry,
+        summary: Summary,
+        refused: list[RegistryError] | None = None,
+    ) -> None:
         self.connection = connection
         self.entry = entry
-        self.summary = summary
+        self.rows = Rows(connection, summary)
+        self.refused = refused
         self.zone = ZoneInfo(entry.time_zone)
-        self.id = 0
-        self.known: dict[tuple[str, str], int] = {}  # (table, code) -> id, of what was looked up or put
         self.units: dict[tuple[int, str], str] = {}  # (meter id, OBIS) -> unit, as stored before
+
+    @property
+    def id(self) -> int:
+        """The utility's."""
+        return self.rows.utility_id
 
     def apply(self) -> None:
         entry = self.entry
-        self.id = self._put(
+        self.rows.utility_id = self.rows.put(
             "utilities",
             {"code": entry.code},
             {"name": entry.name, "time_zone": entry.time_zone}
@@ -94,61 +96,125 @@ class _Utility:
         )
         self.units = {(meter_id, obis): unit for meter_id, obis, unit in stored}
         for site in entry.sites:
-            self._site(site)
+            self._try(f"site {site.code}", self._site, site)
         for gateway in entry.gateways:
-            self._gateway(gateway)
+            self._try(f"gateway {gateway.code}", self._gateway, gateway)
         for meter in entry.meters:
-            self._meter(meter)
+            meter_id = self._try(f"meter {meter.code}", self._meter, meter)
+            for register in meter.registers if meter_id is not None else ():
+                name = f"meter {meter.code}, register {register.obis}"
+                self._try(name, self._register, (meter_id, meter, register))
         for point in entry.service_points:
-            self._service_point(point)
+            point_id = self._try(f"service point {point.code}", self._service_point, point)
+            for installation in point.installations if point_id is not None else ():
+                name = f"service point {point.code}, installation of {installation.meter}"
+                self._try(name, self._installation, (point_id, installation))
 
-    def _site(self, site: SiteEntry) -> None:
-        name = self._named("site", site.code)
-        parent = self._reference("sites", site.parent, name)
-        self._put(
+    def _try(self, name: str, put: Callable[[str, Any], int], entry: Any) -> int | None:
+        """What `put` returns; None where the entry was refused, and that is only to be told."""
+        name = f"utility {self.entry.code}, {name}"
+        try:
+            with nullcontext() if self.refused is None else self.connection.transaction():
+                return put(name, entry)
+        except RegistryError as error:
+            problem = error
+        except (psycopg.IntegrityError, psycopg.DataError) as error:
+            problem = RegistryError(name, str(error).splitlines()[0], "mend what the database refuses there")
+        if self.refused is None:
+            raise problem
+        self.refused.append(problem)
+        return None
+
+    def _site(self, name: str, site: SiteEntry) -> int:
+        return self.rows.put(
             "sites",
             {"utility_id": self.id, "code": site.code},
-            {"name": site.name or site.code, "address": site.address, "parent_id": parent},
+            {
+                "name": site.name or site.code,
+                "address": site.address,
+                "parent_id": self.rows.reference("sites", site.parent, name),
+            },
         )
 
-    def _gateway(self, gateway: GatewayEntry) -> None:
-        name = self._named("gateway", gateway.code)
-        self._put(
+    def _gateway(self, name: str, gateway: GatewayEntry) -> int:
+        gateway_id = self.rows.put(
             "gateways",
             {"utility_id": self.id, "code": gateway.code},
-            {"site_id": self._reference("sites", gateway.site, name)},
+            {"site_id": self.rows.reference("sites", gateway.site, name)},
         )
+        for line in gateway.lines:
+            self.rows.put(
+                "lines",
+                {"gateway_id": gateway_id, "code": line.code},
+                {"protocol": line.protocol, "address": line.address},
+                {"utility_id": self.id},
+            )
+        return gateway_id
 
-    def _meter(self, meter: MeterEntry) -> None:
-        name = self._named("meter", meter.code)
-        medium = medium_of(meter.medium)
-        meter_id = self._put(
+    def _meter(self, name: str, meter: MeterEntry) -> int:
+        gateway_id = self.rows.reference("gateways", meter.gateway, name)
+        meter_id = self.rows.put(
             "meters",
             {"utility_id": self.id, "code": meter.code},
             {
-                "gateway_id": self._reference("gateways", meter.gateway, name),
-                "site_id": self._reference("sites", meter.site, name),
+                "gateway_id": gateway_id,
+                "line_id": self._line(gateway_id, meter.line, name),
+                "site_id": self.rows.reference("sites", meter.site, name),
                 "model": meter.model,
-                "medium": int(medium),
-                "verified_until": meter.verified_until,
+                "medium": int(medium_of(meter.medium)),
+                "qmax": None if meter.qmax is None else to_micro(meter.qmax),
+                "verified_until": self._verified_until(meter),
             },
         )
-        for register in meter.registers:
-            usual = defaults(Obis.parse(register.obis), medium)
-            values = {
-                "unit": register.unit or usual.unit,
-                "kind": usual.kind.value,
-                "billed": usual.billed if register.billed is None else register.billed,
-            } | _given(
-                capacity=capacity_of(register.digits),
-                expected_interval=register.interval,
-                boundary_tolerance=register.boundary_tolerance,
+        for verification in meter.verifications:
+            self.rows.put(
+                "verifications",
+                {"meter_id": meter_id, "verified_on": verification.on},
+                {"valid_until": verification.until, "certificate": verification.certificate},
+                {"utility_id": self.id},
+                identity="meter_id",
             )
-            self._refuse_another_unit(
-                f"{name}, register {register.obis}", meter_id, register.obis, values["unit"]
-            )
-            key = {"meter_id": meter_id, "obis": register.obis}
-            self._put("registers", key, values, added={"utility_id": self.id})
+        return meter_id
+
+    def _verified_until(self, meter: MeterEntry) -> date | None:
+        """The latest end of its verifications, those that the document leaves out too."""
+        if not meter.verifications:
+            return meter.verified_until
+        stored = self.connection.execute(
+            """
+            select v.valid_until from verifications v join meters m on m.id = v.meter_id
+            where m.utility_id = %s and m.code = %s and v.verified_on <> all(%s)
+            """,
+            (self.id, meter.code, [verification.on for verification in meter.verifications]),
+        )
+        ends: list[date] = [until for (until,) in stored]
+        return max(ends + [verification.until for verification in meter.verifications])
+
+    def _line(self, gateway_id: int | None, code: str | None, name: str) -> int | None:
+        if code is None:
+            return None
+        row = self.connection.execute(
+            "select id from lines where gateway_id = %s and code = %s", (gateway_id, code)
+        ).fetchone()
+        if row is None:
+            raise RegistryError(name, f"its gateway has no line {code}", "list the line at its gateway")
+        return int(row[0])
+
+    def _register(self, name: str, place: tuple[int, MeterEntry, RegisterEntry]) -> int:
+        meter_id, meter, register = place
+        usual = defaults(Obis.parse(register.obis), medium_of(meter.medium))
+        values = {
+            "unit": register.unit or usual.unit,
+            "kind": usual.kind.value,
+            "billed": usual.billed if register.billed is None else register.billed,
+        } | _given(
+            capacity=capacity_of(register.digits),
+            expected_interval=register.interval,
+            boundary_tolerance=register.boundary_tolerance,
+        )
+        self._refuse_another_unit(name, meter_id, register.obis, values["unit"])
+        key = {"meter_id": meter_id, "obis": register.obis}
+        return self.rows.put("registers", key, values, {"utility_id": self.id})
 
     def _refuse_another_unit(self, name: str, meter_id: int, obis: str, unit: Any) -> None:
         """Stored readings count micro-units of the register's unit: it is never changed under them."""
@@ -167,117 +233,53 @@ class _Utility:
                 name, f"has readings in {stored}, and the entry says {unit}", f"keep {stored}"
             )
 
-    def _service_point(self, point: ServicePointEntry) -> None:
-        name = self._named("service point", point.code)
-        point_id = self._put(
+    def _service_point(self, name: str, point: ServicePointEntry) -> int:
+        return self.rows.put(
             "service_points",
             {"utility_id": self.id, "code": point.code},
             {
-                "site_id": self._reference("sites", point.site, name),
+                "site_id": self.rows.reference("sites", point.site, name),
                 "name": point.name,
                 "medium": int(medium_of(point.medium)),
                 "account": point.account,
                 "ended_at": None if point.ended_at is None else self._instant(point.ended_at),
             },
         )
-        for installation in point.installations:
-            self._installation(f"{name}, installation of {installation.meter}", point_id, installation)
 
-    def _installation(self, name: str, point_id: int, installation: InstallationEntry) -> None:
+    def _installation(self, name: str, place: tuple[int, InstallationEntry]) -> int:
+        point_id, installation = place
         start = self._instant(installation.valid_from)
         end = None if installation.valid_to is None else self._instant(installation.valid_to)
-        meter_id = self._reference("meters", installation.meter, name)
+        meter_id = self.rows.reference("meters", installation.meter, name)
         overlap = self.connection.execute(
             """
-            select m.code, i.valid_from from installations i join meters m on m.id = i.meter_id
-            where i.service_point_id = %(point)s and (i.meter_id, i.valid_from) <> (%(meter)s, %(start)s)
+            select i.valid_from from installations i
+            where i.service_point_id = %(point)s and i.meter_id = %(meter)s and i.valid_from <> %(start)s
               and tstzrange(i.valid_from, i.valid_to) && tstzrange(%(start)s, %(end)s)
-              and i.meter_id = %(meter)s
             """,
             {"point": point_id, "meter": meter_id, "start": start, "end": end},
         ).fetchone()
         if overlap is not None:
             raise RegistryError(
                 name,
-                f"overlaps its installation from {overlap[1]:%Y-%m-%d %H:%M %Z}",
+                f"overlaps its installation from {overlap[0]:%Y-%m-%d %H:%M %Z}",
                 "end the one before the other begins",
             )
-        self._put(
+        return self.rows.put(
             "installations",
             {"service_point_id": point_id, "meter_id": meter_id, "valid_from": start},
             {
                 "valid_to": end,
                 "multiplier": Decimal(installation.multiplier),
-                "start_values": _micro(installation.start_values),
-                "end_values": _micro(installation.end_values),
+                "start_values": micro_values(installation.start_values),
+                "end_values": micro_values(installation.end_values),
             },
         )
 
     def _instant(self, moment: datetime) -> datetime:
         return moment.replace(tzinfo=self.zone) if moment.tzinfo is None else moment
 
-    def _named(self, kind: str, code: str) -> str:
-        return f"utility {self.entry.code}, {kind} {code}"
-
-    def _reference(self, table: str, code: str | None, name: str) -> int | None:
-        """The id of what an entry refers to. Raises RegistryError where it is neither listed nor stored."""
-        if code is None:
-            return None
-        if (table, code) in self.known:
-            return self.known[table, code]
-        row = self.connection.execute(
-            f"select id from {table} where utility_id = %s and code = %s",  # noqa: S608 - our own table names
-            (self.id, code),
-        ).fetchone()
-        if row is None:
-            kind = table.rstrip("s")
-            raise RegistryError(name, f"there is no {kind} {code}", f"list that {kind} too, or mend its code")
-        self.known[table, code] = int(row[0])
-        return self.known[table, code]
-
-    def _put(
-        self, table: str, key: dict[str, Any], values: dict[str, Any], added: dict[str, Any] | None = None
-    ) -> int:
-        """Adds the row, or changes it where its values differ, and returns its id.
-
-        `added` are values that only a new row takes.
-        """
-        new = {**key, **(added or {}), **values}
-        differs = " or ".join(f"t.{column} is distinct from excluded.{column}" for column in values)
-        # names of tables and columns are literals of this module, values are parameters
-        row = self.connection.execute(
-            f"""
-            insert into {table} as t ({", ".join(new)})
-            values ({", ".join(f"%({column})s" for column in new)})
-            on conflict ({", ".join(key)}) do update
-            set {", ".join(f"{column} = excluded.{column}" for column in values)}
-            where {differs}
-            returning id, xmax = 0
-            """,  # noqa: S608
-            new,
-        ).fetchone()
-        count = self.summary.of(table)
-        if row is None:
-            count.unchanged += 1
-            where = " and ".join(f"{column} = %({column})s" for column in key)
-            row = self.connection.execute(
-                f"select id from {table} where {where}",  # noqa: S608 - as above
-                key,
-            ).fetchone()
-        elif row[1]:
-            count.added += 1
-        else:
-            count.changed += 1
-        assert row is not None
-        if "code" in key:
-            self.known[table, key["code"]] = int(row[0])
-        return int(row[0])
-
 
 def _given(**values: Any) -> dict[str, Any]:
     """The values that the document names; the others stay as the database has them."""
     return {column: value for column, value in values.items() if value is not None}
-
-
-def _micro(values: dict[str, str]) -> Jsonb:
-    return Jsonb({obis: to_micro(value) for obis, value in sorted(values.items())})

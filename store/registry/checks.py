@@ -1,12 +1,13 @@
 """The rules of a registry document that need no database. Each error names the entry and the remedy."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from store.database import StoreError
+from store.errors import StoreError
 from telemetry.meter_id import MeterIdError, check_meter_id
 from telemetry.micro import ValueOutOfRangeError, to_micro
 from telemetry.obis import Medium, Obis, ObisError
@@ -14,7 +15,14 @@ from telemetry.topics import TopicError, check_segment
 from telemetry.units import UnitError, unit
 
 if TYPE_CHECKING:
-    from store.registry.entries import InstallationEntry, MeterEntry, RegisterEntry, Registry, UtilityEntry
+    from store.registry.entries import (
+        InstallationEntry,
+        MeterEntry,
+        RegisterEntry,
+        Registry,
+        UtilityEntry,
+        VerificationEntry,
+    )
 
 MAX_DIGITS = 9  # a stored value stays below 9e9 units
 _MEDIA = {medium.label: medium for medium in Medium}
@@ -35,13 +43,51 @@ def medium_of(medium: Medium | str) -> Medium:
 
 def check(registry: "Registry") -> None:
     """Raises RegistryError for the first entry that breaks a rule."""
-    _unique("the document", "utilities", (utility.code for utility in registry.utilities))
+    for problem in problems(registry):
+        raise problem
+
+
+def problems(registry: "Registry") -> Iterator[RegistryError]:
+    """Each entry that breaks a rule, by the first that it breaks."""
+    yield from _unique("the document", "utilities", (utility.code for utility in registry.utilities))
     for utility in registry.utilities:
-        _check_utility(utility)
+        yield from _problems_of_utility(utility)
 
 
-def _check_utility(utility: "UtilityEntry") -> None:
+def _problems_of_utility(utility: "UtilityEntry") -> Iterator[RegistryError]:
     name = f"utility {utility.code}"
+    yield from _caught(_check_utility, name, utility)
+    for kind in ("sites", "gateways", "meters", "service_points"):
+        yield from _unique(name, kind, (entry.code for entry in getattr(utility, kind)))
+    for gateway in utility.gateways:
+        place = f"{name}, gateway {gateway.code}"
+        yield from _caught(_segment, place, gateway.code)
+        yield from _unique(place, "lines", (line.code for line in gateway.lines))
+    for meter in utility.meters:
+        place = f"{name}, meter {meter.code}"
+        yield from _caught(_check_meter, place, meter)
+        yield from _unique(place, "registers", (register.obis for register in meter.registers))
+        for register in meter.registers:
+            yield from _caught(_check_register, f"{place}, register {register.obis}", register)
+        for verification in meter.verifications:
+            where = f"{place}, verification of {verification.on}"
+            yield from _caught(_check_verification, where, verification)
+    for point in utility.service_points:
+        place = f"{name}, service point {point.code}"
+        yield from _caught(_medium, place, point.medium)
+        for installation in point.installations:
+            where = f"{place}, installation of {installation.meter}"
+            yield from _caught(check_installation, where, installation)
+
+
+def _caught(rule: Callable[[str, Any], None], name: str, entry: Any) -> Iterator[RegistryError]:
+    try:
+        rule(name, entry)
+    except RegistryError as error:
+        yield error
+
+
+def _check_utility(name: str, utility: "UtilityEntry") -> None:
     _segment(name, utility.code)
     try:
         ZoneInfo(utility.time_zone)
@@ -53,17 +99,6 @@ def _check_utility(utility: "UtilityEntry") -> None:
         raise RegistryError(name, f"reading_day is {utility.reading_day}", "choose a day from 1 to 28")
     for limit in (utility.boundary_tolerance, utility.interpolation_limit):
         _positive(name, limit)
-    for kind in ("sites", "gateways", "meters", "service_points"):
-        _unique(name, kind, (entry.code for entry in getattr(utility, kind)))
-    for gateway in utility.gateways:
-        _segment(f"{name}, gateway {gateway.code}", gateway.code)
-    for meter in utility.meters:
-        _check_meter(f"{name}, meter {meter.code}", meter)
-    for point in utility.service_points:
-        place = f"{name}, service point {point.code}"
-        _medium(place, point.medium)
-        for installation in point.installations:
-            _check_installation(f"{place}, installation of {installation.meter}", installation)
 
 
 def _bad_zone(name: str, zone: str) -> RegistryError:
@@ -76,9 +111,24 @@ def _check_meter(name: str, meter: "MeterEntry") -> None:
     except MeterIdError as error:
         raise RegistryError(name, str(error), "use the meter id that the driver reports") from error
     _medium(name, meter.medium)
-    _unique(name, "registers", (register.obis for register in meter.registers))
-    for register in meter.registers:
-        _check_register(f"{name}, register {register.obis}", register)
+    if meter.line is not None and meter.gateway is None:
+        raise RegistryError(name, f"is on line {meter.line} of no gateway", "name the gateway too")
+    if meter.qmax is not None:
+        _check_qmax(name, meter.qmax)
+
+
+def _check_qmax(name: str, qmax: str) -> None:
+    try:
+        positive = to_micro(qmax) > 0
+    except ValueOutOfRangeError:
+        positive = False
+    if not positive:
+        raise RegistryError(name, f"qmax is {qmax!r}", 'write the flow in m3/h as text, such as "2.5"')
+
+
+def _check_verification(name: str, verification: "VerificationEntry") -> None:
+    if verification.until <= verification.on:
+        raise RegistryError(name, "ends before it begins", "let `until` lie after `on`")
 
 
 def _check_register(name: str, register: "RegisterEntry") -> None:
@@ -102,7 +152,7 @@ def _check_register(name: str, register: "RegisterEntry") -> None:
     _positive(name, register.boundary_tolerance)
 
 
-def _check_installation(name: str, installation: "InstallationEntry") -> None:
+def check_installation(name: str, installation: "InstallationEntry") -> None:
     start, end = installation.valid_from, installation.valid_to
     if end is not None and (start.tzinfo is None) != (end.tzinfo is None):
         raise RegistryError(name, "one instant has an offset, the other none", "write both the same way")
@@ -152,9 +202,7 @@ def _positive(name: str, duration: timedelta | None) -> None:
         )
 
 
-def _unique(name: str, kind: str, codes: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for code in codes:
-        if code in seen:
-            raise RegistryError(name, f"{kind} lists {code} twice", "keep one of them")
-        seen.add(code)
+def _unique(name: str, kind: str, codes: Iterable[str]) -> Iterator[RegistryError]:
+    for code, times in Counter(codes).items():
+        if times > 1:
+            yield RegistryError(name, f"{kind} lists {code} twice", "keep one of them")

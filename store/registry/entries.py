@@ -52,10 +52,20 @@ class RegisterEntry(Struct, frozen=True, forbid_unknown_fields=True):
     boundary_tolerance: timedelta | None = None
 
 
+class VerificationEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """A verification (poverka) of a meter: on which day, and the day from which it holds no longer."""
+
+    on: date
+    until: date
+    certificate: str = ""
+
+
 class MeterEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`code` is the meter id. Without `gateway` any gateway of the utility may read it.
 
-    Registers that are not listed are added with their first reading.
+    `line` is one of that gateway's. `qmax`: the highest permitted flow, as decimal text in m3/h. Each of
+    `verifications` is kept; with any, the latest `until` is what `verified_until` says. Registers that are
+    not listed are added with their first reading.
     """
 
     code: str
@@ -64,6 +74,9 @@ class MeterEntry(Struct, frozen=True, forbid_unknown_fields=True):
     gateway: str | None = None
     site: str | None = None
     verified_until: date | None = None
+    line: str | None = None
+    qmax: str | None = None
+    verifications: list[VerificationEntry] = []
     registers: list[RegisterEntry] = []
 
 
@@ -102,11 +115,20 @@ class SiteEntry(Struct, frozen=True, forbid_unknown_fields=True):
     parent: str | None = None
 
 
+class LineEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """A wire of a gateway: `protocol` such as mbus, `address` such as /dev/ttyUSB0 or 10.0.0.7:502."""
+
+    code: str
+    protocol: str = ""
+    address: str = ""
+
+
 class GatewayEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`code` is the gateway's segment of the topic, its MQTT client id and its certificate's CN."""
 
     code: str
     site: str | None = None
+    lines: list[LineEntry] = []
 
 
 class UtilityEntry(Struct, frozen=True, forbid_unknown_fields=True):

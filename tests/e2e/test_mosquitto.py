@@ -3,17 +3,36 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from hesper.central import Central, Role
+from ingest.ingester import Ingester
+from ingest.subscriber import Connection
 from store.database import connect
+from store.registry import apply
+from telemetry.wire import encode
+from tests.e2e.conftest import wait_until
+from tests.support.aurora import COLD, REGISTRY, TOPIC, WATER, batch_of
 from tests.support.broker import free_port
 from tests.support.mosquitto import mosquitto as running_mosquitto
 
 ROWS = 400
+
+
+@pytest.fixture
+def registered(connection: psycopg.Connection) -> psycopg.Connection:
+    """A session with the test's database, in which aurora is registered."""
+    apply(connection, REGISTRY)
+    connection.commit()
+    return connection
 
 
 @pytest.fixture
@@ -26,6 +45,50 @@ def mosquitto(tmp_path: Path) -> Iterator[int]:
     )
     with running_mosquitto(port, config):
         yield port
+
+
+@pytest.mark.e2e
+def test_what_is_sent_while_an_ingester_restarts_waits_in_its_session(
+    mosquitto: int, registered: psycopg.Connection, database: str
+) -> None:
+    """Its name is the same again, so nobody has to send anything twice."""
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.connect("127.0.0.1", mosquitto)
+    client.loop_start()
+
+    def publish(number: int) -> None:
+        batch = batch_of(number, (WATER, -number, {COLD: float(number)}))
+        client.publish(TOPIC, encode(batch), 1).wait_for_publish(15)
+
+    def stored(count: int) -> bool:
+        row = registered.execute("select count(*) from readings").fetchone()
+        registered.rollback()
+        return row == (count,)
+
+    with ingesting(database, mosquitto):
+        publish(1)
+        wait_until(lambda: stored(1), 15, "the first is stored")
+    publish(2)
+    publish(3)
+    assert stored(1)
+    with ingesting(database, mosquitto):
+        wait_until(lambda: stored(3), 15, "what waited is stored")
+    client.disconnect()
+    client.loop_stop()
+
+
+@contextmanager
+def ingesting(database: str, port: int) -> Iterator[None]:
+    """An ingester whose session outlives it."""
+    stop, ingester = threading.Event(), Ingester(database, Connection("127.0.0.1", port, "lasting"))
+    thread = threading.Thread(target=ingester.run, args=(stop,))
+    thread.start()
+    try:
+        wait_until(lambda: ingester.subscriber.listening, 15, "the ingester listens")
+        yield
+    finally:
+        stop.set()
+        thread.join(15)
 
 
 @pytest.mark.e2e

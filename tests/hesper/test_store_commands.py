@@ -64,3 +64,48 @@ def test_without_a_database_the_data_folder_has_its_own(
     monkeypatch.delenv("DATABASE_URL", raising=False)
     assert hesper("migrate", "--data", str(tmp_path))[0] == 0
     assert hesper("migrate", "--data", str(tmp_path)) == (0, "the schema is up to date\n")
+
+
+def test_a_role_gets_a_password_that_is_shown_once(database: str) -> None:
+    code, output = hesper("migrate", "--database-url", database, "--password", "hesper_api")
+    assert code == 0
+    role, password = output.splitlines()[-1].split()
+    assert role == "hesper_api"
+    assert len(password) >= 40
+
+
+@pytest.mark.parametrize(
+    ("process", "role"), [("ingest", "hesper_ingest"), ("validate", "hesper_ingest"), ("api", "hesper_api")]
+)
+def test_a_process_refuses_a_login_that_may_not_be_its_role(database: str, process: str, role: str) -> None:
+    url = database.replace("//hesper@", f"//hesper_{'api' if role != 'hesper_api' else 'ingest'}@")
+    more = ["--broker", "mqtt://127.0.0.1:1"] if process == "ingest" else []
+    code, output = hesper(process, "run", "--database-url", url, *more)
+    assert code == 2
+    assert f"may not act as {role}" in output
+    assert f"log in as {role}" in output
+
+
+def test_retention_is_shown_and_set(database: str) -> None:
+    code, output = hesper("store", "retention", "--database-url", database)
+    assert code == 0
+    assert "telegrams: 60 days (telegrams that no billing reading rests on)" in output.splitlines()
+    assert hesper("store", "retention", "misses", "forever", "--database-url", database) == (
+        0,
+        "misses: forever (polls that gave no readout)\n",
+    )
+    code, output = hesper("store", "retention", "readings", "1 day", "--database-url", database)
+    assert (code, "readings cannot be kept for 1 day only" in output) == (1, True)
+    assert "90 days at least" in output
+
+
+def test_maintenance_tells_what_it_removed(database: str) -> None:
+    with connect(database) as connection:
+        connection.execute(
+            """
+            insert into quarantine (topic, reason, detail, payload, payload_hash, state, resolved_at)
+            values ('t', 'r', '', '', '', 'discarded', now() - interval '2 years')
+            """
+        )
+    assert hesper("store", "maintain", "--database-url", database) == (0, "quarantine: 1 removed\n")
+    assert hesper("store", "maintain", "--database-url", database) == (0, "")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ingest.decode import decode_readings
 from ingest.quarantine import Reason
-from telemetry.wire import MAX_MESSAGE_BYTES, Batch
+from telemetry.wire import MAX_MESSAGE_BYTES, Batch, Miss
 
 TOPIC = "hesper/v1/aurora/house/readings"
 GOOD = {"meter": "KAM-1", "at": 1, "values": {"8-0:1.0.0": 1.5}}
@@ -38,6 +38,16 @@ def test_broken_readouts_are_refused_one_by_one_and_the_others_kept() -> None:
     assert [refusal.reason for refusal in decoded.refusals] == [Reason.MALFORMED] * 4
     kept = json.loads(decoded.refusals[0].payload)
     assert kept == {"epoch": "e", "batch": 7, "sent_at": 1, "readouts": [broken[0]]}
+
+
+def test_a_broken_missed_poll_costs_neither_the_others_nor_the_readouts() -> None:
+    poll = {"meter": "KAM-1", "at": 2, "reason": "no answer"}
+    decoded = decode_readings(TOPIC, message(GOOD, missed=[poll, {"meter": 3}]))
+    assert decoded.batch is not None
+    assert decoded.batch.missed == [Miss("KAM-1", 2, "no answer")]
+    assert len(decoded.batch.readouts) == 1
+    (refusal,) = decoded.refusals
+    assert json.loads(refusal.payload)["missed"] == [{"meter": 3}]
 
 
 def test_a_number_beyond_any_float_costs_only_its_own_readout() -> None:

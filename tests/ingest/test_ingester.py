@@ -17,7 +17,8 @@ import pytest
 
 from gateway.link import MqttSettings
 from gateway.publisher import Pace, Publisher
-from ingest.ingester import Ingester
+from ingest.ingester import INBOX_BYTES, Ingester
+from ingest.subscriber import Connection
 from store import quarantine
 from store.database import connect
 from store.embedded import EmbeddedPostgres
@@ -49,10 +50,13 @@ def broker() -> Iterator[Broker]:
 
 
 @contextmanager
-def ingesting(database: str, broker: Broker) -> Iterator[Ingester]:
+def ingesting(
+    database: str, broker: Broker, *, name: str = "one", room: int = INBOX_BYTES
+) -> Iterator[Ingester]:
     """An ingester in a thread of this process."""
     stop = threading.Event()
-    ingester = Ingester(database, ("127.0.0.1", broker.port))
+    connection = Connection("127.0.0.1", broker.port, name, session_expiry=0)
+    ingester = Ingester(database, connection, inbox_bytes=room)
     thread = threading.Thread(target=ingester.run, args=(stop,))
     thread.start()
     try:
@@ -160,8 +164,11 @@ def test_an_ingester_killed_between_commit_and_acknowledgement_leaves_nothing_tw
     crashing = (
         "import os, signal, sys, threading\n"
         "from ingest.ingester import Ingester\n"
-        "Ingester._answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Ingester(sys.argv[1], ('127.0.0.1', int(sys.argv[2]))).run(threading.Event())\n"
+        "from ingest.storing import Storing\n"
+        "from ingest.subscriber import Connection\n"
+        "Storing._answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "broker = Connection('127.0.0.1', int(sys.argv[2]), 'one', session_expiry=0)\n"
+        "Ingester(sys.argv[1], broker).run(threading.Event())\n"
     )
     command = [sys.executable, "-c", crashing, database, str(broker.port)]
     batch = batch_of(1, (WATER, 0, {COLD: 1.0}), ("XXX-9", 0, {COLD: 1.0}))
@@ -177,7 +184,7 @@ def test_an_ingester_killed_between_commit_and_acknowledgement_leaves_nothing_tw
 
 
 def test_two_ingesters_share_the_work(registered: psycopg.Connection, database: str, broker: Broker) -> None:
-    with ingesting(database, broker), ingesting(database, broker):
+    with ingesting(database, broker), ingesting(database, broker, name="two"):
         outcomes = send(broker, many(200))
     assert sum(outcome.stored + outcome.known for outcome in outcomes.values() if outcome) == 200
     assert stored(registered) == 200
@@ -224,6 +231,8 @@ def test_an_ingester_told_to_stop_while_the_database_is_away_ends(broker: Broker
         nowhere,
         "--broker",
         address,
+        "--session-expiry",
+        "0",
     ]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None

@@ -13,6 +13,7 @@ from store.arrays import (
     _BIGINT,
     _SMALLINT,
     BigintArray,
+    ByteaArray,
     IntArray,
     SmallintArray,
     TimestamptzArray,
@@ -75,3 +76,9 @@ def test_an_array_with_nulls_has_no_numpy_form(connection: psycopg.Connection) -
     cursor.execute("select array[1, null]::int[]")
     with pytest.raises(ValueError, match="nulls"):
         cursor.fetchone()
+
+
+@pytest.mark.parametrize("items", [[], [b""], [b"\x68\x00\xff", b"", b"\x16" * 300]])
+def test_byte_strings_arrive_as_they_are(connection: psycopg.Connection, items: list[bytes]) -> None:
+    cursor = adapt(connection.cursor())
+    assert cursor.execute("select %s", (ByteaArray(items),)).fetchone() == (items,)

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from store.database import UnreachableError, connect, pool
+from store.roles import Role
 
 
 def test_a_session_runs_in_utc_whatever_the_server_is_set_to(database: str) -> None:
@@ -26,11 +27,11 @@ def test_a_text_that_is_no_url_is_reported_as_such() -> None:
 
 def test_a_pool_says_at_once_that_the_database_is_unreachable() -> None:
     with pytest.raises(UnreachableError):
-        pool("postgresql://hesper@127.0.0.1:1/hesper", 2)
+        pool("postgresql://hesper@127.0.0.1:1/hesper", 2, role=Role.API)
 
 
 def test_a_pool_hands_out_sessions_in_utc(database: str) -> None:
-    with pool(database, 1) as sessions, sessions.connection() as connection:
+    with pool(database, 1, role=Role.API) as sessions, sessions.connection() as connection:
         assert connection.execute("show timezone").fetchone() == ("UTC",)
 
 

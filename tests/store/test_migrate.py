@@ -64,7 +64,7 @@ def test_a_failing_file_leaves_nothing_behind_and_those_before_it_stay(
 def test_files_are_named_and_numbered_without_doubt(files: Path) -> None:
     (files / "core" / "0002_again.sql").write_text("select 1;\n")
     with pytest.raises(MigrationError, match="have the number 0002"):
-        load(Part.CORE, files)
+        load(Part.CORE.value, files)
     (files / "core" / "0002_again.sql").rename(files / "core" / "third.sql")
     with pytest.raises(MigrationError, match="not named"):
-        load(Part.CORE, files)
+        load(Part.CORE.value, files)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from store.arrays import microseconds
 from store.database import connect
 from store.readings import (
-    Telegram,
+    Telegrams,
     WriteResult,
     insert,
     insert_telegrams,
@@ -153,14 +153,67 @@ def test_status_is_stored_with_its_reading(connection: psycopg.Connection) -> No
     assert series(connection, 1, START, START + timedelta(days=1))[2].tolist() == [3]
 
 
+def test_what_another_writer_stores_meanwhile_is_told_from_our_own(
+    database: str, connection: psycopg.Connection
+) -> None:
+    """The one case that needs a second look: the statement began before the other's commit."""
+    write(connection, [(1, 0, 10), (1, 15, 11)])
+    with connect(database) as other, ThreadPoolExecutor() as pool:
+        waits = pool.submit(write, other, [(1, 0, 99), (1, 15, 11), (1, 30, 12)])
+        while not blocked(database):
+            assert not waits.done()
+        connection.commit()
+        result = waits.result(timeout=10)
+    assert (result.stored, result.known, result.conflicts.tolist()) == (1, 1, [0])
+    assert result.new.tolist() == [False, False, True]
+
+
+def test_all_of_a_batch_stored_by_another_writer_meanwhile_is_known(
+    database: str, connection: psycopg.Connection
+) -> None:
+    write(connection, [(1, 0, 10)])
+    with connect(database) as other, ThreadPoolExecutor() as pool:
+        waits = pool.submit(write, other, [(1, 0, 10)])
+        while not blocked(database):
+            assert not waits.done()
+        connection.commit()
+        result = waits.result(timeout=10)
+    assert (result.stored, result.known, result.new.tolist()) == (0, 1, [False])
+
+
+def blocked(database: str) -> bool:
+    """Whether a session of this database waits for another's transaction."""
+    with connect(database) as observer:
+        row = observer.execute(
+            """
+            select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'
+            """
+        ).fetchone()
+    return row != (0,)
+
+
 def test_the_first_telegram_of_a_meter_and_instant_stays(connection: psycopg.Connection) -> None:
     at = microseconds(START)
-    telegrams = [Telegram(2, at, 1, "e", 1, b"\x68\x00"), Telegram(1, at, 1, "e", 1, b"")]
-    assert insert_telegrams(connection, telegrams) == 2
-    assert insert_telegrams(connection, [Telegram(2, at, 1, "e", 2, b"later"), telegrams[1]]) == 0
-    assert insert_telegrams(connection, []) == 0
-    rows = connection.execute("select meter_id, measured_at, batch, raw from telegrams order by meter_id")
-    assert rows.fetchall() == [(1, START, 1, b""), (2, START, 1, b"\x68\x00")]
+
+    def of(*rows: tuple[int, int, bytes]) -> Telegrams:
+        meters, batches, raws = zip(*rows, strict=True) if rows else ((), (), ())
+        count = len(rows)
+        return Telegrams(
+            np.array(meters, np.int32),
+            np.full(count, at),
+            np.ones(count, np.int32),
+            ["other", "e"],
+            np.ones(count, np.int32),
+            np.array(batches, np.int64),
+            raws,
+        )
+
+    assert insert_telegrams(connection, of((2, 1, b"\x68\x00"), (1, 1, b""))) == 2
+    assert insert_telegrams(connection, of((2, 2, b"later"), (1, 1, b""))) == 0
+    assert insert_telegrams(connection, of()) == 0
+    rows = connection.execute("select meter_id, measured_at, epoch, batch, raw from telegrams order by 1")
+    assert rows.fetchall() == [(1, START, "e", 1, b""), (2, START, "e", 1, b"\x68\x00")]
 
 
 def test_validation_is_queued_by_blocks_of_registers_and_days(connection: psycopg.Connection) -> None:

@@ -28,7 +28,7 @@ const PARAMETERS = {
 const database = await PGlite.create({ extensions: { timescaledb } });
 const version = (await database.query("show server_version")).rows[0].server_version;
 // there is no shared_preload_libraries here: the extension is loaded by being there, as in a managed database
-await database.exec("create extension timescaledb; set timezone = 'UTC'");
+await database.exec("create extension timescaledb; set timezone = 'UTC'; set hesper.embedded = 'on'");
 
 const message = (type, ...parts) => {
   const body = Buffer.concat(parts);
@@ -97,6 +97,12 @@ const server = net.createServer((socket) => {
     socket.write(answer);
   };
 
+  const fresh = async () => {
+    await acquire(connection);
+    await database.exec("reset role"); // of whoever was there before
+    release();
+  };
+
   const start = () => {
     if (received.length < 8 || received.length < received.readInt32BE(0)) return false;
     const code = received.readInt32BE(4);
@@ -105,6 +111,7 @@ const server = net.createServer((socket) => {
     else if (code === CANCEL_REQUEST) socket.end();
     else {
       started = true;
+      then(fresh);
       socket.write(greeting);
     }
     return true;

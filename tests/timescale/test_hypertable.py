@@ -10,6 +10,7 @@ from store.arrays import from_microseconds, microseconds
 from store.database import connect
 from store.migrate import Part, migrate, parts
 from store.readings import insert, series
+from store.retention import keep, upkeep
 
 START = datetime(2026, 8, 3, tzinfo=UTC)
 QUARTER_HOUR = 900_000_000
@@ -109,3 +110,31 @@ def test_aggregates_answer_alike_before_and_after_a_refresh(unmigrated_database:
             after = connection.execute(question).fetchall()
             assert after[0][-1] == before[0][-1] + 1, "a late reading is counted by the next refresh"
             assert after[1:] == before[1:]
+
+
+def test_aggregates_outlive_the_readings_that_they_were_made_of(unmigrated_database: str) -> None:
+    old = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=200)
+    with alone(unmigrated_database) as connection:
+        migrate(connection)
+        instants = microseconds(old) + np.arange(3) * QUARTER_HOUR
+        insert(connection, np.ones(3, np.int32), instants, np.arange(3), np.zeros(3, np.int16))
+        jobs = connection.execute(
+            """
+            select job_id from timescaledb_information.jobs
+            where proc_name = 'policy_refresh_continuous_aggregate'
+            """
+        ).fetchall()
+        for (job,) in jobs:
+            connection.execute("call run_job(%s)", (job,))
+        keep(connection, "readings", "90 days")
+        assert upkeep(connection)["readings"] == 1
+        assert connection.execute("select count(*) from readings").fetchone() == (0,)
+        late = np.array([microseconds(old) + 7 * QUARTER_HOUR])
+        insert(connection, np.ones(1, np.int32), late, np.ones(1, np.int64), np.zeros(1, np.int16))
+        for (job,) in jobs:
+            connection.execute("call run_job(%s)", (job,))
+        daily = "select last_value, readings from readings_daily where register_id = 1"
+        assert connection.execute(daily.encode()).fetchall() == [(2, 3)], "refreshing does not reach back"
+        keep(connection, "aggregates", "90 days")
+        assert upkeep(connection)["aggregates"] > 0
+        assert connection.execute(daily.encode()).fetchall() == []

@@ -10,13 +10,28 @@ from tests.store import (
     test_aggregates,
     test_api_keys,
     test_arrays,
+    test_content,
     test_database,
+    test_exchange,
+    test_findings_store,
+    test_gateways,
+    test_quarantine,
     test_readings,
     test_registry,
+    test_registry_tables,
+    test_retention,
+    test_row_security,
+    test_store_close,
 )
 
-# the server is one session, which cannot cancel a statement and does not read a connection's settings
-_NEEDS_SESSIONS = {"test_a_statement_timeout_ends_a_statement"}
+# the server is one session, which cannot cancel a statement, does not read a connection's settings, and lets
+# nobody wait for a lock that another holds
+_NEEDS_SESSIONS = {
+    "test_a_statement_timeout_ends_a_statement",
+    "test_all_of_a_batch_stored_by_another_writer_meanwhile_is_known",
+    "test_two_closes_of_one_period_come_one_after_the_other",
+    "test_what_another_writer_stores_meanwhile_is_told_from_our_own",
+}
 
 
 def _take(module: ModuleType) -> None:
@@ -34,8 +49,17 @@ for _module in (
     test_aggregates,
     test_api_keys,
     test_arrays,
+    test_content,
     test_database,
+    test_exchange,
+    test_findings_store,
+    test_gateways,
+    test_quarantine,
     test_readings,
     test_registry,
+    test_registry_tables,
+    test_retention,
+    test_row_security,
+    test_store_close,
 ):
     _take(_module)

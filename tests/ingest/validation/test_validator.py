@@ -1,6 +1,7 @@
 """The validator on a real database: what it stores is a function of the stored series, however that came."""
 
 import random
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from ingest.validation import Validator, drain
 from ingest.validation.memory import SeriesMemory
 from store.database import connect
+from store.readings import BLOCK
 from telemetry.status import Status
 from tests.support.town import Town
 
@@ -181,6 +183,43 @@ def test_block_that_another_validator_works_on_is_left_to_it(town: Town, databas
         assert drain(town.connection) == 0
         other.rollback()
     assert drain(town.connection) == 1
+
+
+def test_two_validators_share_the_blocks_and_judge_each_once(town: Town, database: str) -> None:
+    """Both are inside a claim at the same time, so neither waits for the other."""
+    meters = 3 * BLOCK
+    for number in range(meters):
+        town.meter(f"AAA-{number}", {START: "1"})
+    both = threading.Barrier(2, timeout=20)
+    judged_by: list[list[int]] = [[], []]
+
+    def work(mine: list[int]) -> None:
+        with connect(database) as connection:
+            validator = Validator(connection)
+            fetch = validator._memory.fetch
+
+            def meet(*arguments: Any) -> Any:
+                if not mine:
+                    both.wait()
+                return fetch(*arguments)
+
+            validator._memory.fetch = meet  # type: ignore[method-assign]  # the other one is waited for here
+            while (progress := validator.step()) is not None:
+                mine.append(progress.block)
+
+    threads = [threading.Thread(target=work, args=(mine,)) for mine in judged_by]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    first, second = judged_by
+    assert first
+    assert second
+    assert sorted(first + second) == [0, 1, 2, 3]
+    row = town.connection.execute(
+        "select count(*) from registers where validated_until is not null"
+    ).fetchone()
+    assert row == (meters,)
 
 
 def test_crash_before_the_commit_leaves_the_work_to_the_next(town: Town, database: str) -> None:

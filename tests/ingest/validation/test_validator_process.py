@@ -4,7 +4,9 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -46,10 +48,10 @@ def test_says_once_that_the_database_is_away_and_stops_when_asked(monkeypatch: p
     stop, attempts = threading.Event(), 0
     connect_as_ever = worker.connect
 
-    def counted(url: str, *, application: str) -> object:
+    def counted(url: str, **options: Any) -> object:
         nonlocal attempts
         attempts += 1
-        return connect_as_ever(url, application=application)
+        return connect_as_ever(url, **options)
 
     monkeypatch.setattr(worker, "connect", counted)
     with capture_logs() as logs:
@@ -59,3 +61,27 @@ def test_says_once_that_the_database_is_away_and_stops_when_asked(monkeypatch: p
         stop.set()
         process.join(20)
     assert [entry["event"] for entry in logs] == ["the database is away"]
+
+
+def test_does_the_daily_upkeep_when_nothing_waits(connection: psycopg.Connection, database: str) -> None:
+    connection.execute(
+        """
+        insert into quarantine (topic, reason, detail, payload, payload_hash, state, resolved_at)
+        values ('t', 'r', '', '', '', 'discarded', now() - interval '2 years')
+        """
+    )
+    connection.commit()
+    stop = threading.Event()
+    process = threading.Thread(target=main, args=(database, stop))
+    process.start()
+
+    def gone() -> bool:
+        found = connection.execute("select from quarantine").fetchone()
+        connection.commit()
+        return found is None
+
+    try:
+        wait_until(gone)
+    finally:
+        stop.set()
+        process.join(20)

@@ -1,0 +1,24 @@
+"""Which instants a reading can have: the one rule for readouts and missed polls. Milliseconds since 1970."""
+
+import numpy as np
+import numpy.typing as npt
+
+from telemetry.wire import from_milliseconds
+
+EARLIEST = 946_684_800_000  # 2000-01-01: before it, a meter's clock was never set
+LEAD = 86_400_000  # that a reading may lie in the future
+
+
+def plausible(instant: int, now: int) -> bool:
+    """Whether something can have been read at `instant`."""
+    return EARLIEST <= instant <= now + LEAD
+
+
+def strange(instants: npt.NDArray[np.int64], now: int) -> npt.NDArray[np.bool_]:
+    """True where `plausible` is false."""
+    return (instants < EARLIEST) | (instants > now + LEAD)
+
+
+def problem_of(instant: int) -> str:
+    """What is wrong with an instant that is not plausible, for people."""
+    return f"{from_milliseconds(instant).isoformat()} is before the year 2000, or more than a day ahead"

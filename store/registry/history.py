@@ -1,0 +1,51 @@
+"""Who changed what in the registry, when and why: rows written by triggers (core/0010), and never altered."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row added (`before` is None) or changed: columns that differ, as JSON has them.
+
+    `entity` is the table; `entry` names the row: a code, or a meter's and its register's.
+    """
+
+    changed_at: datetime
+    author: str
+    reason: str
+    entity: str
+    entry: str
+    before: dict[str, Any] | None
+    after: dict[str, Any]
+
+
+def sign(connection: Connection[Any], author: str, reason: str) -> None:
+    """Say who changes the registry to the end of this transaction, and why. Unsigned, the login is named."""
+    connection.execute(
+        "select set_config('hesper.author', %s, true), set_config('hesper.reason', %s, true)",
+        (author, reason),
+    )
+
+
+def history(connection: Connection[Any], utility: str, entry: str | None = None) -> list[Change]:
+    """A utility's changes, the first one first; of `entry` and what belongs to it, if given.
+
+    What belongs to it begins with its code: the registers of a meter, the installations at a point.
+    """
+    with connection.cursor(row_factory=class_row(Change)) as cursor:
+        cursor.execute(
+            """
+            select h.changed_at, h.author, h.reason, h.entity, h.entry, h.before, h.after
+            from registry_history h join utilities u on u.id = h.utility_id
+            where u.code = %(utility)s
+              and (%(entry)s::text is null or h.entry = %(entry)s or starts_with(h.entry, %(entry)s || ' '))
+            order by h.id
+            """,
+            {"utility": utility, "entry": entry},
+        )
+        return cursor.fetchall()

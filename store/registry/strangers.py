@@ -1,0 +1,61 @@
+"""Meters that report and are not registered: their readouts wait in quarantine until accepted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from store.quarantine import Kept
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """An unknown meter and how much of it waits."""
+
+    meter: str
+    readouts: int
+    first_at: datetime
+    last_at: datetime
+
+
+def strangers(connection: Connection[Any], utility: str) -> list[Stranger]:
+    """The utility's unknown meters, the latest first; instants are those of arrival."""
+    with connection.cursor(row_factory=class_row(Stranger)) as cursor:
+        cursor.execute(
+            """
+            select q.meter, count(*) as readouts,
+                   min(q.received_at) as first_at, max(q.received_at) as last_at
+            from quarantine q join utilities u on u.id = q.utility_id
+            where u.code = %s and q.state = 'waiting' and q.reason = 'unknown_meter' and q.meter is not null
+            group by q.meter order by max(q.received_at) desc, q.meter
+            """,
+            (utility,),
+        )
+        return cursor.fetchall()
+
+
+def waiting_of(connection: Connection[Any], utility: str, meter: str) -> Iterator[list[Kept]]:
+    """What waits of an unknown meter, in the order of arrival, some hundred readouts at once."""
+    last = 0
+    while True:
+        with connection.cursor(row_factory=class_row(Kept)) as cursor:
+            cursor.execute(
+                """
+                select q.id, q.utility_id, q.topic, q.reason, q.detail, q.meter, q.payload, q.state,
+                       q.received_at
+                from quarantine q join utilities u on u.id = q.utility_id
+                where u.code = %s and q.meter = %s and q.state = 'waiting' and q.reason = 'unknown_meter'
+                  and q.id > %s order by q.id limit %s
+                """,
+                (utility, meter, last, _AT_ONCE),
+            )
+            found = cursor.fetchall()
+        if not found:
+            return
+        last = found[-1].id
+        yield found

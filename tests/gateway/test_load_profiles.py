@@ -1,13 +1,24 @@
 """Load profiles are fetched when nobody is due: once a day, and after an outage what is missing."""
 
+import random
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from drivers.driver import Target
 from drivers.errors import LineError, MeterError
+from drivers.optical.dataset import decode_sets
+from drivers.optical.master import OpticalDriver
+from drivers.optical.virtual import OPTICAL
+from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
+from drivers.simulated import SimulatedLine
+from gateway.poller import LinePoller
+from gateway.schedule import parse_schedule
+from telemetry.readout import Readout
 from telemetry.status import Status
+from tests.drivers.optical.meters import programmable
 from tests.gateway.conftest import BEGIN, HandClock
 from tests.gateway.scripted import Bench
 
@@ -109,3 +120,36 @@ def test_another_configuration_goes_on_where_the_one_before_stood(clock: HandClo
     after.take_over([before])
     line.run_until(HOUR)
     assert len(line.driver.profiles) == asked
+
+
+def test_a_real_driver_tells_the_day_of_an_optical_meter_after_its_reading_of_midnight() -> None:
+    begin = datetime(2026, 11, 20, 22, 50, tzinfo=UTC)  # 23:50 in Berlin
+    quarters = [begin - timedelta(hours=24) + n * QUARTER for n in range(97)]
+    rows = [(at + timedelta(minutes=10), (f"{1000 + n}.25",)) for n, at in enumerate(quarters)]
+    mode = ProgrammingMode(
+        {"C.1.0": "C.1.0(03878504)"}, load_profile=VirtualLoadProfile([("1.8.0", "kWh")], rows, BERLIN)
+    )
+    sets = decode_sets(b"0.0.0(03878504)\r\n1.8.0(001100.25*kWh)\r\n")
+    line = SimulatedLine(programmable(mode, sets=sets), OPTICAL)
+
+    def clock() -> datetime:
+        return begin + timedelta(seconds=line.now())
+
+    kept: list[Readout] = []
+    poller = LinePoller(
+        "optical",
+        [(Target("", time_zone=BERLIN), parse_schedule("15min", BERLIN))],
+        line,
+        OpticalDriver(line, clock),
+        lambda readouts, misses=(), *, unsynchronised=None: kept.extend(readouts),
+        clock=clock,
+        synchronised=lambda: True,
+        rng=random.Random(1),
+        load_profiles=[""],
+    )
+    while line.now() < 1200:
+        line.wait(poller.poll())
+    historical = [one for one in kept if Status.HISTORICAL in one.status]
+    assert kept[0] not in historical, "the reading of midnight came first"
+    assert {one.at for one in historical} == {at for at, _ in rows}
+    assert {one.meter for one in kept} == {"EMH-03878504"}

@@ -81,7 +81,8 @@ def _summary(file: Path, config: GatewayConfig) -> str:
     meters = sum(len(line.meter) for line in config.line)
     head = f"{file.name}: OK. Gateway {config.gateway} of {config.utility}, {count(meters, 'meter')} on "
     rows = [
-        f"  {line.name}: {line.protocol} at {line.port}, {line.transport or line.serial_settings}, "
+        f"  {line.name}: {line.protocol} at {line.port}, "
+        f"{'tcp' if line.transport == 'tcp' else line.serial_settings}, "
         f"{count(len(line.meter), 'meter')}"
         for line in config.line
     ]

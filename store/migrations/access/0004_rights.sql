@@ -63,4 +63,6 @@ grant select on all tables in schema public to hesper_admin;
 grant insert, update on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
     installations, api_keys to hesper_admin;
 grant update (keep) on retention to hesper_admin;
-grant insert on closes, billing_readings, billing_exceptions to hesper_admin;
+grant insert on closes, billing_readings, billing_exceptions, close_events, billing_rules,
+    service_point_coefficients to hesper_admin;
+grant insert, update, delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to hesper_admin;

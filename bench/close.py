@@ -35,7 +35,9 @@ WANTED_SECONDS = 60  # for a million service points
 
 def fill(connection: psycopg.Connection, points: int) -> None:
     """One utility. A point has the number of its meter, its register and its installation."""
-    connection.execute("insert into utilities (code, name, time_zone) values ('bench', 'Bench', 'Europe/Kyiv')")
+    connection.execute(
+        "insert into utilities (code, name, time_zone) values ('bench', 'Bench', 'Europe/Kyiv')"
+    )
     connection.execute("set session_replication_role = replica")  # a history of the making is not wanted here
     for statement in (
         """
@@ -139,7 +141,9 @@ def main() -> None:
     options = parser.parse_args()
     with (
         TemporaryDirectory(prefix="hesper-bench-") as folder,
-        EmbeddedPostgres(Path(folder) / "postgres", {"shared_buffers": "1GB", "max_wal_size": "8GB"}) as server,
+        EmbeddedPostgres(
+            Path(folder) / "postgres", {"shared_buffers": "1GB", "max_wal_size": "8GB"}
+        ) as server,
     ):
         with connect(server.url) as connection:
             migrate(connection)

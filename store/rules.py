@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from psycopg import Connection
@@ -24,13 +24,15 @@ class RulesRow:
 
 @dataclass(frozen=True, slots=True)
 class BilledBefore:
-    """The current version of an earlier period. `consumption` in micro-units, without any true-up."""
+    """The current version of an earlier period. `consumption` in micro-units, without any true-up.
+
+    `time` is how long its meters were there: less than the period where the first was installed within it.
+    """
 
     service_point_id: int
     obis: str
     period: str
-    starts_at: datetime
-    ends_at: datetime
+    time: timedelta
     consumption: int
     start_method: str
     end_method: str
@@ -124,7 +126,9 @@ def billed_before(
         cursor.execute(
             """
             select distinct on (period, service_point_id, obis)
-                   service_point_id, obis, period, starts_at, ends_at, consumption, start_method, end_method
+                   service_point_id, obis, period, consumption, start_method, end_method,
+                   (select sum((part #>> '{end,instant}')::timestamptz - (part #>> '{start,instant}')::timestamptz)
+                    from jsonb_array_elements(evidence -> 'installations') part) as time
             from billing_readings where service_point_id = any(%s) and period = any(%s)
             order by period desc, service_point_id, obis, version desc
             """,

@@ -112,7 +112,7 @@ def _average(case: Case, month: Month, known: Past) -> _Daily | str:
             f"of the {rule.months} months before, {len(measured)} were measured, and {rule.least} are needed"
         )
     used = sum(row.consumption for row in measured)
-    time = sum((row.ends_at - row.starts_at for row in measured), timedelta())
+    time = sum((row.time for row in measured), timedelta())
     basis = {
         "periods": sorted(row.period for row in measured),
         "consumption": decimal(used),

@@ -35,7 +35,9 @@ def fill(town: Town, chance: random.Random) -> None:
         step = chance.choice(["0", "1", "0.000001", "1.25"])
         first = chance.choice([0, 99_990, 5, 123_456]) if step == "1" else 7
         readings = {
-            OCTOBER + (n - 35) * DAY + away: str(first + n * float(step)) for n in range(70) if chance.random() < 0.97
+            OCTOBER + (n - 35) * DAY + away: str(first + n * float(step))
+            for n in range(70)
+            if chance.random() < 0.97
         }
         town.meter(code, readings, digits=chance.choice([None, 5, 8]))
         if chance.random() < 0.3:
@@ -47,7 +49,9 @@ def fill(town: Town, chance: random.Random) -> None:
     execute = town.connection.execute
     for number, code in enumerate(ODD_CODES):
         execute("update service_points set code = %s where code = %s", (code, f"AAA-{number}"))
-    execute("update installations set multiplier = (array[1, 40, 0.5, 1.0000, 1.333])[1 + id %% 5]::numeric", ())
+    execute(
+        "update installations set multiplier = (array[1, 40, 0.5, 1.0000, 1.333])[1 + id %% 5]::numeric", ()
+    )
     execute("update registers set boundary_tolerance = interval '1 hour' where id %% 6 = 0", ())
     execute(
         "update installations set valid_to = %s where id %% 9 = 0",

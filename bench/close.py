@@ -2,12 +2,12 @@
 
     python -m bench.close [service points] [--sessions 2]
 
-A generator in the database makes the utility: a cold water meter at each point, a reading a day for a month and a bit,
-some minutes after local midnight, one in a thousand meters with a gap that the ladder has to bridge. Everything is
-validated before; what is measured is `draft` and `approve`, on the embedded PostgreSQL with fsync. The limit is one
-SQL pass, in a single session, that reads the boundary rows and writes as many rows: their two values and the
-difference, into a table with the same key. The default of 100,000 points makes 3.4 million readings; a million take
-some 5 GB of disk and some minutes to make.
+A generator in the database makes the utility: a cold water meter at each point, a reading a day for a month
+and a bit, some minutes after local midnight, one in a thousand meters with a gap that the ladder has to
+bridge. Everything is validated before; what is measured is `draft` and `approve`, on the embedded
+PostgreSQL with fsync. The limit is one SQL pass, in a single session, that reads the boundary rows and
+writes as many rows: their two values and the difference, into a table with the same key. The default of
+100,000 points makes 3.4 million readings; a million take some 5 GB of disk and some minutes to make.
 """
 
 import argparse

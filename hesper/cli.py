@@ -25,6 +25,8 @@ COMMANDS = (
     Entry("decode", "decode", "decode", "Explain an M-Bus telegram."),
     Entry("import", "import_", "import_", "Bring history from a CSV file into the store."),
     Entry("close", "close", "close", "Close a month: billing readings and exceptions."),
+    Entry("rules", "rules", "app", "By which rules months are closed, and from when on."),
+    Entry("explain", "explain", "explain", "All that stands behind a billing reading."),
     Entry("registry", "registry", "app", "Utilities, gateways, meters, service points, and their history."),
     Entry("store", "store", "app", "How long data is kept."),
     Entry("key", "key", "app", "API keys of billing systems and people."),

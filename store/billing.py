@@ -235,7 +235,7 @@ _USABLE_BESIDE = f"""
           and r.status & %(without)s = 0
         order by r.measured_at limit 1) a on true
     order by place.position
-"""
+"""  # noqa: S608 - a fragment of this module
 
 _LAST_WITH = f"""
     select x.measured_at, x.value, x.status
@@ -248,7 +248,7 @@ _LAST_WITH = f"""
           and r.status & %(status)s <> 0
         order by r.measured_at desc limit 1) x on true
     order by place.position
-"""
+"""  # noqa: S608 - a fragment of this module
 
 _STORED_BESIDE = """
     select b.measured_at, b.value, b.status, b.rules, a.measured_at, a.value, a.status, a.rules

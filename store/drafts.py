@@ -20,7 +20,7 @@ LAST_POINT = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class DraftRow:
-    """The draft of a period. `base_run`: the last close when it was begun; `drafted_at` None: not complete."""
+    """The draft of a period. `base_run`: the last close when it began; `drafted_at` None: not complete."""
 
     id: int
     utility_id: int
@@ -179,6 +179,19 @@ def drafted_exceptions(connection: Connection, draft: DraftRow) -> list[Exceptio
             (draft.id,),
         )
         return cursor.fetchall()
+
+
+def to_work_off(connection: Connection, utility_id: int, period: str) -> list[tuple[str, str, str, str]]:
+    """(service point, register, reason, what is wrong and what can be done) of a draft, by service point."""
+    return connection.execute(
+        """
+        select p.code, e.obis, e.reason, e.detail
+        from close_drafts d join draft_exceptions e on e.draft_id = d.id
+        join service_points p on p.id = e.service_point_id
+        where d.utility_id = %s and d.period = %s order by p.code, e.obis
+        """,
+        (utility_id, period),
+    ).fetchall()
 
 
 def issue(connection: Connection, draft: DraftRow, close: CloseRow, run: int) -> int:

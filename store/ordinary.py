@@ -1,9 +1,9 @@
 """The ordinary cases of a block of service points, drafted by one statement.
 
 Ordinary is what nothing can be said about: one meter all the time, a reading in tolerance (or the meter's own
-set-day value) at both ends, no mark, finding or event anywhere near, a count that went up, and a start where the
-last period ended. The rows are those that `ingest/billing` makes of such a case, to the last byte of evidence
-and hash; a test holds the two together. Everything else is left to it.
+set-day value) at both ends, no mark, finding or event anywhere near, a count that went up, and a start
+where the last period ended. The rows are those that `ingest/billing` makes of such a case, to the last byte
+of evidence and hash; a test holds the two together. Everything else is left to it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,11 @@ from store.drafts import DraftRow
 class Setting:
     """What is the same for all cases of a close.
 
-    `has_previous`, `has_next`: the neighbouring period was closed. `ways` and `statuses` are fragments of canonical
-    JSON: of a boundary's method, and of the labels of each status that an ordinary reading may have. `historical` is
-    the status bit of a set-day value. `rules` as canonical JSON; `verified_until`: the meter's verification must
-    reach so far, None: the rules ask for none; `sums`: registers of one quantity are compared, so not here.
+    `has_previous`, `has_next`: the neighbouring period was closed. `ways` and `statuses` are fragments of
+    canonical JSON: of a boundary's method, and of the labels of each status that an ordinary reading may
+    have. `historical` is the status bit of a set-day value. `rules` as canonical JSON; `verified_until`:
+    the meter's verification must reach so far, None: the rules ask for none; `sums`: registers of one
+    quantity are compared, so not here.
     """
 
     utility: str
@@ -47,7 +48,8 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """How many were ordinary; of these, first and further versions, and how many are followed by another value.
+    """How many were ordinary; of these, first and further versions, and how many are followed by another
+    value.
 
     `rest`: (service point id, register) of all others.
     """
@@ -65,7 +67,8 @@ def _boundary(end: str) -> str:
         '{{"instant":"' || %({end}s_text)s || '",' || {end}_way || ',"readings":[{{"at":"'
         || instant_text({end}_at) || '","status":' || {end}_status || ',"status_labels":'
         || (%(statuses)s::jsonb ->> {end}_status::text) || ',"value":"' || decimal_text({end}_value)
-        || '"}}],"settled_at":"' || instant_text({end}_at) || '","value":"' || decimal_text({end}_value) || '"}}'
+        || '"}}],"settled_at":"' || instant_text({end}_at) || '","value":"' || decimal_text({end}_value)
+        || '"}}'
     """
 
 
@@ -77,15 +80,15 @@ def _nearest(instant: str) -> str:
           and measured_at >= greatest(%({instant})s - x.tolerance, x.valid_from)
           and measured_at <= least(%({instant})s + x.tolerance, x.valid_to)
         order by greatest(measured_at - %({instant})s, %({instant})s - measured_at), measured_at limit 1
-    """
+    """  # noqa: S608 - the names of two parameters
 
 
 _ORDINARY = f"""
     with installed as materialized (
         select p.id as point_id, p.code as point, i.id as installation_id, i.multiplier, i.valid_from,
-               i.valid_to, m.id as meter_id, m.code as meter, m.verified_until, r.id as register_id, r.obis, r.unit, r.capacity,
-               r.validated_until, coalesce(r.boundary_tolerance, u.boundary_tolerance) as tolerance,
-               count(*) over (partition by p.id, r.obis) as meters
+               i.valid_to, m.id as meter_id, m.code as meter, m.verified_until, r.id as register_id, r.obis,
+               r.unit, r.capacity, r.validated_until, coalesce(r.boundary_tolerance, u.boundary_tolerance)
+               as tolerance, count(*) over (partition by p.id, r.obis) as meters
         from service_points p
         join utilities u on u.id = p.utility_id
         join installations i on i.service_point_id = p.id
@@ -126,7 +129,8 @@ _ORDINARY = f"""
                           and %(sums)s and split_part(tariff.obis, '.', 1) = split_part(x.obis, '.', 1)
                           and split_part(tariff.obis, '.', 2) = split_part(x.obis, '.', 2))
     ), evident as (
-        select y.*, '{{"installations":[{{"capacity":' || coalesce('"' || decimal_text(capacity) || '"', 'null')
+        select y.*, '{{"installations":[{{"capacity":'
+               || coalesce('"' || decimal_text(capacity) || '"', 'null')
                || ',"consumption":"' || decimal_text(used::bigint) || '","end":' || {_boundary("end")}
                || ',"events":[],"findings":[],"installation":' || installation_id || ',"marks":{{}},"meter":'
                || to_json(meter) || ',"multiplier":"' || trim_scale(multiplier) || '","register":'
@@ -135,13 +139,14 @@ _ORDINARY = f"""
                      %(ways)s::jsonb ->> end_method as end_way from bounded) y
     ), drafted as materialized (
         select z.*,
-               sha256(convert_to('{{"consumption":"' || decimal_text(used::bigint) || '","end_method":"' || end_method
-               || '","end_value":"' || decimal_text(end_value) || '","ends_at":"' || %(ends_text)s
-               || '","evidence":' || z.evidence || ',"obis":"' || z.obis || '","period":"' || %(period)s
+               sha256(convert_to('{{"consumption":"' || decimal_text(used::bigint) || '","end_method":"'
+               || end_method || '","end_value":"' || decimal_text(end_value)
+               || '","ends_at":"' || %(ends_text)s || '","evidence":' || z.evidence
+               || ',"obis":"' || z.obis || '","period":"' || %(period)s
                || '","quality":0,"service_point":' || to_json(point) || ',"start_method":"' || start_method
                || '","start_value":"' || decimal_text(start_value) || '","starts_at":"' || %(starts_text)s
-               || '","unit":' || to_json(unit) || ',"utility":' || to_json(%(utility)s::text) || '}}', 'UTF8'))
-               as content_hash
+               || '","unit":' || to_json(unit)
+               || ',"utility":' || to_json(%(utility)s::text) || '}}', 'UTF8')) as content_hash
         from evident z
         left join lateral (
             select evidence -> 'installations' -> -1 as part from billing_readings
@@ -155,8 +160,8 @@ _ORDINARY = f"""
                and last.part #>> '{{end,settled_at}}' = instant_text(start_at))
     ), known as (
         select d.*, before.version as known_version, before.content_hash as known_hash,
-               next.part #>> '{{start,instant}}' = %(ends_text)s and (next.part ->> 'register')::int = register_id
-               and next.start_value <> d.end_value as moved
+               next.part #>> '{{start,instant}}' = %(ends_text)s
+               and (next.part ->> 'register')::int = register_id and next.start_value <> d.end_value as moved
         from drafted d
         left join lateral (
             select version, content_hash from billing_readings
@@ -170,8 +175,8 @@ _ORDINARY = f"""
         insert into draft_readings
             (utility_id, draft_id, service_point_id, obis, version, start_value, end_value, consumption, unit,
              quality, start_method, end_method, evidence, content_hash)
-        select %(utility_id)s, %(draft)s, point_id, obis, coalesce(known_version, 0) + 1, start_value, end_value,
-               used, unit, 0, start_method, end_method, evidence::jsonb, content_hash
+        select %(utility_id)s, %(draft)s, point_id, obis, coalesce(known_version, 0) + 1, start_value,
+               end_value, used, unit, 0, start_method, end_method, evidence::jsonb, content_hash
         from known where known_hash is distinct from content_hash
         returning version
     ), rest as (
@@ -181,7 +186,7 @@ _ORDINARY = f"""
            (select count(*) from added where version > 1), (select count(*) from known where moved),
            array(select point_id from rest order by point_id, obis),
            array(select obis from rest order by point_id, obis)
-"""
+"""  # noqa: S608 - fragments of this module
 
 
 def draft_ordinary(connection: Connection, draft: DraftRow, points: Points, setting: Setting) -> Drafted:

@@ -93,7 +93,7 @@ def add_coefficient(
     amount: Decimal,
     author: str,
 ) -> None:
-    """What norms are multiplied by at a service point from a day on. Raises LookupError for an unknown point."""
+    """What norms are multiplied by at a service point from a day on. Raises LookupError for no such point."""
     added = connection.execute(
         """
         insert into service_point_coefficients (utility_id, service_point_id, per, valid_from, amount, author)
@@ -127,7 +127,8 @@ def billed_before(
             """
             select distinct on (period, service_point_id, obis)
                    service_point_id, obis, period, consumption, start_method, end_method,
-                   (select sum((part #>> '{end,instant}')::timestamptz - (part #>> '{start,instant}')::timestamptz)
+                   (select sum((part #>> '{end,instant}')::timestamptz
+                                - (part #>> '{start,instant}')::timestamptz)
                     from jsonb_array_elements(evidence -> 'installations') part) as time
             from billing_readings where service_point_id = any(%s) and period = any(%s)
             order by period desc, service_point_id, obis, version desc
@@ -140,7 +141,7 @@ def billed_before(
 def verified_until(
     connection: Connection, meters: Sequence[str], utility_id: int, day: date
 ) -> dict[str, date]:
-    """Until when (included) meters are verified, as known on a day; those of which nothing is known are left out."""
+    """Until when (included) meters are verified, as known on a day; without those never told of."""
     rows = connection.execute(
         """
         select m.code, coalesce(max(v.valid_until), m.verified_until)

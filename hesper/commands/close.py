@@ -4,24 +4,26 @@ import getpass
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from psycopg import Connection
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hesper.central import BusyError, Central, Role, running
 from hesper.settings import Settings
 from hesper.supervise import StartError
+from ingest.billing import close as month
 from ingest.billing.calendar import PeriodError, names
-from ingest.billing.close import Summary
-from ingest.billing.close import close as close_period
+from ingest.billing.close import ApprovalError, State, Summary
+from ingest.billing.rules import RulesError
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
 from store.billing import utility as utility_of
@@ -29,7 +31,17 @@ from store.billing import utility_codes
 from store.content import Issued
 from store.content import verify as verify_hashes
 from store.database import StoreError, connect
+from store.drafts import to_work_off
 from store.roles import Role as DatabaseRole
+
+
+class Step(StrEnum):
+    """What one call of the command does."""
+
+    CLOSE = "close"
+    DRAFT = "draft"
+    APPROVE = "approve"
+    WITHDRAW = "withdraw"
 
 
 def close(
@@ -50,19 +62,27 @@ def close(
     verify: Annotated[
         bool, typer.Option(help="Close nothing; check that what was issued is still what it was.")
     ] = False,
+    draft: Annotated[bool, typer.Option(help="Issue nothing yet; show what there is to work off.")] = False,
+    approve: Annotated[bool, typer.Option(help="Issue what was drafted.")] = False,
+    withdraw: Annotated[bool, typer.Option(help="Put the draft away.")] = False,
+    sessions: Annotated[int, typer.Option(min=1, max=64, help="Draft in so many sessions side by side.")] = 2,
     json_output: Annotated[bool, typer.Option("--json", help="The summaries as JSON on stdout.")] = False,
 ) -> None:
     """Close a month: a billing reading for every billed register, or an exception that says what to do.
 
     What waits for validation is validated first. Closing again adds only what has changed, as a new version;
-    what was issued is never altered.
+    what was issued is never altered. Where something changes that was issued before, the draft waits until
+    another person approves it. A close that was interrupted goes on where it stopped.
 
         hesper close 2026-10
+        hesper close 2026-10 --draft
+        hesper close 2026-10 --approve --author boris
         hesper close --from 2016-03 --to 2017-02 --utility daiad
         hesper close --verify 2026-10
 
-    Exit code: 0 when the periods are closed, exceptions or not, and 2 when they could not be; with --verify
-    0 when every billing reading has the hash that it was issued with, and 1 when one was altered.
+    Exit code: 0 when the periods are closed or drafted, exceptions or not, and 2 when they could not be;
+    with --verify 0 when every billing reading has the hash that it was issued with, and 1 when one was
+    altered.
     """
     console = Console(stderr=True)
     try:
@@ -76,33 +96,55 @@ def close(
             if verify:
                 _verify(store, code, periods, json_output=json_output)
                 return
-            summaries = _close(store, code, periods, author or getpass.getuser(), console)
-    except (StoreError, PeriodError, LookupError, BusyError, StartError) as error:
+            step = _step(draft=draft, approve=approve, withdraw=withdraw)
+            who = author or getpass.getuser()
+            if step is Step.WITHDRAW:
+                for name in periods:
+                    month.withdraw(store, code, name, who)
+                return
+            if step is Step.APPROVE:
+                summaries = [month.approve(store, code, name, who) for name in periods]
+            else:
+                summaries = _close(
+                    url,
+                    store,
+                    code,
+                    periods,
+                    author=who,
+                    console=console,
+                    step=step,
+                    sessions=sessions,
+                )
+            waiting = [] if json_output else _to_work_off(store, code, summaries)
+    except (StoreError, PeriodError, LookupError, BusyError, StartError, ApprovalError, RulesError) as error:
         _fail(console, str(error))
     if json_output:
         typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=2))
     else:
         screen = Console()
         screen.print(table(summaries))
-        for remark in remarks(summaries):
-            screen.print(remark)
+        for remark in [*remarks(summaries), *waiting]:
+            screen.print(remark, markup=False, highlight=False, soft_wrap=True)
 
 
 def table(summaries: Sequence[Summary]) -> Table:
     """The closes for people, one line each: how many billing readings and exceptions."""
     shown = Table(title=f"Close of {summaries[0].utility}" if summaries else "Nothing to close")
     shown.add_column("period")
+    shown.add_column("state")
     for heading in ("run", "billed", "new", "corrected", "exceptions"):
         shown.add_column(heading, justify="right")
     for summary in summaries:
         counts = (summary.run, summary.billed, summary.new, summary.corrected, _excepted(summary))
-        shown.add_row(summary.period, *map(str, counts))
+        shown.add_row(summary.period, summary.state, *map(str, counts))
     if len(summaries) > 1:
         shown.add_section()
         billed, new, corrected = (
             sum(getattr(summary, name) for summary in summaries) for name in ("billed", "new", "corrected")
         )
-        shown.add_row("all", "", str(billed), str(new), str(corrected), str(sum(map(_excepted, summaries))))
+        shown.add_row(
+            "all", "", "", str(billed), str(new), str(corrected), str(sum(map(_excepted, summaries)))
+        )
     return shown
 
 
@@ -116,6 +158,16 @@ def remarks(summaries: Sequence[Summary]) -> list[str]:
     if exceptions:
         said.append(f"exceptions: {_counts(exceptions)}; the month's page says what to do about each")
     for summary in summaries:
+        if summary.state is State.DRAFTED:
+            another = (
+                f": {summary.corrected} of what was issued would change, so another person"
+                if summary.corrected
+                else ""
+            )
+            said.append(
+                f"{summary.period}: nothing is issued yet{another}; "
+                f"`hesper close {summary.period} --approve --author NAME` issues it"
+            )
         if summary.standing:
             said.append(f"{summary.period}: {summary.standing} issued before are now in doubt")
         if summary.following:
@@ -134,10 +186,22 @@ def _counts(counts: Counter[str]) -> str:
 
 
 def _close(
-    store: Connection, code: str, periods: Sequence[str], author: str, console: Console
+    url: str,
+    store: Connection,
+    code: str,
+    periods: Sequence[str],
+    *,
+    author: str,
+    console: Console,
+    step: Step,
+    sessions: int,
 ) -> list[Summary]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with ExitStack() as open_sessions, Progress(*columns, console=console, transient=True) as progress:
+        others = [
+            open_sessions.enter_context(connect(url, application="hesper close", role=DatabaseRole.ADMIN))
+            for _ in range(sessions - 1)
+        ]
         validating = progress.add_task("validating", total=None)
 
         def judged(done: Judged) -> None:
@@ -145,13 +209,42 @@ def _close(
             progress.update(validating, completed=completed, total=completed + done.waiting)
 
         drain(store, judged)
-        closing = progress.add_task("closing", total=len(periods))
         summaries = []
         for name in periods:
-            progress.update(closing, description=f"closing {name}")
-            summaries.append(close_period(store, code, name, author, datetime.now(UTC)))
-            progress.advance(closing)
+            drafting = progress.add_task(f"drafting {name}", total=None)
+
+            def told(done: int, blocks: int, task: TaskID = drafting) -> None:
+                progress.update(task, completed=done, total=blocks)
+
+            now = datetime.now(UTC)
+            summary = month.draft([store, *others], code, name, author, now, told=told)
+            if summary.state is State.DRAFTED and step is Step.CLOSE and not summary.corrected:
+                progress.update(drafting, description=f"issuing {name}")
+                summary = month.approve(store, code, name, author)
+            summaries.append(summary)
     return summaries
+
+
+def _step(*, draft: bool, approve: bool, withdraw: bool) -> Step:
+    wanted = [
+        step
+        for step, is_wanted in ((Step.DRAFT, draft), (Step.APPROVE, approve), (Step.WITHDRAW, withdraw))
+        if is_wanted
+    ]
+    if len(wanted) > 1:
+        raise PeriodError("do one thing at a time: --draft, --approve or --withdraw")
+    return wanted[0] if wanted else Step.CLOSE
+
+
+def _to_work_off(store: Connection, code: str, summaries: Sequence[Summary]) -> list[str]:
+    """A line for each exception of what is only drafted."""
+    utility_id = utility_of(store, code).id
+    return [
+        f"{summary.period} {point} {obis} {reason}: {detail}"
+        for summary in summaries
+        if summary.state is State.DRAFTED
+        for point, obis, reason, detail in to_work_off(store, utility_id, summary.period)
+    ]
 
 
 def _verify(store: Connection, code: str, periods: Sequence[str], *, json_output: bool) -> None:

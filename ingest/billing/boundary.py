@@ -7,8 +7,8 @@
 5. `handed_in`: the last usable reading that a person handed in within the submission window, as it is.
 
 Rules say which of these are tried, and in which order. Estimates follow where none of them has a value
-(`estimate.py`). The value depends on the instant and the meter's readings only, not on the period that asks: the end of one
-month and the beginning of the next are the same, so consecutive months add up.
+(`estimate.py`). The value depends on the instant and the meter's readings only, not on the period that
+asks: the end of one month and the beginning of the next are the same, so consecutive months add up.
 """
 
 from collections.abc import Callable, Mapping
@@ -89,8 +89,8 @@ class Limits:
 class Surroundings:
     """What is known around `instant`: the last usable reading at or before it and the first at or after it.
 
-    `noted` is the value a person wrote down for it, `handed_in` what came in the submission window. `events` are
-    those of the register, in order of time.
+    `noted` is the value a person wrote down for it, `handed_in` what came in the submission window.
+    `events` are those of the register, in order of time.
     """
 
     instant: datetime

@@ -1,10 +1,10 @@
 """The close of a period: drafted, looked at, approved.
 
-A person starts each close. It drafts a billing reading or an exception for every billed register of every service
-point (`draft.py`), and says what that comes to. Whoever approves it issues it, in one transaction: new billing
-readings, new versions of those whose content changed, all exceptions, and a row about the close itself. What was
-issued is never altered, and closing again without new facts adds nothing. Changes to what was issued are approved
-by another person than the one who drafted them.
+A person starts each close. It drafts a billing reading or an exception for every billed register of every
+service point (`draft.py`), and says what that comes to. Whoever approves it issues it, in one transaction:
+new billing readings, new versions of those whose content changed, all exceptions, and a row about the close
+itself. What was issued is never altered, and closing again without new facts adds nothing. Changes to what
+was issued are approved by another person than the one who drafted them.
 """
 
 from collections import Counter
@@ -88,7 +88,8 @@ def close(
 ) -> Summary:
     """Draft `period` and approve it at once: by the author, or by `approver` where something is corrected.
 
-    Commits, unless the caller is in a transaction. Raises what `draft` and `approve` raise; the draft is there then.
+    Commits, unless the caller is in a transaction. Raises what `draft` and `approve` raise; the draft is
+    there then.
     """
     summary = draft([connection], utility, period, author, now)
     if summary.state is State.APPROVED:
@@ -104,12 +105,13 @@ def draft(
     now: datetime,
     *,
     block_size: int = BLOCK_SIZE,
-    told: Told = lambda done, blocks: None,
+    told: Told | None = None,
 ) -> Summary:
     """Draft `period` in these sessions at once; a draft that was interrupted is completed.
 
-    Where nothing differs from what was issued nothing is left to approve, and the summary says so. Raises LookupError
-    for an unknown utility, PeriodError for a period that has not ended at `now`, and RulesError.
+    Where nothing differs from what was issued nothing is left to approve, and the summary says so. Raises
+    LookupError for an unknown utility, PeriodError for a period that has not ended at `now`, and
+    RulesError.
     """
     connection = sessions[0]
     with connection.transaction():

@@ -1,7 +1,7 @@
 """Drafting a period, block by block: what is ordinary by one statement, the rest case by case.
 
-Every block is a transaction of its own and says that it is done within it. So any number of sessions may draft side
-by side, and a draft that was interrupted goes on where it stopped; what it comes to is the same.
+Every block is a transaction of its own and says that it is done within it. So any number of sessions may
+draft side by side, and a draft that was interrupted goes on where it stopped; what it comes to is the same.
 """
 
 import json
@@ -43,9 +43,10 @@ Told = Callable[[int, int], None]
 """Is told (blocks drafted, blocks in all) after each block; called from any thread."""
 
 
-def draft_blocks(sessions: Sequence[Connection], draft: DraftRow, month: Month, told: Told) -> None:
+def draft_blocks(sessions: Sequence[Connection], draft: DraftRow, month: Month, told: Told | None) -> None:
     """Draft what is missing, in each of these sessions at once."""
-    settings = _setting(sessions[0], draft, month)
+    with sessions[0].transaction():  # else blocks would be parts of the one that this begins
+        settings = _setting(sessions[0], draft, month)
     if len(sessions) == 1:
         _work(sessions[0], draft, month, settings, told)
         return
@@ -55,7 +56,7 @@ def draft_blocks(sessions: Sequence[Connection], draft: DraftRow, month: Month, 
         each.result()
 
 
-def _work(session: Connection, draft: DraftRow, month: Month, setting: Setting, told: Told) -> None:
+def _work(session: Connection, draft: DraftRow, month: Month, setting: Setting, told: Told | None) -> None:
     while True:
         with session.transaction():
             block = claim(session, draft)
@@ -63,7 +64,8 @@ def _work(session: Connection, draft: DraftRow, month: Month, setting: Setting, 
                 return
             count_block(session, draft, block, _draft_block(session, draft, block, month, setting))
             done = progress(session, draft)
-        told(*done)
+        if told is not None:
+            told(*done)
 
 
 def _draft_block(

@@ -1,13 +1,14 @@
 """The last steps of the ladder: what a service point is taken to have used while nothing was measured.
 
-6. `average`: its daily consumption over the last months that were measured (Decree 354, p. 59: six months, for at
+6. `average`: its daily consumption over the last months that were measured (Decree 354, p. 59: six months,
+for at
    most three periods running);
 7. `normative`: the norms of its register, times its persons or square metres (p. 60).
 
-An estimate continues from the last value that counts, and remembers the last one that was measured. When the meter is
-read again, `settle` shares what was used since then evenly over the time: what falls to the period is its
-consumption, and the rest is the true-up, by which the estimates fell short (negative: a credit). So consumption
-and true-ups add up to the difference of the two measured values.
+An estimate continues from the last value that counts, and remembers the last one that was measured. When
+the meter is read again, `settle` shares what was used since then evenly over the time: what falls to the
+period is its consumption, and the rest is the true-up, by which the estimates fell short (negative: a
+credit). So consumption and true-ups add up to the difference of the two measured values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -126,7 +127,7 @@ def _by_average(rows: Mapping[str, BilledBefore], period: str) -> bool:
 
 
 def _is_estimate(row: BilledBefore) -> bool:
-    """What was settled after estimates is shared evenly, so it counts as measured; what is estimated does not."""
+    """What was settled is shared evenly and counts as measured; what ends in an estimate does not."""
     return Method(row.end_method).is_estimate
 
 
@@ -137,7 +138,7 @@ def _normative(case: Case, month: Month, known: Past) -> _Daily | str:
     }
     found = normative(month.rules, case.obis, day, {"service_point": Decimal(1), **amounts})
     if found is None:
-        return f"no norm of {case.obis} holds on {day}, or what it is per is not known of the service point"
+        return f"no norm of {case.obis} holds on {day}, or what it is per is not known of the point"
     monthly, terms = found
     period = month.period.ends_at - month.period.starts_at
     daily = Fraction(monthly * (timedelta(days=1) // _TICK), period // _TICK)

@@ -103,7 +103,7 @@ def gather(connection: Connection, month: Month, keys: Sequence[tuple[int, str]]
     lapses = _lapses(connection, month, rows)
     starts = _boundaries(connection, rows, [start for start, _ in span], month, marks)
     ends = _boundaries(connection, rows, [end for _, end in span], month, marks)
-    expired = _expired(connection, rows, span, lapses, month, marks)
+    expired = _expired(connection, rows, lapses, month, marks)
     findings: dict[int, list[OpenFinding]] = defaultdict(list)
     for finding in unresolved(connection, registers, STUCK, period.starts_at, period.ends_at):
         findings[finding.register_id].append(finding)
@@ -146,15 +146,15 @@ def _counting(found: Boundary | Missing, verified: date | None, month: Month) ->
 def _expired(
     connection: Connection,
     rows: Sequence[InstalledRow],
-    spans: Sequence[tuple[datetime, datetime]],
     lapses: Mapping[str, date],
     month: Month,
     marks: Mapping[int, Sequence[RegisterMark]],
 ) -> dict[int, Boundary]:
     """The values at which verifications ran out within the period, by installation."""
     found = {}
-    for row, (start, end) in zip(rows, spans, strict=True):
+    for row in rows:
         if row.meter in lapses:
+            start, end = _span(row, month.period)
             day = month.rules.verification.lapses_on(lapses[row.meter])
             instant = datetime.combine(day, time(), month.zone).astimezone(UTC)
             if start < instant < end:

@@ -1,8 +1,9 @@
 """The rules of a utility as data: which steps of the ladder, verification, submission windows, norms, sums.
 
-A rule set is a TOML file with a name, a version, and its sources; examples are in `rules/`. A utility is given one
-from a day on (`hesper rules apply`), and it holds for the periods that begin on that day or later. What has
-effective dates within it says so by `from` (included) and `until` (excluded), which are local days.
+A rule set is a TOML file with a name, a version, and its sources; examples are in `rules/`. A utility is
+given one from a day on (`hesper rules apply`), and it holds for the periods that begin on that day or
+later. What has effective dates within it says so by `from` (included) and `until` (excluded), which are
+local days.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -55,8 +56,8 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When readings may be handed in: from one day of the month to another, both included.
 
-    It is for the boundary at or after its first day: 15 to 25 for the end of that month, 25 to 1 across it, 1 to 5
-    for the month that has just ended. `media` are OBIS value groups A; none: all.
+    It is for the boundary at or after its first day: 15 to 25 for the end of that month, 25 to 1 across it,
+    1 to 5 for the month that has just ended. `media` are OBIS value groups A; none: all.
     """
 
     from_day: int
@@ -74,7 +75,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Average(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Daily consumption of so many `months` before, of which `least` were measured, for so many periods running."""
+    """Daily consumption of `months` before, `least` of them measured, for so many periods running."""
 
     months: int = 6
     least: int = 1
@@ -97,7 +98,7 @@ class Sums(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule set. Without one of its own a utility has `Rules()`: the steps that are built in, and no more."""
+    """A rule set. A utility without one of its own has `Rules()`: the steps that are built in."""
 
     name: str = ""
     version: str = ""
@@ -170,7 +171,7 @@ def _check(rules: Rules) -> None:
 def normative(
     rules: Rules, obis: str, day: date, amounts: dict[str, Decimal]
 ) -> tuple[int, list[str]] | None:
-    """Micro-units of a month by the norms of a register, and how they add up; None where a factor is missing."""
+    """Micro-units of a month by the norms of a register, with their terms; None where a factor is missing."""
     norms = rules.norms_for(obis, day)
     if not norms or any(norm.per not in amounts for norm in norms):
         return None

@@ -1,4 +1,5 @@
-"""Tariff registers against their total: day and night together are what the meter counted, or nobody bills them.
+"""Tariff registers against their total: day and night together are what the meter counted, or nobody bills
+them.
 
 OBIS names a tariff by value group E, the total by E = 0 (IEC 62056-6-1, 6.3).
 """
@@ -16,7 +17,8 @@ Verdict = BillingRow | ExceptionRow
 
 
 def compared(verdicts: Sequence[Verdict], cases: Sequence[Case], month: Month) -> list[Verdict]:
-    """The verdicts, with exceptions in place of quantities whose tariffs and total differ by more than the rules bear.
+    """The verdicts, with exceptions in place of quantities whose tariffs and total differ by more than the
+    rules bear.
 
     A quantity of which a register is missing is left as it is: its exception says so already.
     """

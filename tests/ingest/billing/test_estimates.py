@@ -1,4 +1,4 @@
-"""The steps after measurement, by a rule set: handed in, average, norm; and the settling when a reading returns."""
+"""The steps after measurement: handed in, average, norm; and settling when a reading returns."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -107,7 +107,7 @@ def test_silence_is_estimated_by_average_for_three_periods_then_by_norm_then_exc
     assert evidence is not None
     assert evidence[0]["installations"][0]["end"]["passed_over"][-2:] == [
         "average: it stood in for 3 periods running already",
-        "normative: no norm of 8-0:1.0.0 holds on 2026-09-01, or what it is per is not known of the service point",
+        "normative: no norm of 8-0:1.0.0 holds on 2026-09-01, or what it is per is not known of the point",
     ]
     known = utility(town.connection, UTILITY)
     two = {"per": "person", "valid_from": date(2026, 9, 1), "amount": Decimal(2), "author": "anna"}

@@ -50,6 +50,31 @@ def test_several_months_as_json(town: Town, database: str) -> None:
     ]
 
 
+def test_draft_is_shown_worked_off_and_approved(town: Town, database: str) -> None:
+    code, shown, _ = run(database, "2025-08", "--draft", "--author", "anna")
+    assert code == 0
+    assert "2025-08: nothing is issued yet; `hesper close 2025-08 --approve --author NAME` issues it" in shown
+    assert "2025-08 BBB-2 8-0:1.0.0 no_reading_after: BBB-2 has no usable reading" in shown
+    assert town.billed("2025-08") == []
+    assert run(database, "2025-08", "--approve", "--author", "anna")[0] == 0
+    assert len(town.billed("2025-08")) == 1
+
+
+def test_correction_waits_until_another_person_approves_it(town: Town, database: str) -> None:
+    run(database, "2025-08", "--author", "anna")
+    town.read("AAA-1", {START + 31 * DAY + timedelta(minutes=1): "131.25"})
+    town.connection.execute("update installations set multiplier = 2")
+    town.connection.commit()
+    code, shown, _ = run(database, "2025-08", "--author", "anna")
+    assert (code, "1 of what was issued would change, so another person" in shown) == (0, True)
+    code, _, error = run(database, "2025-08", "--approve", "--author", "anna")
+    assert (code, "by another person than anna" in " ".join(error.split())) == (2, True)
+    assert run(database, "2025-08", "--approve", "--author", "boris")[0] == 0
+    assert [row[1] for row in town.billed("2025-08")] == [1, 2]
+    assert run(database, "2025-08", "--withdraw")[0] == 2
+    assert run(database, "2025-08", "--draft", "--approve")[0] == 2
+
+
 def test_what_was_issued_can_be_verified(town: Town, database: str) -> None:
     run(database, "2025-08")
     code, shown, _ = run(database, "--verify", "2025-08")

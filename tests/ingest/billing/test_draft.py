@@ -1,4 +1,4 @@
-"""A close by steps: drafted in blocks, in any number of sessions, stopped anywhere, approved by whoever may."""
+"""A close by steps: drafted in blocks, by any number of sessions, stopped anywhere, approved by who may."""
 
 import signal
 import subprocess

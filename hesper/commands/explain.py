@@ -143,4 +143,5 @@ def _boundary(name: str, found: BoundaryEvidence, part: InstallationEvidence, tr
             continue
         for record in told["decoded"]["records"]:
             if record["obis"]:
-                yield f"      {record['obis']} {record['value']} {record['unit'] or ''}".rstrip()
+                storage = f" (storage {record['storage']})" if record["storage"] else ""
+                yield f"      {record['obis']} {record['value']} {record['unit'] or ''}{storage}"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 from psycopg import Connection
@@ -21,14 +22,15 @@ from hesper.central import BusyError, Central, Role, running
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month
-from ingest.billing.calendar import PeriodError, names
+from ingest.billing.calendar import PeriodError, names, period_of
 from ingest.billing.close import ApprovalError, State, Summary
+from ingest.billing.common import common_needs
 from ingest.billing.rules import RulesError
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
 from store.billing import utility as utility_of
 from store.billing import utility_codes
-from store.content import Issued
+from store.content import Issued, decimal
 from store.content import verify as verify_hashes
 from store.database import StoreError, connect
 from store.drafts import to_work_off
@@ -66,6 +68,9 @@ def close(
     approve: Annotated[bool, typer.Option(help="Issue what was drafted.")] = False,
     withdraw: Annotated[bool, typer.Option(help="Put the draft away.")] = False,
     sessions: Annotated[int, typer.Option(min=1, max=64, help="Draft in so many sessions side by side.")] = 2,
+    common: Annotated[
+        bool, typer.Option(help="Close nothing; show house meters less the meters behind them.")
+    ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="The summaries as JSON on stdout.")] = False,
 ) -> None:
     """Close a month: a billing reading for every billed register, or an exception that says what to do.
@@ -79,6 +84,7 @@ def close(
         hesper close 2026-10 --approve --author boris
         hesper close --from 2016-03 --to 2017-02 --utility daiad
         hesper close --verify 2026-10
+        hesper close --common 2026-10
 
     Exit code: 0 when the periods are closed or drafted, exceptions or not, and 2 when they could not be;
     with --verify 0 when every billing reading has the hash that it was issued with, and 1 when one was
@@ -95,6 +101,9 @@ def close(
             store.commit()
             if verify:
                 _verify(store, code, periods, json_output=json_output)
+                return
+            if common:
+                _common(store, code, periods)
                 return
             step = _step(draft=draft, approve=approve, withdraw=withdraw)
             who = author or getpass.getuser()
@@ -223,6 +232,24 @@ def _close(
                 summary = month.approve(store, code, name, author)
             summaries.append(summary)
     return summaries
+
+
+def _common(store: Connection, code: str, periods: Sequence[str]) -> None:
+    """A line for each house, register and period."""
+    calendar = utility_of(store, code)
+    for name in periods:
+        starts_at = period_of(name, ZoneInfo(calendar.time_zone), calendar.reading_day).starts_at
+        for each in common_needs(store, calendar.id, name, starts_at):
+            row = each.row
+            share = "" if each.share is None else f", {float(each.share):.1%} of the house"
+            said = [f"{row.estimated} of {row.points} points estimated"] if row.estimated else []
+            said += [f"{row.missing} of {row.points} points not billed"] if row.missing else []
+            said += ["NEGATIVE: compare the meters and when they were read"] if each.negative else []
+            typer.echo(
+                f"{name} {row.site} {row.obis}: house {decimal(row.house)}, points behind it "
+                f"{decimal(row.flats)}, common needs {decimal(each.amount)} {row.unit}{share}"
+                + "".join(f"; {text}" for text in said)
+            )
 
 
 def _step(*, draft: bool, approve: bool, withdraw: bool) -> Step:

@@ -241,9 +241,9 @@ def issue(connection: Connection, draft: DraftRow, close: CloseRow, run: int) ->
 def remove(connection: Connection, draft: DraftRow) -> None:
     """Leave nothing of a draft."""
     for statement in (
+        "delete from draft_blocks where draft_id = %s",  # first: waits for those who are at work on one
         "delete from draft_readings where draft_id = %s",
         "delete from draft_exceptions where draft_id = %s",
-        "delete from draft_blocks where draft_id = %s",
         "delete from close_drafts where id = %s",
     ):
         connection.execute(statement, (draft.id,))

@@ -124,6 +124,7 @@ def draft(
     draft_blocks(sessions, begun, month, told)
     with connection.transaction():
         lock_period(connection, month.utility.id, period)
+        _refuse_others(connection, begun)
         summary = _summary(month, begun, counted(connection, begun))
         if not _news(connection, begun, summary):
             remove(connection, begun)
@@ -139,9 +140,9 @@ def approve(connection: Connection, utility: str, period: str, author: str) -> S
     Raises LookupError for an unknown utility, and ApprovalError.
     """
     with connection.transaction():
-        month, _ = _month(connection, utility, period)
+        month, rules = _month(connection, utility, period)
         lock_period(connection, month.utility.id, period)
-        found = _complete_draft(connection, month)
+        found = _complete_draft(connection, month, None if rules is None else rules.id)
         summary = _summary(month, found, counted(connection, found))
         said = [each for each in events(connection, found.utility_id, period) if each.state == State.DRAFTED]
         if not said or said[-1].summary != _told(summary):
@@ -197,7 +198,17 @@ def _begun(connection: Connection, month: Month, author: str, rules: int | None)
     return begin(connection, utility_id, period, base_run=run, author=author, rules=rules)
 
 
-def _complete_draft(connection: Connection, month: Month) -> DraftRow:
+def _refuse_others(connection: Connection, begun: DraftRow) -> None:
+    """Raises ApprovalError where somebody else drafts the period, or did it meanwhile."""
+    now_there = draft_of(connection, begun.utility_id, begun.period)
+    done, blocks = progress(connection, begun)
+    if now_there != begun or done < blocks:
+        raise ApprovalError(
+            f"{begun.period} was drafted by somebody else at the same time: look at that, or draft it again"
+        )
+
+
+def _complete_draft(connection: Connection, month: Month, rules: int | None) -> DraftRow:
     period = month.period.name
     found = draft_of(connection, month.utility.id, period)
     if found is None:
@@ -209,6 +220,8 @@ def _complete_draft(connection: Connection, month: Month) -> DraftRow:
         raise ApprovalError(f"the draft of {period} is not complete: `hesper close {period}` completes it")
     if found.base_run != last_run(connection, found.utility_id, period):
         raise ApprovalError(f"{period} was closed since this was drafted: draft it again")
+    if found.rules != rules:
+        raise ApprovalError(f"{period} has other rules since this was drafted: draft it again")
     return found
 
 

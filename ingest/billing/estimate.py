@@ -41,7 +41,7 @@ class Past:
     """What estimates of a month rest on, by service point and register."""
 
     billed: Mapping[tuple[int, str], Sequence[BilledBefore]]  # the latest period first
-    amounts: Mapping[tuple[int, str], Decimal]  # by service point and what norms are per
+    amounts: Mapping[int, Mapping[str, Decimal]]  # by service point, and what norms are per
 
 
 def past(connection: Connection, month: Month, cases: Sequence[Case]) -> Past:
@@ -55,7 +55,10 @@ def past(connection: Connection, month: Month, cases: Sequence[Case]) -> Past:
     for row in billed_before(connection, points, names):
         billed.setdefault((row.service_point_id, row.obis), []).append(row)
     day = month.period.starts_at.astimezone(month.zone).date()
-    return Past(billed, coefficients(connection, points, day))
+    amounts: dict[int, dict[str, Decimal]] = {}
+    for (point, per), amount in coefficients(connection, points, day).items():
+        amounts.setdefault(point, {})[per] = amount
+    return Past(billed, amounts)
 
 
 def estimated(case: Case, part: Part, month: Month, known: Past) -> Part:
@@ -133,10 +136,8 @@ def _is_estimate(row: BilledBefore) -> bool:
 
 def _normative(case: Case, month: Month, known: Past) -> _Daily | str:
     day = month.period.starts_at.astimezone(month.zone).date()
-    amounts = {
-        per: amount for (point, per), amount in known.amounts.items() if point == case.service_point_id
-    }
-    found = normative(month.rules, case.obis, day, {"service_point": Decimal(1), **amounts})
+    amounts = {"service_point": Decimal(1), **known.amounts.get(case.service_point_id, {})}
+    found = normative(month.rules, case.obis, day, amounts)
     if found is None:
         return f"no norm of {case.obis} holds on {day}, or what it is per is not known of the point"
     monthly, terms = found

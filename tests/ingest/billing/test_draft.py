@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
@@ -125,6 +126,7 @@ def test_change_of_what_was_issued_needs_a_second_person(town: Town) -> None:
         ("interrupted", "is not complete"),
         ("lost", "was lost with the server"),
         ("closed", "was closed since"),
+        ("ruled", "has other rules since"),
     ],
 )
 def test_only_a_complete_and_present_draft_is_approved(
@@ -140,6 +142,14 @@ def test_only_a_complete_and_present_draft_is_approved(
         town.connection.execute("truncate draft_blocks, draft_readings, draft_exceptions")
     if prepare == "closed":
         town.connection.execute("update close_drafts set base_run = 7")
+    if prepare == "ruled":
+        town.connection.execute(
+            """
+            insert into billing_rules (utility_id, valid_from, name, version, content, author)
+            select id, '2026-01-01', 'test', '1', %s, 'anna' from utilities
+            """,
+            ('name = "test"\nversion = "1"',),
+        )
     town.connection.commit()
     with pytest.raises(ApprovalError, match=told):
         approve(town.connection, UTILITY, "2026-10", "anna")
@@ -148,6 +158,21 @@ def test_only_a_complete_and_present_draft_is_approved(
 
 def _fails(*_: object) -> None:
     raise ArithmeticError
+
+
+def test_draft_in_whose_place_another_came_is_not_completed(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = drafting.add_drafted
+
+    def meanwhile(*arguments: Any) -> None:
+        original(*arguments)
+        town.connection.execute("update close_drafts set author = 'boris'")
+
+    monkeypatch.setattr(drafting, "add_drafted", meanwhile)
+    with pytest.raises(ApprovalError, match="by somebody else at the same time"):
+        draft([town.connection], UTILITY, "2026-10", "anna", NOW)
+    assert events(town.connection, utility(town.connection, UTILITY).id, "2026-10") == []
 
 
 def test_killed_between_blocks_and_begun_again_it_comes_to_the_same(town: Town, database: str) -> None:

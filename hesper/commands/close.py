@@ -2,7 +2,6 @@
 
 import getpass
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -10,30 +9,24 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
-from zoneinfo import ZoneInfo
 
 import typer
 from psycopg import Connection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from hesper.central import BusyError, Central, Role, running
+from hesper.commands.close_report import remarks, show_common, show_verified, table, work_left
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month
-from ingest.billing.calendar import PeriodError, names, period_of
+from ingest.billing.calendar import PeriodError, names
 from ingest.billing.close import ApprovalError, State, Summary
-from ingest.billing.common import common_needs
 from ingest.billing.rules import RulesError
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
-from store.billing import utility as utility_of
 from store.billing import utility_codes
-from store.content import Issued, decimal
-from store.content import verify as verify_hashes
 from store.database import StoreError, connect
-from store.drafts import to_work_off
 from store.roles import Role as DatabaseRole
 
 
@@ -100,10 +93,10 @@ def close(
             code = utility or _only_utility(store)
             store.commit()
             if verify:
-                _verify(store, code, periods, json_output=json_output)
+                show_verified(store, code, periods, json_output=json_output)
                 return
             if common:
-                _common(store, code, periods)
+                show_common(store, code, periods)
                 return
             step = _step(draft=draft, approve=approve, withdraw=withdraw)
             who = author or getpass.getuser()
@@ -124,7 +117,7 @@ def close(
                     step=step,
                     sessions=sessions,
                 )
-            waiting = [] if json_output else _to_work_off(store, code, summaries)
+            waiting = [] if json_output else work_left(store, code, summaries)
     except (StoreError, PeriodError, LookupError, BusyError, StartError, ApprovalError, RulesError) as error:
         _fail(console, str(error))
     if json_output:
@@ -134,64 +127,6 @@ def close(
         screen.print(table(summaries))
         for remark in [*remarks(summaries), *waiting]:
             screen.print(remark, markup=False, highlight=False, soft_wrap=True)
-
-
-def table(summaries: Sequence[Summary]) -> Table:
-    """The closes for people, one line each: how many billing readings and exceptions."""
-    shown = Table(title=f"Close of {summaries[0].utility}" if summaries else "Nothing to close")
-    shown.add_column("period")
-    shown.add_column("state")
-    for heading in ("run", "billed", "new", "corrected", "exceptions"):
-        shown.add_column(heading, justify="right")
-    for summary in summaries:
-        counts = (summary.run, summary.billed, summary.new, summary.corrected, _excepted(summary))
-        shown.add_row(summary.period, summary.state, *map(str, counts))
-    if len(summaries) > 1:
-        shown.add_section()
-        billed, new, corrected = (
-            sum(getattr(summary, name) for summary in summaries) for name in ("billed", "new", "corrected")
-        )
-        shown.add_row(
-            "all", "", "", str(billed), str(new), str(corrected), str(sum(map(_excepted, summaries)))
-        )
-    return shown
-
-
-def remarks(summaries: Sequence[Summary]) -> list[str]:
-    """What the table counts, in words, and what is to be done about single periods."""
-    qualities = sum((Counter(summary.qualities) for summary in summaries), Counter[str]())
-    exceptions = sum((Counter(summary.exceptions) for summary in summaries), Counter[str]())
-    said = []
-    if qualities:
-        said.append(f"billed: {_counts(qualities)}")
-    if exceptions:
-        said.append(f"exceptions: {_counts(exceptions)}; the month's page says what to do about each")
-    for summary in summaries:
-        if summary.state is State.DRAFTED:
-            another = (
-                f": {summary.corrected} of what was issued would change, so another person"
-                if summary.corrected
-                else ""
-            )
-            said.append(
-                f"{summary.period}: nothing is issued yet{another}; "
-                f"`hesper close {summary.period} --approve --author NAME` issues it"
-            )
-        if summary.standing:
-            said.append(f"{summary.period}: {summary.standing} issued before are now in doubt")
-        if summary.following:
-            said.append(
-                f"{summary.period}: {summary.following} of the next period begin elsewhere: close that again"
-            )
-    return said
-
-
-def _excepted(summary: Summary) -> int:
-    return sum(summary.exceptions.values())
-
-
-def _counts(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common())
 
 
 def _close(
@@ -218,6 +153,7 @@ def _close(
             progress.update(validating, completed=completed, total=completed + done.waiting)
 
         drain(store, judged)
+        store.commit()  # or each block would be part of a transaction that only ends with the last
         summaries = []
         for name in periods:
             drafting = progress.add_task(f"drafting {name}", total=None)
@@ -234,24 +170,6 @@ def _close(
     return summaries
 
 
-def _common(store: Connection, code: str, periods: Sequence[str]) -> None:
-    """A line for each house, register and period."""
-    calendar = utility_of(store, code)
-    for name in periods:
-        starts_at = period_of(name, ZoneInfo(calendar.time_zone), calendar.reading_day).starts_at
-        for each in common_needs(store, calendar.id, name, starts_at):
-            row = each.row
-            share = "" if each.share is None else f", {float(each.share):.1%} of the house"
-            said = [f"{row.estimated} of {row.points} points estimated"] if row.estimated else []
-            said += [f"{row.missing} of {row.points} points not billed"] if row.missing else []
-            said += ["NEGATIVE: compare the meters and when they were read"] if each.negative else []
-            typer.echo(
-                f"{name} {row.site} {row.obis}: house {decimal(row.house)}, points behind it "
-                f"{decimal(row.flats)}, common needs {decimal(each.amount)} {row.unit}{share}"
-                + "".join(f"; {text}" for text in said)
-            )
-
-
 def _step(*, draft: bool, approve: bool, withdraw: bool) -> Step:
     wanted = [
         step
@@ -261,45 +179,6 @@ def _step(*, draft: bool, approve: bool, withdraw: bool) -> Step:
     if len(wanted) > 1:
         raise PeriodError("do one thing at a time: --draft, --approve or --withdraw")
     return wanted[0] if wanted else Step.CLOSE
-
-
-def _to_work_off(store: Connection, code: str, summaries: Sequence[Summary]) -> list[str]:
-    """A line for each exception of what is only drafted."""
-    utility_id = utility_of(store, code).id
-    return [
-        f"{summary.period} {point} {obis} {reason}: {detail}"
-        for summary in summaries
-        if summary.state is State.DRAFTED
-        for point, obis, reason, detail in to_work_off(store, utility_id, summary.period)
-    ]
-
-
-def _verify(store: Connection, code: str, periods: Sequence[str], *, json_output: bool) -> None:
-    """Tell what was checked and what was altered; raises typer.Exit(1) where something was."""
-    calendar = utility_of(store, code)
-    checked, altered = 0, list[Issued]()
-    for name in periods:
-        found = verify_hashes(store, calendar.id, name)
-        checked += found.checked
-        altered += found.altered
-    told = [
-        {
-            "id": each.id,
-            "period": each.content.period,
-            "service_point": each.content.service_point,
-            "obis": each.content.obis,
-            "version": each.version,
-        }
-        for each in altered
-    ]
-    if json_output:
-        typer.echo(json.dumps({"utility": code, "checked": checked, "altered": told}, indent=2))
-    else:
-        typer.echo(f"billing readings checked: {checked}, altered since they were issued: {len(altered)}")
-        for row in told:
-            typer.echo("  {period} {service_point} {obis} version {version} (id {id})".format(**row))
-    if altered:
-        raise typer.Exit(1)
 
 
 def _periods(period: str | None, first: str | None, last: str | None) -> list[str]:

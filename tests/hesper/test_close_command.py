@@ -75,6 +75,27 @@ def test_correction_waits_until_another_person_approves_it(town: Town, database:
     assert run(database, "2025-08", "--draft", "--approve")[0] == 2
 
 
+def test_common_needs_of_a_house_are_shown(town: Town, database: str) -> None:
+    town.connection.execute(
+        """
+        insert into sites (utility_id, code, name) select id, 'house', '' from utilities;
+        insert into sites (utility_id, code, name, parent_id) select utility_id, 'flat', '', id from sites;
+        update service_points p set site_id = s.id from sites s
+        where s.code = case p.code when 'AAA-1' then 'house' else 'flat' end
+        """
+    )
+    town.connection.commit()
+    run(database, "2025-08")
+    code, shown, _ = run(database, "--common", "2025-08")
+    assert (code, shown) == (
+        0,
+        (
+            "2025-08 house 8-0:1.0.0: house 31, points behind it 0, common needs 31 m3, 100.0% of the house; "
+            "1 of 1 points not billed\n"
+        ),
+    )
+
+
 def test_what_was_issued_can_be_verified(town: Town, database: str) -> None:
     run(database, "2025-08")
     code, shown, _ = run(database, "--verify", "2025-08")

@@ -96,8 +96,7 @@ def _draft_block(
 def _setting(session: Connection, draft: DraftRow, month: Month) -> Setting:
     period, rules = month.period, month.rules
     previous, following = neighbour(period.name, -1), neighbour(period.name, 1)
-    tried = [step for step in rules.ladder if step in BUILT_IN]
-    ordinary = tried[:3] == list(BUILT_IN[:3])  # else every case goes down the ladder that the rules have
+    ordinary = rules.ladder[:3] == BUILT_IN[:3]  # else every case goes down the ladder that the rules have
     return Setting(
         utility=month.utility.code,
         starts_at=period.starts_at,

@@ -196,6 +196,18 @@ def test_handed_in_reading_counts_in_its_window_and_not_after(town: Town) -> Non
     assert late[0] == "BBB-2"
 
 
+def test_handed_in_reading_comes_first_where_rules_rank_it_so(town: Town) -> None:
+    ranked = RULES.replace(
+        '"reading", "interpolation", "handed_in"', '"handed_in", "reading", "interpolation"'
+    )
+    under(town, ranked)
+    town.meter("AAA-1", daily(start("2026-05"), start("2026-07"), "0.1"))
+    town.read("AAA-1", {datetime(2026, 6, 20, 9, tzinfo=UTC): "105.05"}, Status.MANUAL)
+    town.close("2026-06")
+    row = row_of(town, "2026-06")
+    assert (row["start_method"], row["end_method"], row["end_value"]) == ("reading", "handed_in", 105_050_000)
+
+
 def test_rules_hold_from_their_day_and_leave_earlier_periods_as_they_were(town: Town) -> None:
     town.meter("AAA-1", daily(start("2026-03"), start("2026-06"), "0.1"))
     town.close("2026-03")

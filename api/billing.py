@@ -168,6 +168,7 @@ def _reading(row: queries.BillingRow) -> BillingReading:
         start_value=decimal_text(row.start_value),
         end_value=decimal_text(row.end_value),
         consumption=decimal_text(row.consumption),
+        true_up=None if row.true_up is None else decimal_text(row.true_up),
         quality=quality_code(row.quality),
         methods=Methods(start=row.start_method, end=row.end_method),
         content_hash=row.content_hash.hex(),

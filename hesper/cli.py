@@ -25,6 +25,8 @@ COMMANDS = (
     Entry("decode", "decode", "decode", "Explain a telegram: M-Bus, SML, IEC 62056-21, Modbus."),
     Entry("import", "import_", "import_", "Bring history from a CSV file into the store."),
     Entry("close", "close", "close", "Close a month: billing readings and exceptions."),
+    Entry("rules", "rules", "app", "By which rules months are closed, and from when on."),
+    Entry("explain", "explain", "explain", "All that stands behind a billing reading."),
     Entry("deliver", "deliver", "app", "Billing readings to billing systems: pushed, as files, reconciled."),
     Entry("submissions", "submissions", "app", "Readings that people hand in, and when they are taken."),
     Entry("registry", "registry", "app", "Utilities, gateways, meters, service points, and their history."),

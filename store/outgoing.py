@@ -19,7 +19,10 @@ _AT_ONCE = 5000  # rows that a stream keeps in memory
 
 @dataclass(frozen=True, slots=True)
 class OutgoingReading:
-    """One version of a billing reading. Values in micro-units of `unit`; `cursor` is its id."""
+    """One version of a billing reading. Values in micro-units of `unit`; `cursor` is its id.
+
+    `true_up` is what earlier estimates fell short by (negative: a credit), a line beside the consumption.
+    """
 
     cursor: int
     service_point: str
@@ -41,6 +44,7 @@ class OutgoingReading:
     end_method: str
     content_hash: bytes
     created_at: datetime
+    true_up: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ _COLUMNS = """
           order by position) as meters,
     b.obis, b.unit, b.period, b.version, b.starts_at, b.ends_at, b.start_offset, b.end_offset,
     b.start_value, b.end_value, b.consumption, b.quality, b.start_method, b.end_method,
-    b.content_hash, b.created_at
+    b.content_hash, b.created_at, b.true_up
 """
 
 

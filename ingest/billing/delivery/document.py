@@ -59,6 +59,7 @@ def reading(row: OutgoingReading) -> dict[str, Any]:
         "start_value": decimal(row.start_value),
         "end_value": decimal(row.end_value),
         "consumption": decimal(row.consumption),
+        "true_up": None if row.true_up is None else decimal(row.true_up),
         "quality": {"code": row.quality, "label": Quality(row.quality).label},
         "methods": {"start": row.start_method, "end": row.end_method},
         "content_hash": row.content_hash.hex(),

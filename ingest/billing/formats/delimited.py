@@ -29,6 +29,7 @@ COLUMNS = (
     "start_value",
     "end_value",
     "consumption",
+    "true_up",
     "quality",
     "quality_label",
     "start_method",
@@ -63,9 +64,9 @@ def write(issue: Issue, readings: Iterable[OutgoingReading], out: BinaryIO, dial
 
 
 def _fields(utility: str, row: OutgoingReading, dialect: Dialect) -> tuple[object, ...]:
-    start, end, used = (
-        decimal(value).replace(".", dialect.decimal_mark)
-        for value in (row.start_value, row.end_value, row.consumption)
+    start, end, used, true_up = (
+        "" if value is None else decimal(value).replace(".", dialect.decimal_mark)
+        for value in (row.start_value, row.end_value, row.consumption, row.true_up)
     )
     return (
         utility,
@@ -81,6 +82,7 @@ def _fields(utility: str, row: OutgoingReading, dialect: Dialect) -> tuple[objec
         start,
         end,
         used,
+        true_up,
         row.quality,
         Quality(row.quality).label,
         row.start_method,

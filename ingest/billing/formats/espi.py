@@ -20,6 +20,7 @@ from ingest.billing.formats.reading_types import (
     ReadingType,
     UnsayableError,
     reading_type,
+    refuse_true_up,
 )
 from ingest.billing.formats.xml import Xml
 from store.content import instant
@@ -117,6 +118,7 @@ class _Feed:
             self.xml.leaf("uom", kind.uom)
 
     def _block(self, row: OutgoingReading, kind: ReadingType) -> None:
+        refuse_true_up(row, "ESPI")
         value = row.consumption * kind.counted(MICRO)[1]
         if abs(value) > _INT48:
             raise UnsayableError(

@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import BinaryIO
 
-from ingest.billing.formats.reading_types import BULK, DELTA, ReadingType, reading_type
+from ingest.billing.formats.reading_types import BULK, DELTA, ReadingType, reading_type, refuse_true_up
 from ingest.billing.formats.xml import Xml
 from store.content import decimal, instant
 from store.outgoing import Issue, OutgoingReading
@@ -60,6 +60,7 @@ def _named(xml: Xml, element: str, name: str, kind: str, authority: str) -> None
 
 def _readings(xml: Xml, row: OutgoingReading) -> None:
     kind = reading_type(row.obis, row.unit)
+    refuse_true_up(row, "IEC 61968-9")
     for at, value, method in (
         (row.starts_at, row.start_value, row.start_method),
         (row.ends_at, row.end_value, row.end_method),

@@ -110,7 +110,9 @@ grant insert, update on utilities, sites, gateways, lines, meters, verifications
 grant update (ended_at) on sessions to hesper_admin;
 grant insert on audit_log to hesper_admin;
 grant update (keep) on retention to hesper_admin;
-grant insert on closes, billing_readings, billing_exceptions to hesper_admin;
+grant insert on closes, billing_readings, billing_exceptions, close_events, billing_rules,
+    service_point_coefficients to hesper_admin;
+grant insert, update, delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to hesper_admin;
 grant insert on destinations, outbox to hesper_admin;
 grant update (secret, previous_until, removed_at) on destinations to hesper_admin;
 grant update (state, attempts, due_at, last_error) on outbox to hesper_admin;

@@ -86,7 +86,7 @@ def test_csv_is_that_of_rfc_4180() -> None:
     assert lines[0].decode().split(",") == list(COLUMNS)
     assert lines[1].decode() == (
         "stadt,2026-10,flat-1 & <co>,40001,KAM-1 KAM-2,1-0:1.8.1,kW.h,1,2026-10-01T00:00:00+02:00,"
-        "2026-11-01T00:00:00+01:00,100,223.456,123.456,0,valid,set_day,reading,"
+        "2026-11-01T00:00:00+01:00,100,223.456,123.456,,0,valid,set_day,reading,"
         f"{'01' * 32},4,2026-11-01T05:00:00Z"
     )
 
@@ -331,3 +331,16 @@ def test_a_file_is_written_while_its_readings_come(name: str) -> None:
 
     formats("rfc4180")[name].write(ISSUE, readings(), out)
     assert 0 < sizes[100] < sizes[200] < sizes[299] < out.tell()
+
+
+def test_what_settles_earlier_estimates_is_a_figure_of_its_own_or_refused_never_left_out() -> None:
+    settled = [row("flat-1", "8-0:1.0.0", "m3", "12.5", true_up=to_micro("-2.25"))]
+    lines = written("csv", settled).decode().splitlines()
+    assert dict(zip(lines[0].split(","), lines[1].split(","), strict=True))["true_up"] == "-2.25"
+    (stored,) = pq.read_table(io.BytesIO(written("parquet", settled))).to_pylist()
+    assert stored["true_up"] == Decimal("-2.25")
+    for name in ("espi", "iec61968"):
+        with pytest.raises(
+            UnsayableError, match=r"settles earlier estimates by -2\.25 m3"
+        ):
+            written(name, settled)

@@ -340,7 +340,5 @@ def test_what_settles_earlier_estimates_is_a_figure_of_its_own_or_refused_never_
     (stored,) = pq.read_table(io.BytesIO(written("parquet", settled))).to_pylist()
     assert stored["true_up"] == Decimal("-2.25")
     for name in ("espi", "iec61968"):
-        with pytest.raises(
-            UnsayableError, match=r"settles earlier estimates by -2\.25 m3"
-        ):
+        with pytest.raises(UnsayableError, match=r"settles earlier estimates by -2\.25 m3"):
             written(name, settled)

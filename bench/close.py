@@ -38,6 +38,7 @@ def fill(connection: psycopg.Connection, points: int) -> None:
     connection.execute(
         "insert into utilities (code, name, time_zone) values ('bench', 'Bench', 'Europe/Kyiv')"
     )
+    connection.commit()
     connection.execute("set session_replication_role = replica")  # a history of the making is not wanted here
     for statement in (
         """

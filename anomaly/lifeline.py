@@ -17,7 +17,7 @@ from enum import Enum
 
 import numpy as np
 
-from anomaly.pace import IMPOSSIBLE, Pace
+from anomaly.pace import AT_FULL_RATE, BEYOND, IMPOSSIBLE, Pace
 from anomaly.series import BoolArray, Int64Array, Series
 
 GLITCH_READINGS = 3  # in a row; more than that agree with each other
@@ -56,33 +56,53 @@ def trace(series: Series, pace: Pace) -> Lifeline:
 def link(series: Series, pace: Pace, before: int, after: int) -> Link:
     """How the reading `after` follows from the earlier reading `before` (indices)."""
     a, b = int(series.values[before]), int(series.values[after])
-    elapsed = int(series.times[after] - series.times[before])
-    if b >= a:
-        return Link.PLAUSIBLE if pace.possible(b - a, elapsed) else Link.BREAK
-    if a - b <= pace.jitter:
+    step, elapsed = series.step(before, after), _elapsed(series.times, before, after)
+    if step >= 0:
+        return Link.PLAUSIBLE if pace.possible(step, elapsed) else Link.BREAK
+    if -step <= pace.jitter:
         return Link.JITTER
     capacity = series.capacity
     near_top = capacity is not None and 9 * capacity <= 10 * a <= 10 * capacity and 10 * b <= capacity
-    if capacity is not None and near_top and pace.possible(b - a + capacity, elapsed):
+    if capacity is not None and near_top and pace.possible(step + capacity, elapsed):
         return Link.ROLLOVER
     return Link.BREAK
 
 
 def _links(series: Series, pace: Pace, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
-    steps, elapsed = np.diff(series.values[chain]), np.diff(series.times[chain])
-    suspects = np.flatnonzero((steps < 0) | _impossible(steps, elapsed, pace))
+    steps, elapsed = series.steps(chain), np.diff(series.times[chain])
+    for i in np.flatnonzero(np.diff(chain) > 1):
+        elapsed[i] = _elapsed(series.times, int(chain[i]), int(chain[i + 1]))
+    suspects = np.flatnonzero((steps < 0) | impossible(steps, elapsed, pace))
     return tuple(
         (int(chain[i]), int(chain[i + 1]), link(series, pace, int(chain[i]), int(chain[i + 1])))
         for i in suspects
     )
 
 
-def _impossible(steps: Int64Array, elapsed: Int64Array, pace: Pace) -> BoolArray:
+def impossible(steps: Int64Array, elapsed: Int64Array, pace: Pace) -> BoolArray:
+    """Forward steps (micro-units, in microseconds) that are no consumption: bool, same shape."""
     if pace.rate is None:
         return np.zeros(len(steps), dtype=np.bool_)
     usual = (pace.rate * np.maximum(elapsed, pace.interval)).astype(np.int64)
     # `Pace.possible` for all steps at once, divided (rounding up) because the product could overflow
-    return (steps > 0) & (-(-steps // IMPOSSIBLE) > usual)
+    too_fast = (steps > 0) & (-(-steps // IMPOSSIBLE) > usual)
+    if pace.ceiling is not None:
+        longest = np.maximum(elapsed, pace.interval)
+        through = pace.ceiling * np.minimum(longest, max(pace.interval, AT_FULL_RATE))
+        too_fast &= steps > through.astype(np.int64)
+        too_fast |= steps > BEYOND * pace.ceiling * longest
+    return too_fast
+
+
+def _elapsed(times: Int64Array, before: int, after: int) -> int:
+    """Time in which the register can have moved on from one reading to a later one.
+
+    Beside a few left-out readings only the longest interval counts: or a jump to another level would become
+    plausible by calling its first readings glitches.
+    """
+    if after - before > _STRETCH // _LEFT_OUT + 1:
+        return int(times[after] - times[before])
+    return max(int(times[i + 1] - times[i]) for i in range(before, after))
 
 
 def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:
@@ -91,8 +111,8 @@ def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:
     if n == 0:
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing
-    steps, elapsed = np.diff(series.values), np.diff(series.times)
-    odd = np.flatnonzero((steps < -pace.jitter) | _impossible(steps, elapsed, pace))
+    steps, elapsed = series.steps(), np.diff(series.times)
+    odd = np.flatnonzero((steps < -pace.jitter) | impossible(steps, elapsed, pace))
     near = np.zeros(n, dtype=np.bool_)
     for offset in range(-GLITCH_READINGS, GLITCH_READINGS + 2):
         near[np.clip(odd + offset, 0, n - 1)] = True

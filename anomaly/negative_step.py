@@ -13,7 +13,7 @@ The step back from an upward glitch belongs to the glitch: every backward step h
 
 import numpy as np
 
-from anomaly.lifeline import GLITCH_READINGS, Lifeline, Link, trace
+from anomaly.lifeline import GLITCH_READINGS, Lifeline, Link, impossible, trace
 from anomaly.pace import Pace
 from anomaly.series import DAY, Finding, Judgement, Mark, Series, Severity, iso
 from telemetry.micro import from_micro
@@ -32,6 +32,9 @@ Stretch = tuple[int, int]  # first and last index, inclusive
 
 def detect(series: Series, pace: Pace) -> Judgement:
     """Every backward step and impossible jump of the series, explained."""
+    steps = series.steps()
+    if not ((steps < 0) | impossible(steps, np.diff(series.times), pace)).any():  # the usual case
+        return Judgement((), (), np.ones(len(series), dtype=np.bool_))
     life = trace(series, pace)
     usable = life.chain.copy()
     findings: list[Finding] = []
@@ -199,7 +202,7 @@ def _jitters(series: Series, steps: list[Stretch]) -> list[Finding]:
             groups.append([step])
     findings = []
     for group in groups:
-        back = [int(series.values[a] - series.values[b]) for a, b in group]
+        back = [-series.step(a, b) for a, b in group]
         evidence: dict[str, str | int] = {
             "steps": len(group),
             "largest": str(from_micro(max(back))),

@@ -36,11 +36,14 @@ class Series:
 
     `times`: int64, shape (n,), microseconds since 1970-01-01T00:00Z, strictly increasing. `values`: int64,
     shape (n,), micro-units. `capacity`: micro-units at which the register rolls over to 0, None if unknown.
+    `fallen`: int64, shape (n,), micro-units by which it had run backward up to each reading, None if it never
+    did (`reverse_flow.py`).
     """
 
     times: Int64Array
     values: Int64Array
     capacity: int | None = None
+    fallen: Int64Array | None = None
 
     @classmethod
     def of(cls, times: Int64Array, values: Int64Array, capacity: int | None = None) -> "Series":
@@ -55,6 +58,16 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def step(self, before: int, after: int) -> int:
+        """Micro-units from one reading to another, what ran backward between them left out of account."""
+        back = 0 if self.fallen is None else self.fallen[after] - self.fallen[before]
+        return int(self.values[after] - self.values[before] + back)
+
+    def steps(self, at: Int64Array | None = None) -> Int64Array:
+        """The same between neighbours of the readings `at` (indices), of all where it is None."""
+        moved = self.values if self.fallen is None else self.values + self.fallen
+        return np.diff(moved if at is None else moved[at])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from anomaly.series import DAY, BoolArray, Finding, Series, Severity, iso
 from telemetry.micro import from_micro
 
 KIND = "stuck"
+ZERO = "zero"  # the same with less patience: nothing was used for longer than is usual here
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,13 @@ class StuckRule:
     times_busy: int = 60
 
 
-def detect(series: Series, on_chain: BoolArray, rule: StuckRule) -> tuple[Finding, ...]:
+def detect(
+    series: Series,
+    on_chain: BoolArray,
+    rule: StuckRule,
+    kind: str = KIND,
+    severity: Severity = Severity.WARNING,
+) -> tuple[Finding, ...]:
     """Stuck stretches, judged on readings `on_chain` (bool, shape (n,)): a glitch does not end one."""
     chain = np.flatnonzero(on_chain)
     if len(chain) < 2:
@@ -44,6 +51,8 @@ def detect(series: Series, on_chain: BoolArray, rule: StuckRule) -> tuple[Findin
     begins = np.concatenate(([0], changes + 1))
     ends = np.append(changes, len(chain) - 1)
     durations = times[ends] - times[begins]
+    if int(durations.max()) <= rule.least:  # the usual case
+        return ()
     longest_before = np.concatenate(([0], np.maximum.accumulate(durations)[:-1]))
     limit = np.maximum(
         rule.times_longest * longest_before,
@@ -56,8 +65,8 @@ def detect(series: Series, on_chain: BoolArray, rule: StuckRule) -> tuple[Findin
         changed = end + 1 < len(chain)
         findings.append(
             Finding(
-                KIND,
-                Severity.WARNING,
+                kind,
+                severity,
                 int(chain[begin]),
                 int(chain[end]),
                 int(times[begin]),

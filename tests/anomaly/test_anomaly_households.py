@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomaly.judge import judge
+from anomaly.block import Block
+from anomaly.judge import judge, judge_block
 from anomaly.lifeline import Link, trace
 from anomaly.pace import learn
-from anomaly.series import Judgement, Series
-from tests.support.households import Household, households
+from anomaly.series import Judgement, Series, iso
+from tests.anomaly.test_catalogue import check
+from tests.support.blocks import register
+from tests.support.households import ZONE, Household, households
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +103,59 @@ def test_standstill_since_october_is_open(year: list[Household]) -> None:
     (finding,) = judged.findings
     assert (finding.kind, finding.ended_at) == ("stuck", None)
     assert finding.evidence["since"] == "2016-10-09T10:52:50Z"
+
+
+def all_of(year: list[Household]) -> dict[str, Judgement]:
+    registers = [register(meter=home.meter, max_rate=3_125_000, interval=None) for home in year]
+    block = Block.of(
+        registers,
+        np.repeat(np.arange(len(year)), [len(home.times) for home in year]),
+        np.concatenate([home.times for home in year]),
+        np.concatenate([home.values for home in year]),
+        zone=ZONE,
+    )
+    return {home.meter: judged for home, judged in zip(year, judge_block(block), strict=True)}
+
+
+def test_long_running_leaks_are_findings_with_start_and_end(year: list[Household]) -> None:
+    """Looked at one by one: in each, nearly every interval between two readings has flow."""
+    leaks = [
+        (meter, iso(each.started_at)[:10], each.ended_at and iso(each.ended_at)[:10], each.evidence["lost"])
+        for meter, judged in all_of(year).items()
+        for each in judged.findings
+        if each.kind == "leak"
+    ]
+    assert leaks == [
+        ("da98dc95", "2016-03-23", "2016-03-26", "0.156"),
+        ("da98dc95", "2016-04-02", "2016-06-23", "5.961"),
+        ("da98dc95", "2016-07-04", "2016-07-17", "0.498"),
+        ("da98dc95", "2016-07-24", "2016-08-19", "1.254"),
+        ("da98dc95", "2016-08-22", "2016-12-23", "13.424"),  # 2,878 intervals in a row without a dry one
+        ("da98dc95", "2017-01-02", None, "1.368"),
+        ("78004e01", "2016-02-29", "2016-03-08", "0.384"),
+        ("78004e01", "2016-04-23", "2016-04-29", "3.923"),  # 27 litres an hour, then dry at once
+        ("78004e01", "2016-05-05", "2016-05-15", "0.506"),
+        ("14388098", "2016-08-05", "2016-08-14", "0.221"),
+        ("14388098", "2016-09-15", "2016-09-24", "0.438"),
+    ]
+
+
+def test_twelve_cubic_metres_in_a_day_and_a_night_are_a_burst(year: list[Household]) -> None:
+    bursts = [each for each in all_of(year)["0e7d65c2"].findings if each.kind == "burst"]
+    assert [iso(each.started_at) for each in bursts if float(str(each.evidence["ran"])) > 10] == [
+        "2016-10-31T10:56:40Z"
+    ]
+
+
+def test_together_the_meters_are_judged_as_each_alone(year: list[Household]) -> None:
+    """What decides about bills is the same in a block, with the meter's Qmax known, and for one series."""
+    for meter, judged in all_of(year).items():
+        _, alone = of(year, meter)
+        assert (judged.usable == alone.usable).all(), meter
+        assert all(finding in judged.findings for finding in alone.findings), meter
+
+
+def test_findings_of_the_year_are_as_the_table_says(year: list[Household]) -> None:
+    for judged in all_of(year).values():
+        for finding in judged.findings:
+            check(finding)

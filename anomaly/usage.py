@@ -1,0 +1,122 @@
+"""Use that is not as it was: another level, and hours that are not like the same hours of past weeks."""
+
+import numpy as np
+
+from anomaly.episodes import Hysteresis, departures
+from anomaly.series import HOUR, Severity
+from anomaly.steps import FloatArray, recent
+from anomaly.study import Hit, Study, mean, said, scale
+
+LEVEL_SHIFT, SEASONAL_OUTLIER = "level_shift", "seasonal_outlier"
+_WEEK = 168
+_MAD = 1.4826  # makes a median absolute deviation comparable to a standard deviation (normal distribution)
+
+
+def level_shift(study: Study) -> list[Hit]:
+    """Days in a row above or below what this register used in past weeks, until it is back or the new
+    normal."""
+    days = study.days
+    on = {
+        row: rule
+        for row, register in study.rows_with(lambda rules: rules.shift)
+        if (rule := register.rules.shift)
+    }
+    history = study.parameters(lambda rules: rules.shift, lambda rule: rule.history)
+    least = study.amounts(lambda rules: rules.shift, lambda rule: rule.least)
+    up = study.parameters(lambda rules: rules.shift, lambda rule: rule.up)
+    down = study.parameters(lambda rules: rules.shift, lambda rule: rule.down)
+    usual = recent(days.total, days.first, history, 0.5, least=28)
+
+    worth_it = np.where(usual >= least[:, None], usual, np.nan)
+
+    def by(row: int) -> Hysteresis:
+        return Hysteresis(on[row].days, max(1, on[row].days // 2), on[row].settle)
+
+    ways = (
+        departures(days.total, usual, (up, least), ((1 + up) / 2, least / 2), by),
+        departures(-days.total, -worth_it, (down, 0.0), ((1 + down) / 2, 0.0), by),
+    )
+    hits = []
+    for episode in ways[0] + ways[1]:
+        before, now = abs(episode.reference), mean(days.total[episode.row, episode.days])
+        evidence: dict[str, str | int] = {
+            "usual_day": said(before),
+            "day_since": said(now),
+            "difference_a_day": said(now - before),
+            "learned_from_days": on[episode.row].history,
+            "days": episode.last + 1 - episode.first,
+        }
+        hits.append(study.by_days(LEVEL_SHIFT, Severity.INFO, episode, evidence))
+    return hits
+
+
+def seasonal_outlier(study: Study) -> list[Hit]:
+    """Hours in a row whose robust z (median and MAD of the same hour of past weeks) is too large."""
+    rows = [row for row, _ in study.rows_with(lambda rules: rules.seasonal)]
+    if not rows or not len(study.steps):
+        return []
+    hours = study.step_hours
+    first = (int(hours.min()) // 24 + 3) // 7 * _WEEK - 72  # the Monday's first hour
+    weeks = (int(hours.max()) - first) // _WEEK + 1
+    hits = []
+    for row in rows:
+        register = study.block.registers[row]
+        rule = register.rules.seasonal
+        assert rule is not None
+        begin, end = (int(bound) for bound in np.searchsorted(study.steps.row, [row, row + 1]))
+        steps = np.arange(begin, end)[study.steps.known[begin:end]]
+        where = hours[steps] - first
+        took = (study.steps.end - study.steps.begin)[steps] / HOUR
+        amount = np.bincount(where, study.steps.moved[steps].astype(np.float64), minlength=weeks * _WEEK)
+        known = np.bincount(where, took, minlength=weeks * _WEEK)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            use = np.where(known > 0, amount / known, np.nan).reshape(weeks, _WEEK)
+        usual, spread = _hours_of_week(use, rule.weeks)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            z = ((use - usual) / spread).ravel()
+            odd = (np.abs(z) > rule.z) & (np.abs(use - usual) > rule.least * scale(register)).ravel()
+        at = np.flatnonzero(odd)
+        for run in np.split(at, np.flatnonzero(np.diff(at) > 2) + 1):
+            if len(run) < rule.hours:
+                continue
+            inside = steps[(where >= run[0]) & (where <= run[-1])]
+            worst = int(run[np.argmax(np.abs(z[run]))])
+            ended = int(study.steps.end[inside[-1]])
+            evidence: dict[str, str | int] = {
+                "hours": len(run),
+                "used": said(use.ravel()[run].sum()),
+                "normal": said(usual.ravel()[run].sum()),
+                "worst_hour": said(use.ravel()[worst]),
+                "worst_hour_normal": said(usual.ravel()[worst]),
+                "worst_z": round(float(z[worst])),
+                "learned_from_weeks": rule.weeks,
+            }
+            readings = int(study.steps.first[inside[0]]), int(study.steps.last[inside[-1]])
+            span = int(study.steps.begin[inside[0]]), ended if inside[-1] + 1 < end else None
+            hits.append(study.hit(row, SEASONAL_OUTLIER, Severity.INFO, readings, span, evidence=evidence))
+    return hits
+
+
+def _hours_of_week(use: FloatArray, weeks: int) -> tuple[FloatArray, FloatArray]:
+    """Median and spread of each hour from the same hour of the `weeks` before: shape as `use` (weeks, 168).
+
+    The spread is at least a quarter of the usual spread of all hours, since some hours vary by nothing at
+    all.
+    """
+    padded = np.concatenate((np.full((weeks, _WEEK), np.nan), use))
+    past = np.lib.stride_tricks.sliding_window_view(padded, weeks, axis=0)[: len(use)]
+    usual = _median(past, weeks // 2)
+    spread = _MAD * _median(np.abs(past - usual[:, :, None]), weeks // 2)
+    with np.errstate(invalid="ignore"):
+        floor = np.array(
+            [0.25 * mean(week) + 0.1 * mean(level) for week, level in zip(spread, usual, strict=True)]
+        )
+    return usual, np.maximum(spread, floor[:, None])
+
+
+def _median(x: FloatArray, least: int) -> FloatArray:
+    """The lower median of the last axis, NaN left out; NaN where fewer than `least` are known."""
+    ordered = np.sort(x, axis=-1)
+    known = np.count_nonzero(~np.isnan(ordered), axis=-1)
+    middle = np.take_along_axis(ordered, np.maximum(known - 1, 0)[..., None] // 2, axis=-1)[..., 0]
+    return np.where(known >= max(least, 1), middle, np.nan)

@@ -58,7 +58,9 @@ def judged(town: Town) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def kinds(town: Town) -> list[str]:
-    return sorted(row[1] for row in judged(town)["findings"])
+    """What was found, but for what follows from water that runs at a cubic metre an hour for ever."""
+    found = {row[1] for row in judged(town)["findings"]}
+    return sorted(kind for kind in found if kind == "stuck" or kind.startswith("negative_step"))
 
 
 def test_marks_findings_and_how_far_it_has_come_are_stored(town: Town) -> None:
@@ -70,6 +72,7 @@ def test_marks_findings_and_how_far_it_has_come_are_stored(town: Town) -> None:
         (START + 600 * HOUR, "reset", True),
     ]
     assert kinds(town) == ["negative_step.glitch", "negative_step.jitter", "negative_step.reset", "stuck"]
+    assert {row[1] for row in said["findings"]} - set(kinds(town)) == {"leak", "high_low.low", "zero"}
     last = max(faulty())
     assert said["validated"] == [(register, last + timedelta(microseconds=1))]
     assert town.connection.execute("select count(*) from validation_queue").fetchone() == (0,)

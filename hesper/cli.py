@@ -27,6 +27,7 @@ COMMANDS = (
     Entry("close", "close", "close", "Close a month: billing readings and exceptions."),
     Entry("registry", "registry", "app", "Utilities, gateways, meters, service points, and their history."),
     Entry("store", "store", "app", "How long data is kept."),
+    Entry("edit", "edit", "app", "Leave readings out, enter or accept them; undo it."),
     Entry("export", "export", "export", "Readings of a range as CSV or Parquet."),
     Entry("arrival", "arrival", "arrival", "The share of due readings that arrived."),
     Entry("quarantine", "quarantine", "app", "What could not be used: look, try again, discard."),

@@ -76,7 +76,7 @@ class EditRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Decision:
     """What holds of an edited reading: left out (`excluded`), or taken although rules object (`accepted`)."""
 
     register_id: int
@@ -164,9 +164,9 @@ def edits_of(connection: Connection, utility_id: int) -> list[EditRow]:
     return _rows(connection, utility_id=utility_id)
 
 
-def standing(connection: Connection, register_ids: Sequence[int]) -> list[Standing]:
+def decisions(connection: Connection, register_ids: Sequence[int]) -> list[Decision]:
     """What holds of the edited readings of some registers."""
-    with connection.cursor(row_factory=class_row(Standing)) as cursor:
+    with connection.cursor(row_factory=class_row(Decision)) as cursor:
         cursor.execute(
             """
             select register_id, measured_at, coalesce(action = 'exclude', entered) as excluded,
@@ -204,7 +204,7 @@ def _undone(connection: Connection, edit: Edit) -> int | None:
     if row is None or row[0] is None:
         raise EditError(f"no edit of {edit.measured_at.isoformat()} holds that could be undone")
     identity: int = row[0]
-    if connection.execute("select from edits where undoes = %s", (identity,)).fetchone():
+    if connection.execute("select 1 from edits where undoes = %s", (identity,)).fetchone():
         raise EditError(f"an undo of edit {identity} waits for its approval", advice="`hesper edit approve`")
     return identity
 

@@ -19,7 +19,7 @@ from anomaly.series import Finding, Judgement
 from ingest.validation.memory import StoredSeries
 from ingest.validation.parameters import Parameters
 from store.arrays import from_microseconds, microseconds
-from store.edits import Standing
+from store.edits import Decision
 from store.findings import FindingRow
 from store.validation import MarkRow, RegisterRow
 from telemetry.obis import Obis, RegisterKind
@@ -48,7 +48,7 @@ class _Group:
 def judge_registers(
     rows: Sequence[RegisterRow],
     series: Mapping[int, StoredSeries],
-    edits: Iterable[Standing],
+    edits: Iterable[Decision],
     parameters: Parameters,
 ) -> Judged:
     """What is said of the registers `rows`, each with its series; all registers of a meter are among them."""

@@ -22,7 +22,7 @@ from ingest.validation.memory import SeriesMemory, StoredSeries
 from ingest.validation.parameters import Parameters
 from store.arrays import from_microseconds
 from store.database import UnreachableError, connect
-from store.edits import standing
+from store.edits import decisions
 from store.findings import sync_findings
 from store.retention import upkeep
 from store.roles import Role
@@ -87,7 +87,7 @@ class Validator:
         ids = [row.id for row in rows]
         series = self._memory.fetch(self._connection, claimed, ids)
         parameters = Parameters(parameters_of(self._connection, sorted({row.utility_id for row in rows})))
-        judged = judge_registers(rows, series, standing(self._connection, ids), parameters)
+        judged = judge_registers(rows, series, decisions(self._connection, ids), parameters)
         changed = sync_marks(self._connection, ids, judged.marks)
         changed += sync_findings(self._connection, ids, REGISTER_KINDS, judged.findings)
         last = {id_: from_microseconds(each.times[-1]) for id_, each in series.items() if len(each.times)}

@@ -1,4 +1,4 @@
-"""Registers of one meter are judged together, wherever their ids lie, and by what the registry knows of them."""
+"""Registers of one meter are judged together wherever their ids lie, and by what the registry knows."""
 
 import random
 from collections.abc import Iterator
@@ -41,8 +41,8 @@ def cut_meter(town: Town, hours: int = 240) -> dict[str, dict[datetime, str]]:
             town.connection.execute("select setval('registers_id_seq', %s)", (BLOCK + number,))
         found = town.connection.execute(
             """
-            insert into registers (utility_id, meter_id, obis, unit, kind) values (%s, %s, %s, 'kW.h', 'counter')
-            returning id
+            insert into registers (utility_id, meter_id, obis, unit, kind)
+            values (%s, %s, %s, 'kW.h', 'counter') returning id
             """,
             (row[1], row[0], obis),
         ).fetchone()
@@ -63,7 +63,10 @@ def said(town: Town) -> dict[str, Any]:
             "select register_id, measured_at, rule, quality, usable, evidence from marks order by 1, 2, 3"
         ).fetchall(),
         "findings": town.connection.execute(
-            "select register_id, kind, severity, started_at, ended_at, evidence from findings order by 1, 2, 4"
+            """
+            select register_id, kind, severity, started_at, ended_at, evidence from findings
+            order by 1, 2, 4
+            """
         ).fetchall(),
         "validated": town.connection.execute(
             "select id, validated_until from registers order by 1"

@@ -12,6 +12,7 @@ from tests.support.town import Town
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 AT = "2026-06-01T05:00:00Z"
+SINCE = ("--from", "2026-01-01", "--reason", "r")
 
 
 def hesper(database: str, *arguments: str) -> tuple[int, str]:
@@ -75,13 +76,9 @@ def test_an_edit_after_the_close_waits_for_a_second_person(town: Town, database:
         (("validate", "rules", "--set", "leak.days=3"), "from when"),
         (("validate", "rules", "water"), "not an OBIS code"),
         (("validate", "rules", "8-0:1.0.0", "--on", "today"), "no day"),
-        (
-            ("validate", "rules", "--set", "leak=off", "--from", "2026-01-01", "--reason", "r")
-            + ("--medium", "x"),
-            "no medium",
-        ),
+        (("validate", "rules", "--set", "leak=off", *SINCE, "--medium", "x"), "no medium"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_done_is_refused(town: Town, database: str, words: tuple[str, ...], said: str) -> None:
     code, output = hesper(database, *words)
     assert code == 1

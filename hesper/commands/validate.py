@@ -1,22 +1,28 @@
 """`hesper validate`: the process that judges what was stored, and the rules that it judges by."""
 
+import base64
 import getpass
+import secrets
 import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from anomaly.series import Severity
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
 from ingest.validation import main
+from ingest.validation.alarms import MailServer
 from ingest.validation.parameters import ParameterError, Parameters, check
+from store import alarms
 from store.roles import Role
 from store.rule_parameters import parameters_of, set_parameter
 from telemetry.obis import Medium, Obis, ObisError
@@ -32,13 +38,25 @@ def _group() -> None:
 @app.command()
 def run(
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
+    mail: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HESPER_SMTP",
+            help="For alarm routes: smtp://USER:PASSWORD@HOST:587?from=ADDRESS",
+            show_envvar=True,
+        ),
+    ] = None,
 ) -> None:
-    """Validate what arrives until told to stop."""
+    """Validate what arrives until told to stop, and tell of what is found."""
+    try:
+        server = None if mail is None else MailServer.parse(mail)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--mail") from None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     check_login(database_url, Role.INGEST)
-    main(database_url, stop)
+    main(database_url, stop, server)
 
 
 @app.command()
@@ -102,6 +120,70 @@ def rules(
         for name, value in _flat(in_force):
             table.add_row(name, value)
     Console().print(table)
+
+
+@app.command()
+def route(
+    name: Annotated[str | None, typer.Argument(help="The route's name; without one, all are shown.")] = None,
+    *,
+    email: Annotated[str | None, typer.Option(help="Tell this address.")] = None,
+    webhook: Annotated[str | None, typer.Option(help="Tell this URL; the secret is shown once.")] = None,
+    severity: Annotated[Severity, typer.Option(help="From which severity on.")] = Severity.WARNING,
+    quiet: Annotated[
+        str | None, typer.Option(help="22:00-06:00, local time: only alarms are told in between.")
+    ] = None,
+    digest: Annotated[str | None, typer.Option(help="07:00, local time: one message a day.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="Tell nobody by it any more.")] = False,
+    utility: Annotated[str | None, typer.Option(help="Whose; needed where there are several.")] = None,
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """Show, set or end the routes by which people and systems are told of new findings."""
+    with administration(database_url, data) as connection:
+        place = the_utility(connection, utility)
+        if name is None:
+            table = Table("name", "way", "target", "from", "quiet", "digest", "last told", "failure")
+            for row in alarms.routes(connection, place.id):
+                table.add_row(*(str(part or "") for part in row))
+            Console().print(table)
+        elif off:
+            if not alarms.end_route(connection, place.id, name):
+                raise ParameterError(f"no route {name!r}", advice="`hesper validate route` shows them")
+        else:
+            way, target = _target(email, webhook)
+            secret = None if way == "email" else f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+            alarms.set_route(
+                connection,
+                place.id,
+                name,
+                way=way,
+                target=target,
+                secret=secret,
+                severity=severity.value,
+                quiet=None if quiet is None else _span(quiet),
+                digest_at=None if digest is None else _time(digest),
+            )
+            typer.echo(f"{name} tells {target}" + (f"; its secret is {secret}" if secret else ""))
+
+
+def _target(email: str | None, webhook: str | None) -> tuple[str, str]:
+    if email is not None and webhook is None and "@" in email:
+        return "email", email
+    if webhook is not None and email is None and urlsplit(webhook).scheme in {"http", "https"}:
+        return "webhook", webhook
+    raise ParameterError("whom?", advice="give --email ADDRESS or --webhook https://...")
+
+
+def _span(text: str) -> tuple[time, time]:
+    first, _, end = text.partition("-")
+    return _time(first), _time(end)
+
+
+def _time(text: str) -> time:
+    try:
+        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
+    except ValueError:
+        raise ParameterError(f"{text!r} is no time of day", advice="write 22:00") from None
 
 
 def _flat(rule: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

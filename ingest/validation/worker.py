@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import psycopg
 import structlog
@@ -17,6 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from anomaly.catalogue import REGISTER_KINDS
 from ingest.arrival import ArrivalCount
+from ingest.validation.alarms import MailServer, tell
 from ingest.validation.judging import judge_registers
 from ingest.validation.memory import SeriesMemory, StoredSeries
 from ingest.validation.parameters import Parameters
@@ -40,6 +42,7 @@ from store.validation import (
 
 IDLE_SECONDS = 1.0  # between two looks at an empty queue
 RECONNECT_SECONDS = 2.0
+TELL_SECONDS = 10.0  # between two looks for findings to tell of
 DAY_SECONDS = 86_400.0  # between two rounds of upkeep
 
 log = structlog.get_logger(__name__)
@@ -109,12 +112,13 @@ def drain(connection: Connection, report: Callable[[Progress], None] | None = No
     return blocks
 
 
-def main(database_url: str, stop: threading.Event) -> None:
-    """Judge what arrives until `stop` is set, coming back whenever the database was away."""
+def main(database_url: str, stop: threading.Event, mail: MailServer | None = None) -> None:
+    """Judge what arrives and tell of what is found until `stop` is set, coming back whenever the database was
+    away."""
     away = False
     while not stop.is_set():
         try:
-            _run(database_url, stop)
+            _run(database_url, stop, mail)
         except (UnreachableError, psycopg.OperationalError) as error:
             if not away:  # said once, and once when it is back
                 log.warning("the database is away", error=" ".join(str(error).split()))
@@ -122,14 +126,17 @@ def main(database_url: str, stop: threading.Event) -> None:
             stop.wait(RECONNECT_SECONDS)
 
 
-def _run(database_url: str, stop: threading.Event) -> None:
+def _run(database_url: str, stop: threading.Event, mail: MailServer | None) -> None:
     with connect(database_url, application="hesper validate", role=Role.INGEST) as connection:
         connection.autocommit = True
         validator = Validator(connection)
         arrivals = ArrivalCount(connection)
         log.info("validating")
-        due = 0.0
+        due = tell_next = 0.0
         while not stop.is_set():
+            if time.monotonic() >= tell_next:
+                tell(connection, datetime.now(UTC), mail)
+                tell_next = time.monotonic() + TELL_SECONDS
             arrivals.step()
             progress = validator.step()
             if progress is None and time.monotonic() >= due:

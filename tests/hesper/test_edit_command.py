@@ -76,6 +76,10 @@ def test_an_edit_after_the_close_waits_for_a_second_person(town: Town, database:
         (("validate", "rules", "--set", "leak.days=3"), "from when"),
         (("validate", "rules", "water"), "not an OBIS code"),
         (("validate", "rules", "8-0:1.0.0", "--on", "today"), "no day"),
+        (("validate", "route", "duty", "--email", "anna"), "whom?"),
+        (("validate", "route", "duty", "--webhook", "file:///etc"), "whom?"),
+        (("validate", "route", "duty", "--email", "a@b", "--quiet", "late"), "no time of day"),
+        (("validate", "route", "duty", "--off"), "no route"),
         (("validate", "rules", "--set", "leak=off", *SINCE, "--medium", "x"), "no medium"),
     ],
 )
@@ -107,3 +111,19 @@ def test_a_rule_is_set_from_a_day_on_and_shown(town: Town, database: str) -> Non
         return line.split()[3]
 
     assert (leak_days("2026-06-30"), leak_days("2026-07-01")) == ("3", "5")
+
+
+def test_an_alarm_route_is_set_shown_and_ended(town: Town, database: str) -> None:
+    wanted = ("--webhook", "https://example.org/h", "--quiet", "22:00-06:00", "--severity", "alarm")
+    code, output = hesper(database, "validate", "route", "duty", *wanted)
+    assert code == 0
+    assert "whsec_" in output
+    assert (
+        hesper(database, "validate", "route", "post", "--email", "a@example.org", "--digest", "07:00")[0] == 0
+    )
+    shown = hesper(database, "validate", "route")[1]
+    assert "22:00:00-06:00:00" in shown
+    assert "07:00:00" in shown
+    assert "whsec_" not in shown
+    assert hesper(database, "validate", "route", "duty", "--off")[0] == 0
+    assert "duty" not in hesper(database, "validate", "route")[1]

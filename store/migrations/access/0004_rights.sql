@@ -50,6 +50,12 @@ grant select on rule_parameters, edits, edit_approvals, edited_readings to hespe
 grant select on installations to hesper_ingest;
 grant insert on rule_parameters, edits, edit_approvals to hesper_admin;
 
+-- Who is told of findings. The API sees neither targets nor secrets.
+grant select on alarm_routes, alarms_told to hesper_ingest;
+grant update (told_at, failures, failure, retry_at) on alarm_routes to hesper_ingest;
+grant insert on alarms_told to hesper_ingest;
+grant insert, update on alarm_routes to hesper_admin;
+
 -- What was missed, and what arrived of what was due: counted anew where readings came.
 grant select, insert on missed_polls to hesper_ingest;
 grant select, insert, update, delete on arrivals, arrival_queue to hesper_ingest;

@@ -35,38 +35,28 @@ def _group() -> None:
     """Readings left out, entered, accepted; each can be undone, and stays on record."""
 
 
-@app.command()
-def exclude(
-    meter: Meter,
-    register: Register,
-    at: At,
-    *,
-    reason: Reason,
-    author: Author = None,
-    utility: Utility = None,
-    database_url: DatabaseUrl = None,
-    data: DataFolder = None,
-) -> None:
-    """Leave a reading out: it is judged no more, and nothing is billed from it."""
-    with _session(database_url, data, utility) as (connection, utility_id):
-        _make(connection, utility_id, meter, register, at, Action.EXCLUDE, author, reason)
+def _decision(action: Action, what: str) -> None:
+    """A command for an edit of a reading that is there."""
+
+    @app.command(action.value, help=what)
+    def decide(
+        meter: Meter,
+        register: Register,
+        at: At,
+        *,
+        reason: Reason,
+        author: Author = None,
+        utility: Utility = None,
+        database_url: DatabaseUrl = None,
+        data: DataFolder = None,
+    ) -> None:
+        with _session(database_url, data, utility) as (connection, utility_id):
+            _make(connection, utility_id, meter, register, at, action, author, reason)
 
 
-@app.command()
-def accept(
-    meter: Meter,
-    register: Register,
-    at: At,
-    *,
-    reason: Reason,
-    author: Author = None,
-    utility: Utility = None,
-    database_url: DatabaseUrl = None,
-    data: DataFolder = None,
-) -> None:
-    """Take a reading as it is, although rules object to it."""
-    with _session(database_url, data, utility) as (connection, utility_id):
-        _make(connection, utility_id, meter, register, at, Action.ACCEPT, author, reason)
+_decision(Action.EXCLUDE, "Leave a reading out: it is judged no more, and nothing is billed from it.")
+_decision(Action.ACCEPT, "Take a reading as it is, although rules object to it.")
+_decision(Action.RESTORE, "Undo the last edit of a reading that holds.")
 
 
 @app.command()
@@ -85,23 +75,6 @@ def enter(
     """Enter a value for an instant without a reading."""
     with _session(database_url, data, utility) as (connection, utility_id):
         _make(connection, utility_id, meter, register, at, Action.ENTER, author, reason, _micro(value))
-
-
-@app.command()
-def restore(
-    meter: Meter,
-    register: Register,
-    at: At,
-    *,
-    reason: Reason,
-    author: Author = None,
-    utility: Utility = None,
-    database_url: DatabaseUrl = None,
-    data: DataFolder = None,
-) -> None:
-    """Undo the last edit of a reading that holds."""
-    with _session(database_url, data, utility) as (connection, utility_id):
-        _make(connection, utility_id, meter, register, at, Action.RESTORE, author, reason)
 
 
 @app.command()

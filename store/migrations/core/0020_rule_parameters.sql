@@ -17,3 +17,8 @@ create table rule_parameters (
 create index rule_parameters_by_utility on rule_parameters (utility_id, id);
 create trigger append_only before update or delete on rule_parameters
     for each row execute function refuse_change();
+
+-- What is stored is judged anew, by all the rules that came with this version.
+insert into validation_queue (block, day)
+select distinct id / 32, current_date from registers
+on conflict (block, day) do nothing;

@@ -3,13 +3,13 @@
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from ingest.validation import Validator
 from store.database import connect
 from store.readings import BLOCK
+from tests.support.judged import judged
 from tests.support.town import Town
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -57,30 +57,11 @@ def cut_meter(town: Town, hours: int = 240) -> dict[str, dict[datetime, str]]:
     }
 
 
-def said(town: Town) -> dict[str, Any]:
-    found = {
-        "marks": town.connection.execute(
-            "select register_id, measured_at, rule, quality, usable, evidence from marks order by 1, 2, 3"
-        ).fetchall(),
-        "findings": town.connection.execute(
-            """
-            select register_id, kind, severity, started_at, ended_at, evidence from findings
-            order by 1, 2, 4
-            """
-        ).fetchall(),
-        "validated": town.connection.execute(
-            "select id, validated_until from registers order by 1"
-        ).fetchall(),
-    }
-    town.connection.commit()
-    return found
-
-
 def test_tariffs_that_lie_in_another_block_are_compared_with_their_total(town: Town) -> None:
     for register, readings in cut_meter(town).items():
         town.read(register, readings)
     town.judge()
-    found = said(town)
+    found = judged(town)
     assert {row[0] for row in found["findings"] if row[1] == "sibling"} == {town.registers[TOTAL]}
     assert all(until is not None for _, until in found["validated"])
 
@@ -96,7 +77,7 @@ def test_order_of_arrival_does_not_matter_to_a_meter_cut_apart(town: Town, datab
     for register, piece in pieces:
         town.read(register, piece)
     town.judge()
-    whole = said(town)
+    whole = judged(town)
     assert any(row[1] == "sibling" for row in whole["findings"])
     with town.connection.transaction():
         for table in ("marks", "findings"):
@@ -114,7 +95,7 @@ def test_order_of_arrival_does_not_matter_to_a_meter_cut_apart(town: Town, datab
                 shuffled.choice(validators).step()
         while validators[seed % 2].step() is not None:
             pass
-    assert said(town) == whole
+    assert judged(town) == whole
 
 
 def test_silent_meter_is_missed_while_others_are_heard_and_not_after_its_removal(town: Town) -> None:
@@ -130,7 +111,7 @@ def test_silent_meter_is_missed_while_others_are_heard_and_not_after_its_removal
     )
     town.read("AAA-1", {START + n * HOUR: str(n) for n in range(10, 60)})
     town.judge()
-    missing = [row for row in said(town)["findings"] if row[1] == "missing"]
+    missing = [row for row in judged(town)["findings"] if row[1] == "missing"]
     assert [(row[0], row[3], row[4]) for row in missing] == [
         (town.registers["AAA-2"], START + 9 * HOUR, None)
     ]
@@ -143,7 +124,7 @@ def test_more_than_the_meters_qmax_and_after_its_verification_is_said(town: Town
     town.connection.execute("update meters set qmax = 5000000, verified_until = '2026-06-03'")
     town.connection.commit()
     town.judge()
-    found = {row[1]: row for row in said(town)["findings"]}
+    found = {row[1]: row for row in judged(town)["findings"]}
     assert found["max_rate"][3:5] == (START + 149 * HOUR, START + 150 * HOUR)
     assert found["verification_expired"][3] == datetime(2026, 6, 3, 22, tzinfo=UTC)  # midnight in Madrid
     assert found["verification_expired"][4] is None

@@ -14,6 +14,7 @@ from ingest.validation.memory import SeriesMemory
 from store.database import connect
 from store.readings import BLOCK
 from telemetry.status import Status
+from tests.support.judged import judged
 from tests.support.town import Town
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -35,26 +36,6 @@ def faulty(days: int = 40) -> dict[datetime, str]:
         readings[START + n * HOUR] = str(n - 600)
     last = days * 24
     return readings | {START + n * HOUR: str(last - 601) for n in range(last, last + 8 * 24)}
-
-
-def judged(town: Town) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that validation said."""
-    found = {
-        "marks": town.connection.execute(
-            "select register_id, measured_at, rule, quality, usable, evidence from marks order by 1, 2, 3"
-        ).fetchall(),
-        "findings": town.connection.execute(
-            """
-            select register_id, kind, severity, started_at, ended_at, evidence, state from findings
-            order by 1, 2, 4
-            """
-        ).fetchall(),
-        "validated": town.connection.execute(
-            "select id, validated_until from registers order by 1"
-        ).fetchall(),
-    }
-    town.connection.commit()
-    return found
 
 
 def kinds(town: Town) -> list[str]:

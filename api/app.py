@@ -3,29 +3,36 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import httpx
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import billing, health, meters, problems
-from api.authentication import KeyCaller, SignInRequiredError
-from api.middleware import BodyLimit, SecurityHeaders
-from api.pages import billing_reading, findings, meter, month, overview, sign_in
+from api import audit, billing, deliveries, health, meters, problems, statements, submissions
+from api.authentication import SignInRequiredError, requires
+from api.middleware import BodyLimit, RateLimit, SecurityHeaders
+from api.oidc import Provider
+from api.pages import account, billing_reading, findings, meter, month, overview, sign_in
 from api.pages.rendering import templates
+from api.passwords import Passwords, SecondFactor
+from api.rates import Lockout, TokenBuckets
 from api.services import Services
-from api.sessions import FailureLimit, Signer
+from api.sessions import Signer
 from api.settings import ApiSettings
+from store.access import Scope
 from store.database import pool
 from store.roles import Role
 
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes
+_PROVIDER_SECONDS = 5
 
 
 def utc_now() -> datetime:
@@ -48,20 +55,29 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             application="hesper api",
             statement_timeout=timedelta(seconds=settings.statement_seconds),
         )
+        client = httpx.Client(timeout=_PROVIDER_SECONDS) if settings.oidc else None
+        lockout = partial(Lockout, first=settings.first_wait, longest=settings.longest_wait, clock=clock)
         app.state.services = Services(
             settings=settings,
             pool=sessions,
             clock=clock,
-            signer=Signer(settings.session_secret, clock),
-            failures=FailureLimit(
-                settings.sign_in_failures, timedelta(seconds=settings.sign_in_window_seconds), clock
-            ),
+            signer=Signer(settings.session_secret),
+            passwords=Passwords(settings.password_memory_kib),
+            second_factor=SecondFactor(settings.session_secret),
+            rates=TokenBuckets(settings.caller_rate, settings.caller_burst, clock),
+            accounts=lockout(settings.account_failures),
+            addresses=lockout(settings.address_failures),
+            provider=Provider(settings.oidc, settings.session_secret, clock, client)
+            if settings.oidc and client
+            else None,
             templates=templates(),
         )
         try:
             yield
         finally:
             sessions.close()
+            if client:
+                client.close()
 
     app = FastAPI(
         title="Hesper",
@@ -71,15 +87,16 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         redoc_url=None,
         openapi_url=None,  # served below, to those with a key
     )
-    for router in (health.router, meters.router, billing.router):
-        app.include_router(router)
-    for page in (sign_in, overview, meter, findings, month, billing_reading):
+    app.include_router(health.router)
+    for module in (meters, billing, deliveries, statements, submissions, audit):
+        app.include_router(module.router, responses=problems.RESPONSES)
+    for page in (sign_in, account, overview, meter, findings, month, billing_reading):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)
 
-    @app.get("/v1/openapi.json", include_in_schema=False)
-    def openapi(_caller: KeyCaller) -> dict[str, Any]:
+    @app.get("/v1/openapi.json", include_in_schema=False, dependencies=[requires(Scope.OWN)])
+    def openapi() -> dict[str, Any]:
         """The description of `/v1`."""
         return app.openapi()
 
@@ -91,5 +108,6 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
 
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM)
+    app.add_middleware(RateLimit, buckets=TokenBuckets(settings.address_rate, settings.address_burst, clock))
     app.add_middleware(SecurityHeaders, https=settings.secure_cookies)
     return app

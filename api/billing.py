@@ -11,7 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from api.authentication import KeyCaller, Store
+from api.authentication import KeyCaller, Store, requires
 from api.models import (
     Acknowledgement,
     AcknowledgementRequest,
@@ -29,6 +29,7 @@ from api.models import (
 )
 from api.problems import Problem, not_found
 from api.trace import trace_of
+from store.access import Scope
 from store.queries import billing as queries
 from store.queries.trace import VersionRow
 
@@ -38,7 +39,11 @@ Period = Annotated[str, Path(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026
 ReadingId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
-@router.get("/billing/{period}", summary="A period's billing readings, in order of cursor")
+@router.get(
+    "/billing/{period}",
+    dependencies=[requires(Scope.BILLING_READ)],
+    summary="A period's billing readings, in order of cursor",
+)
 def list_billing_readings(
     caller: KeyCaller,
     store: Store,
@@ -57,7 +62,12 @@ def list_billing_readings(
     )
 
 
-@router.post("/billing/{period}/acknowledgements", status_code=201, summary="Say what you have taken")
+@router.post(
+    "/billing/{period}/acknowledgements",
+    dependencies=[requires(Scope.BILLING_ACKNOWLEDGE)],
+    status_code=201,
+    summary="Say what you have taken",
+)
 def acknowledge(
     caller: KeyCaller, store: Store, period: Period, taken: AcknowledgementRequest
 ) -> Acknowledgement:
@@ -99,7 +109,11 @@ def acknowledge(
     )
 
 
-@router.get("/billing-readings/{reading_id}", summary="A billing reading with all that it rests on")
+@router.get(
+    "/billing-readings/{reading_id}",
+    dependencies=[requires(Scope.BILLING_READ)],
+    summary="A billing reading with all that it rests on",
+)
 def get_billing_reading(caller: KeyCaller, store: Store, reading_id: ReadingId) -> BillingReadingDetail:
     """The readings at both ends, the methods that were tried, the meters, the close, and all versions."""
     trace = trace_of(store, caller.utility.id, reading_id)
@@ -154,6 +168,7 @@ def _reading(row: queries.BillingRow) -> BillingReading:
         start_value=decimal_text(row.start_value),
         end_value=decimal_text(row.end_value),
         consumption=decimal_text(row.consumption),
+        true_up=None if row.true_up is None else decimal_text(row.true_up),
         quality=quality_code(row.quality),
         methods=Methods(start=row.start_method, end=row.end_method),
         content_hash=row.content_hash.hex(),

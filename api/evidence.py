@@ -5,6 +5,7 @@ Values are decimals in the register's unit, instants UTC. `ingest/billing/eviden
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field
@@ -33,6 +34,7 @@ class BoundaryEvidence(BaseModel):
     settled_at: datetime | None = None
     readings: list[BoundaryReading] = []
     passed_over: list[str] = []
+    basis: dict[str, Any] | None = Field(None, description="What an estimate was computed from.")
 
 
 class CarriedEvidence(BaseModel):
@@ -75,6 +77,9 @@ class InstallationEvidence(BaseModel):
     events: list[EventEvidence] = []
     findings: list[FindingEvidence] = []
     carried: CarriedEvidence | None = None
+    settled: dict[str, str] | None = Field(
+        None, description="How the estimates before were settled; `true_up` is a line beside the consumption."
+    )
 
     @property
     def rollovers(self) -> int:
@@ -89,9 +94,10 @@ class InstallationEvidence(BaseModel):
 
 
 class Evidence(BaseModel):
-    """What a billing reading rests on, in order of time."""
+    """What a billing reading rests on, in order of time; `rules` null: those built in."""
 
     installations: list[InstallationEvidence]
+    rules: str | None = None
 
     @property
     def behind(self) -> list[tuple[str, datetime]]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from psycopg import Error
 from psycopg_pool import PoolTimeout
 
+from api.authentication import OPEN
 from api.models import Health
 from api.services import Services, services
 
@@ -15,7 +16,7 @@ router = APIRouter()
 _PROBE_SECONDS = 2.0
 
 
-@router.get("/health", summary="Whether the API and its database answer")
+@router.get("/health", dependencies=[OPEN], summary="Whether the API and its database answer")
 def health(response: Response, shared: Annotated[Services, Depends(services)]) -> Health:
     """200 if all is well, else 503."""
     try:

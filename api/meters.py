@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import AwareDatetime
 
-from api.authentication import Caller, KeyCaller, Store
+from api.authentication import Caller, KeyCaller, Store, requires
 from api.evidence import telegram_path
 from api.models import (
     Finding,
@@ -32,6 +32,7 @@ from api.models import (
 )
 from api.problems import invalid, not_found
 from api.services import services
+from store.access import Scope
 from store.queries import findings as finding_queries
 from store.queries import meters as meter_queries
 from store.queries import readings as reading_queries
@@ -49,7 +50,7 @@ ObisText = Annotated[str | None, Query(pattern=r"^\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,
 MeterId = Annotated[str, Path(max_length=40, examples=["KAM-06855817"])]
 
 
-@router.get("/meters", summary="The utility's meters, by id")
+@router.get("/meters", dependencies=[requires(Scope.METERS_READ)], summary="The utility's meters, by id")
 def list_meters(
     *,
     caller: KeyCaller,
@@ -76,7 +77,11 @@ def list_meters(
     )
 
 
-@router.get("/meters/{meter_id}", summary="A meter with its registers and installations")
+@router.get(
+    "/meters/{meter_id}",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="A meter with its registers and installations",
+)
 def get_meter(caller: KeyCaller, store: Store, meter_id: MeterId) -> MeterDetail:
     """What is known of one meter."""
     row = _find(caller, store, meter_id)
@@ -97,7 +102,11 @@ def get_meter(caller: KeyCaller, store: Store, meter_id: MeterId) -> MeterDetail
     )
 
 
-@router.get("/meters/{meter_id}/readings", summary="A meter's readings with their quality")
+@router.get(
+    "/meters/{meter_id}/readings",
+    dependencies=[requires(Scope.READINGS_READ)],
+    summary="A meter's readings with their quality",
+)
 def list_readings(
     *,
     request: Request,
@@ -145,7 +154,11 @@ def list_readings(
     )
 
 
-@router.get("/meters/{meter_id}/findings", summary="What was found at a meter")
+@router.get(
+    "/meters/{meter_id}/findings",
+    dependencies=[requires(Scope.FINDINGS_READ)],
+    summary="What was found at a meter",
+)
 def list_meter_findings(
     *,
     caller: KeyCaller,
@@ -182,7 +195,11 @@ def list_meter_findings(
     )
 
 
-@router.get("/telegrams/{meter_id}/{measured_at}", summary="The bytes behind readings")
+@router.get(
+    "/telegrams/{meter_id}/{measured_at}",
+    dependencies=[requires(Scope.TELEGRAMS_READ)],
+    summary="The bytes behind readings",
+)
 def get_telegram(caller: KeyCaller, store: Store, meter_id: MeterId, measured_at: AwareDatetime) -> Telegram:
     """The telegram as the meter sent it, and the message that brought it."""
     row = _find(caller, store, meter_id)

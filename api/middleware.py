@@ -1,8 +1,15 @@
-"""Rules for every request and response: security headers, no caching, and a limit on bodies. Plain ASGI."""
+"""Rules for every request and response: security headers, no caching, limits on rates and bodies.
+
+Plain ASGI.
+"""
+
+from datetime import timedelta
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.rates import TokenBuckets
 
 _SECURITY = {
     "Content-Security-Policy": (
@@ -42,6 +49,29 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+class RateLimit:
+    """Refuses an address that asks too often with 429, before anything is done for it."""
+
+    def __init__(self, app: ASGIApp, *, buckets: TokenBuckets) -> None:
+        self._app = app
+        self._buckets = buckets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        wait = self._buckets.take(client[0] if client else "unknown") if scope["type"] == "http" else None
+        if wait is None:
+            await self._app(scope, receive, send)
+            return
+        response = _problem(
+            429,
+            "Too Many Requests",
+            "too-many-requests",
+            "More requests come from this address than may come at once. Wait as long as Retry-After says.",
+            {"Retry-After": str(wait // timedelta(seconds=1) + 1)},
+        )
+        await response(scope, receive, send)
+
+
 class BodyLimit:
     """Refuses bodies over `limit` bytes with 413, whether they announce their size or not."""
 
@@ -73,11 +103,16 @@ class BodyLimit:
         await self._app(scope, replay, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = {
-            "type": "urn:hesper:problem:body-too-large",
-            "title": "Content Too Large",
-            "status": 413,
-            "detail": f"The body is larger than {self._limit} bytes. Send less at once.",
-        }
-        response = JSONResponse(problem, 413, {"Connection": "close"}, media_type="application/problem+json")
+        response = _problem(
+            413,
+            "Content Too Large",
+            "body-too-large",
+            f"The body is larger than {self._limit} bytes. Send less at once.",
+            {"Connection": "close"},
+        )
         await response(scope, receive, send)
+
+
+def _problem(status: int, title: str, name: str, detail: str, headers: dict[str, str]) -> JSONResponse:
+    document = {"type": f"urn:hesper:problem:{name}", "title": title, "status": status, "detail": detail}
+    return JSONResponse(document, status, headers, media_type="application/problem+json")

@@ -177,6 +177,10 @@ class BillingReading(BaseModel):
     start_value: str
     end_value: str
     consumption: str
+    true_up: str | None = Field(
+        None,
+        description="Beside the consumption: what earlier estimates fell short by; negative: a credit.",
+    )
     quality: QualityCode
     methods: Methods
     content_hash: str

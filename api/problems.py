@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,8 @@ from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api.services import services
+from store import audit
+from store.roles import enter_utility
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -26,6 +29,17 @@ _ADVICE = {
     404: "Nothing answers at this address; /v1/openapi.json lists what does.",
     405: "This address does not take that method; the Allow header names those it takes.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the audit log says of a refused request; `utility_id` None: nobody knows whose it is."""
+
+    actor: str
+    address: str
+    utility_id: int | None
+    reason: str
+    method: str
 
 
 class Problem(Exception):  # noqa: N818 - the word of RFC 9457
@@ -38,6 +52,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
+        refusal: Refusal | None = None,
         **extensions: Any,
     ) -> None:
         super().__init__(detail)
@@ -45,6 +60,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         self.name = name
         self.detail = detail
         self.headers = dict(headers or {})
+        self.refusal = refusal
         self.extensions = extensions
 
     def document(self) -> dict[str, Any]:
@@ -56,6 +72,22 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
             "detail": self.detail,
             **self.extensions,
         }
+
+
+_DOCUMENT = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What to do next."},
+    },
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _DOCUMENT}}}
+    for status in (400, 401, 403, 404, 405, 409, 413, 422, 429, 503)
+}
 
 
 def not_found(what: str, advice: str) -> Problem:
@@ -89,6 +121,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     def on_problem(request: Request, error: Problem) -> Response:
+        if error.refusal is not None:
+            _note_refusal(request, error.refusal)
         return respond(request, error)
 
     @app.exception_handler(HTTPException)
@@ -153,4 +187,20 @@ def install(app: FastAPI) -> None:
                 "internal-error",
                 "This is a fault of ours, kept in the log. Try again; if it lasts, report it with the time.",
             ),
+        )
+
+
+def _note_refusal(request: Request, refusal: Refusal) -> None:
+    """In a transaction of its own: that of the request was rolled back."""
+    with services(request).pool.connection() as connection:
+        if refusal.utility_id is not None:
+            enter_utility(connection, refusal.utility_id)
+        audit.sign_as(connection, refusal.actor or "nobody", refusal.address)
+        audit.note(
+            connection,
+            "refused",
+            request.url.path,
+            utility_id=refusal.utility_id,
+            method=refusal.method,
+            reason=refusal.reason,
         )

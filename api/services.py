@@ -10,19 +10,27 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from psycopg_pool import ConnectionPool
 
-from api.sessions import FailureLimit, Signer
+from api.oidc import Provider
+from api.passwords import Passwords, SecondFactor
+from api.rates import Lockout, TokenBuckets
+from api.sessions import Signer
 from api.settings import ApiSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`clock` gives the present instant, aware, in UTC."""
+    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC."""
 
     settings: ApiSettings
     pool: ConnectionPool[psycopg.Connection]
     clock: Callable[[], datetime]
     signer: Signer
-    failures: FailureLimit
+    passwords: Passwords
+    second_factor: SecondFactor
+    rates: TokenBuckets
+    accounts: Lockout
+    addresses: Lockout
+    provider: Provider | None
     templates: Jinja2Templates
 
 

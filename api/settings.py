@@ -3,7 +3,11 @@
 import os
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+
+from api.oidc import OidcSettings
+from api.passwords import MEMORY_KIB
 
 SECRET_BYTES = 32
 
@@ -16,18 +20,29 @@ class SettingsError(ValueError):
 class ApiSettings:
     """`secure_cookies` is False for plain http on loopback only, and by an explicit word of the operator.
 
-    `session_secret` signs sessions and forms: at least 32 random bytes, of this installation alone.
+    `session_secret` signs forms and encrypts second factors: at least 32 random bytes, of this installation.
+    Requests are counted by address and by caller (a key or a person): how many a second, how many at once.
+    After some failed sign-ins, an address and an account have to wait, twice as long each time.
     """
 
     database_url: str = field(repr=False)
     session_secret: bytes = field(repr=False)
     secure_cookies: bool = True
     session_hours: int = 12
+    session_idle_minutes: int = 60
     pool_size: int = 8
     statement_seconds: int = 15
     max_body_bytes: int = 64 * 1024
-    sign_in_failures: int = 10  # within `sign_in_window_seconds`, by client address
-    sign_in_window_seconds: int = 300
+    address_rate: float = 100
+    address_burst: int = 1000
+    caller_rate: float = 50
+    caller_burst: int = 500
+    address_failures: int = 10
+    account_failures: int = 5
+    first_wait: timedelta = timedelta(minutes=1)
+    longest_wait: timedelta = timedelta(minutes=15)
+    password_memory_kib: int = MEMORY_KIB
+    oidc: OidcSettings | None = None
 
     def __post_init__(self) -> None:
         if len(self.session_secret) < SECRET_BYTES:
@@ -35,6 +50,11 @@ class ApiSettings:
                 f"the session secret has {len(self.session_secret)} bytes: give at least {SECRET_BYTES} "
                 "random ones, or a data folder in which one is made and kept"
             )
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long a session may be idle."""
+        return timedelta(minutes=self.session_idle_minutes)
 
 
 def kept_session_secret(path: Path) -> bytes:

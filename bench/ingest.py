@@ -31,7 +31,7 @@ import psycopg
 from bench.gateways import CODES, GATEWAYS, QUARTER_HOUR, START, UTILITY, Load
 from bench.insert_readings import BATCH, Columns, copy_rows
 from bench.measurement import Measurement, show
-from hesper.central import free_port
+from hesper.ports import Ports
 from store.database import connect
 from store.embedded import EmbeddedPostgres
 from store.migrate import migrate
@@ -120,7 +120,7 @@ def child(*command: str, environment: dict[str, str] | None = None) -> Iterator[
 @contextmanager
 def broker(kind: str, folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """(port, process) of a broker of that kind."""
-    port = free_port(0)
+    port = Ports().free(0)  # claimed while this process lives
     if kind == "mosquitto":
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
         assert program, "mosquitto is not installed"

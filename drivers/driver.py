@@ -28,6 +28,16 @@ class IdentityError(DriverError):
         self.found = found
 
 
+class UnnamedError(DriverError):
+    """The meter answered, but neither it nor the configuration says who it is."""
+
+    advice = "write the meter's id in the configuration, as it is printed on the meter"
+
+    def __init__(self, message: str, maker: str = "NEW") -> None:
+        super().__init__(message)
+        self.maker = maker  # where at least that is known
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One meter on a line, as the configuration names it.
@@ -141,6 +151,19 @@ class Driver(ABC):
         Raises DriverError for a target that cannot be read (an unknown profile).
         """
         raise UnsupportedError(f"{self.protocol} cannot tell how long {target.address!r} takes")
+
+    def only_listens(self, target: Target) -> bool:  # noqa: ARG002 - some protocols do so by the meter
+        """Whether the meter sends when it wants, so that `readout_time` is the longest wait for it."""
+        return False
+
+    def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
+        """The periods of the meter's load profile that end from `since` to `until` (aware), oldest first.
+
+        Each is a readout at its own instant, with `Status.HISTORICAL`. Raises DriverError; UnsupportedError
+        where the protocol or the meter has no load profile.
+        """
+        period = f"{since.isoformat()} to {until.isoformat()}"
+        raise UnsupportedError(f"{self.protocol} reads no load profile of {target.address!r} ({period})")
 
     def set_clock(self, target: Target, instant: datetime) -> None:
         """Set the meter's clock to an aware instant, shown in the meter's local time.

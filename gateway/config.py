@@ -129,6 +129,7 @@ class MeterConfig(_Table):
 
     `min_interval`: a battery meter may not be asked more often. `key` and `password` are secrets, which
     nothing shows; in `key_file` and `password_file` is their content, whose path the file names.
+    `load_profile`: fetch also the periods that the meter keeps itself.
     """
 
     address: Address = ""
@@ -138,6 +139,7 @@ class MeterConfig(_Table):
     min_interval: Interval | None = None
     timeout: Annotated[float, Field(gt=0, le=60)] | None = None
     retries: Annotated[int, Field(ge=0, le=10)] = 2
+    load_profile: bool = False
     key: Key | None = None
     key_file: Annotated[Key, BeforeValidator(_content)] | None = None
     password: SecretStr | None = None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from drivers.modbus.profile_file import ProfileError, load_profile
 from drivers.optical.profile import PROFILES as OPTICAL_PROFILES
+from drivers.optical.profile import Access
 from gateway.addresses import address_problem
 from gateway.config import GatewayConfig, LineConfig, MeterConfig, MqttConfig
 from gateway.toml_lines import TomlPath
@@ -102,6 +103,8 @@ def _meter(config: GatewayConfig, line: LineConfig, meter: MeterConfig) -> Itera
         told = f"schedule {schedule} asks more often than this meter's min_interval allows"
         remedy = 'write a slower one for it, such as schedule = "midnight"'
         yield ("schedule",) if meter.schedule else ("min_interval",), f"{told}; {remedy}"
+    if meter.load_profile and (problem := _load_profile_problem(line, meter)):
+        yield ("load_profile",), problem
     key = meter.key or meter.key_file
     if key and len(key.get_secret_value()) == 64 and line.protocol != "dlms":
         yield ("key",) if meter.key else ("key_file",), "only DLMS has two keys; write the one of 32 digits"
@@ -115,3 +118,14 @@ def _mqtt(mqtt: MqttConfig) -> Iterator[Finding]:
         yield (), "cert and key belong together; give both or neither"
     if mqtt.password_file and mqtt.username is None:
         yield ("password_file",), 'there is a password but no user; write username = "..."'
+
+
+def _load_profile_problem(line: LineConfig, meter: MeterConfig) -> str | None:
+    if line.protocol not in ("optical", "dlms"):
+        return f"{line.protocol} meters keep no load profile that could be read; remove it"
+    if meter.min_interval:
+        return "a meter with min_interval is not to be asked for more; remove one of the two"
+    optical = OPTICAL_PROFILES.get(meter.profile or "iec") if line.protocol == "optical" else None
+    if optical and (not optical.load_profile or optical.access is Access.PUSH):
+        return f"the optical profile {optical.name!r} knows no load profile; remove it"
+    return None

@@ -20,7 +20,7 @@ from telemetry.wire import DesiredConfig, WireError, decode
 
 log = logging.getLogger(__name__)
 
-TRIAL_SECONDS = 1_200.0  # longer than the usual 15 minutes between two polls
+TRIAL_SECONDS = 2_400.0  # longer than two polls at the usual distance of 15 minutes
 _MOST_ATTEMPTS = 2  # of one that the gateway did not survive
 _NOT_SURVIVED = "the gateway stopped while this was tried, more than once; send it under another version"
 State = Literal["running", "done", "failed"]

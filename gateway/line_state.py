@@ -16,7 +16,7 @@ _REOPEN_FIRST, _REOPEN_LONGEST = 1.0, 60.0  # seconds
 
 
 class LineState:
-    """Belongs to the line's thread; `health` and `down` may be asked from another."""
+    """Belongs to the line's thread; `health`, `down` and `failures` may be asked from another."""
 
     def __init__(self, name: str, line: Line, rng: random.Random) -> None:
         self._name = name
@@ -24,6 +24,7 @@ class LineState:
         self._reopen = Backoff(_REOPEN_FIRST, _REOPEN_LONGEST, rng)
         self._reopen_at = line.now()
         self._errors = 0
+        self.failures = 0  # of the port, one after the other
         self._used = 0.0  # seconds on the wire since the last health message
         self._since = line.now()
         self._behind: set[str] = set()  # meters whose slots went by, until they are read slot by slot again
@@ -45,12 +46,14 @@ class LineState:
     def fails(self, error: LineError) -> None:
         """Close it, and wait before it is opened again."""
         self._errors += 1
+        self.failures += 1
         self._line.close()
         self._reopen_at = self._line.now() + self._reopen.next()
         self._down.begin(line=self._name, reason=str(error), advice=error.advice)
 
     def works(self) -> None:
         """Something was exchanged."""
+        self.failures = 0
         self._reopen.reset()
         self._down.end(line=self._name)
 

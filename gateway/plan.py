@@ -11,18 +11,23 @@ from datetime import datetime, timedelta
 
 from gateway.schedule import Schedule
 
+ROOMY = 0.9  # of a line's time: five dead meters among sixty take the rest (bench.line)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedMeter:
-    """`seconds` on the wire for one readout; None where the driver cannot tell, and `why` says why."""
+    """`seconds` on the wire for one readout; None where the driver cannot tell, and `why` says why.
+
+    `listens`: the meter sends when it wants, and `seconds` is the longest wait for it.
+    """
 
     label: str
     seconds: float | None
     schedule: Schedule
     why: str = ""
+    listens: bool = False
 
     @property
     def share(self) -> float:
@@ -63,6 +68,11 @@ class LinePlan:
     def fits(self) -> bool:
         """Whether every schedule is kept, by what is known."""
         return self.utilisation <= 1 and self.rush is not None and not self.skipped
+
+    @property
+    def tight(self) -> bool:
+        """Whether retries and attempts at meters that are gone would find little time between the others."""
+        return self.utilisation > ROOMY
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from telemetry.wire import MeterHealth, Miss, MissReason, to_milliseconds
 LONGEST_ABSENCE = timedelta(hours=1)  # between two attempts at a dead meter, unless its schedule is slower
 _MOST_ABSENT_SLOTS = 1_000  # that are told after a time in which the gateway did not run
 _INSTANT = timedelta(microseconds=1)
+_OFTEN = timedelta(minutes=15)
 
 
 class TooSoonError(DriverError):
@@ -52,6 +53,7 @@ class PolledMeter:
     hindrance: MissReason = MissReason.LINE_BUSY  # why slots are missed until it has its turn
     failures: int = 0
     answered: bool | None = None  # the last attempt since `LinePoller.begin_round`; None without one
+    silences: int = 0  # failures since then
     last_success: datetime | None = None
     drift: float | None = None  # seconds that the meter's clock is ahead
     _known_as: str | None = None  # who answered, where the configuration does not say
@@ -155,7 +157,7 @@ class PolledMeter:
     def fails(self, reason: MissReason) -> Miss:
         """It was asked and gave no readout; the next attempt is at a growing distance."""
         self.failures += 1
-        self.answered = False
+        self.answered, self.silences = False, self.silences + 1
         period = self.schedule.period
         distance = min(period * 2 ** min(self.failures - 1, 16), max(period, LONGEST_ABSENCE))
         self.not_before = self.slot + distance - period / 2  # half: slots need not be a whole period apart
@@ -233,6 +235,20 @@ class PolledMeter:
 
     def _miss(self, slot: datetime, reason: MissReason) -> Miss:
         return Miss(self.name, to_milliseconds(slot), reason)
+
+
+def any_answered(meters: Sequence[PolledMeter]) -> bool | None:
+    """Whether any of these has answered since its last round began; None until one has, or all have failed.
+
+    One poll alone, which noise may have spoilt, proves nothing: it has to fail again, or another meter's has,
+    unless polls come less often than every quarter of an hour. Who was gone before need not be waited for.
+    """
+    asked = [meter for meter in meters if not (meter.failures and meter.answered is None)]
+    if any(meter.answered for meter in asked):
+        return True
+    silent = bool(asked) and all(meter.answered is False for meter in asked)
+    often = any(meter.schedule.period <= _OFTEN for meter in asked)
+    return False if silent and sum(meter.silences for meter in asked) > often else None
 
 
 def miss_reason(error: DriverError) -> MissReason:

@@ -7,13 +7,14 @@ Rules:
 - a meter is read once for all slots that have passed; the others are recorded as missed, with the reason;
 - a meter that fails is asked at growing distances, at most an hour apart, once and when nobody else is due;
   the reading of midnight is always tried; it is told once gone, once back;
+- where nobody is due, periods of meters' load profiles are fetched (`load_profiles.py`);
 - a line that fails is closed and tried again at growing distances, and is nobody's failure.
 """
 
 import logging
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from drivers.driver import Clock, Driver, Target
@@ -24,7 +25,8 @@ from gateway.condition import Condition
 from gateway.keeping import Keep, Keeping, Kept
 from gateway.line_state import LineState
 from gateway.line_work import LineStoppedError, LineWork
-from gateway.polled_meter import PolledMeter, miss_reason
+from gateway.load_profiles import LONGEST_LOOKBACK, LoadProfiles, midnight_is_near
+from gateway.polled_meter import PolledMeter, any_answered, miss_reason
 from gateway.schedule import Schedule
 from gateway.timeline import Moment, Timeline
 from telemetry.readout import Readout
@@ -33,18 +35,19 @@ from telemetry.wire import LineHealth, MeterHealth, Miss, MissReason, from_milli
 log = logging.getLogger(__name__)
 
 CLOCK_LIMIT = 120.0  # seconds that a meter's clock may be wrong before it is told
-LONGEST_LOOKBACK = timedelta(days=7)  # to a time in which the gateway did not run
 # Periods of its schedule for which an attempt at a dead meter waits to end before a living one's slot, and
 # then for nobody else to be due: on a line that is always busy, it must have its turn at last
 _WAIT_FOR_ROOM, _WAIT_FOR_OTHERS = 1, 2
+_DOWN_FOR_GOOD = 3  # attempts to open a port, one to four seconds apart
 _INSTANT = timedelta(microseconds=1)
 
 
 class LinePoller:
     """Belongs to one thread; `submit`, `round_answered` and what tells of health may be called from others.
 
-    `min_intervals` by address: how often battery meters may be asked. `stagger` puts the line's slots a
-    little later than the clock's, so that the lines of a gateway do not all begin in one instant.
+    `min_intervals` by address: how often battery meters may be asked. `load_profiles`: the addresses of
+    meters whose own periods are fetched, too. `stagger` puts the line's slots a little later than the
+    clock's, so that the lines of a gateway do not all begin in one instant.
     `last_alive`: every slot up to then was accounted for by an earlier process, and after it those in which
     the instants of `kept_since` lie, by meter. `boot` names what `line.now` counts from.
     """
@@ -61,6 +64,7 @@ class LinePoller:
         synchronised: Synchronised,
         rng: random.Random,
         min_intervals: Mapping[str, timedelta] | None = None,
+        load_profiles: Collection[str] = (),
         stagger: timedelta = timedelta(0),
         clock_limit: float = CLOCK_LIMIT,
         last_alive: datetime | None = None,
@@ -102,6 +106,8 @@ class LinePoller:
             self.meters if last_alive else ()
         )  # whose slots before this process are not told
         self.accounted_until = last_alive
+        wanted = [meter for meter in self.meters if meter.target.address in load_profiles]
+        self._profiles = LoadProfiles(wanted, last_alive)
 
     def poll(self) -> float:
         """Do the one thing that comes first, if any; returns seconds until there is something to do."""
@@ -120,6 +126,8 @@ class LinePoller:
             return 0.0
         if down_for and any(meter.slot <= now for meter in self.meters):
             return down_for
+        if not down_for and self._fetch_periods(now):
+            return 0.0
         return min((meter.slot - now).total_seconds() for meter in self.meters if meter.slot > now)
 
     def submit(self, work: LineWork) -> None:
@@ -171,18 +179,20 @@ class LinePoller:
                 meter.take_over(old, now)
         for poller in earlier:
             self._keeping.take_over(poller._keeping)
+            self._profiles.take_over(poller._profiles)
 
     def begin_round(self) -> None:
         """`round_answered` counts from now on."""
         for meter in self.meters:
-            meter.answered = None
+            meter.answered, meter.silences = None, 0
 
     def round_answered(self) -> bool | None:
-        """Whether any meter has answered since `begin_round`; None until one has, or all have failed to."""
-        answers = [meter.answered for meter in self.meters if not (meter.failures and meter.answered is None)]
-        if self._state.down or (answers and all(answered is False for answered in answers)):
-            return False
-        return any(answers) or None
+        """Whether any meter has answered since `begin_round`; None until one has, or all have failed to.
+
+        A port that is busy for a moment condemns no line: a serial server may not have noticed yet that its
+        last client has gone.
+        """
+        return False if self._state.failures >= _DOWN_FOR_GOOD else any_answered(self.meters)
 
     def line_health(self) -> LineHealth:
         """Counters since start, and the share of time on the wire since the last call."""
@@ -227,8 +237,7 @@ class LinePoller:
         self._keep_misses(misses)
 
     def _note_accounted(self, now: datetime) -> None:
-        known = self._timeline.known and self._reference.was_set  # a clock that is followed may show any date
-        if known and not self._absent:
+        if self._knows_time() and not self._absent:
             held = self._keeping.oldest()
             until = min([now, *(meter.slot for meter in self.meters), *([held] if held else [])])
             self.accounted_until = until - _INSTANT
@@ -265,6 +274,34 @@ class LinePoller:
         finally:
             meter.cost = self.line.now() - begun.monotonic
             self._state.used(meter.cost)
+
+    def _fetch_periods(self, now: datetime) -> bool:
+        """Have one meter tell some periods of its load profile, if any are wanted; nobody else is due now."""
+        if not self._knows_time() or any(midnight_is_near(meter, now) for meter in self.meters):
+            return False
+        wanted = self._profiles.next(now)
+        if wanted is None:
+            return False
+        profile, since, until = wanted
+        begun = self.line.now()
+        try:
+            readouts = self._driver.load_profile(profile.meter.target, since, until)
+        except LineError as error:
+            self._state.fails(error)
+        except Exception as error:  # also what no driver foresaw: the polls go on
+            profile.fails(now, error)
+        else:
+            self._state.works()
+            profile.fetched(until)
+            if readouts:
+                self._keeping.put([Kept(None, readouts)])
+        finally:
+            self._state.used(self.line.now() - begun)
+        return True
+
+    def _knows_time(self) -> bool:
+        """A clock that is only followed may show any date."""
+        return self._timeline.known and self._reference.was_set
 
     def _run(self, work: LineWork) -> None:
         self._polls_turn = True

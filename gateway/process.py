@@ -205,6 +205,7 @@ class Gateway:
             synchronised=self._reference,
             rng=random.Random(),  # noqa: S311 - spreads reconnections, keeps no secret
             min_intervals={meter.address: meter.min_interval for meter in line.meter if meter.min_interval},
+            load_profiles=[meter.address for meter in line.meter if meter.load_profile],
             stagger=position % STAGGERED_LINES * STAGGER,
             clock_limit=config.meter_clock_limit.total_seconds(),
             last_alive=self._last_alive,

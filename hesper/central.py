@@ -44,6 +44,7 @@ class Role(StrEnum):
     BROKER = "broker"
     INGEST = "ingest"
     VALIDATE = "validate"
+    DELIVER = "deliver"
     API = "api"
 
 
@@ -174,6 +175,9 @@ class Central:
             programs.append(Program("ingest", hesper_command(*arguments), ingest))
         if Role.VALIDATE in self._roles:
             programs.append(Program("validate", hesper_command("validate", "run"), ingest))
+        if Role.DELIVER in self._roles:
+            deliver = self._environment_as(DatabaseRole.DELIVER)
+            programs.append(Program("deliver", hesper_command("deliver", "run"), deliver))
         if Role.API in self._roles:
             programs.append(self._api_program(api))
         return programs + self._extra(self)

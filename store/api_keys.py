@@ -5,6 +5,7 @@ A hash without salt or stretching is enough: the key is random, so no dictionary
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from store.access import BILLING_SYSTEM, Scope
 from store.roles import enter_utility
 
 _PREFIX = "hesper_"  # lets secret scanners and people recognise a key
@@ -20,14 +22,45 @@ _BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key in force: what it opens is one utility."""
+    """A key in force: what it opens is one utility, and there what its scopes name.
+
+    Scopes are names of store.access.Scope. One that a newer version gave, and this one does not know, opens
+    nothing.
+    """
 
     id: int
     utility_id: int
     name: str
+    scopes: list[str]
+
+    @property
+    def actor(self) -> str:
+        """How the audit log names it."""
+        return f"key {self.id} ({self.name})"
 
 
-def issue(connection: Connection[Any], utility: str, name: str, *, expires_at: datetime | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key as a list shows it, in force or not."""
+
+    id: int
+    utility: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+def issue(
+    connection: Connection[Any],
+    utility: str,
+    name: str,
+    *,
+    expires_at: datetime | None = None,
+    scopes: Collection[Scope] = BILLING_SYSTEM,
+) -> str:
     """A new key of a utility, by its code. This is the only time that the key can be seen.
 
     Raises LookupError for a utility that is not registered.
@@ -35,11 +68,11 @@ def issue(connection: Connection[Any], utility: str, name: str, *, expires_at: d
     key = _PREFIX + secrets.token_urlsafe(_BYTES)
     row = connection.execute(
         """
-        insert into api_keys (utility_id, name, secret_hash, expires_at)
-        select id, %s, %s, %s from utilities where code = %s
+        insert into api_keys (utility_id, name, secret_hash, expires_at, scopes)
+        select id, %s, %s, %s, %s from utilities where code = %s
         returning id
         """,
-        (name, _hash(key), expires_at, utility),
+        (name, _hash(key), expires_at, sorted(scopes), utility),
     ).fetchone()
     if row is None:
         raise LookupError(f"no utility has the code {utility!r}")
@@ -80,14 +113,30 @@ def find(connection: Connection[Any], key_id: int) -> ApiKey | None:
 
 
 def revoke(connection: Connection[Any], key_id: int) -> None:
-    """Ends a key at once; what it acknowledged stays on record."""
-    connection.execute(
+    """Ends a key at once; what it acknowledged stays on record. Raises LookupError if it had ended."""
+    ended = connection.execute(
         "update api_keys set revoked_at = now() where id = %s and revoked_at is null", (key_id,)
     )
+    if not ended.rowcount:
+        raise LookupError(f"no key in force has the number {key_id}")
+
+
+def listed(connection: Connection[Any], utility: str | None = None) -> list[KeyRow]:
+    """All keys, or those of the utility with this code, the oldest first."""
+    with connection.cursor(row_factory=class_row(KeyRow)) as cursor:
+        return cursor.execute(
+            """
+            select k.id, u.code as utility, k.name, k.scopes, k.created_at, k.expires_at, k.revoked_at,
+                   k.last_used_at
+            from api_keys k join utilities u on u.id = k.utility_id
+            where %(utility)s::text is null or u.code = %(utility)s order by k.id
+            """,
+            {"utility": utility},
+        ).fetchall()
 
 
 _IN_FORCE = """
-    select id, utility_id, name from api_keys
+    select id, utility_id, name, scopes from api_keys
     where revoked_at is null and (expires_at is null or expires_at > now())
 """
 

@@ -83,8 +83,8 @@ def shares(
     """The shares of a utility as of `now`, the lowest of yesterday first.
 
     `site` means that site with all that is in it. A meter is due from the first whole day after it was
-    registered, until it was taken out of its last installation; a register without an expected interval is
-    never.
+    registered, or after its first reading where history was imported, until it was taken out of its last
+    installation; a register without an expected interval is never.
     """
     rows = connection.execute(
         _SHARES.replace("<due>", _DUE).replace("<name>", _NAMES[by]),
@@ -168,7 +168,9 @@ _SHARES = """
         select s.id from sites s join inside i on s.parent_id = i.id
     ), watched as (
         select r.id, <name> as name, extract(epoch from r.expected_interval) as seconds,
-               (m.created_at at time zone u.time_zone)::date + 1 as since, removed.day as until
+               1 + least((m.created_at at time zone u.time_zone)::date,
+                         (select min(a.day) from arrivals a where a.register_id = r.id)) as since,
+               removed.day as until
         from u
         join meters m on m.utility_id = u.id
         join registers r on r.meter_id = m.id

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -68,6 +69,15 @@ class UnreadRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Points:
+    """Service points by id (both ends included): what one block of a close is about."""
+
+    utility_id: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredReading:
     """A reading beside a boundary; `rules` of the marks on it that forbid its use."""
 
@@ -115,11 +125,11 @@ def utility(connection: Connection, code: str) -> UtilityRow:
 
 
 def installed(
-    connection: Connection, utility_id: int, since: datetime, until: datetime
+    connection: Connection, utility_id: int, since: datetime, until: datetime, keys: Sequence[tuple[int, str]]
 ) -> list[InstalledRow]:
     """Billed registers of the installations that touch the time from `since` to `until`.
 
-    In order of service point, register and time.
+    Only of these (service point id, register), in order of service point, register and time.
     """
     with connection.cursor(row_factory=class_row(InstalledRow)) as cursor:
         cursor.execute(
@@ -130,22 +140,22 @@ def installed(
                    (i.start_values ->> r.obis)::bigint as start_value,
                    (i.end_values ->> r.obis)::bigint as end_value,
                    coalesce(r.boundary_tolerance, u.boundary_tolerance) as tolerance, r.validated_until
-            from service_points p
+            from unnest(%s::int[], %s::text[]) wanted (service_point_id, obis)
+            join service_points p on p.id = wanted.service_point_id
             join utilities u on u.id = p.utility_id
             join installations i on i.service_point_id = p.id
             join meters m on m.id = i.meter_id
-            join registers r on r.meter_id = m.id and r.billed and r.kind = 'counter'
+            join registers r on r.meter_id = m.id and r.obis = wanted.obis
+                             and r.billed and r.kind = 'counter'
             where p.utility_id = %s and i.valid_from < %s and (i.valid_to is null or i.valid_to > %s)
             order by p.code, r.obis, i.valid_from, i.id
             """,
-            (utility_id, until, since),
+            ([point for point, _ in keys], [obis for _, obis in keys], utility_id, until, since),
         )
         return cursor.fetchall()
 
 
-def unmetered(
-    connection: Connection, utility_id: int, since: datetime, until: datetime
-) -> list[UnmeteredRow]:
+def unmetered(connection: Connection, points: Points, since: datetime, until: datetime) -> list[UnmeteredRow]:
     """Service points without any installation from `since` to `until`, once for each register missed there.
 
     Left out are those that had ended by then, and those whose nearest meter has registers, but none billed.
@@ -164,7 +174,8 @@ def unmetered(
                 order by greatest(i.valid_from - %(until)s, %(since)s - i.valid_to), i.valid_from desc limit 1
             ) nearest on true
             left join registers r on r.meter_id = nearest.meter_id and r.billed and r.kind = 'counter'
-            where p.utility_id = %(utility)s and (p.ended_at is null or p.ended_at > %(since)s)
+            where p.utility_id = %(utility)s and p.id between %(first)s and %(last)s
+              and (p.ended_at is null or p.ended_at > %(since)s)
               and not exists (select from installations i where i.service_point_id = p.id
                               and i.valid_from < %(until)s
                               and (i.valid_to is null or i.valid_to > %(since)s))
@@ -172,12 +183,18 @@ def unmetered(
                    or not exists (select from registers other where other.meter_id = nearest.meter_id))
             order by p.code, r.obis
             """,
-            {"utility": utility_id, "since": since, "until": until},
+            {
+                "utility": points.utility_id,
+                "first": points.first,
+                "last": points.last,
+                "since": since,
+                "until": until,
+            },
         )
         return cursor.fetchall()
 
 
-def unread(connection: Connection, utility_id: int, since: datetime, until: datetime) -> list[UnreadRow]:
+def unread(connection: Connection, points: Points, since: datetime, until: datetime) -> list[UnreadRow]:
     """Meters installed at some time from `since` to `until` of which no register is known."""
     with connection.cursor(row_factory=class_row(UnreadRow)) as cursor:
         cursor.execute(
@@ -186,40 +203,57 @@ def unread(connection: Connection, utility_id: int, since: datetime, until: date
             from service_points p
             join installations i on i.service_point_id = p.id
             join meters m on m.id = i.meter_id
-            where p.utility_id = %s and i.valid_from < %s and (i.valid_to is null or i.valid_to > %s)
+            where p.utility_id = %s and p.id between %s and %s
+              and i.valid_from < %s and (i.valid_to is null or i.valid_to > %s)
               and not exists (select from registers r where r.meter_id = m.id)
             order by p.code, i.valid_from
             """,
-            (utility_id, until, since),
+            (points.utility_id, points.first, points.last, until, since),
         )
         return cursor.fetchall()
 
 
-_USABLE_BESIDE = """
+_USABLE = """
+    r.register_id = place.register_id and r.measured_at < g.validated_until
+    and not exists (select from marks m where m.register_id = r.register_id
+                    and m.measured_at = r.measured_at and not m.usable)
+"""
+_USABLE_BESIDE = f"""
     select b.measured_at, b.value, b.status, a.measured_at, a.value, a.status
-    from unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+    from unnest(%(registers)s::int[], %(instants)s::timestamptz[], %(earliest)s::timestamptz[],
+                %(latest)s::timestamptz[])
          with ordinality as place (register_id, instant, earliest, latest, position)
     join registers g on g.id = place.register_id
     left join lateral (
         select r.measured_at, r.value, r.status from readings r
-        where r.register_id = place.register_id and r.measured_at <= place.instant
-          and r.measured_at >= place.earliest and r.measured_at < g.validated_until
-          and not exists (select from marks m where m.register_id = r.register_id
-                          and m.measured_at = r.measured_at and not m.usable)
+        where {_USABLE} and r.measured_at <= place.instant and r.measured_at >= place.earliest
+          and r.status & %(without)s = 0
         order by r.measured_at desc limit 1) b on true
     left join lateral (
         select r.measured_at, r.value, r.status from readings r
-        where r.register_id = place.register_id and r.measured_at >= place.instant
-          and r.measured_at <= place.latest and r.measured_at < g.validated_until
-          and not exists (select from marks m where m.register_id = r.register_id
-                          and m.measured_at = r.measured_at and not m.usable)
+        where {_USABLE} and r.measured_at >= place.instant and r.measured_at <= place.latest
+          and r.status & %(without)s = 0
         order by r.measured_at limit 1) a on true
     order by place.position
-"""
+"""  # noqa: S608 - a fragment of this module
+
+_LAST_WITH = f"""
+    select x.measured_at, x.value, x.status
+    from unnest(%(registers)s::int[], %(earliest)s::timestamptz[], %(latest)s::timestamptz[])
+         with ordinality as place (register_id, earliest, latest, position)
+    join registers g on g.id = place.register_id
+    left join lateral (
+        select r.measured_at, r.value, r.status from readings r
+        where {_USABLE} and r.measured_at >= place.earliest and r.measured_at < place.latest
+          and r.status & %(status)s <> 0
+        order by r.measured_at desc limit 1) x on true
+    order by place.position
+"""  # noqa: S608 - a fragment of this module
 
 _STORED_BESIDE = """
     select b.measured_at, b.value, b.status, b.rules, a.measured_at, a.value, a.status, a.rules
-    from unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+    from unnest(%(registers)s::int[], %(instants)s::timestamptz[], %(earliest)s::timestamptz[],
+                %(latest)s::timestamptz[])
          with ordinality as place (register_id, instant, earliest, latest, position)
     left join lateral (
         select r.measured_at, r.value, r.status,
@@ -241,12 +275,12 @@ _STORED_BESIDE = """
 Beside = tuple[StoredReading | None, StoredReading | None]
 
 
-def usable_beside(connection: Connection, places: Sequence[Place]) -> list[Beside]:
+def usable_beside(connection: Connection, places: Sequence[Place], without: int = 0) -> list[Beside]:
     """For each place the last usable reading at or before its instant and the first at or after it.
 
-    Usable is what is validated and has no mark against it, of any author.
+    Usable is what is validated and has no mark against it, of any author, and no status bit of `without`.
     """
-    rows = connection.execute(_USABLE_BESIDE, _columns(places))
+    rows = connection.execute(_USABLE_BESIDE.encode(), _columns(places) | {"without": without})
     return [
         (
             None if row[0] is None else StoredReading(row[0], row[1], row[2]),
@@ -254,6 +288,12 @@ def usable_beside(connection: Connection, places: Sequence[Place]) -> list[Besid
         )
         for row in rows
     ]
+
+
+def last_with(connection: Connection, places: Sequence[Place], status: int) -> list[StoredReading | None]:
+    """For each place the last usable reading with a bit of `status`, `latest` excluded."""
+    rows = connection.execute(_LAST_WITH.encode(), _columns(places) | {"status": status})
+    return [None if row[0] is None else StoredReading(*row) for row in rows]
 
 
 def stored_beside(connection: Connection, places: Sequence[Place]) -> list[Beside]:
@@ -268,13 +308,13 @@ def stored_beside(connection: Connection, places: Sequence[Place]) -> list[Besid
     ]
 
 
-def _columns(places: Sequence[Place]) -> tuple[list[int], list[datetime], list[datetime], list[datetime]]:
-    return (
-        [place.register_id for place in places],
-        [place.instant for place in places],
-        [place.earliest for place in places],
-        [place.latest for place in places],
-    )
+def _columns(places: Sequence[Place]) -> dict[str, Any]:
+    return {
+        "registers": [place.register_id for place in places],
+        "instants": [place.instant for place in places],
+        "earliest": [place.earliest for place in places],
+        "latest": [place.latest for place in places],
+    }
 
 
 def marks_between(

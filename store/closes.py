@@ -1,6 +1,6 @@
-"""The rows that a month close adds, and those of earlier closes that it compares with.
+"""What a month close comes to, and the rows of earlier closes that it compares with.
 
-Nothing here updates or deletes: a close adds billing readings, exceptions, and a row about itself.
+Nothing here updates or deletes. What is drafted, and how it is issued, is in `store/drafts.py`.
 What billing systems and pages read back is in `store/queries/billing.py`.
 """
 
@@ -30,6 +30,7 @@ class BillingRow:
     end_method: str
     evidence: dict[str, Any]
     content_hash: bytes
+    true_up: int | None = None  # beside consumption: what earlier estimates fell short by; negative: a credit
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,115 +78,83 @@ def lock_period(connection: Connection, utility_id: int, period: str) -> None:
     )
 
 
-def issued(connection: Connection, utility_id: int, period: str) -> list[IssuedRow]:
-    """The highest version of each billing reading of a period."""
+def issued(connection: Connection, utility_id: int, period: str, points: Sequence[int]) -> list[IssuedRow]:
+    """The highest version of each billing reading of a period at these service points."""
     with connection.cursor(row_factory=class_row(IssuedRow)) as cursor:
         cursor.execute(
             """
             select distinct on (service_point_id, obis)
                    service_point_id, obis, version, start_value, end_value, evidence, content_hash
-            from billing_readings where utility_id = %s and period = %s
+            from billing_readings where service_point_id = any(%s) and period = %s and utility_id = %s
             order by service_point_id, obis, version desc
             """,
-            (utility_id, period),
+            (list(points), period, utility_id),
         )
         return cursor.fetchall()
 
 
-def last_run(connection: Connection, utility_id: int, period: str) -> tuple[int, list[ExceptionRow]]:
-    """The number of a period's last close (0: never closed) and its exceptions."""
-    found = connection.execute(
-        "select id, run from closes where utility_id = %s and period = %s order by run desc limit 1",
-        (utility_id, period),
+def last_run(connection: Connection, utility_id: int, period: str) -> int:
+    """The number of a period's last close; 0: never closed."""
+    row = connection.execute(
+        "select coalesce(max(run), 0) from closes where utility_id = %s and period = %s", (utility_id, period)
     ).fetchone()
-    if found is None:
-        return 0, []
+    assert row is not None
+    return int(row[0])
+
+
+def exceptions_of(connection: Connection, utility_id: int, period: str, run: int) -> list[ExceptionRow]:
+    """What a close left for people, by service point and register."""
     with connection.cursor(row_factory=class_row(ExceptionRow)) as cursor:
         cursor.execute(
             """
             select service_point_id, obis, reason, detail, evidence from billing_exceptions
-            where close_id = %s order by service_point_id, obis
+            where close_id = (select id from closes where utility_id = %s and period = %s and run = %s)
+            order by service_point_id, obis
             """,
-            (found[0],),
+            (utility_id, period, run),
         )
-        return found[1], cursor.fetchall()
+        return cursor.fetchall()
 
 
-def add_close(
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A step of a period's close: drafted, approved or withdrawn, by whom and when."""
+
+    run: int
+    state: str
+    author: str
+    at: datetime
+    summary: dict[str, Any]
+
+
+def note(
     connection: Connection,
-    close: CloseRow,
+    utility_id: int,
+    period: str,
+    *,
     run: int,
-    readings: Sequence[BillingRow],
-    exceptions: Sequence[ExceptionRow],
+    state: str,
+    author: str,
+    summary: dict[str, Any],
 ) -> None:
-    """Add run number `run` of a close with its new billing readings and all its exceptions."""
-    row = connection.execute(
+    """Add a step of a period's close."""
+    connection.execute(
         """
-        insert into closes (utility_id, period, starts_at, ends_at, run, author, summary)
-        values (%s, %s, %s, %s, %s, %s, %s) returning id
+        insert into close_events (utility_id, period, run, state, author, summary)
+        values (%s, %s, %s, %s, %s, %s)
         """,
-        (
-            close.utility_id,
-            close.period,
-            close.starts_at,
-            close.ends_at,
-            run,
-            close.author,
-            Jsonb(close.summary),
-        ),
-    ).fetchone()
-    assert row is not None
-    with connection.cursor() as cursor:
-        cursor.executemany(
+        (utility_id, period, run, state, author, Jsonb(summary)),
+    )
+
+
+def events(connection: Connection, utility_id: int, period: str) -> list[EventRow]:
+    """The steps of a period's closes, the first one first."""
+    with connection.cursor(row_factory=class_row(EventRow)) as cursor:
+        cursor.execute(
             """
-            insert into billing_readings
-                (utility_id, close_id, period, starts_at, ends_at, start_offset, end_offset, service_point_id,
-                 obis, version, start_value, end_value, consumption, unit, quality, start_method, end_method,
-                 evidence, content_hash)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            select run, state, author, at, summary from close_events
+            where utility_id = %s and period = %s order by id
             """,
-            [
-                (
-                    close.utility_id,
-                    row[0],
-                    close.period,
-                    close.starts_at,
-                    close.ends_at,
-                    close.start_offset,
-                    close.end_offset,
-                    reading.service_point_id,
-                    reading.obis,
-                    reading.version,
-                    reading.start_value,
-                    reading.end_value,
-                    reading.consumption,
-                    reading.unit,
-                    reading.quality,
-                    reading.start_method,
-                    reading.end_method,
-                    Jsonb(reading.evidence),
-                    reading.content_hash,
-                )
-                for reading in readings
-            ],
+            (utility_id, period),
         )
-        cursor.executemany(
-            """
-            insert into billing_exceptions
-                (utility_id, close_id, period, service_point_id, obis, reason, detail, evidence)
-            values (%s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            [
-                (
-                    close.utility_id,
-                    row[0],
-                    close.period,
-                    exception.service_point_id,
-                    exception.obis,
-                    exception.reason,
-                    exception.detail,
-                    Jsonb(exception.evidence),
-                )
-                for exception in exceptions
-            ],
-        )
+        return cursor.fetchall()

@@ -44,10 +44,11 @@ class Content:
     start_method: str
     end_method: str
     evidence: Mapping[str, Any]
+    true_up: int | None = None
 
     def canonical(self) -> str:
         """The text that is hashed."""
-        content = {
+        content: dict[str, Any] = {
             "utility": self.utility,
             "service_point": self.service_point,
             "obis": self.obis,
@@ -63,6 +64,8 @@ class Content:
             "end_method": self.end_method,
             "evidence": self.evidence,
         }
+        if self.true_up is not None:  # without one the text is that of releases that knew none
+            content["true_up"] = decimal(self.true_up)
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     def digest(self) -> bytes:
@@ -96,7 +99,7 @@ class Verification:
 _ISSUED = """
     select b.id, b.version, b.content_hash, u.code, p.code, b.obis, b.period, b.starts_at, b.ends_at,
            b.start_value, b.end_value, b.consumption, b.unit, b.quality, b.start_method, b.end_method,
-           b.evidence
+           b.evidence, b.true_up
     from billing_readings b
     join utilities u on u.id = b.utility_id
     join service_points p on p.id = b.service_point_id

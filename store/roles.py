@@ -1,6 +1,6 @@
 """Who a session is in the database, and whose rows it sees.
 
-Three roles, none a superuser, with the rights that `migrations/access/` grants. A process takes the one that
+Four roles, none a superuser, with the rights that `migrations/access/` grants. A process takes the one that
 it needs; its login is that role, or one that was granted it. A superuser passes all row security, so nothing
 but `hesper migrate` works as one. The embedded server is the exception: it belongs to whoever started it, and
 says so by the setting `hesper.embedded`; its superuser takes the role too.
@@ -21,6 +21,7 @@ class Role(StrEnum):
     """What a session is for."""
 
     INGEST = "hesper_ingest"  # messages, validation: all utilities, and no right to alter a reading
+    DELIVER = "hesper_deliver"  # billing readings out of the outbox: the one that reads signing secrets
     API = "hesper_api"  # one utility at a time: that of the key which `enter_utility` was called for
     ADMIN = "hesper_admin"  # the command line: registry, keys, month close
 
@@ -65,6 +66,11 @@ def enter_utility(connection: Connection[Any], utility_id: int) -> None:
     Matters to `Role.API`; the others see every utility's.
     """
     connection.execute("select set_config('hesper.utility', %s, true)", (str(utility_id),))
+
+
+def enter_person(connection: Connection[Any], user_id: int) -> None:
+    """From here to the end of the transaction the session also sees and changes this person's own account."""
+    connection.execute("select set_config('hesper.person', %s, true)", (str(user_id),))
 
 
 def set_password(connection: Connection[Any], role: Role) -> str:

@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from store.arrays import IntArray, adapt
+from store.billing import Points
 from store.readings import BLOCK
 
 AUTHOR = "validation"
@@ -180,11 +181,20 @@ def stored_readings(
     return row
 
 
-def await_validators(connection: Connection, register_ids: Sequence[int]) -> None:
-    """Wait for validators at work on these registers, and keep others away until the transaction ends."""
+def await_validators(connection: Connection, points: Points) -> None:
+    """Wait for validators at work on registers of these service points, and keep others away.
+
+    Until the transaction ends.
+    """
     connection.execute(
-        "select from validation_blocks where block = any(%s) order by block for share",
-        (sorted({register // BLOCK for register in register_ids}),),
+        """
+        select from validation_blocks where block in (
+            select r.id / %s from service_points p join installations i on i.service_point_id = p.id
+            join registers r on r.meter_id = i.meter_id
+            where p.utility_id = %s and p.id between %s and %s)
+        order by block for share
+        """,
+        (BLOCK, points.utility_id, points.first, points.last),
     )
 
 

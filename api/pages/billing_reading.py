@@ -6,13 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
-from api.authentication import PageVisitor, Store
+from api.authentication import PageVisitor, Store, requires
 from api.evidence import BoundaryEvidence
 from api.models import offset_text
 from api.pages.rendering import page
 from api.presentation import method_in_words
 from api.problems import not_found
 from api.trace import trace_of
+from store.access import Scope
 from telemetry.micro import to_micro
 from telemetry.quality import Quality
 
@@ -26,7 +27,7 @@ _QUALITIES: dict[int, str] = {
 }
 
 
-@router.get("/billing/{reading_id}")
+@router.get("/billing/{reading_id}", dependencies=[requires(Scope.BILLING_READ)])
 def show_billing_reading(
     request: Request,
     visitor: PageVisitor,

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from api.authentication import PageVisitor, Store
+from api.authentication import PageVisitor, Store, requires
 from api.pages.rendering import page
+from store.access import Scope
 from store.queries.findings import gravest_findings
 
 router = APIRouter(include_in_schema=False)
@@ -15,7 +16,7 @@ STATES = ("open", "acknowledged", "resolved", "false alarm")
 _PAGE = 50
 
 
-@router.get("/findings")
+@router.get("/findings", dependencies=[requires(Scope.FINDINGS_READ)])
 def findings(
     request: Request,
     visitor: PageVisitor,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from api.authentication import PageVisitor, Store
+from api.authentication import PageVisitor, Store, requires
 from api.explanations import finding_title
 from api.models import decimal_text, register_name
 from api.pages.rendering import page
@@ -15,6 +15,7 @@ from api.pages.spans import Span, SpanCode, bounds, gap_after, span_of
 from api.presentation import unit_sign
 from api.problems import not_found
 from api.services import services
+from store.access import Scope
 from store.queries import billing as billing_queries
 from store.queries import findings as finding_queries
 from store.queries import meters as meter_queries
@@ -33,7 +34,7 @@ MeterId = Annotated[str, Path(max_length=40)]
 Register = Annotated[str | None, Query(max_length=20)]
 
 
-@router.get("/meters/{meter_id}")
+@router.get("/meters/{meter_id}", dependencies=[requires(Scope.READINGS_READ)])
 def show_meter(
     *,
     request: Request,
@@ -70,12 +71,14 @@ def show_meter(
         findings=finding_queries.findings_page(store, utility.id, meter_id=meter.id, limit=_FINDINGS_SHOWN),
         installations=meter_queries.installations(store, utility.id, meter.id),
         exchanges=meter_queries.exchanges(store, utility.id, meter.id),
-        telegram=reading_queries.telegram(store, utility.id, meter.id, None),
+        telegram=reading_queries.telegram(store, utility.id, meter.id, None)
+        if visitor.caller.may(Scope.TELEGRAMS_READ)
+        else None,
         months=_months(store, utility.id, meter.id, chosen),
     )
 
 
-@router.get("/meters/{meter_id}/chart")
+@router.get("/meters/{meter_id}/chart", dependencies=[requires(Scope.READINGS_READ)])
 def chart(
     *,
     request: Request,

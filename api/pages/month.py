@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.authentication import PageVisitor, Store
+from api.authentication import PageVisitor, Store, requires
 from api.pages.rendering import page
 from api.presentation import neighbour_month
 from api.services import services
+from store.access import Scope
 from store.queries import billing as queries
 
 router = APIRouter(include_in_schema=False)
@@ -21,7 +22,7 @@ _CLOSES_SHOWN = 36
 _EXCEPTIONS_SHOWN = 500
 
 
-@router.get("/months")
+@router.get("/months", dependencies=[requires(Scope.BILLING_READ)])
 def latest_month(request: Request, visitor: PageVisitor, store: Store) -> Response:
     """On to the month that was closed last, or the one before this."""
     utility = visitor.caller.utility
@@ -34,7 +35,7 @@ def latest_month(request: Request, visitor: PageVisitor, store: Store) -> Respon
     return RedirectResponse(f"/months/{period}", HTTPStatus.SEE_OTHER)
 
 
-@router.get("/months/{period}")
+@router.get("/months/{period}", dependencies=[requires(Scope.BILLING_READ)])
 def month(
     request: Request,
     visitor: PageVisitor,

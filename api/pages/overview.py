@@ -10,10 +10,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from api.authentication import PageVisitor, Store
+from api.authentication import PageVisitor, Store, requires
 from api.pages.rendering import page
 from api.presentation import Sparkline, local_midnights, sparkline
 from api.services import services
+from store.access import Scope
 from store.queries import billing as billing_queries
 from store.queries import overview as queries
 from store.queries.findings import gravest_findings
@@ -51,7 +52,7 @@ class MeterLine:
     spark: Sparkline | None
 
 
-@router.get("/")
+@router.get("/", dependencies=[requires(Scope.METERS_READ)])
 def overview(
     *,
     request: Request,
@@ -62,14 +63,16 @@ def overview(
     after: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
     """All meters, or those of a site or that a search finds, in pages of 200; troubled ones first."""
-    utility, now = visitor.caller.utility, services(request).clock()
+    caller, now = visitor.caller, services(request).clock()
+    utility = caller.utility
     rows = queries.meter_states(
         store, utility.id, after=after, limit=_PAGE + 1, site=site or None, search=q or None
     )
     shown = rows[:_PAGE]
+    counters = {row.register_id: row.capacity for row in shown if row.register_id and row.kind == "counter"}
     days = queries.consumption_between(
         store,
-        {row.register_id: row.capacity for row in shown if row.register_id and row.kind == "counter"},
+        counters if caller.may(Scope.READINGS_READ) else {},
         local_midnights(now, utility.zone, DAYS),
     )
     groups = []
@@ -77,8 +80,10 @@ def overview(
         lines = [_line(row, days.get(row.register_id or 0, []), now) for row in site_rows]
         groups.append((name, sorted(lines, key=lambda line: (_RANK[line.state], not line.alarm))))
     gateways = queries.gateways(store, utility.id)
-    closes = billing_queries.closes(store, utility.id, 1)
-    gravest = gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN)
+    closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
+    gravest = (
+        gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
+    )
     return page(
         request,
         visitor,

@@ -61,7 +61,8 @@ def page(request: Request, visitor: Visitor, template: str, **context: Any) -> R
         {
             "utility": visitor.caller.utility,
             "zone": visitor.caller.utility.zone,
-            "key_name": visitor.caller.key_name,
+            "who": visitor.caller.name,
+            "may": visitor.caller.may,
             "form_token": visitor.form_token,
             "now": shared.clock(),
             **context,

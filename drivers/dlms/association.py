@@ -72,6 +72,8 @@ _LOGIN_ADVICE = "check password or keys, and that this client may use them; too 
 class AccessError(MeterError):
     """The meter refuses one attribute or method; the association goes on."""
 
+    advice = "another client may be shown it: give its address with its password (often 32/1) or key (1/1)"
+
 
 class LoginError(MeterError):
     """The meter did not accept this client."""

@@ -40,8 +40,9 @@ from drivers.driver import (
     SearchEvent,
     Suspicion,
     Target,
+    UnnamedError,
 )
-from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
+from drivers.errors import DecodeError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line, SerialSettings
 from telemetry.meter_id import same_meter
 from telemetry.readout import Quantity, Readout
@@ -53,8 +54,10 @@ Kept = dict[datetime, dict[str, Quantity]]  # what a meter kept by itself, by in
 
 _TITLE = b"HES\0\0\0\0\x01"
 _REACH = timedelta(days=400)  # how far back the past is of interest
-_SEARCHED = ("16/1", "16/1/1", "16/1/16", "16/1/17", "16/1/127")
+_WITHOUT_PHYSICAL_ADDRESS = "16/1"  # several meters on a wire would answer to it at once, and be noise
+_SEARCHED = (_WITHOUT_PHYSICAL_ADDRESS, "16/1/1", "16/1/16", "16/1/17", "16/1/127")
 _SEARCH_TIMEOUT = 0.6
+_UNNAMED = "DLMS; does not say who it is to a client that gives no password"
 
 # For planning: bytes of a GET and of its answer, and what a meter takes to react
 _EXCHANGE_BYTES = 27 + 26
@@ -120,10 +123,9 @@ class DlmsDriver(Driver):
         return [present, *_historical(meter, _news(known, kept, at), kept_raw)]
 
     def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
-        """The load profile (1-0:99.1.0) from `since` to `until`, aware instants, as historical readouts.
+        """See `Driver.load_profile`: 1-0:99.1.0, of which columns that are registers of the shared table.
 
-        Only columns that are registers of the shared table. Raises DriverError; AccessError where the meter
-        has no such profile, or does not show it.
+        AccessError where the meter has no such profile, or does not show it.
         """
         with self._sessions.log_in(target) as association:
             known, meter = self._meet(target, association)
@@ -154,10 +156,11 @@ class DlmsDriver(Driver):
                 self._sessions.home = settings
                 target = Target(address, timeout=scope.timeout or _SEARCH_TIMEOUT, retries=0)
                 event = self._look(target, settings)
-                if isinstance(event, Found) and event.meter:
-                    if event.meter in met:
+                if isinstance(event, Found):
+                    if met & {event.meter, f"the lone one at {settings}"}:
                         continue  # a lone meter answers to several addresses
-                    met.add(event.meter)
+                    lone = address == _WITHOUT_PHYSICAL_ADDRESS
+                    met.add(event.meter or f"the {'lone one' if lone else address} at {settings}")
                 if event is not None:
                     yield event
             yield Progress(len(every), len(every), "asked")
@@ -188,10 +191,7 @@ class DlmsDriver(Driver):
             raise IdentityError(target.meter, known.meter)
         meter = target.meter or known.meter
         if meter is None:
-            raise DriverError(
-                f"the meter at {target.address!r} does not say who it is",
-                advice="write the meter's id in the configuration",
-            )
+            raise UnnamedError(f"the meter at {target.address!r} does not say who it is")
         return known, meter
 
     def _look(self, target: Target, settings: SerialSettings) -> SearchEvent | None:
@@ -205,7 +205,7 @@ class DlmsDriver(Driver):
         except (MeterError, DecodeError) as error:
             reason = "asks for a password or key" if isinstance(error, LoginError) else str(error)
             return Found(target.address, settings, description=f"DLMS; {reason}")
-        return Found(target.address, settings, meter, description="DLMS")
+        return Found(target.address, settings, meter, description="DLMS" if meter else _UNNAMED)
 
 
 def _registers(

@@ -9,11 +9,11 @@ one ends the session of the one before.
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import ClassVar
 
 from drivers.driver import Clock, Driver, IdentityError, Scope, SearchEvent, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
+from drivers.kept import Told
 from drivers.line import Line
 from drivers.mbus.address import MeterAddress, Secondary, parse_address
 from drivers.mbus.frame import FCB, REQ_UD2, SND_NKE, SND_UD, Ack, Address, Frame, LongFrame, ShortFrame
@@ -29,38 +29,23 @@ MAX_TELEGRAMS = 10
 
 TYPICAL_REACTION = 0.030  # seconds above the quickest that the standard allows
 
-_TELL_AGAIN = 86_400.0  # seconds: a set day that is known is told once a day, in case it got lost further on
-
 
 @dataclass(slots=True)
 class _Session:
     """What the master knows of one meter. Not `linked`: the next readout begins with SND_NKE or a selection.
 
     `silent`: it did not answer the last time. `answers`: the sizes of its last readout's telegrams in bytes.
-    `told`: set-day readouts by meter and instant, and when they were returned (line seconds).
+    `told`: its set days, which it repeats in every readout.
     """
 
     linked: bool = False
     fcb: bool = True
     silent: bool = False
     answers: Sequence[int] = (MEDIAN_ANSWER,)
-    told: dict[tuple[str, datetime], tuple[Readout, float]] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
 
     def begin(self) -> None:
         self.linked, self.fcb = True, True
-
-    def news(self, kept: Sequence[Readout], now: float) -> list[Readout]:
-        """The set-day readouts that are new or changed, or were told a day ago; the meter repeats all."""
-        told, self.told = self.told, {}
-        news = []
-        for readout in kept:
-            key = (readout.meter, readout.at)
-            known, when = told.get(key, (readout, -_TELL_AGAIN))
-            if now - when >= _TELL_AGAIN or known.values != readout.values:
-                news.append(readout)
-                when = now
-            self.told[key] = (readout, when)
-        return news
 
 
 class MBusDriver(Driver):
@@ -96,7 +81,7 @@ class MBusDriver(Driver):
         for left_out in self.last.rejected:
             log.debug("%s %s left out: %s", self.last.readouts[0].meter, left_out.obis, left_out.reason)
         present, *kept = self.last.readouts
-        return [present, *session.news(kept, self.line.now())]
+        return [present, *session.told.news(kept, self.line.now())]
 
     def readout_time(self, target: Target) -> float:
         """T = 5*11/B + g + 11*N/B for each telegram of the last readout, or one of the median size.

@@ -18,6 +18,7 @@ from drivers.errors import (
     NoAnswerError,
     UnsupportedError,
 )
+from drivers.kept import TELL_AGAIN, Told
 from drivers.line import Line
 from drivers.optical.clock import set_clock
 from drivers.optical.dataset import DataSet
@@ -36,7 +37,6 @@ from telemetry.status import Status
 log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
-_DAY = 86_400.0
 _REGISTER = re.compile(r"([^()]+)(?:\(([^()]*)\))?")
 
 
@@ -53,23 +53,28 @@ class OpticalDriver(Driver):
         super().__init__(line, clock)
         self.switch_pause = switch_pause
         self._home = line.settings
+        self._told: dict[tuple[str, str | None], Told] = {}
         self._months_read: dict[tuple[str, str | None], float] = {}  # line seconds
         self._plans: dict[tuple[str, str | None], Plan] = {}
 
     def read(self, target: Target) -> list[Readout]:
         """The present, then what the meter kept at the ends of billing periods. Raises DriverError.
 
+        What it kept is returned when it is new or has changed, and then once a day.
         Where the profile says that the present leaves kept months out, they are read beside it once a day.
         """
         profile = profile_of(target)
         match profile.access:
             case Access.PUSH:
-                return self._pushed(target)
+                readouts = self._pushed(target)
             case Access.REGISTERS:
                 readouts = self.read_registers(target, profile.registers)
             case Access.READOUT:
                 readouts = self._in_session(target, lambda session: self._readout(session, target))
-        return readouts + self._daily_months(target, profile.kept_months)
+        present, *kept = readouts
+        told = self._told.setdefault(_key(target), Told())
+        news = told.news(kept, self.line.now())
+        return [present, *news, *self._daily_months(target, profile.kept_months)]
 
     def read_registers(self, target: Target, addresses: Sequence[str]) -> list[Readout]:
         """Those registers, one by one in programming mode, as `read` would give them.
@@ -87,11 +92,7 @@ class OpticalDriver(Driver):
         return self._programming(target, work)
 
     def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
-        """The periods of the meter's load profile that end from `since` to `until` (aware), oldest first.
-
-        Each is a readout at its own instant, with `Status.HISTORICAL`; its `raw` is the header and the line
-        that it was in. Raises DriverError, UnsupportedError where the profile knows no load profile.
-        """
+        """See `Driver.load_profile`. A period's `raw` is the header and the line that it was in."""
         profile = profile_of(target)
         if not profile.load_profile:
             raise UnsupportedError(f"the optical profile {profile.name!r} knows no load profile")
@@ -161,10 +162,14 @@ class OpticalDriver(Driver):
         plan = self._plans.get(_key(target)) or expected(target, profile, self._home, self.line.can_switch)
         return plan.seconds(self._home)
 
+    def only_listens(self, target: Target) -> bool:
+        """See `Driver.only_listens`: in mode D."""
+        return profile_of(target).access is Access.PUSH
+
     def _daily_months(self, target: Target, count: int) -> list[Readout]:
         """The kept months, once a day; where they cannot be read, the present has been read all the same."""
         last = self._months_read.get(_key(target))
-        if not count or (last is not None and self.line.now() - last < _DAY):
+        if not count or (last is not None and self.line.now() - last < TELL_AGAIN):
             return []
         self._months_read[_key(target)] = self.line.now()
         try:

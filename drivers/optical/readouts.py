@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from drivers.driver import IdentityError, Target
-from drivers.errors import DriverError
+from drivers.driver import IdentityError, Target, UnnamedError
 from drivers.optical.dataset import DataSet
 from drivers.optical.registers import clock, registers
 from drivers.optical.telegram import Identification
-from telemetry.meter_id import MeterIdError, meter_id
+from telemetry.meter_id import MeterIdError, meter_id, same_meter
 from telemetry.readout import Readout
 from telemetry.status import Status
 
@@ -41,14 +40,11 @@ def meter_of(identification: Identification, serials: Sequence[str], target: Tar
     if target.meter is None:
         if found:
             return found[0]
-        raise DriverError(
-            f"a {identification.manufacturer} meter without a serial number in its readout",
-            advice="write the meter's id in the configuration",
-        )
-    expected = _comparable(target.meter)
-    if any(_comparable(one) == expected for one in found):
+        maker = identification.manufacturer
+        raise UnnamedError(f"a {maker} meter without a serial number in its readout", maker.upper())
+    if any(same_meter(one, target.meter) for one in found):
         return target.meter
-    if found or not expected.startswith(identification.manufacturer.upper()):
+    if found or not target.meter.startswith(identification.manufacturer.upper()):
         raise IdentityError(target.meter, found[0] if found else f"a {identification.manufacturer} meter")
     return target.meter
 
@@ -65,9 +61,3 @@ def meter_id_of(identification: Identification, serial: str) -> str | None:
         return meter_id(identification.manufacturer, serial.replace(" ", ""))
     except MeterIdError:
         return None
-
-
-def _comparable(meter: str) -> str:
-    """An id without the zeros in front of its serial, which meters print or send as they like."""
-    manufacturer, _, serial = meter.partition("-")
-    return f"{manufacturer}-{serial.lstrip('0')}"

@@ -7,7 +7,17 @@ forgotten; the next whole telegram is the readout.
 from collections.abc import Iterator
 from typing import ClassVar
 
-from drivers.driver import Driver, Found, IdentityError, Progress, Scope, SearchEvent, Suspicion, Target
+from drivers.driver import (
+    Driver,
+    Found,
+    IdentityError,
+    Progress,
+    Scope,
+    SearchEvent,
+    Suspicion,
+    Target,
+    UnnamedError,
+)
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError
 from drivers.line import SerialSettings
 from drivers.sml.messages import ListResponse, decode_messages
@@ -43,10 +53,7 @@ class SmlDriver(Driver):
         values, found = self._list(envelope, target)
         meter = target.meter or found
         if meter is None:
-            raise DriverError(
-                f"{self.line.name}: the meter does not say who it is",
-                advice="write the meter's id in the configuration",
-            )
+            raise UnnamedError(f"{self.line.name}: the meter does not say who it is")
         return [readout(values, meter, at, envelope.raw)]
 
     def search(self, scope: Scope) -> Iterator[SearchEvent]:
@@ -67,6 +74,10 @@ class SmlDriver(Driver):
         """The listening: the longest pause between two telegrams, and one telegram. Nothing is sent."""
         _check(target)
         return self._one_period()
+
+    def only_listens(self, target: Target) -> bool:  # noqa: ARG002 - every meter that pushes
+        """See `Driver.only_listens`."""
+        return True
 
     def _one_period(self) -> float:
         return _LONGEST_PERIOD + _LONGEST_TELEGRAM * self.line.settings.character_time

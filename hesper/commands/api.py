@@ -1,6 +1,7 @@
 """`hesper api run`."""
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,13 @@ def run(
             help="Let browsers sign in without https: on a loopback address only.",
         ),
     ] = False,
+    oidc: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HESPER_OIDC",
+            help="TOML of the provider that people sign in with; its client secret is HESPER_OIDC_SECRET.",
+        ),
+    ] = None,
     log: Annotated[LogStyle, typer.Option(help="How to write the log.")] = LogStyle.CONSOLE,
 ) -> None:
     """Serve the API and the pages until told to stop.
@@ -45,6 +53,7 @@ def run(
     import uvicorn
 
     from api.app import create_app
+    from api.oidc import OidcSettingsError, load
     from api.settings import ApiSettings, SettingsError, kept_session_secret
 
     if plain_http and not _is_loopback(host):
@@ -57,8 +66,9 @@ def run(
             database_url=database_url,
             session_secret=kept_session_secret(data / _SECRET_NAME),
             secure_cookies=not plain_http,
+            oidc=load(oidc, os.environ.get("HESPER_OIDC_SECRET")) if oidc else None,
         )
-    except (SettingsError, OSError) as error:
+    except (SettingsError, OidcSettingsError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     check_login(database_url, Role.API)

@@ -52,11 +52,11 @@ def arrival(  # noqa: PLR0917 - typer passes them by name
 
 
 def table(by: Group, found: list[Share]) -> Table:
-    """The shares for people, as percentages with what they are of."""
+    """The shares for people, with what was due in 30 days; `--json` has all the counts."""
     shown = Table()
-    shown.add_column(by.value)
-    for heading in ("registers", "today", "yesterday by 06:00", "yesterday, with late ones", "30 days"):
-        shown.add_column(heading, justify="right")
+    shown.add_column(by.value, no_wrap=True)
+    for heading in ("registers", "today", "yesterday\nby 06:00", "yesterday\nwith late", "30 days", "due"):
+        shown.add_column(heading, justify="right", no_wrap=True)
     for share in found:
         yesterday = share.yesterday_arrived + share.yesterday_late
         shown.add_row(
@@ -66,10 +66,11 @@ def table(by: Group, found: list[Share]) -> Table:
             _percent(share.yesterday_arrived, share.yesterday_due),
             _percent(yesterday, share.yesterday_due),
             _percent(share.month_arrived, share.month_due),
+            str(share.month_due),
         )
     return shown
 
 
 def _percent(arrived: int, due: int) -> str:
     """Rounded down, so that 100 % means all."""
-    return f"{1_000 * arrived // due / 10:.1f} % of {due}" if due else "-"
+    return f"{1_000 * arrived // due / 10:.1f} %" if due else "-"

@@ -2,34 +2,41 @@
 
 import getpass
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from psycopg import Connection
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from hesper.central import BusyError, Central, Role, running
+from hesper.commands.close_report import remarks, show_common, show_verified, table, work_left
 from hesper.settings import Settings
 from hesper.supervise import StartError
+from ingest.billing import close as month
 from ingest.billing.calendar import PeriodError, names
-from ingest.billing.close import Summary
-from ingest.billing.close import close as close_period
+from ingest.billing.close import ApprovalError, State, Summary
+from ingest.billing.rules import RulesError
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
-from store.billing import utility as utility_of
 from store.billing import utility_codes
-from store.content import Issued
-from store.content import verify as verify_hashes
 from store.database import StoreError, connect
 from store.roles import Role as DatabaseRole
+
+
+class Step(StrEnum):
+    """What one call of the command does."""
+
+    CLOSE = "close"
+    DRAFT = "draft"
+    APPROVE = "approve"
+    WITHDRAW = "withdraw"
 
 
 def close(
@@ -50,19 +57,31 @@ def close(
     verify: Annotated[
         bool, typer.Option(help="Close nothing; check that what was issued is still what it was.")
     ] = False,
+    draft: Annotated[bool, typer.Option(help="Issue nothing yet; show what there is to work off.")] = False,
+    approve: Annotated[bool, typer.Option(help="Issue what was drafted.")] = False,
+    withdraw: Annotated[bool, typer.Option(help="Put the draft away.")] = False,
+    sessions: Annotated[int, typer.Option(min=1, max=64, help="Draft in so many sessions side by side.")] = 2,
+    common: Annotated[
+        bool, typer.Option(help="Close nothing; show house meters less the meters behind them.")
+    ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="The summaries as JSON on stdout.")] = False,
 ) -> None:
     """Close a month: a billing reading for every billed register, or an exception that says what to do.
 
     What waits for validation is validated first. Closing again adds only what has changed, as a new version;
-    what was issued is never altered.
+    what was issued is never altered. Where something changes that was issued before, the draft waits until
+    another person approves it. A close that was interrupted goes on where it stopped.
 
         hesper close 2026-10
+        hesper close 2026-10 --draft
+        hesper close 2026-10 --approve --author boris
         hesper close --from 2016-03 --to 2017-02 --utility daiad
         hesper close --verify 2026-10
+        hesper close --common 2026-10
 
-    Exit code: 0 when the periods are closed, exceptions or not, and 2 when they could not be; with --verify
-    0 when every billing reading has the hash that it was issued with, and 1 when one was altered.
+    Exit code: 0 when the periods are closed or drafted, exceptions or not, and 2 when they could not be;
+    with --verify 0 when every billing reading has the hash that it was issued with, and 1 when one was
+    altered.
     """
     console = Console(stderr=True)
     try:
@@ -74,70 +93,59 @@ def close(
             code = utility or _only_utility(store)
             store.commit()
             if verify:
-                _verify(store, code, periods, json_output=json_output)
+                show_verified(store, code, periods, json_output=json_output)
                 return
-            summaries = _close(store, code, periods, author or getpass.getuser(), console)
-    except (StoreError, PeriodError, LookupError, BusyError, StartError) as error:
+            if common:
+                show_common(store, code, periods)
+                return
+            step = _step(draft=draft, approve=approve, withdraw=withdraw)
+            who = author or getpass.getuser()
+            if step is Step.WITHDRAW:
+                for name in periods:
+                    month.withdraw(store, code, name, who)
+                return
+            if step is Step.APPROVE:
+                summaries = [month.approve(store, code, name, who) for name in periods]
+            else:
+                summaries = _close(
+                    url,
+                    store,
+                    code,
+                    periods,
+                    author=who,
+                    console=console,
+                    step=step,
+                    sessions=sessions,
+                )
+            waiting = [] if json_output else work_left(store, code, summaries)
+    except (StoreError, PeriodError, LookupError, BusyError, StartError, ApprovalError, RulesError) as error:
         _fail(console, str(error))
     if json_output:
         typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=2))
     else:
         screen = Console()
         screen.print(table(summaries))
-        for remark in remarks(summaries):
-            screen.print(remark)
-
-
-def table(summaries: Sequence[Summary]) -> Table:
-    """The closes for people, one line each: how many billing readings and exceptions."""
-    shown = Table(title=f"Close of {summaries[0].utility}" if summaries else "Nothing to close")
-    shown.add_column("period")
-    for heading in ("run", "billed", "new", "corrected", "exceptions"):
-        shown.add_column(heading, justify="right")
-    for summary in summaries:
-        counts = (summary.run, summary.billed, summary.new, summary.corrected, _excepted(summary))
-        shown.add_row(summary.period, *map(str, counts))
-    if len(summaries) > 1:
-        shown.add_section()
-        billed, new, corrected = (
-            sum(getattr(summary, name) for summary in summaries) for name in ("billed", "new", "corrected")
-        )
-        shown.add_row("all", "", str(billed), str(new), str(corrected), str(sum(map(_excepted, summaries))))
-    return shown
-
-
-def remarks(summaries: Sequence[Summary]) -> list[str]:
-    """What the table counts, in words, and what is to be done about single periods."""
-    qualities = sum((Counter(summary.qualities) for summary in summaries), Counter[str]())
-    exceptions = sum((Counter(summary.exceptions) for summary in summaries), Counter[str]())
-    said = []
-    if qualities:
-        said.append(f"billed: {_counts(qualities)}")
-    if exceptions:
-        said.append(f"exceptions: {_counts(exceptions)}; the month's page says what to do about each")
-    for summary in summaries:
-        if summary.standing:
-            said.append(f"{summary.period}: {summary.standing} issued before are now in doubt")
-        if summary.following:
-            said.append(
-                f"{summary.period}: {summary.following} of the next period begin elsewhere: close that again"
-            )
-    return said
-
-
-def _excepted(summary: Summary) -> int:
-    return sum(summary.exceptions.values())
-
-
-def _counts(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common())
+        for remark in [*remarks(summaries), *waiting]:
+            screen.print(remark, markup=False, highlight=False, soft_wrap=True)
 
 
 def _close(
-    store: Connection, code: str, periods: Sequence[str], author: str, console: Console
+    url: str,
+    store: Connection,
+    code: str,
+    periods: Sequence[str],
+    *,
+    author: str,
+    console: Console,
+    step: Step,
+    sessions: int,
 ) -> list[Summary]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with ExitStack() as open_sessions, Progress(*columns, console=console, transient=True) as progress:
+        others = [
+            open_sessions.enter_context(connect(url, application="hesper close", role=DatabaseRole.ADMIN))
+            for _ in range(sessions - 1)
+        ]
         validating = progress.add_task("validating", total=None)
 
         def judged(done: Judged) -> None:
@@ -145,41 +153,32 @@ def _close(
             progress.update(validating, completed=completed, total=completed + done.waiting)
 
         drain(store, judged)
-        closing = progress.add_task("closing", total=len(periods))
+        store.commit()  # or each block would be part of a transaction that only ends with the last
         summaries = []
         for name in periods:
-            progress.update(closing, description=f"closing {name}")
-            summaries.append(close_period(store, code, name, author, datetime.now(UTC)))
-            progress.advance(closing)
+            drafting = progress.add_task(f"drafting {name}", total=None)
+
+            def told(done: int, blocks: int, task: TaskID = drafting) -> None:
+                progress.update(task, completed=done, total=blocks)
+
+            now = datetime.now(UTC)
+            summary = month.draft([store, *others], code, name, author, now, told=told)
+            if summary.state is State.DRAFTED and step is Step.CLOSE and not summary.corrected:
+                progress.update(drafting, description=f"issuing {name}")
+                summary = month.approve(store, code, name, author)
+            summaries.append(summary)
     return summaries
 
 
-def _verify(store: Connection, code: str, periods: Sequence[str], *, json_output: bool) -> None:
-    """Tell what was checked and what was altered; raises typer.Exit(1) where something was."""
-    calendar = utility_of(store, code)
-    checked, altered = 0, list[Issued]()
-    for name in periods:
-        found = verify_hashes(store, calendar.id, name)
-        checked += found.checked
-        altered += found.altered
-    told = [
-        {
-            "id": each.id,
-            "period": each.content.period,
-            "service_point": each.content.service_point,
-            "obis": each.content.obis,
-            "version": each.version,
-        }
-        for each in altered
+def _step(*, draft: bool, approve: bool, withdraw: bool) -> Step:
+    wanted = [
+        step
+        for step, is_wanted in ((Step.DRAFT, draft), (Step.APPROVE, approve), (Step.WITHDRAW, withdraw))
+        if is_wanted
     ]
-    if json_output:
-        typer.echo(json.dumps({"utility": code, "checked": checked, "altered": told}, indent=2))
-    else:
-        typer.echo(f"billing readings checked: {checked}, altered since they were issued: {len(altered)}")
-        for row in told:
-            typer.echo("  {period} {service_point} {obis} version {version} (id {id})".format(**row))
-    if altered:
-        raise typer.Exit(1)
+    if len(wanted) > 1:
+        raise PeriodError("do one thing at a time: --draft, --approve or --withdraw")
+    return wanted[0] if wanted else Step.CLOSE
 
 
 def _periods(period: str | None, first: str | None, last: str | None) -> list[str]:

@@ -22,6 +22,11 @@ def echo_json(content: object) -> None:
     typer.echo(msgspec.json.encode(content).decode())
 
 
+def count(number: int, noun: str) -> str:
+    """'1 meter', '2 meters'."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def load_or_exit(file: Path) -> GatewayConfig:
     """The configuration, or exit code 1 with all that is wrong with it."""
     try:

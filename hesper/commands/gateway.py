@@ -10,14 +10,16 @@ import typer
 from gateway.config import GatewayConfig
 from gateway.config_file import ConfigError, load_config
 from gateway.source import SourceError
-from hesper.commands.console import JSON_HELP, echo_json, load_or_exit
+from hesper.commands.console import JSON_HELP, count, echo_json, load_or_exit
+from hesper.commands.decode import decode
+from hesper.commands.gateway_commission import commission
 from hesper.commands.gateway_plan import plan
 from hesper.commands.gateway_read import read
 from hesper.commands.gateway_scan import scan
 from hesper.logs import LogStyle, configure_logging
 
 app = typer.Typer(no_args_is_help=True)
-for _command in (scan, read, plan):
+for _command in (scan, commission, read, decode, plan):
     app.command()(_command)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="FILE", help="The gateway's configuration, TOML.")]
@@ -77,14 +79,11 @@ def check(
 
 def _summary(file: Path, config: GatewayConfig) -> str:
     meters = sum(len(line.meter) for line in config.line)
-    head = f"{file.name}: OK. Gateway {config.gateway} of {config.utility}, {_count(meters, 'meter')} on "
+    head = f"{file.name}: OK. Gateway {config.gateway} of {config.utility}, {count(meters, 'meter')} on "
     rows = [
-        f"  {line.name}: {line.protocol} at {line.port}, {line.serial_settings}, "
-        f"{_count(len(line.meter), 'meter')}"
+        f"  {line.name}: {line.protocol} at {line.port}, "
+        f"{'tcp' if line.transport == 'tcp' else line.serial_settings}, "
+        f"{count(len(line.meter), 'meter')}"
         for line in config.line
     ]
-    return "\n".join([f"{head}{_count(len(config.line), 'line')}.", *rows])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return "\n".join([f"{head}{count(len(config.line), 'line')}.", *rows])

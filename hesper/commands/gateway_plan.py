@@ -11,7 +11,7 @@ from drivers.catalogue import open_driver, open_line
 from drivers.driver import Clock
 from drivers.errors import DriverError
 from gateway.config import GatewayConfig, LineConfig
-from gateway.plan import LinePlan, PlannedMeter, plan_line
+from gateway.plan import ROOMY, LinePlan, PlannedMeter, plan_line
 from gateway.schedule import parse_schedule
 from hesper.commands.console import JSON_HELP, echo_json, load_or_exit, show_table
 
@@ -50,13 +50,15 @@ def _meters(config: GatewayConfig, line: LineConfig, clock: Clock) -> Iterator[P
         except DriverError as error:
             yield PlannedMeter(meter.label, None, schedule, str(error))
         else:
-            yield PlannedMeter(meter.label, seconds, schedule)
+            listens = driver.only_listens(config.target(meter))
+            yield PlannedMeter(meter.label, seconds, schedule, listens=listens)
 
 
 def _as_json(plan: LinePlan) -> dict[str, object]:
     return {
         "name": plan.name,
         "fits": plan.fits,
+        "tight": plan.tight,
         "utilisation": round(plan.utilisation, 4),
         "midnight_seconds": None if plan.rush is None else round(plan.rush, 3),
         "skipped": [{"meter": one.label, "slot": one.slot.isoformat()} for one in plan.skipped],
@@ -66,6 +68,7 @@ def _as_json(plan: LinePlan) -> dict[str, object]:
                 "schedule": str(one.schedule),
                 "seconds": None if one.seconds is None else round(one.seconds, 4),
                 "share": round(one.share, 6),
+                "listens": one.listens,
                 "unknown": one.why or None,
             }
             for one in plan.meters
@@ -114,6 +117,10 @@ def _remarks(plan: LinePlan) -> Iterator[str]:
         yield f"{first.label} would miss its slot at {first.slot:%H:%M:%S} UTC" + (
             f", and so would {len(meters) - 1} other meters" if len(meters) > 1 else ""
         )
+    if listening := [one.label for one in plan.meters if one.listens]:
+        yield f"{', '.join(listening)} sends when it wants; the longest wait for it is counted"
+    if plan.fits and plan.tight:
+        yield f"little is left for retries and meters that are gone; stay below {ROOMY:.0%}"
     if not plan.fits:
         yield "poll less often, raise the line's speed, or move meters to another line"
 

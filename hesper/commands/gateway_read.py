@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -13,13 +14,21 @@ from drivers.driver import Target
 from drivers.errors import DriverError
 from drivers.line import Line, SerialSettings
 from gateway.config import GatewayConfig
-from hesper.commands.console import JSON_HELP, echo_json, give_up, load_or_exit, show_table
-from hesper.commands.line_options import check_protocol, check_transport, parse_settings
+from hesper.commands.console import JSON_HELP, count, echo_json, give_up, load_or_exit, show_table
+from hesper.commands.line_options import (
+    check_protocol,
+    check_transport,
+    local_time_zone,
+    parse_settings,
+)
 from hesper.installer.advice import trouble
-from hesper.installer.reading import Taken, drift, rows, take
+from hesper.installer.reading import Taken, drift, rows, take, take_load_profile
 from hesper.installer.scan import driver_options
 from telemetry.readout import Readout
 from telemetry.status import Status
+
+_MOST_TOLD = 12  # meters
+_UNITS = (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0), ("s", 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +44,10 @@ class _Question:
 
 def read(  # noqa: PLR0917 - typer passes them by name
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A configuration that has the meter.")
+        Path | None, typer.Argument(metavar="FILE", help="A configuration that has the meter.")
     ] = None,
     meter: Annotated[
-        str | None, typer.Argument(metavar="[METER]", help="Its meter id or address, if it has several.")
+        str | None, typer.Argument(metavar="METER", help="Its meter id or address, if it has several.")
     ] = None,
     line: Annotated[str | None, typer.Option(help="Its line, where several have that address.")] = None,
     port: Annotated[str | None, typer.Option(help="Without a configuration: a port, or tcp://...")] = None,
@@ -47,13 +56,24 @@ def read(  # noqa: PLR0917 - typer passes them by name
     profile: Annotated[str | None, typer.Option(help="Of a Modbus meter: a name, or a .toml file.")] = None,
     settings: Annotated[str | None, typer.Option(help="Such as '2400 8E1'.")] = None,
     transport: Annotated[str | None, typer.Option(help="Of Modbus: rtu or tcp.")] = None,
-    key_file: Annotated[Path | None, typer.Option(help="A file with the meter's AES key, in hex.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="A file with the meter's key, in hex digits.")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="A file with what the meter asks for before it opens.")
+    ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds to wait for an answer.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+            help="Show its load profile from this local time on instead of the present.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Read one meter now and show what it says: by a configuration, or by port, protocol and address.
 
         hesper gateway read gateway.toml KAM-06855817
+        hesper gateway read gateway.toml HSP-0012345678 --since 2026-11-01
         hesper gateway read --port /dev/ttyUSB0 --protocol modbus --address 7 --profile eastron-sdm630
 
     Exit code 0 if it answered, else 1, with what to try. A gateway that runs holds its serial ports: stop
@@ -62,18 +82,27 @@ def read(  # noqa: PLR0917 - typer passes them by name
     if file is not None:
         question = _from_file(load_or_exit(file), meter, line)
     elif port is not None and protocol is not None:
-        target = Target(address, profile=profile, timeout=timeout, key=_key(key_file))
+        target = Target(
+            address,
+            profile=profile,
+            time_zone=ZoneInfo(local_time_zone()),
+            timeout=timeout,
+            key=_key(key_file),
+            password=_password(password_file),
+        )
         question = _ad_hoc(port, protocol, settings, transport, target)
     else:
         raise typer.BadParameter(
             "name a configuration and a meter of it, or --port, --protocol and --address"
         )
     try:
-        taken = _take(question)
+        taken = _take(question, since)
     except DriverError as error:
         give_up(trouble(error, question.protocol), as_json=json)
     if json:
         echo_json(taken.as_json())
+    elif since:
+        _show_periods(taken, question.target.time_zone)
     else:
         _show(taken, question.target.time_zone)
 
@@ -87,9 +116,11 @@ def _from_file(config: GatewayConfig, wanted: str | None, line_name: str | None)
         if line_name in (None, line.name) and wanted in (None, meter.meter, meter.address)
     ]
     if len(named) != 1:
-        known = ", ".join(f"{one.label} on {line.name}" for line, one in named) or "none"
-        what = "no meter of the configuration is meant" if not named else "several meters can be meant"
-        raise typer.BadParameter(f"{what} ({known}); give a meter id, or an address and --line")
+        every = named or [(line, meter) for line in config.line for meter in line.meter]
+        known = ", ".join(f"{one.label} on {line.name}" for line, one in every[:_MOST_TOLD])
+        more = f" and {len(every) - _MOST_TOLD} more" if len(every) > _MOST_TOLD else ""
+        what = "several meters can be meant" if named else "no such meter is configured, only"
+        raise typer.BadParameter(f"{what}: {known}{more}; give a meter id, or an address and --line")
     [(line, meter)] = named
     return _Question(
         line.port, line.protocol, line.serial_settings, line.driver_options, config.target(meter)
@@ -111,17 +142,29 @@ def _key(file: Path | None) -> bytes | None:
         key = bytes.fromhex(file.read_text("ascii").strip())
     except (OSError, ValueError):
         raise typer.BadParameter(f"{file} is not a readable file of hex digits") from None
-    if len(key) != 16:
-        raise typer.BadParameter("an AES key has 32 hex digits")
+    if len(key) not in (16, 32):
+        raise typer.BadParameter("a key has 32 hex digits; for DLMS two in a row, so 64")
     return key
 
 
-def _take(question: _Question) -> Taken:
+def _password(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise typer.BadParameter(f"{file} is not a readable file of text") from None
+
+
+def _take(question: _Question, since: datetime | None) -> Taken:
     line: Line | None = None
     try:
         line = open_line(question.port, question.settings)
         driver = open_driver(question.protocol, line, lambda: datetime.now(UTC), **question.options)
-        return take(driver, question.target)
+        if since is None:
+            return take(driver, question.target)
+        begin = since.replace(tzinfo=question.target.time_zone)
+        return take_load_profile(driver, question.target, begin.astimezone(UTC), datetime.now(UTC))
     finally:
         if line is not None:
             line.close()
@@ -136,8 +179,28 @@ def _show(taken: Taken, zone: tzinfo) -> None:
             right=("value",),
         )
         typer.echo("")
+    _show_cost(taken)
+
+
+def _show_periods(taken: Taken, zone: tzinfo) -> None:
+    """A load profile: one table, a row for each value of each period, named by its end."""
+    show_table(
+        ("period until", "register", "name", "value", "unit"),
+        [
+            (f"{readout.at.astimezone(zone):%Y-%m-%d %H:%M %Z}", row.obis, row.name, row.value, row.unit)
+            for readout in taken.readouts
+            for row in rows(readout)
+        ],
+        right=("value",),
+    )
+    typer.echo(f"\n{count(len(taken.readouts), 'period')}")
+    _show_cost(taken)
+
+
+def _show_cost(taken: Taken) -> None:
     retries = f", {taken.retries} of them again" if taken.retries else ""
-    typer.echo(f"{taken.seconds:.3f} s on the wire, {taken.exchanges} requests{retries}")
+    requests = count(taken.exchanges, "request")
+    typer.echo(f"{taken.seconds:.3f} s on the wire, {requests}{retries}")
 
 
 def _heading(readout: Readout, zone: tzinfo) -> str:
@@ -145,6 +208,13 @@ def _heading(readout: Readout, zone: tzinfo) -> str:
     if Status.HISTORICAL in readout.status:
         return f"kept by the meter at {at}"
     said = ", ".join(readout.status.labels()) or "no errors reported"
+    heading = f"{readout.meter}  at {at}  status: {said}"
     ahead = drift(readout)
-    clock = "" if ahead is None else f"  its clock is {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"
-    return f"{readout.meter}  at {at}  status: {said}{clock}"
+    return heading if ahead is None else f"{heading}\n{_clock(ahead)}"
+
+
+def _clock(ahead: float) -> str:
+    """In a unit that can be grasped: the clock of a meter that was long in a shelf is years behind."""
+    seconds = abs(ahead)
+    unit, length = next((one for one in _UNITS if seconds >= 2 * one[1]), _UNITS[-1])
+    return f"its clock is {seconds / length:.0f} {unit} {'ahead of' if ahead > 0 else 'behind'} ours"

@@ -1,10 +1,8 @@
 """`hesper gateway scan`: which meters are on a line, ending in a proposed configuration."""
 
-import os
 import re
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,13 +16,17 @@ from drivers.catalogue import PROTOCOLS
 from drivers.driver import Found, Scope
 from drivers.driver import Progress as Step
 from hesper.commands.console import JSON_HELP, echo_json, show_trouble
-from hesper.commands.line_options import check_name, check_protocol, check_transport, parse_settings
+from hesper.commands.line_options import (
+    check_name,
+    check_protocol,
+    check_transport,
+    local_time_zone,
+    parse_settings,
+)
 from hesper.installer.advice import nothing_found, suspected
 from hesper.installer.proposal import Heading, propose
 from hesper.installer.scan import Outcome, Wanted
 from hesper.installer.scan import scan as scan_line
-
-_LOCALTIME = "/etc/localtime"
 
 
 def scan(  # noqa: PLR0917 - typer passes them by name
@@ -57,7 +59,7 @@ def scan(  # noqa: PLR0917 - typer passes them by name
     )
     if output is not None and output.exists():
         raise typer.BadParameter(f"{output} exists already; name a new file, and merge them by hand")
-    heading = Heading(check_name(utility), check_name(gateway or _host()), _time_zone())
+    heading = Heading(check_name(utility), check_name(gateway or _host()), local_time_zone())
     outcomes: list[Outcome] = []
     complete = True
     try:
@@ -77,6 +79,8 @@ def scan(  # noqa: PLR0917 - typer passes them by name
             }
         )
     else:
+        if not complete:
+            typer.echo("stopped before its end: there may be more on this line", err=True)
         _show(outcomes, proposed, output)
     raise typer.Exit(0 if any(outcome.found for outcome in outcomes) else 1)
 
@@ -119,13 +123,13 @@ def _watch(wanted: Wanted, outcomes: list[Outcome], *, quiet: bool) -> None:
                     text = f"{protocol}: {event.what}"
                     progress.update(task, description=text, completed=event.done, total=event.total)
                 case Found() if not quiet:
-                    found.print(_found(protocol, event), highlight=False, soft_wrap=True)
+                    found.print(_found(protocol, event, wanted.transport), highlight=False, soft_wrap=True)
 
 
-def _found(protocol: str, one: Found) -> str:
+def _found(protocol: str, one: Found, transport: str | None) -> str:
     parts = (
         f"[bold]{escape(one.meter or 'a meter')}[/]",
-        f"{protocol} {one.settings}",
+        f"{protocol} {'tcp' if transport == 'tcp' else one.settings}",
         f"address {one.address}" if one.address else "",
         one.profile or "",
         one.description,
@@ -154,12 +158,3 @@ def _show(outcomes: Sequence[Outcome], proposed: str | None, output: Path | None
 def _host() -> str:
     """This machine's name, as far as a topic can hold it."""
     return re.sub(r"[^A-Za-z0-9._-]+|^[^A-Za-z0-9]+", "", socket.gethostname())[:64] or "gateway"
-
-
-def _time_zone() -> str:
-    """The name of this machine's zone, UTC where it has none."""
-    with suppress(OSError):
-        _, found, name = os.path.realpath(_LOCALTIME).partition("/zoneinfo/")
-        if found:
-            return name
-    return "UTC"

@@ -1,5 +1,8 @@
 """What the installer's commands take to name a line: a wrong word is answered with the right ones."""
 
+import os
+from contextlib import suppress
+
 import typer
 
 from drivers.catalogue import PROTOCOLS
@@ -7,6 +10,7 @@ from drivers.line import SerialSettings
 from telemetry.topics import TopicError, check_segment
 
 _TRANSPORTS = ("rtu", "tcp")
+_LOCALTIME = "/etc/localtime"
 
 
 def check_protocol(name: str) -> str:
@@ -37,3 +41,12 @@ def parse_settings(text: str) -> SerialSettings:
         return SerialSettings.parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def local_time_zone() -> str:
+    """The name of this machine's zone, UTC where it has none."""
+    with suppress(OSError):
+        _, found, name = os.path.realpath(_LOCALTIME).partition("/zoneinfo/")
+        if found:
+            return name
+    return "UTC"

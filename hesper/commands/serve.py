@@ -76,6 +76,7 @@ def _where(central: Central) -> str:
         f"pages and API   {runtime.api_url}\n"
         f"gateways to     mqtt://{runtime.broker_host}:{runtime.broker_port}\n"
         f"database        {runtime.database_url}\n"
+        "an account      hesper user create <login> --utility <code> --role administrator\n"
         "an API key      hesper key create --utility <code> --name <who>\n"
         "Ctrl-C ends all of it."
     )

@@ -1,5 +1,6 @@
 """The store that a command means: the named one, the running one, else that of the data folder."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 
 from hesper.central import running
 from hesper.settings import Settings
+from store.audit import sign_as
 from store.database import StoreError, UnreachableError, connect
 from store.embedded import EmbeddedPostgres
 from store.migrate import migrate
@@ -47,6 +49,18 @@ def administration(database_url: str | None, data: Path | None) -> Iterator[psyc
     except StoreError as error:
         typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def signed(database_url: str | None, data: Path | None) -> Iterator[psycopg.Connection]:
+    """`administration` by the user of this machine, whom the audit log names; a LookupError ends it too."""
+    with administration(database_url, data) as connection:
+        sign_as(connection, f"{getpass.getuser()} at the command line")
+        try:
+            yield connection
+        except LookupError as error:
+            typer.echo(str(error.args[0]), err=True)
+            raise typer.Exit(1) from None
 
 
 def check_login(url: str, role: Role) -> None:

@@ -104,7 +104,8 @@ def _meter(found: Found, meter: str | None) -> Iterator[str]:
     if found.description:
         yield f"# {_plain(found.description)}"
     short = found.address.isdecimal() and str(int(found.address)) == found.address and len(found.address) < 4
-    yield f"address = {found.address if short else _quoted(found.address)}"
+    if found.address:
+        yield f"address = {found.address if short else _quoted(found.address)}"
     if meter:
         remark = " # does not say who it is: write what is printed on it" if _is_placeholder(meter) else ""
         yield f"meter = {_quoted(meter)}{remark}"

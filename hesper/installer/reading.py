@@ -1,14 +1,17 @@
 """One meter, read now: what it says, and what it cost on the wire."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from drivers.driver import Driver, IdentityError, Target
+from drivers.driver import Driver, IdentityError, Target, UnnamedError
+from telemetry.meter_id import meter_id
 from telemetry.micro import from_micro
 from telemetry.obis import Obis
 from telemetry.readout import Readout
 from telemetry.units import UNITS
 
-UNNAMED = "NEW-1"  # stands for the meter id that a protocol without identity needs, and nobody has given
+UNNAMED = "NEW-1"  # stands for the meter id that Modbus needs, and nobody has given
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """`seconds` on the wire, for so many exchanges and retries. The first readout is the present."""
+    """`seconds` on the wire, for so many exchanges and retries.
+
+    The first readout is the present; of a load profile there is none, and there may be no periods.
+    """
 
     readouts: tuple[Readout, ...]
     seconds: float
@@ -33,7 +39,7 @@ class Taken:
     def as_json(self) -> dict[str, object]:
         """For a program. Values are exact decimals, as text."""
         return {
-            "meter": self.readouts[0].meter,
+            "meter": self.readouts[0].meter if self.readouts else None,
             "readouts": [_readout_as_json(readout) for readout in self.readouts],
             "wire_seconds": round(self.seconds, 4),
             "exchanges": self.exchanges,
@@ -44,16 +50,28 @@ class Taken:
 def take(driver: Driver, target: Target) -> Taken:
     """Read a meter. Raises DriverError.
 
-    A target of a protocol that tells no identity may come without a meter id: it is then named by the serial
-    number that its registers show, or `UNNAMED`.
+    A target may come without a meter id: it is then named by what the meter says of itself, on Modbus by the
+    serial number that its registers show, or `UNNAMED`.
     """
     if target.meter is None and driver.protocol == "modbus":
         try:
             return take(driver, replace(target, meter=UNNAMED))
         except IdentityError as error:
             return take(driver, replace(target, meter=error.found))
+    try:
+        return _measured(driver, lambda: driver.read(target))
+    except UnnamedError as error:
+        return take(driver, replace(target, meter=meter_id(error.maker, "1")))
+
+
+def take_load_profile(driver: Driver, target: Target, since: datetime, until: datetime) -> Taken:
+    """The periods of a meter's load profile between aware instants; none may be there. Raises DriverError."""
+    return _measured(driver, lambda: driver.load_profile(target, since, until))
+
+
+def _measured(driver: Driver, exchange: Callable[[], list[Readout]]) -> Taken:
     before, begun = replace(driver.tally), driver.line.now()
-    readouts = driver.read(target)
+    readouts = exchange()
     return Taken(
         tuple(readouts),
         driver.line.now() - begun,

@@ -11,12 +11,16 @@ from hesper.installer.advice import Trouble, suspected, trouble
 
 @dataclass(slots=True)
 class Outcome:
-    """What the search in one protocol met; `trouble` is why it did not come to its end."""
+    """What the search in one protocol met; `trouble` is why it did not come to its end.
+
+    `has_settings`: not on Modbus TCP, which has no serial line.
+    """
 
     protocol: str
     found: list[Found] = field(default_factory=list)
     suspicions: list[Suspicion] = field(default_factory=list)
     trouble: Trouble | None = None
+    has_settings: bool = True
 
     def as_json(self) -> dict[str, object]:
         """For a program."""
@@ -25,7 +29,7 @@ class Outcome:
             "found": [
                 {
                     "address": one.address,
-                    "settings": str(one.settings),
+                    "settings": str(one.settings) if self.has_settings else None,
                     "meter": one.meter,
                     "profile": one.profile,
                     "description": one.description,
@@ -62,7 +66,8 @@ def scan(wanted: Wanted, outcomes: list[Outcome], clock: Clock) -> Iterator[tupl
     has failed.
     """
     for protocol in wanted.protocols:
-        outcome = Outcome(protocol)
+        by_tcp = driver_options(protocol, wanted.transport).get("transport") == "tcp"
+        outcome = Outcome(protocol, has_settings=not by_tcp)
         outcomes.append(outcome)
         try:
             for event in _search(wanted, protocol, clock):

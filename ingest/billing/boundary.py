@@ -3,33 +3,24 @@
 1. `installation`: what a person wrote down when the meter was put in or taken out at that instant;
 2. `set_day`: the value that the meter itself kept for that instant (Status.HISTORICAL);
 3. `reading`: the nearest usable reading within the register's tolerance (of two equally near, the earlier);
-4. `interpolation`: linear between the nearest usable readings on both sides, if they are near enough.
+4. `interpolation`: linear between the nearest usable readings on both sides, if they are near enough;
+5. `handed_in`: the last usable reading that a person handed in within the submission window, as it is.
 
-The value depends on the instant and the meter's readings only, not on the period that asks: the end of one
-month and the beginning of the next are the same, so consecutive months add up.
+Rules say which of these are tried, and in which order. Estimates follow where none of them has a value
+(`estimate.py`). The value depends on the instant and the meter's readings only, not on the period that
+asks: the end of one month and the beginning of the next are the same, so consecutive months add up.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from fractions import Fraction
+from typing import Any
 
-from telemetry.quality import Quality
+from ingest.billing.method import BUILT_IN, Method
 from telemetry.status import Status
 
-
-class Method(StrEnum):
-    """How a boundary value was found."""
-
-    INSTALLATION = "installation"
-    SET_DAY = "set_day"
-    READING = "reading"
-    INTERPOLATION = "interpolation"
-
-    @property
-    def quality(self) -> Quality:
-        """ESPI quality of a value found this way."""
-        return Quality.INTERPOLATED if self is Method.INTERPOLATION else Quality.VALID
+SET_DAY_MISSING = "set_day: the meter's own value for this instant is not there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,8 @@ class Event:
 class Boundary:
     """`value` in micro-units. Events up to `settled_at` lie before it, later ones after it.
 
-    `readings` are what it rests on; `passed_over` says why each better method was not taken.
+    `readings` are what it rests on; `passed_over` says why each better method was not taken. `basis`: what an
+    estimate was computed from, as JSON.
     """
 
     instant: datetime
@@ -67,6 +59,7 @@ class Boundary:
     settled_at: datetime
     readings: tuple[ReadingAt, ...] = ()
     passed_over: tuple[str, ...] = ()
+    basis: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +73,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a reading may lie from the boundary, and how long a gap interpolation may bridge."""
+    """How far a reading may lie from the boundary, how long a gap interpolation may bridge, what is tried."""
 
     tolerance: timedelta
     interpolation: timedelta
+    ladder: tuple[Method, ...] = BUILT_IN
 
     @property
     def reach(self) -> timedelta:
@@ -95,7 +89,8 @@ class Limits:
 class Surroundings:
     """What is known around `instant`: the last usable reading at or before it and the first at or after it.
 
-    `noted` is the value a person wrote down for it. `events` are those of the register, in order of time.
+    `noted` is the value a person wrote down for it, `handed_in` what came in the submission window.
+    `events` are those of the register, in order of time.
     """
 
     instant: datetime
@@ -104,27 +99,64 @@ class Surroundings:
     noted: int | None = None
     capacity: int | None = None
     events: tuple[Event, ...] = field(default=())
+    handed_in: ReadingAt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Not:
+    """Why a step has no value. `reason` is the short name, where nothing better is found."""
+
+    text: str = ""
+    reason: str = ""
 
 
 def boundary(around: Surroundings, limits: Limits) -> Boundary | Missing:
-    """The first value on the ladder that exists, or why there is none."""
-    instant, before, after = around.instant, around.before, around.after
-    if around.noted is not None:
-        return Boundary(instant, around.noted, Method.INSTALLATION, instant)
-    if before is not None and before.at == instant and Status.HISTORICAL in before.status:
-        return Boundary(instant, before.value, Method.SET_DAY, instant, (before,))
-    passed_over = ["set_day: the meter's own value for this instant is not there"]
-    nearest = _nearest(instant, before, after)
-    if nearest is not None and abs(nearest.at - instant) <= limits.tolerance:
-        return Boundary(instant, nearest.value, Method.READING, nearest.at, (nearest,), tuple(passed_over))
+    """The first value on the ladder that exists, or why there is none. Estimates are not tried here."""
+    passed_over: list[str] = []
+    reason = ""
+    for method in limits.ladder:
+        step = _STEPS.get(method)
+        if step is None:
+            continue
+        found = step(around, limits)
+        if isinstance(found, Boundary):
+            return Boundary(
+                found.instant, found.value, method, found.settled_at, found.readings, tuple(passed_over)
+            )
+        if found.text:
+            passed_over.append(f"{method}: {found.text}")
+        reason = found.reason or reason
+    return Missing(around.instant, reason or _side_missing(around), tuple(passed_over))
+
+
+def _noted(around: Surroundings, _: Limits) -> Boundary | _Not:
+    if around.noted is None:
+        return _Not()
+    return Boundary(around.instant, around.noted, Method.INSTALLATION, around.instant)
+
+
+def _set_day(around: Surroundings, _: Limits) -> Boundary | _Not:
+    before = around.before
+    if before is None or before.at != around.instant or Status.HISTORICAL not in before.status:
+        return _Not(SET_DAY_MISSING.removeprefix("set_day: "))
+    return Boundary(around.instant, before.value, Method.SET_DAY, around.instant, (before,))
+
+
+def _in_tolerance(around: Surroundings, limits: Limits) -> Boundary | _Not:
+    nearest = _nearest(around.instant, around.before, around.after)
     if nearest is None:
-        passed_over.append(f"reading: no usable one within {in_words(limits.reach)}")
-    else:
-        distance = in_words(abs(nearest.at - instant))
-        passed_over.append(
-            f"reading: the nearest is {distance} away, the tolerance {in_words(limits.tolerance)}"
-        )
-    return _interpolated(around, limits, tuple(passed_over))
+        return _Not(f"no usable one within {in_words(limits.reach)}")
+    distance = abs(nearest.at - around.instant)
+    if distance > limits.tolerance:
+        return _Not(f"the nearest is {in_words(distance)} away, the tolerance {in_words(limits.tolerance)}")
+    return Boundary(around.instant, nearest.value, Method.READING, nearest.at, (nearest,))
+
+
+def _submitted(around: Surroundings, _: Limits) -> Boundary | _Not:
+    reading = around.handed_in
+    if reading is None:
+        return _Not("nothing that passed validation came in the submission window")
+    return Boundary(around.instant, reading.value, Method.HANDED_IN, reading.at, (reading,))
 
 
 def _nearest(instant: datetime, before: ReadingAt | None, after: ReadingAt | None) -> ReadingAt | None:
@@ -133,31 +165,47 @@ def _nearest(instant: datetime, before: ReadingAt | None, after: ReadingAt | Non
     return before if instant - before.at <= after.at - instant else after
 
 
-def _interpolated(around: Surroundings, limits: Limits, passed_over: tuple[str, ...]) -> Boundary | Missing:
+def _side_missing(around: Surroundings) -> str:
+    if around.before is None:
+        return "no_reading_before"
+    return "no_reading_after" if around.after is None else "gap_too_long"
+
+
+def _interpolated(around: Surroundings, limits: Limits) -> Boundary | _Not:
     before, after = around.before, around.after
     if before is None or after is None:
         side = "before" if before is None else "after"
-        why = f"interpolation: no usable reading within {in_words(limits.reach)} {side} the boundary"
-        return Missing(around.instant, f"no_reading_{side}", (*passed_over, why))
+        why = f"no usable reading within {in_words(limits.reach)} {side} the boundary"
+        return _Not(why, f"no_reading_{side}")
     gap = after.at - before.at
     if gap > limits.interpolation:
-        why = (
-            f"interpolation: the gap of {in_words(gap)} exceeds the limit of {in_words(limits.interpolation)}"
-        )
-        return Missing(around.instant, "gap_too_long", (*passed_over, why))
+        why = f"the gap of {in_words(gap)} exceeds the limit of {in_words(limits.interpolation)}"
+        return _Not(why, "gap_too_long")
     between = [event for event in around.events if before.at < event.at <= after.at]
     broken = next((e for e in between if not e.is_rollover or around.capacity is None), None)
     if broken is not None:
-        why = f"interpolation: {broken.rule} between the readings"
-        return Missing(around.instant, broken.rule, (*passed_over, why))
+        return _Not(f"{broken.rule} between the readings", broken.rule)
     lifted = (around.capacity or 0) * len(between)
     rise = after.value + lifted - before.value
-    # `round` of a Fraction is exact and half-even
-    value = before.value + round(Fraction(rise * ((around.instant - before.at) // _TICK), gap // _TICK))
+    value = before.value + share(rise, around.instant - before.at, gap)
     settled = before.at
     if lifted and around.capacity is not None and value >= around.capacity:
         value, settled = value - lifted, after.at
-    return Boundary(around.instant, value, Method.INTERPOLATION, settled, (before, after), passed_over)
+    return Boundary(around.instant, value, Method.INTERPOLATION, settled, (before, after))
+
+
+_STEPS: Mapping[Method, Callable[[Surroundings, Limits], Boundary | _Not]] = {
+    Method.INSTALLATION: _noted,
+    Method.SET_DAY: _set_day,
+    Method.READING: _in_tolerance,
+    Method.INTERPOLATION: _interpolated,
+    Method.HANDED_IN: _submitted,
+}
+
+
+def share(amount: int, part: timedelta, whole: timedelta) -> int:
+    """Micro-units of `amount` that fall to a part of the time, evenly: exact, rounded half-even once."""
+    return round(Fraction(amount * (part // _TICK), whole // _TICK))
 
 
 _TICK = timedelta(microseconds=1)

@@ -1,40 +1,54 @@
-"""The close of a period: for every billed register of every service point a billing reading or an exception.
+"""The close of a period: drafted, looked at, approved.
 
-A person starts each close. What it finds is added in one transaction: new billing readings, new versions of
-those whose content changed, all exceptions, and a row about the close itself. Nothing is ever updated, and
-closing again without new facts adds nothing.
+A person starts each close. It drafts a billing reading or an exception for every billed register of every
+service point (`draft.py`), and says what that comes to. Whoever approves it issues it, in one transaction:
+new billing readings, new versions of those whose content changed, all exceptions, and a row about the close
+itself. What was issued is never altered, and closing again without new facts adds nothing. Changes to what
+was issued are approved by another person than the one who drafted them.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
-from ingest.billing.calendar import Period, PeriodError, neighbour, period_of
-from ingest.billing.gather import Case, gather, place_of
-from ingest.billing.unmeasured import never_read, no_meter
-from ingest.billing.verdict import Context, Explanations, missing_places, verdict
-from store.billing import UtilityRow, stored_beside, unmetered, unread
+from ingest.billing.calendar import Period, PeriodError, period_of
+from ingest.billing.draft import BLOCK_SIZE, Told, draft_blocks
+from ingest.billing.gather import Month
+from ingest.billing.rules import Rules, parse_rules
 from store.billing import utility as load_utility
-from store.closes import (
-    BillingRow,
-    CloseRow,
-    ExceptionRow,
-    IssuedRow,
-    add_close,
-    issued,
-    last_run,
-    lock_period,
-)
+from store.closes import CloseRow, events, exceptions_of, last_run, lock_period, note
 from store.content import instant
-from telemetry.quality import Quality
+from store.drafts import (
+    DraftRow,
+    begin,
+    complete,
+    counted,
+    cut,
+    draft_of,
+    drafted_exceptions,
+    issue,
+    progress,
+    remove,
+)
+from store.outbox import put
+from store.rules import RulesRow, rules_on
 
-_HOWEVER_FAR = timedelta(days=36_500)
+
+class State(StrEnum):
+    """How far a close is."""
+
+    DRAFTED = "drafted"
+    APPROVED = "approved"
+
+
+class ApprovalError(ValueError):
+    """What was drafted cannot be approved, or not by this person; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,9 @@ class Summary:
     starts_at: str
     ends_at: str
     run: int
+    state: State
     registers: int  # cases of this period: billed + excepted
+    ordinary: int  # of the billed: those about which nothing had to be considered
     billed: int
     new: int  # of the billed: first versions
     corrected: int  # of the billed: further versions
@@ -58,144 +74,224 @@ class Summary:
 
     @property
     def changed(self) -> bool:
-        """Whether this close added billing readings."""
+        """Whether this close adds billing readings."""
         return bool(self.new or self.corrected)
 
 
-def close(connection: Connection, utility: str, period: str, author: str, now: datetime) -> Summary:
-    """Close `period` of the utility with that code. Commits, unless the caller is in a transaction.
+def close(
+    connection: Connection,
+    utility: str,
+    period: str,
+    author: str,
+    now: datetime,
+    *,
+    approver: str | None = None,
+) -> Summary:
+    """Draft `period` and approve it at once: by the author, or by `approver` where something is corrected.
 
-    Raises LookupError for an unknown utility, and PeriodError for a period that has not ended at `now`.
+    Commits, unless the caller is in a transaction. Raises what `draft` and `approve` raise; the draft is
+    there then.
+    """
+    summary = draft([connection], utility, period, author, now)
+    if summary.state is State.APPROVED:
+        return summary
+    return approve(connection, utility, period, approver or author)
+
+
+def draft(
+    sessions: Sequence[Connection],
+    utility: str,
+    period: str,
+    author: str,
+    now: datetime,
+    *,
+    block_size: int = BLOCK_SIZE,
+    told: Told | None = None,
+) -> Summary:
+    """Draft `period` in these sessions at once; a draft that was interrupted is completed.
+
+    Where nothing differs from what was issued nothing is left to approve, and the summary says so. Raises
+    LookupError for an unknown utility, PeriodError for a period that has not ended at `now`, and
+    RulesError.
+    """
+    connection = sessions[0]
+    with connection.transaction():
+        month, rules = _month(connection, utility, period)
+        if month.period.ends_at > now:
+            raise PeriodError(f"{period} ends at {instant(month.period.ends_at)}; close it after that")
+        lock_period(connection, month.utility.id, period)
+        begun = _begun(connection, month, author, None if rules is None else rules.id)
+        cut(connection, begun, block_size)
+    draft_blocks(sessions, begun, month, told)
+    with connection.transaction():
+        lock_period(connection, month.utility.id, period)
+        _refuse_others(connection, begun)
+        summary = _summary(month, begun, counted(connection, begun))
+        if not _news(connection, begun, summary):
+            remove(connection, begun)
+            return replace(summary, run=begun.base_run, state=State.APPROVED)
+        complete(connection, begun)
+        _note(connection, begun, summary, begun.author)
+    return summary
+
+
+def approve(connection: Connection, utility: str, period: str, author: str) -> Summary:
+    """Issue what was drafted, as `author`. Commits, unless the caller is in a transaction.
+
+    Raises LookupError for an unknown utility, and ApprovalError.
     """
     with connection.transaction():
-        calendar = load_utility(connection, utility)
-        span = period_of(period, ZoneInfo(calendar.time_zone), calendar.reading_day)
-        if span.ends_at > now:
-            raise PeriodError(f"{period} ends at {instant(span.ends_at)}; close it after that")
-        lock_period(connection, calendar.id, period)
-        cases = gather(connection, calendar, span)
-        unmeasured = _unmeasured(connection, calendar, span, cases)
-        context = Context(utility, span, _explanations(connection, cases))
-        said = {(each.service_point_id, each.obis) for each in unmeasured}
-        verdicts = [verdict(case, context) for case in cases if case.key not in said] + unmeasured
-        billed = [each for each in verdicts if isinstance(each, BillingRow)]
-        excepted = sorted(
-            (each for each in verdicts if isinstance(each, ExceptionRow)),
-            key=lambda each: (each.service_point_id, each.obis),
+        month, rules = _month(connection, utility, period)
+        lock_period(connection, month.utility.id, period)
+        found = _complete_draft(connection, month, None if rules is None else rules.id)
+        summary = _summary(month, found, counted(connection, found))
+        said = [each for each in events(connection, found.utility_id, period) if each.state == State.DRAFTED]
+        if not said or said[-1].summary != _told(summary):
+            raise ApprovalError(f"the draft of {period} was lost with the server: draft it again")
+        if summary.corrected and author == found.author:
+            raise ApprovalError(
+                f"{period}: {summary.corrected} billing readings change that were issued before; "
+                f"that is approved by another person than {author}, who drafted it"
+            )
+        summary = replace(summary, state=State.APPROVED)
+        # Here, and nowhere else, billing readings come to be: what has to be told of them belongs beside it.
+        put(connection, issue(connection, found, _close_row(month, found.author, summary), summary.run))
+        _note(connection, found, summary, author)
+        remove(connection, found)
+    return summary
+
+
+def withdraw(connection: Connection, utility: str, period: str, author: str) -> None:
+    """Leave nothing of a draft but the fact. Raises LookupError and ApprovalError."""
+    with connection.transaction():
+        month, _ = _month(connection, utility, period)
+        lock_period(connection, month.utility.id, period)
+        found = draft_of(connection, month.utility.id, period)
+        if found is None:
+            raise ApprovalError(f"nothing of {period} is drafted")
+        note(
+            connection,
+            found.utility_id,
+            period,
+            run=found.base_run + 1,
+            state="withdrawn",
+            author=author,
+            summary={},
         )
-        before = {(row.service_point_id, row.obis): row for row in issued(connection, calendar.id, period)}
-        fresh = _versions(billed, before)
-        run, known_exceptions = last_run(connection, calendar.id, period)
-        following = _following(connection, calendar.id, span, billed)
-        summary = _summary(
-            utility,
-            span,
-            billed=billed,
-            fresh=fresh,
-            excepted=excepted,
-            before=before,
-            following=following,
+        remove(connection, found)
+
+
+def _month(connection: Connection, utility: str, period: str) -> tuple[Month, RulesRow | None]:
+    calendar = load_utility(connection, utility)
+    zone = ZoneInfo(calendar.time_zone)
+    span = period_of(period, zone, calendar.reading_day)
+    row = rules_on(connection, calendar.id, span.starts_at.astimezone(zone).date())
+    return Month(calendar, span, Rules() if row is None else parse_rules(row.content)), row
+
+
+def _begun(connection: Connection, month: Month, author: str, rules: int | None) -> DraftRow:
+    """The draft to complete: one that was interrupted and still fits, or a new one."""
+    utility_id, period = month.utility.id, month.period.name
+    run = last_run(connection, utility_id, period)
+    known = draft_of(connection, utility_id, period)
+    if known is not None and known.drafted_at is None and (known.base_run, known.rules) == (run, rules):
+        return known
+    return begin(connection, utility_id, period, base_run=run, author=author, rules=rules)
+
+
+def _refuse_others(connection: Connection, begun: DraftRow) -> None:
+    """Raises ApprovalError where somebody else drafts the period, or did it meanwhile."""
+    now_there = draft_of(connection, begun.utility_id, begun.period)
+    done, blocks = progress(connection, begun)
+    if now_there != begun or done < blocks:
+        raise ApprovalError(
+            f"{begun.period} was drafted by somebody else at the same time: look at that, or draft it again"
         )
-        if run == 0 or fresh or excepted != known_exceptions:
-            run += 1
-            row = _close_row(calendar.id, span, author, summary)
-            add_close(connection, row, run, fresh, excepted)
-    return replace(summary, run=run)
 
 
-def _unmeasured(
-    connection: Connection, utility: UtilityRow, span: Period, cases: Sequence[Case]
-) -> list[ExceptionRow]:
-    """Exceptions where no meter was, or one of which nothing is known; the latter in place of the cases."""
-    found = [no_meter(row) for row in unmetered(connection, utility.id, span.starts_at, span.ends_at)]
-    missed = [exception for exception in found if exception is not None]
-    silent = unread(connection, utility.id, span.starts_at, span.ends_at)
-    for point, rows in groupby(silent, attrgetter("service_point_id")):
-        registers = [case.obis for case in cases if case.service_point_id == point]
-        missed += never_read(list(rows), registers)
-    return missed
+def _complete_draft(connection: Connection, month: Month, rules: int | None) -> DraftRow:
+    period = month.period.name
+    found = draft_of(connection, month.utility.id, period)
+    if found is None:
+        raise ApprovalError(
+            f"nothing of {period} waits for approval: draft it first, with `hesper close {period}`"
+        )
+    done, blocks = progress(connection, found)
+    if found.drafted_at is None or done < blocks:
+        raise ApprovalError(f"the draft of {period} is not complete: `hesper close {period}` completes it")
+    if found.base_run != last_run(connection, found.utility_id, period):
+        raise ApprovalError(f"{period} was closed since this was drafted: draft it again")
+    if found.rules != rules:
+        raise ApprovalError(f"{period} has other rules since this was drafted: draft it again")
+    return found
 
 
-def _explanations(connection: Connection, cases: Sequence[Case]) -> Explanations:
-    missing = [place for case in cases for place in missing_places(case)]
-    places = [place_of(part.row, at, _HOWEVER_FAR) for part, at in missing]
-    found = stored_beside(connection, places) if places else []
-    return {(place.register_id, place.instant): beside for place, beside in zip(places, found, strict=True)}
+def _news(connection: Connection, draft: DraftRow, summary: Summary) -> bool:
+    """Whether a draft differs from what was issued."""
+    if draft.base_run == 0 or summary.changed:
+        return True
+    known = exceptions_of(connection, draft.utility_id, draft.period, draft.base_run)
+    return drafted_exceptions(connection, draft) != known
 
 
-def _versions(billed: Sequence[BillingRow], before: dict[tuple[int, str], IssuedRow]) -> list[BillingRow]:
-    """What has to be added, numbered."""
-    fresh = []
-    for reading in billed:
-        known = before.get((reading.service_point_id, reading.obis))
-        if known is None:
-            fresh.append(reading)
-        elif known.content_hash != reading.content_hash:
-            fresh.append(replace(reading, version=known.version + 1))
-    return fresh
+def _summary(month: Month, draft: DraftRow, blocks: Sequence[dict[str, Any]]) -> Summary:
+    def total(name: str) -> int:
+        return sum(counts[name] for counts in blocks)
 
+    def tally(name: str) -> dict[str, int]:
+        return dict(sorted(sum((Counter(counts[name]) for counts in blocks), Counter[str]()).items()))
 
-def _following(connection: Connection, utility_id: int, span: Period, billed: Sequence[BillingRow]) -> int:
-    """How many billing readings of the next period do not begin where these end."""
-    ends = {(reading.service_point_id, reading.obis): reading for reading in billed}
-    count = 0
-    for row in issued(connection, utility_id, neighbour(span.name, 1)):
-        reading = ends.get((row.service_point_id, row.obis))
-        if reading is None:
-            continue
-        mine, next_one = reading.evidence["installations"][-1], row.evidence["installations"][0]
-        if (
-            mine["register"] == next_one["register"]
-            and mine["end"]["instant"] == next_one["start"]["instant"]
-        ):
-            count += reading.end_value != row.start_value
-    return count
-
-
-def _summary(
-    utility: str,
-    span: Period,
-    *,
-    billed: Sequence[BillingRow],
-    fresh: Sequence[BillingRow],
-    excepted: Sequence[ExceptionRow],
-    before: dict[tuple[int, str], IssuedRow],
-    following: int,
-) -> Summary:
-    corrected = sum(reading.version > 1 for reading in fresh)
+    exceptions = tally("exceptions")
+    billed, new, corrected = total("billed"), total("new"), total("corrected")
     return Summary(
-        utility=utility,
-        period=span.name,
-        starts_at=instant(span.starts_at),
-        ends_at=instant(span.ends_at),
-        run=0,
-        registers=len(billed) + len(excepted),
-        billed=len(billed),
-        new=len(fresh) - corrected,
+        utility=month.utility.code,
+        period=month.period.name,
+        starts_at=instant(month.period.starts_at),
+        ends_at=instant(month.period.ends_at),
+        run=draft.base_run + 1,
+        state=State.DRAFTED,
+        registers=billed + sum(exceptions.values()),
+        ordinary=total("ordinary"),
+        billed=billed,
+        new=new,
         corrected=corrected,
-        unchanged=len(billed) - len(fresh),
-        qualities=_counts(Quality(reading.quality).label for reading in billed),
-        exceptions=_counts(exception.reason for exception in excepted),
-        standing=sum((each.service_point_id, each.obis) in before for each in excepted),
-        following=following,
+        unchanged=billed - new - corrected,
+        qualities=tally("qualities"),
+        exceptions=exceptions,
+        standing=total("standing"),
+        following=total("following"),
     )
 
 
-def _counts(names: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(names).items()))
-
-
-def _close_row(utility_id: int, span: Period, author: str, summary: Summary) -> CloseRow:
+def _told(summary: Summary) -> dict[str, Any]:
+    """The counts, without what is a column of its own."""
     told = asdict(summary)
-    for known in ("utility", "period", "starts_at", "ends_at", "run"):  # columns of the row itself
+    for known in ("utility", "period", "starts_at", "ends_at", "run", "state"):
         del told[known]
+    return told
+
+
+def _note(connection: Connection, draft: DraftRow, summary: Summary, author: str) -> None:
+    note(
+        connection,
+        draft.utility_id,
+        draft.period,
+        run=summary.run,
+        state=summary.state,
+        author=author,
+        summary=_told(summary),
+    )
+
+
+def _close_row(month: Month, author: str, summary: Summary) -> CloseRow:
+    span: Period = month.period
     return CloseRow(
-        utility_id,
+        month.utility.id,
         span.name,
         span.starts_at,
         span.ends_at,
         span.start_offset,
         span.end_offset,
         author,
-        told,
+        _told(summary),
     )

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ingest.billing.boundary import Boundary, Method, Missing, ReadingAt
+from ingest.billing.boundary import Boundary, Missing, ReadingAt
+from ingest.billing.method import Method
 from store.content import decimal, instant
 from telemetry.micro import to_micro
 from telemetry.status import Status
@@ -21,7 +22,7 @@ def boundary_evidence(found: Boundary | Missing) -> dict[str, Any]:
             "reason": found.reason,
             "passed_over": list(found.passed_over),
         }
-    return {
+    evidence = {
         "instant": instant(found.instant),
         "value": decimal(found.value),
         "method": found.method.value,
@@ -37,6 +38,7 @@ def boundary_evidence(found: Boundary | Missing) -> dict[str, Any]:
         ],
         "passed_over": list(found.passed_over),
     }
+    return evidence if found.basis is None else evidence | {"basis": dict(found.basis)}
 
 
 def boundary_from(evidence: Mapping[str, Any]) -> Boundary:
@@ -51,4 +53,5 @@ def boundary_from(evidence: Mapping[str, Any]) -> Boundary:
             for each in evidence["readings"]
         ),
         tuple(evidence["passed_over"]),
+        evidence.get("basis"),
     )

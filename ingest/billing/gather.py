@@ -1,9 +1,10 @@
-"""What a close needs to know, read set by set: a handful of queries for a whole utility."""
+"""What a close needs to know of cases that are not ordinary, read set by set: a dozen queries a block."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
@@ -11,6 +12,8 @@ from anomaly.stuck import KIND as STUCK
 from ingest.billing.boundary import Boundary, Event, Limits, Missing, ReadingAt, Surroundings, boundary
 from ingest.billing.calendar import Period, neighbour
 from ingest.billing.evidence import boundary_from
+from ingest.billing.method import Method
+from ingest.billing.rules import Rules, last_day
 from store.billing import (
     InstalledRow,
     Place,
@@ -18,16 +21,31 @@ from store.billing import (
     StoredReading,
     UtilityRow,
     installed,
+    last_with,
     marks_between,
     usable_beside,
 )
 from store.closes import issued
 from store.findings import OpenFinding, unresolved
-from store.validation import await_validators
+from store.rules import verified_until
 from telemetry.status import Status
 
 _EVENT_RULES = {"rollover", "reset", "swap_suspect"}  # marks after which the register's count is another
 _FAR = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A period of a utility, and by which rules it is closed."""
+
+    utility: UtilityRow
+    period: Period
+    rules: Rules
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The utility's time zone."""
+        return ZoneInfo(self.utility.time_zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +58,10 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One meter's part of a period at a service point, with the marks and findings in it."""
+    """One meter's part of a period at a service point, with the marks and findings in it.
+
+    `lapse`: the value when the meter's verification ran out within the part, after which nothing counts.
+    """
 
     row: InstalledRow
     start: Boundary | Missing
@@ -49,6 +70,7 @@ class Part:
     marks: Mapping[str, int]  # rule -> how many readings, within the period
     findings: tuple[OpenFinding, ...]
     carried: Carried | None = None
+    lapse: Boundary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,39 +88,80 @@ class Case:
         return self.service_point_id, self.obis
 
 
-def gather(connection: Connection, utility: UtilityRow, period: Period) -> list[Case]:
-    """Every case of the period, in order of service point and register."""
-    rows = installed(connection, utility.id, period.starts_at, period.ends_at)
+def gather(connection: Connection, month: Month, keys: Sequence[tuple[int, str]]) -> list[Case]:
+    """The cases of these (service point id, register), in order of service point and register."""
+    utility, period = month.utility, month.period
+    rows = installed(connection, utility.id, period.starts_at, period.ends_at, keys) if keys else []
     if not rows:
         return []
     registers = sorted({row.register_id for row in rows})
-    await_validators(connection, registers)
     span = [_span(row, period) for row in rows]
-    reach = max(_limits(row, utility).reach for row in rows) + _FAR
-    marks = _by_register(
-        marks_between(connection, registers, period.starts_at - reach, period.ends_at + reach)
-    )
-    starts = _boundaries(connection, rows, [start for start, _ in span], utility, marks)
-    ends = _boundaries(connection, rows, [end for _, end in span], utility, marks)
+    last_ends = _last_ends(connection, month, sorted({row.service_point_id for row in rows}))
+    reach = max(_limits(row, month).reach for row in rows) + _FAR
+    since = min([period.starts_at - reach, *(end.settled_at for end in last_ends.values())])
+    marks = _by_register(marks_between(connection, registers, since, period.ends_at + reach))
+    lapses = _lapses(connection, month, rows)
+    starts = _boundaries(connection, rows, [start for start, _ in span], month, marks)
+    ends = _boundaries(connection, rows, [end for _, end in span], month, marks)
+    expired = _expired(connection, rows, lapses, month, marks)
     findings: dict[int, list[OpenFinding]] = defaultdict(list)
     for finding in unresolved(connection, registers, STUCK, period.starts_at, period.ends_at):
         findings[finding.register_id].append(finding)
-    last_ends = _last_ends(connection, utility, period)
     cases: dict[tuple[int, str], list[Part]] = defaultdict(list)
     for row, start, end in zip(rows, starts, ends, strict=True):
+        lapse = lapses.get(row.meter)
         before = last_ends.get((row.service_point_id, row.obis, row.register_id, start.instant))
         part = Part(
             row,
-            start,
-            end,
+            _counting(start, lapse, month),
+            _counting(end, lapse, month),
             _events(marks[row.register_id]),
             _counted(marks[row.register_id], start.instant, end.instant),
             tuple(findings[row.register_id]),
+            lapse=expired.get(row.installation_id),
         )
         cases[row.service_point_id, row.obis].append(_carried(part, before, period))
     return [
         Case(point, parts[0].row.service_point, obis, tuple(parts)) for (point, obis), parts in cases.items()
     ]
+
+
+def _lapses(connection: Connection, month: Month, rows: Sequence[InstalledRow]) -> dict[str, date]:
+    """Until when meters are verified, where the rules ask for it."""
+    if not month.rules.verification.required:
+        return {}
+    day = last_day(month.period.ends_at, month.zone)
+    return verified_until(connection, sorted({row.meter for row in rows}), month.utility.id, day)
+
+
+def _counting(found: Boundary | Missing, verified: date | None, month: Month) -> Boundary | Missing:
+    """The boundary, unless the meter's verification had run out by then."""
+    day = last_day(found.instant, month.zone)
+    if verified is None or not month.rules.verification.lapsed(verified, day):
+        return found
+    why = f"verification: it ran out after {verified}, so nothing that the meter shows on {day} counts"
+    return Missing(found.instant, "verification_expired", (why,))
+
+
+def _expired(
+    connection: Connection,
+    rows: Sequence[InstalledRow],
+    lapses: Mapping[str, date],
+    month: Month,
+    marks: Mapping[int, Sequence[RegisterMark]],
+) -> dict[int, Boundary]:
+    """The values at which verifications ran out within the period, by installation."""
+    found = {}
+    for row in rows:
+        if row.meter in lapses:
+            start, end = _span(row, month.period)
+            day = month.rules.verification.lapses_on(lapses[row.meter])
+            instant = datetime.combine(day, time(), month.zone).astimezone(UTC)
+            if start < instant < end:
+                (value,) = _boundaries(connection, [row], [instant], month, marks)
+                if isinstance(value, Boundary):
+                    found[row.installation_id] = value
+    return found
 
 
 def _span(row: InstalledRow, period: Period) -> tuple[datetime, datetime]:
@@ -107,8 +170,8 @@ def _span(row: InstalledRow, period: Period) -> tuple[datetime, datetime]:
     return start, period.ends_at if row.valid_to is None else min(period.ends_at, row.valid_to)
 
 
-def _limits(row: InstalledRow, utility: UtilityRow) -> Limits:
-    return Limits(row.tolerance, utility.interpolation_limit)
+def _limits(row: InstalledRow, month: Month) -> Limits:
+    return Limits(row.tolerance, month.utility.interpolation_limit, month.rules.ladder)
 
 
 def place_of(row: InstalledRow, instant: datetime, reach: timedelta) -> Place:
@@ -126,15 +189,18 @@ def _boundaries(
     connection: Connection,
     rows: Sequence[InstalledRow],
     instants: Sequence[datetime],
-    utility: UtilityRow,
+    month: Month,
     marks: Mapping[int, Sequence[RegisterMark]],
 ) -> list[Boundary | Missing]:
     """The boundary of each row at its instant."""
+    limits = [_limits(row, month) for row in rows]
     places = [
-        place_of(row, instant, _limits(row, utility).reach)
-        for row, instant in zip(rows, instants, strict=True)
+        place_of(row, instant, limit.reach)
+        for row, instant, limit in zip(rows, instants, limits, strict=True)
     ]
-    found = usable_beside(connection, places)
+    apart = int(Status.MANUAL) if Method.HANDED_IN in month.rules.ladder else 0
+    found = usable_beside(connection, places, without=apart)
+    submitted = _handed_in(connection, rows, instants, month) if apart else [None] * len(rows)
     return [
         boundary(
             Surroundings(
@@ -144,11 +210,27 @@ def _boundaries(
                 _noted(row, instant),
                 row.capacity,
                 _events(marks[row.register_id]),
+                _reading(handed_in),
             ),
-            _limits(row, utility),
+            limit,
         )
-        for row, instant, (before, after) in zip(rows, instants, found, strict=True)
+        for row, instant, limit, (before, after), handed_in in zip(
+            rows, instants, limits, found, submitted, strict=True
+        )
     ]
+
+
+def _handed_in(
+    connection: Connection, rows: Sequence[InstalledRow], instants: Sequence[datetime], month: Month
+) -> list[StoredReading | None]:
+    """What was handed in within the submission window of each boundary."""
+    places = []
+    for row, instant in zip(rows, instants, strict=True):
+        submission = month.rules.submission_for(row.obis)
+        opens, ends = submission.window(instant, month.zone) if submission else (instant, instant)
+        opens = max(opens, row.valid_from)
+        places.append(Place(row.register_id, instant, opens, min(ends, row.valid_to or ends)))
+    return last_with(connection, places, int(Status.MANUAL))
 
 
 def _reading(stored: StoredReading | None) -> ReadingAt | None:
@@ -183,10 +265,10 @@ def _counted(marks: Sequence[RegisterMark], since: datetime, until: datetime) ->
 _EndKey = tuple[int, str, int, datetime]
 
 
-def _last_ends(connection: Connection, utility: UtilityRow, period: Period) -> dict[_EndKey, Boundary]:
+def _last_ends(connection: Connection, month: Month, points: Sequence[int]) -> dict[_EndKey, Boundary]:
     """The ends of what was billed for the period before, by service point, register and instant."""
     ends: dict[_EndKey, Boundary] = {}
-    for row in issued(connection, utility.id, neighbour(period.name, -1)):
+    for row in issued(connection, month.utility.id, neighbour(month.period.name, -1), points):
         for part in row.evidence["installations"]:
             end = boundary_from(part["end"])
             ends[row.service_point_id, row.obis, part["register"], end.instant] = end
@@ -208,4 +290,4 @@ def _carried(part: Part, before: Boundary | None, period: Period) -> Part:
     if same:
         return part
     carried = Carried(neighbour(period.name, -1), start)
-    return Part(part.row, before, part.end, part.events, part.marks, part.findings, carried)
+    return replace(part, start=before, carried=carried)

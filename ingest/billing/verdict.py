@@ -1,15 +1,15 @@
 """One case of a period: a billing reading, or an exception that says what is wrong and what can be done."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from ingest.billing.boundary import Boundary, Missing
-from ingest.billing.calendar import Period
 from ingest.billing.consumption import Stretch, Unbillable, consumption, quality_of
+from ingest.billing.estimate import ESTIMABLE, Past, Settled, estimated, settle
 from ingest.billing.evidence import boundary_evidence
-from ingest.billing.gather import Case, Part
+from ingest.billing.gather import Case, Month, Part
 from store.billing import Beside, StoredReading
 from store.closes import BillingRow, ExceptionRow
 from store.content import Content, decimal, instant
@@ -29,6 +29,7 @@ _REMEDIES = {
     "swap_suspect": "find out which meter answered; write an exchange down as two installations",
     "rollover": "enter how many digits the register has, then close again",
     "negative_consumption": "compare both boundary readings with the meter; it may have run backwards",
+    "verification_expired": "have the meter verified or exchanged, and enter the new verification",
     "unit_changed": "convert the values noted at the exchange, so that both registers have one unit",
 }
 
@@ -37,13 +38,14 @@ _REMEDIES = {
 class Context:
     """What is the same for all cases of a close."""
 
-    utility: str
-    period: Period
+    month: Month
+    past: Past
     explanations: Explanations
 
 
 def verdict(case: Case, context: Context) -> BillingRow | ExceptionRow:
     """The billing reading (version 1; the close numbers it), or the first thing that stands in its way."""
+    case = _with_estimate(case, context)
     for part in case.parts:
         for found in (part.start, part.end):
             if isinstance(found, Missing):
@@ -52,15 +54,32 @@ def verdict(case: Case, context: Context) -> BillingRow | ExceptionRow:
         units = " and ".join(sorted({part.row.unit for part in case.parts}))
         return _exception(case, "unit_changed", f"the meters of this period count in {units}")
     total = 0
+    true_up = None
     evidence = []
     for part in case.parts:
         stretch = _stretch(part)
-        used = consumption(stretch)
+        settled = settle(part)
+        used = consumption(stretch) if settled is None else settled
         if isinstance(used, Unbillable):
             return _unbillable(case, part, stretch, used)
+        shown = _part_evidence(part)
+        if isinstance(used, Settled):
+            true_up = used.true_up
+            shown["settled"] = used.evidence
+            used = used.used
         total += used
-        evidence.append(_part_evidence(part) | {"consumption": decimal(used)})
-    return _billing_reading(case, context, total, {"installations": evidence})
+        evidence.append(shown | {"consumption": decimal(used)})
+    return _billing_reading(case, context, total, true_up, {"installations": evidence})
+
+
+def _with_estimate(case: Case, context: Context) -> Case:
+    """The case with an estimate for its end, where rules have one and nothing but data is missing."""
+    last = case.parts[-1]
+    if not isinstance(last.end, Missing) or not any(m.is_estimate for m in context.month.rules.ladder):
+        return case
+    if _reason(last, last.end, context) not in ESTIMABLE:
+        return case
+    return replace(case, parts=(*case.parts[:-1], estimated(case, last, context.month, context.past)))
 
 
 def missing_places(case: Case) -> list[tuple[Part, datetime]]:
@@ -79,15 +98,19 @@ def _stretch(part: Part) -> Stretch:
     return Stretch(part.start, part.end, part.row.multiplier, part.row.capacity, part.events)
 
 
-def _billing_reading(case: Case, context: Context, total: int, evidence: dict[str, Any]) -> BillingRow:
+def _billing_reading(
+    case: Case, context: Context, total: int, true_up: int | None, evidence: dict[str, Any]
+) -> BillingRow:
+    if context.month.rules.label is not None:
+        evidence["rules"] = context.month.rules.label
     stretches = [_stretch(part) for part in case.parts]
     first, last = stretches[0].start, stretches[-1].end
     standing = any(part.findings for part in case.parts)
     boundaries = [found for stretch in stretches for found in (stretch.start, stretch.end)]
     quality = Quality.QUESTIONABLE if standing else quality_of(boundaries)
-    period = context.period
+    period = context.month.period
     content = Content(
-        utility=context.utility,
+        utility=context.month.utility.code,
         service_point=case.service_point,
         obis=case.obis,
         period=period.name,
@@ -101,6 +124,7 @@ def _billing_reading(case: Case, context: Context, total: int, evidence: dict[st
         start_method=first.method.value,
         end_method=last.method.value,
         evidence=evidence,
+        true_up=true_up,
     )
     return BillingRow(
         case.service_point_id,
@@ -115,6 +139,7 @@ def _billing_reading(case: Case, context: Context, total: int, evidence: dict[st
         last.method.value,
         evidence,
         content.digest(),
+        true_up,
     )
 
 
@@ -165,22 +190,33 @@ def _unbillable(case: Case, part: Part, stretch: Stretch, why: Unbillable) -> Ex
     return _exception(case, why.reason, detail)
 
 
-def _missing(case: Case, part: Part, missing: Missing, context: Context) -> ExceptionRow:
-    """Says of the nearest stored readings why they are of no use, or that there are none."""
-    row = part.row
-    before, after = context.explanations[row.register_id, missing.instant]
+def _reason(part: Part, missing: Missing, context: Context) -> str:
+    """Why there is no value, by the nearest stored readings of any kind."""
+    before, after = context.explanations[part.row.register_id, missing.instant]
     reason = missing.reason
+    if reason == "verification_expired":
+        return reason
     if reason.startswith("no_reading"):  # within reach, that is; here: at all
         reason = "gap_too_long" if before and after else "no_reading_after" if before else "no_reading_before"
     near = [each for each in (before, after) if each is not None and _is_near(part, each, missing.instant)]
     if any(each.rules for each in near):
-        reason = "unusable_readings"
-    elif any(row.validated_until is None or each.at >= row.validated_until for each in near):
-        reason = "not_validated"
+        return "unusable_readings"
+    validated = part.row.validated_until
+    if any(validated is None or each.at >= validated for each in near):
+        return "not_validated"
+    return reason
+
+
+def _missing(case: Case, part: Part, missing: Missing, context: Context) -> ExceptionRow:
+    """Says of the nearest stored readings why they are of no use, or that there are none."""
+    before, after = context.explanations[part.row.register_id, missing.instant]
+    reason = _reason(part, missing, context)
     detail = (
-        f"{row.meter} has no usable reading for {instant(missing.instant)}; "
+        f"{part.row.meter} has no usable reading for {instant(missing.instant)}; "
         f"the last before is {_told(before)}, the first after {_told(after)}"
     )
+    if reason == "verification_expired":
+        detail = f"{part.row.meter}: {missing.passed_over[0]}"
     return _exception(case, reason, detail)
 
 

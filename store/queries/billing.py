@@ -11,7 +11,10 @@ from psycopg.types.json import Jsonb
 
 @dataclass(frozen=True, slots=True)
 class BillingRow:
-    """One version of a billing reading. Values in micro-units; `id` is the cursor; `meters` by time."""
+    """One version of a billing reading. Values in micro-units; `id` is the cursor; `meters` by time.
+
+    `true_up`: a line beside the consumption, what earlier estimates fell short by (negative: a credit).
+    """
 
     id: int
     service_point: str
@@ -35,6 +38,7 @@ class BillingRow:
     end_method: str
     content_hash: bytes
     created_at: datetime
+    true_up: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ _BILLING = """
                  order by i.valid_from) as meters,
            b.obis, b.unit, b.period, b.version, b.starts_at, b.ends_at, b.start_offset, b.end_offset,
            b.start_value, b.end_value, b.consumption, b.quality, b.start_method, b.end_method,
-           b.content_hash, b.created_at
+           b.content_hash, b.created_at, b.true_up
     from billing_readings b join service_points p on p.id = b.service_point_id
 """
 _CURRENT = f"""{_BILLING}

@@ -37,6 +37,14 @@ class BehindRow:
     raw: bytes
 
 
+def utility_of_billing_reading(connection: Connection[Any], reading_id: int) -> int | None:
+    """Whose billing reading has this id, as far as the session may see."""
+    row = connection.execute(
+        "select utility_id from billing_readings where id = %s", (reading_id,)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def versions(connection: Connection[Any], utility_id: int, reading_id: int) -> list[VersionRow]:
     """All versions of the billing reading of which one has this id, the first one first."""
     with connection.cursor(row_factory=class_row(VersionRow)) as cursor:

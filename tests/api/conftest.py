@@ -37,7 +37,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def settings(database: str) -> ApiSettings:
-    return ApiSettings(database_url=database, session_secret=b"t" * 32, secure_cookies=False)
+    return ApiSettings(
+        database_url=database, session_secret=b"t" * 32, secure_cookies=False, password_memory_kib=64
+    )
 
 
 @pytest.fixture

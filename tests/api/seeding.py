@@ -10,6 +10,7 @@ from psycopg import Connection, sql
 from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
+from store.access import Scope
 from store.api_keys import issue
 from store.content import Content, decimal, instant
 from telemetry.micro import MICRO
@@ -134,7 +135,7 @@ def seed(
             meters.append(code_of_meter)
             registers.append(register)
     _findings(connection, utility, registers, now)
-    key = issue(connection, code, f"{name} billing")
+    key = issue(connection, code, f"{name} billing", scopes=frozenset(Scope) - {Scope.AUDIT_READ})
     connection.commit()
     bills = connection.execute(
         "select id from billing_readings where utility_id = %s order by id", (utility,)
@@ -202,6 +203,31 @@ def billing_reading(
         content_hash=content.digest(),
     )
     return cursor
+
+
+def correct(connection: Connection[Any], seeded: Seeded, *, by: int) -> None:
+    """A second version of the utility's first billing reading, that used so many micro-units more."""
+    row = connection.execute(
+        """
+        select service_point_id, close_id, obis, unit, start_value, consumption from billing_readings
+        where id = %s
+        """,
+        (seeded.bills[0],),
+    ).fetchone()
+    assert row is not None
+    point, close, obis, unit, start, used = row
+    billing_reading(
+        connection,
+        seeded.id,
+        close,
+        point,
+        obis=obis,
+        unit=unit,
+        start=start,
+        consumption=used + by,
+        version=2,
+    )
+    connection.commit()
 
 
 def _evidence(

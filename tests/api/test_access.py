@@ -18,8 +18,13 @@ from store.api_keys import revoke, verify
 from tests.api.conftest import Clock, sign_in
 from tests.api.seeding import PERIOD, Seeded
 
-OPEN = {("GET", "/health"), ("GET", "/sign-in"), ("POST", "/sign-in")}
-FORM_ONLY = {("POST", "/sign-out")}  # takes a session's form token, and ends that session
+OPEN = {
+    ("GET", "/health"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("GET", "/sign-in/start"),
+    ("GET", "/sign-in/provider"),
+}
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:
@@ -48,6 +53,9 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "reading_id": str(whose.bills[0]),
         "period": PERIOD,
         "measured_at": "2026-11-21T17:00:00Z",
+        "delivery_id": "1",
+        "account": "40001",
+        "code": "flat-01-8",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)
@@ -64,9 +72,7 @@ def test_every_route_but_health_and_sign_in_refuses_a_stranger(
             continue
         seen.add(path)
         answer = anonymous.request(method, path)
-        if (method, path) in FORM_ONLY:
-            assert answer.status_code == 422, path
-        elif path.startswith("/v1"):
+        if path.startswith("/v1"):
             assert answer.status_code == 401, (method, path, answer.text)
             assert answer.headers["www-authenticate"] == "Bearer"
         else:
@@ -118,19 +124,13 @@ def test_a_session_ends_after_its_hours(browser: TestClient, settings: ApiSettin
     assert browser.get("/").status_code == 303
 
 
-def test_a_session_altered_or_of_another_installation_opens_nothing(
-    browser: TestClient, settings: ApiSettings
-) -> None:
+def test_an_altered_session_opens_nothing(browser: TestClient) -> None:
     token = browser.cookies["hesper-session"]
-    body, mac = token.split(".")
-    other = "A" if body[9] != "A" else "B"
-    for forged in (f"{body[:9]}{other}{body[10:]}.{mac}", body, f"{body}.", f".{mac}", "ž", ""):
+    other = "A" if token[9] != "A" else "B"
+    for forged in (f"{token[:9]}{other}{token[10:]}", token[:-1], f"{token}.", "ž", ""):
         browser.cookies.clear()
         answer = browser.get("/", headers={"Cookie": f"hesper-session={forged}".encode()})
         assert answer.status_code == 303, forged
-    foreign = create_app(ApiSettings(settings.database_url, b"other" * 8, secure_cookies=False))
-    with TestClient(foreign, base_url="http://127.0.0.1", follow_redirects=False) as client:
-        assert client.get("/", headers={"Cookie": f"hesper-session={token}"}).status_code == 303
 
 
 def test_no_route_shows_another_utilitys_rows(
@@ -143,7 +143,7 @@ def test_no_route_shows_another_utilitys_rows(
         answer = client.get(path)
         if theirs.meters[0] in path or path.endswith(f"/{theirs.bills[0]}"):
             assert answer.status_code == 404, path
-        assert answer.status_code in {200, 303, 404}, (path, answer.text)
+        assert answer.status_code in {200, 303, 403, 404}, (path, answer.text)
         for secret in (theirs.code, "Aqua Beta", *theirs.meters):
             if secret not in path:
                 assert secret not in answer.text.replace(path, ""), (path, secret)
@@ -174,13 +174,13 @@ def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(
         answer = client.post("/sign-in", data={"key": ours.key, "form_token": token})
         cookie = answer.headers["set-cookie"]
         assert cookie.startswith("__Host-hesper-session=")
-        for attribute in ("HttpOnly", "SameSite=strict", "Secure", "Path=/"):
+        for attribute in ("HttpOnly", "SameSite=lax", "Secure", "Path=/"):
             assert attribute in cookie
         assert ours.key not in cookie
         assert "max-age=31536000" in answer.headers["strict-transport-security"]
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/account/password", "/account/utility"])
 def test_a_form_that_is_not_ours_is_refused(browser: TestClient, ours: Seeded, path: str) -> None:
     answer = browser.post(path, data={"key": ours.key, "form_token": "A" * 43})
     assert answer.status_code == 403

@@ -141,7 +141,7 @@ def test_a_second_start_goes_on_with_what_was_kept(living: Living, once: dict[st
 def test_the_dashboard_shows_the_building_a_meter_and_the_month(living: Living, page: Page) -> None:
     page.goto(living.url)
     page.get_by_label("API key").fill(living.key)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in with the key").click()
     expect(page.locator("tr[data-meter]").first).to_be_visible()
     expect(page.locator("[data-finding]").first).to_be_visible()
     stuck = page.locator("[data-finding=stuck]").first

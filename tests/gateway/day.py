@@ -1,8 +1,8 @@
 """A day of a gateway with 252 meters in virtual time: the broker is away for six hours, the disk is full.
 
 `python -m tests.gateway.day BUFFER START` lives it from START on (ISO 8601) as a process that can be killed:
-with every commit synced, a disk that refuses to grow the buffer, and a JSON line on standard output for each
-minute and for what was sent, before it is acknowledged.
+with a disk that refuses to grow the buffer, and a JSON line on standard output for each minute and for what
+was sent, before it is acknowledged.
 """
 
 import json
@@ -64,7 +64,8 @@ class Gateway:
 
     def open(self) -> Buffer:
         buffer = Buffer(self.path, lambda: self.now, monotonic=self.monotonic)
-        # what was given to the system outlives a process (power cuts are test_buffer's): 24,000 syncs less
+        # what was given to the system outlives a process (power cuts are test_buffer_damage's): a day has
+        # 24,000 commits
         buffer._disk.connection.execute("pragma synchronous = off")
         return buffer
 
@@ -148,7 +149,7 @@ class KillableGateway(Gateway):
         while True:  # as a supervisor does, once a minute
             self._limit_disk()
             try:
-                return Buffer(self.path, lambda: self.now, monotonic=self.monotonic)
+                return super().open()
             except BufferFailedError:
                 self.now += timedelta(minutes=1)
 

@@ -81,6 +81,7 @@ class ScriptedDriver(Driver):
         self.errors: dict[str, Exception] = {}
         self.reads: list[tuple[str, datetime]] = []
         self.attempts: list[tuple[str, int]] = []
+        self.profiles: list[tuple[str, datetime, datetime]] = []
         self.historical = False
         self.meter_clock: Callable[[datetime], datetime | None] = lambda _: None
         self.during: Callable[[str], None] = lambda _: None
@@ -99,6 +100,16 @@ class ScriptedDriver(Driver):
         present = Readout(target.meter or "", at, values, clock=self.meter_clock(at))
         kept = Readout(target.meter or "", BEGIN - timedelta(days=30), values, Status.HISTORICAL)
         return [present, kept] if self.historical else [present]
+
+    def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
+        self.profiles.append((target.address, since, until))
+        if error := self.errors.get("profile"):
+            raise error
+        self.line.wait(self.seconds)
+        quarter = timedelta(minutes=15)
+        periods = [since + n * quarter for n in range((until - since) // quarter + 1)]
+        values = {"1-0:1.8.0": Quantity(1_000_000, "kW.h")}
+        return [Readout(target.meter or "", at, values, Status.HISTORICAL) for at in periods]
 
 
 class Bench:

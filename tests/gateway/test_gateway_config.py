@@ -104,6 +104,11 @@ def test_a_whole_file_is_read_with_its_defaults(tmp_path: Path) -> None:
             "divides the hour, such as 15min, 1h or 10s, or midnight"),
         ),
         (
+            ("timeout = 1.5", "load_profile = true"),
+            ("line 21: [[line.meter]] 'KAM-06855817': mbus meters keep no load profile that could be "
+            "read; remove it"),
+        ),
+        (
             ("timeout", "timeuot"),
             ("line 21: [[line.meter]] 'KAM-06855817': timeuot is not a setting; "
             "did you mean timeout?"),
@@ -383,3 +388,30 @@ def test_each_protocol_says_what_its_meters_need(
     else:
         (problem,) = problems(tmp_path, text)
         assert expected in problem
+
+
+@pytest.mark.parametrize(
+    ("protocol", "settings", "problem"),
+    [
+        ("dlms", "", None),
+        ("optical", "", None),
+        ("optical", 'profile = "energomera"', "the optical profile 'energomera' knows no load profile"),
+        ("optical", 'profile = "iec-push"', "the optical profile 'iec-push' knows no load profile"),
+        ("dlms", 'schedule = "1h"\nmin_interval = "1h"', "min_interval is not to be asked for more"),
+        ("sml", "", "sml meters keep no load profile"),
+    ],
+)
+def test_a_load_profile_is_wanted_only_of_meters_that_can_tell_it(
+    tmp_path: Path, protocol: str, settings: str, problem: str | None
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        'utility = "u"\ngateway = "g"\ntime_zone = "UTC"\nmqtt.host = "localhost"\nbuffer.path = "b"\n'
+        f'[[line]]\nname = "l"\nport = "/dev/l"\nprotocol = "{protocol}"\n'
+        f"[[line.meter]]\nload_profile = true\n{settings}\n"
+    )
+    if problem is None:
+        assert load_config(file).line[0].meter[0].load_profile
+    else:
+        with pytest.raises(ConfigError, match=problem):
+            load_config(file)

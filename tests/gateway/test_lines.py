@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from drivers.driver import Driver
-from drivers.errors import NoAnswerError
+from drivers.errors import LineError, NoAnswerError
 from gateway.config import GatewayConfig, LineConfig
 from gateway.config_file import load_config
 from gateway.line_work import LineStoppedError, LineWork
 from gateway.lines import Lines
 from gateway.poller import LinePoller
+from gateway.schedule import parse_schedule
 from tests.gateway.conftest import BEGIN, HandClock
 from tests.gateway.scripted import QUARTER, Bench, SetClock
 
@@ -241,4 +242,37 @@ def test_whether_a_line_answers_is_known_after_its_next_round(clock: HandClock) 
     line.driver.errors.clear()
     clock.advance(timedelta(hours=1).total_seconds())
     line.poller.poll()
+    assert line.poller.round_answered() is True
+
+
+@pytest.mark.expects_log("meter is gone")
+@pytest.mark.parametrize(("schedule", "polls"), [("15min", 2), ("1h", 1)])
+def test_one_lost_poll_does_not_condemn_a_line_that_is_polled_often(
+    clock: HandClock, schedule: str, polls: int
+) -> None:
+    clock.advance(1)
+    line = Bench(clock, 1, schedule=schedule)
+    period = parse_schedule(schedule, UTC).period.total_seconds()
+    line.driver.errors["1"] = NoAnswerError("silence")
+    for poll in range(1, polls + 1):
+        assert line.poller.round_answered() is None
+        line.run_until(poll * period + 60)
+    assert line.poller.round_answered() is False
+    line.driver.errors.clear()
+    line.run_until((polls + 2) * period + 60)
+    assert line.poller.round_answered() is True
+
+
+@pytest.mark.expects_log("line is down")
+def test_a_port_that_is_busy_for_a_moment_does_not_condemn_its_line(clock: HandClock) -> None:
+    clock.advance(1)
+    line = Bench(clock, 1)
+    line.driver.errors["1"] = LineError("the serial server still serves the client before")
+    line.run_until(QUARTER + 0.5)
+    assert line.poller.line_health().down
+    assert line.poller.round_answered() is None
+    line.run_until(QUARTER + 60)
+    assert line.poller.round_answered() is False
+    line.driver.errors.clear()
+    line.run_until(2 * QUARTER + 60)
     assert line.poller.round_answered() is True

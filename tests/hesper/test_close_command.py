@@ -50,6 +50,52 @@ def test_several_months_as_json(town: Town, database: str) -> None:
     ]
 
 
+def test_draft_is_shown_worked_off_and_approved(town: Town, database: str) -> None:
+    code, shown, _ = run(database, "2025-08", "--draft", "--author", "anna")
+    assert code == 0
+    assert "2025-08: nothing is issued yet; `hesper close 2025-08 --approve --author NAME` issues it" in shown
+    assert "2025-08 BBB-2 8-0:1.0.0 no_reading_after: BBB-2 has no usable reading" in shown
+    assert town.billed("2025-08") == []
+    assert run(database, "2025-08", "--approve", "--author", "anna")[0] == 0
+    assert len(town.billed("2025-08")) == 1
+
+
+def test_correction_waits_until_another_person_approves_it(town: Town, database: str) -> None:
+    run(database, "2025-08", "--author", "anna")
+    town.read("AAA-1", {START + 31 * DAY + timedelta(minutes=1): "131.25"})
+    town.connection.execute("update installations set multiplier = 2")
+    town.connection.commit()
+    code, shown, _ = run(database, "2025-08", "--author", "anna")
+    assert (code, "1 of what was issued would change, so another person" in shown) == (0, True)
+    code, _, error = run(database, "2025-08", "--approve", "--author", "anna")
+    assert (code, "by another person than anna" in " ".join(error.split())) == (2, True)
+    assert run(database, "2025-08", "--approve", "--author", "boris")[0] == 0
+    assert [row[1] for row in town.billed("2025-08")] == [1, 2]
+    assert run(database, "2025-08", "--withdraw")[0] == 2
+    assert run(database, "2025-08", "--draft", "--approve")[0] == 2
+
+
+def test_common_needs_of_a_house_are_shown(town: Town, database: str) -> None:
+    town.connection.execute(
+        """
+        insert into sites (utility_id, code, name) select id, 'house', '' from utilities;
+        insert into sites (utility_id, code, name, parent_id) select utility_id, 'flat', '', id from sites;
+        update service_points p set site_id = s.id from sites s
+        where s.code = case p.code when 'AAA-1' then 'house' else 'flat' end
+        """
+    )
+    town.connection.commit()
+    run(database, "2025-08")
+    code, shown, _ = run(database, "--common", "2025-08")
+    assert (code, shown) == (
+        0,
+        (
+            "2025-08 house 8-0:1.0.0: house 31, points behind it 0, common needs 31 m3, 100.0% of the house; "
+            "1 of 1 points not billed\n"
+        ),
+    )
+
+
 def test_what_was_issued_can_be_verified(town: Town, database: str) -> None:
     run(database, "2025-08")
     code, shown, _ = run(database, "--verify", "2025-08")

@@ -75,7 +75,13 @@ def test_a_role_gets_a_password_that_is_shown_once(database: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("process", "role"), [("ingest", "hesper_ingest"), ("validate", "hesper_ingest"), ("api", "hesper_api")]
+    ("process", "role"),
+    [
+        ("ingest", "hesper_ingest"),
+        ("validate", "hesper_ingest"),
+        ("deliver", "hesper_deliver"),
+        ("api", "hesper_api"),
+    ],
 )
 def test_a_process_refuses_a_login_that_may_not_be_its_role(database: str, process: str, role: str) -> None:
     url = database.replace("//hesper@", f"//hesper_{'api' if role != 'hesper_api' else 'ingest'}@")

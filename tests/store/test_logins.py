@@ -50,7 +50,9 @@ def test_an_owner_who_may_create_roles_migrates_without_being_a_superuser(
             ):
                 migrate(connection)
             assert "grant hesper_ingest to plain" in str(caught.value)
-            superuser.execute(b"drop owned by plain; grant hesper_ingest, hesper_api, hesper_admin to owner")
+            superuser.execute(
+                b"drop owned by plain; grant hesper_ingest, hesper_deliver, hesper_api, hesper_admin to owner"
+            )
             with connect(_login(unmigrated_database, "owner")) as connection:
                 assert migrate(connection)
                 assert migrate(connection) == []

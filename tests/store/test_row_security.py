@@ -12,9 +12,10 @@ from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 
 from store.api_keys import find, issue, verify
 from store.database import connect
-from store.roles import Role, RoleError, assume, enter_utility, set_password
+from store.roles import Role, RoleError, assume, enter_person, enter_utility, set_password
 
 _OPEN = {"schema_migrations"}  # says nothing of any utility
+_PERSONAL = {"users"}  # a row is seen by the session of that person alone, of whatever utility
 
 _ROWS = """
     with u as (
@@ -74,7 +75,7 @@ _ROWS = """
              end_offset, start_value, end_value, consumption, unit, quality, start_method, end_method,
              evidence, content_hash)
         select c.utility_id, c.id, p.id, '8-0:1.0.0', c.period, 1, c.starts_at, c.ends_at, '0', '0', 1, 2, 1,
-               'm3', 0, 'reading', 'reading', '{}', '' from c, p
+               'm3', 0, 'reading', 'reading', '{}', '' from c, p returning *
     ), e as (
         insert into billing_exceptions (utility_id, close_id, period, service_point_id, obis, reason, detail,
                                         evidence)
@@ -85,6 +86,31 @@ _ROWS = """
     ), w as (
         insert into billing_acknowledgements (utility_id, api_key_id, period, cursor, readings, totals)
         select utility_id, id, '2026-10', 1, 1, '{}' from a
+    ), d as (
+        insert into destinations (utility_id, url, secret, author)
+        select id, 'https://' || %(code)s, %(code)s, 'anna' from u returning *
+    ), o as (
+        insert into outbox
+            (utility_id, destination_id, close_id, period, first_reading, last_reading, readings)
+        select d.utility_id, d.id, b.close_id, b.period, b.id, b.id, 1 from d, b returning *
+    ), y as (
+        insert into delivery_acknowledgements (utility_id, outbox_id, api_key_id, readings, totals, accepted)
+        select o.utility_id, o.id, a.id, 1, '{}', true from o, a
+    ), z as (
+        insert into submission_windows (utility_id, medium, valid_from, opens_day, closes_day, author)
+        select id, 8, '2026-01-01', 15, 25, 'anna' from u
+    ), h as (
+        insert into submissions (utility_id, service_point_id, register_id, read_at, value, role, author,
+                                 api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
+        select p.utility_id, p.id, r.id, now() - interval '1 hour', 1, 'resident', 'boris', a.id, 'accepted',
+               '', '2026-10', 'one', '' from p, r, a
+    ), us as (
+        insert into users (login) values (%(code)s) returning *
+    ), ur as (
+        insert into user_roles (utility_id, user_id, role) select u.id, us.id, 'viewer' from u, us
+    ), se as (
+        insert into sessions (utility_id, user_id, token_hash, created_at, seen_at, expires_at)
+        select u.id, us.id, %(code)s::bytea, now(), now(), now() from u, us
     )
     select id from u
 """
@@ -97,11 +123,14 @@ def two(database: str) -> Iterator[tuple[psycopg.Connection, int, int]]:
         ids = [connection.execute(_ROWS, {"code": code}).fetchone() for code in ("ours", "theirs")]
         assert ids[0]
         assert ids[1]
+        connection.execute("set constraints all immediate")  # a commit would: the audit log has its rows
         yield connection, ids[0][0], ids[1][0]
         connection.rollback()
 
 
-def _readable(connection: psycopg.Connection, kinds: str) -> dict[str, bool]:
+def _readable(
+    connection: psycopg.Connection, kinds: str, *, besides: set[str] = _OPEN | _PERSONAL
+) -> dict[str, bool]:
     """Tables (kinds 'rp') or views ('v') that hesper_api has a right to; whether row security is forced."""
     rows = connection.execute(
         """
@@ -111,7 +140,7 @@ def _readable(connection: psycopg.Connection, kinds: str) -> dict[str, bool]:
                or has_any_column_privilege('hesper_api', oid, 'select, insert, update'))
         order by 1
         """,
-        (list(kinds), list(_OPEN)),
+        (list(kinds), list(besides)),
     )
     return dict(rows.fetchall())
 
@@ -135,7 +164,7 @@ def _columns(connection: psycopg.Connection, table: str) -> list[str]:
 
 def test_every_table_that_the_api_touches_has_forced_row_security(database: str) -> None:
     with connect(database) as connection:
-        tables = _readable(connection, "rp")
+        tables = _readable(connection, "rp", besides=_OPEN)
         assert len(tables) > 10
         assert [table for table, forced in tables.items() if not forced] == []
 
@@ -219,6 +248,77 @@ def _touched(connection: psycopg.Connection, utility: int, statement: sql.Compos
             return connection.execute(statement).rowcount
     except (InsufficientPrivilege, GeneratedAlways):
         return 0
+
+
+def test_what_is_handed_in_becomes_a_reading_of_its_own_utility_alone(
+    two: tuple[psycopg.Connection, int, int],
+) -> None:
+    connection, ours, theirs = two
+    registers = {
+        utility: connection.execute("select id from registers where utility_id = %s", (utility,)).fetchone()
+        for utility in (ours, theirs)
+    }
+    insert = """
+        insert into submissions (utility_id, service_point_id, register_id, read_at, value, role, author,
+                                 api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
+        select utility_id, service_point_id, {register}, read_at + interval '1 minute', 2, role, author,
+               api_key_id, verdict, detail, counts_in, 'two', request_hash from submissions
+    """
+    own, foreign = (
+        sql.SQL(insert).format(register=sql.Literal((registers[utility] or (0,))[0]))
+        for utility in (ours, theirs)
+    )
+    _refused(connection, ours, foreign)
+    _refused(
+        connection,
+        ours,
+        sql.SQL("insert into readings (register_id, measured_at, value) values (1, now(), 1)"),
+    )
+    with connection.transaction(force_rollback=True):
+        _as_api(connection, ours)
+        connection.execute(own)
+        row = connection.execute(
+            "select count(*) from utility_readings where status = 256 and value = 2"
+        ).fetchone()
+        assert row == (1,)
+    for change in ("update submissions set value = 3", "delete from submissions"):
+        with pytest.raises(InsufficientPrivilege), connection.transaction():
+            connection.execute(change.encode())
+
+
+def test_an_account_is_seen_and_changed_by_its_person_alone(two: tuple[psycopg.Connection, int, int]) -> None:
+    connection, ours, _ = two
+    anna = connection.execute("select id from users where login = 'ours'").fetchone()
+    assert anna
+    for entered in (False, True):
+        with connection.transaction(force_rollback=True):
+            _as_api(connection, ours)
+            if entered:
+                enter_person(connection, anna[0])
+            seen = connection.execute("select login from users").fetchall()
+            assert seen == ([("ours",)] if entered else [])
+            changed = connection.execute("update users set password_hash = 'x'").rowcount
+            assert changed == len(seen)
+            roles = connection.execute("select count(*) from user_roles").fetchone()
+            assert roles == (1,)
+            with pytest.raises(InsufficientPrivilege), connection.transaction():
+                connection.execute("insert into user_roles values (%s, %s, 'approver')", (ours, anna[0]))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["update audit_log set actor = 'x'", "delete from audit_log", "truncate audit_log"],
+)
+@pytest.mark.parametrize("role", ["hesper_api", "hesper_admin", "hesper_ingest", None])
+def test_the_audit_log_is_only_added_to(
+    two: tuple[psycopg.Connection, int, int], role: str | None, statement: str
+) -> None:
+    connection, ours, _ = two
+    if role is not None:  # None: the owner of the table, whom no right stops
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+    enter_utility(connection, ours)
+    with pytest.raises(InsufficientPrivilege):
+        connection.execute(statement.encode())
 
 
 def test_readings_themselves_are_open_to_no_reader(two: tuple[psycopg.Connection, int, int]) -> None:

@@ -61,9 +61,9 @@ class Town:
         drain(self.connection)
 
     def close(self, period: str, author: str = "anna") -> Summary:
-        """Validate what waits, then close."""
+        """Validate what waits, then close; a second person approves what is corrected."""
         self.judge()
-        return close(self.connection, UTILITY, period, author, NOW)
+        return close(self.connection, UTILITY, period, author, NOW, approver="zoe")
 
     def billed(self, period: str) -> list[tuple[str, int, Decimal, int, str, str]]:
         """(service point, version, consumption in m3, quality, start method, end method), in that order."""

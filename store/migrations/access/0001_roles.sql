@@ -1,4 +1,4 @@
--- Three roles, none of them a superuser, none past row security. They belong to the whole server: several
+-- Four roles, none of them a superuser, none past row security. They belong to the whole server: several
 -- databases share them, and one that is there already is taken as it is. Without a password nobody logs in as
 -- one over the network; `hesper migrate --password ROLE` gives it one.
 
@@ -6,7 +6,7 @@ do $$
 declare
     role text;
 begin
-    foreach role in array array['hesper_ingest', 'hesper_api', 'hesper_admin'] loop
+    foreach role in array array['hesper_ingest', 'hesper_deliver', 'hesper_api', 'hesper_admin'] loop
         if to_regrole(role) is null then
             begin
                 execute format('create role %I login', role);

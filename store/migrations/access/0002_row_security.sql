@@ -34,7 +34,35 @@ begin
         execute format('drop policy if exists all_utilities on %s', place.name);
         execute format('create policy own_utility on %s to hesper_api using (%s) with check (%s)',
                        place.name, place.condition, place.condition);
-        execute format('create policy all_utilities on %s to hesper_ingest, hesper_admin using (true) with check (true)',
+        execute format('create policy all_utilities on %s to hesper_ingest, hesper_deliver, hesper_admin using (true) with check (true)',
                        place.name);
     end loop;
+end $$;
+
+-- A person's own account, roles and sessions, of whatever utility: store.users.enter_person says who it is. Another
+-- person's account is seen by no session of the API, so that an administrator of one utility has no way into
+-- another one by a person who works for both.
+create or replace function current_person() returns int
+    language sql stable parallel safe
+    return nullif(current_setting('hesper.person', true), '')::int;
+
+do $$
+declare
+    place record;
+begin
+    for place in select * from (values
+        ('users', 'all', 'id = current_person()'),
+        ('user_roles', 'select', 'user_id = current_person()'),
+        ('sessions', 'all', 'user_id = current_person()')) as t (name, command, condition)
+    loop
+        execute format('alter table %I enable row level security, force row level security', place.name);
+        execute format('drop policy if exists own_person on %I', place.name);
+        execute format('create policy own_person on %I for %s to hesper_api using (%s)',
+                       place.name, place.command, place.condition);
+    end loop;
+    drop policy if exists all_utilities on users;
+    create policy all_utilities on users to hesper_admin using (true) with check (true);
+    -- what belongs to no utility is noted by the API, and read by hesper_admin alone
+    drop policy if exists of_no_utility on audit_log;
+    create policy of_no_utility on audit_log for insert to hesper_api with check (utility_id is null);
 end $$;

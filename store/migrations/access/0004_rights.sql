@@ -4,7 +4,7 @@ do $$
 declare
     role text;
 begin
-    foreach role in array array['hesper_ingest', 'hesper_api', 'hesper_admin'] loop
+    foreach role in array array['hesper_ingest', 'hesper_deliver', 'hesper_api', 'hesper_admin'] loop
         execute format('revoke all on all tables in schema public from %I', role);
         execute format('grant select on schema_migrations to %I', role);
     end loop;
@@ -21,6 +21,32 @@ create or replace function utility_of_api_key(key_id int) returns int
 as $$ select k.utility_id from api_keys k where k.id = key_id $$;
 revoke execute on function api_key_of_secret, utility_of_api_key from public;
 grant execute on function api_key_of_secret, utility_of_api_key to hesper_api, hesper_admin;
+
+-- So are a person, whose login is typed in, and a session, whose cookie comes along.
+create or replace function person_of_login(login text) returns int
+    language sql stable security definer set search_path = public, pg_temp
+as $$ select u.id from users u where u.login = person_of_login.login and u.issuer is null $$;
+create or replace function session_of_token(hash bytea) returns table (id bigint, utility_id int, user_id int)
+    language sql stable security definer set search_path = public, pg_temp
+as $$ select s.id, s.utility_id, s.user_id from sessions s where s.token_hash = hash $$;
+-- A provider vouched for somebody: the account is made at the first time, with no role.
+create or replace function person_of_subject(issuer text, subject text, login text, name text) returns int
+    language sql security definer set search_path = public, pg_temp
+as $$
+    insert into users as u (login, name, issuer, subject) values (login, name, issuer, subject)
+    on conflict on constraint users_issuer_subject_key do update set name = excluded.name
+    returning u.id
+$$;
+create or replace function utility_of_code(code text) returns int
+    language sql stable security definer set search_path = public, pg_temp
+as $$ select u.id from utilities u where u.code = utility_of_code.code $$;
+create or replace function code_of_utility(utility_id int) returns text
+    language sql stable security definer set search_path = public, pg_temp
+as $$ select u.code from utilities u where u.id = utility_id $$;
+revoke execute on function person_of_login, session_of_token, person_of_subject, utility_of_code, code_of_utility
+    from public;
+grant execute on function person_of_login, session_of_token, person_of_subject, utility_of_code, code_of_utility
+    to hesper_api, hesper_admin;
 
 -- Whoever calls them, they do what the settings say.
 revoke execute on function expire from public;
@@ -65,13 +91,40 @@ grant select on missed_polls, arrivals to hesper_api;
 grant select on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
     installations, registry_history, marks, telegrams, findings, quarantine, closes, billing_readings,
     billing_exceptions, billing_acknowledgements, utility_readings, utility_latest_readings, utility_readings_hourly, utility_readings_daily to hesper_api;
-grant select (id, utility_id, name, created_at, expires_at, revoked_at, last_used_at) on api_keys to hesper_api;
+grant select (id, utility_id, name, scopes, created_at, expires_at, revoked_at, last_used_at) on api_keys
+    to hesper_api;
 grant update (revoked_at, last_used_at) on api_keys to hesper_api;
 grant insert on billing_acknowledgements to hesper_api;
+grant select on outbox, delivery_acknowledgements, submission_windows, submissions to hesper_api;
+grant select (id, utility_id, url, allow_private, created_at, removed_at) on destinations to hesper_api;
+grant update (state, acknowledged_at) on outbox to hesper_api;
+grant insert on delivery_acknowledgements, submissions to hesper_api;
+
+-- Delivery: the one who reads the secrets that sign, and nothing but what is sent.
+grant select on utilities, service_points, billing_readings, destinations, outbox to hesper_deliver;
+grant update (resting_until) on destinations to hesper_deliver;
+grant update (state, attempts, due_at, delivered_at, last_error) on outbox to hesper_deliver;
+
+-- A signed-in person's own account, the sessions of browsers, and the log of all that is done.
+grant select on users, user_roles, sessions, audit_log to hesper_api;
+grant update (password_hash, totp_secret, totp_pending, totp_step, recovery_hashes) on users to hesper_api;
+grant insert on sessions, audit_log to hesper_api;
+grant update (utility_id, seen_at, ended_at) on sessions to hesper_api;
 
 -- People at the command line. Nothing of the registry is deleted, and nothing issued is altered.
 grant select on all tables in schema public to hesper_admin;
+revoke select on destinations from hesper_admin;  -- a secret is given, and never shown again
+grant select (id, utility_id, url, allow_private, previous_until, resting_until, author, created_at, removed_at)
+    on destinations to hesper_admin;
 grant insert, update on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
-    installations, api_keys to hesper_admin;
+    installations, api_keys, users, user_roles to hesper_admin;
+grant update (ended_at) on sessions to hesper_admin;
+grant insert on audit_log to hesper_admin;
 grant update (keep) on retention to hesper_admin;
-grant insert on closes, billing_readings, billing_exceptions to hesper_admin;
+grant insert on closes, billing_readings, billing_exceptions, close_events, billing_rules,
+    service_point_coefficients to hesper_admin;
+grant insert, update, delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to hesper_admin;
+grant insert on destinations, outbox to hesper_admin;
+grant update (secret, previous_until, removed_at) on destinations to hesper_admin;
+grant update (state, attempts, due_at, last_error) on outbox to hesper_admin;
+grant insert on submission_windows to hesper_admin;

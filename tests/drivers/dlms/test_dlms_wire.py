@@ -49,6 +49,7 @@ from tests.drivers.dlms.household import (
     Answering,
     Saying,
     driver_of,
+    household,
     meter_of,
 )
 
@@ -111,6 +112,13 @@ def test_a_search_names_a_lone_meter_once_and_leaves_the_line_as_it_was() -> Non
     assert [one for one in events if isinstance(one, Progress)][-1].done == 10
     assert driver.line.settings == DIRECT
     assert driver.read(PUBLIC)[0].values == PRESENT
+
+
+def test_a_lone_meter_that_does_not_say_who_it_is_is_one_meter_all_the_same() -> None:
+    events = list(driver_of(meter_of(household(serial=""), CLOSED)).search(Scope()))
+    [found] = [one for one in events if isinstance(one, Found)]
+    assert (found.address, found.meter) == ("16/1", None)
+    assert "does not say who it is" in found.description
 
 
 def test_a_search_tells_meters_that_want_a_password_and_noise() -> None:

@@ -54,6 +54,16 @@ def test_a_readout_gives_the_present_and_what_the_meter_kept() -> None:
     assert present.raw == kept.raw == SLOW.encode() + encode_block(encode_sets(SETS), Check.XOR)
 
 
+def test_what_the_meter_keeps_is_returned_once_and_then_once_a_day_or_when_it_changes() -> None:
+    shown = [SETS]
+    driver = driver_of(VirtualOpticalMeter(SLOW, lambda: shown[0]))
+    assert [len(driver.read(Target(""))) for _ in range(3)] == [2, 1, 1]
+    shown[0] = decode_sets(encode_sets(SETS).replace(b"005000.0", b"005001.0"))
+    assert [len(driver.read(Target(""))) for _ in range(2)] == [2, 1]
+    driver.line.wait(86_400)
+    assert [len(driver.read(Target(""))) for _ in range(2)] == [2, 1]
+
+
 @pytest.mark.parametrize(("who", "seconds"), [(SLOW, 3.10), (QUICK, 2.56)], ids=["200 ms", "20 ms"])
 def test_a_mode_c_readout_takes_the_time_of_the_formula(who: Identification, seconds: float) -> None:
     assert len(who.encode()) == 17

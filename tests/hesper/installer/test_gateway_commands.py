@@ -14,18 +14,22 @@ from typer.testing import CliRunner
 
 from drivers.bus import VirtualBus, garbled
 from drivers.driver import Clock, Driver, Found, Target
-from drivers.host import PtyMeterHost, TcpMeterHost
+from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import Line, SerialSettings, Transmission, VirtualMeter
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import RegisterMeter
+from drivers.optical.dataset import decode_sets
+from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from hesper.cli import build
 from hesper.commands import gateway_plan, gateway_read, gateway_scan
 from hesper.installer.advice import KINDS
 from hesper.installer.scan import scan as scan_line
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
+from tests.drivers.dlms.household import CLOSED, METER, meter_of
+from tests.drivers.optical.meters import EMH
 
 PLAIN = SerialSettings(9600, 8, "N", 1)
 EVEN = SerialSettings(9600, 8, "E", 1)
@@ -143,6 +147,7 @@ def test_a_scan_of_modbus_tcp_needs_no_settings() -> None:
     with TcpMeterHost(family(1, transport=Transport.TCP)) as host:
         code, out, _ = hesper("scan", host.spec, "--transport", "tcp", "--address", "1", "--json")
     assert code == 0
+    assert json.loads(out)["protocols"][0]["found"][0]["settings"] is None
     assert 'transport = "tcp"' in json.loads(out)["configuration"]
     assert "settings" not in json.loads(out)["configuration"]
 
@@ -186,6 +191,7 @@ def test_a_scan_that_is_given_up_proposes_what_it_has_found(
     assert (code, said["complete"]) == (0, False)
     assert [one["address"] for one in said["protocols"][0]["found"]] == ["2"]
     assert 'meter = "ABB-3108845"' in said["configuration"]
+    assert "there may be more on this line" in scan(line.spec, "--address", "2-3")[2]
 
 
 def test_a_scan_does_not_overwrite_a_configuration(line: PtyMeterHost, tmp_path: Path) -> None:
@@ -313,10 +319,10 @@ def test_a_meter_must_be_meant_clearly(line: PtyMeterHost, tmp_path: Path) -> No
     scan(line.spec, "--address", "2-3", "--output", str(file))
     code, _, err = hesper("read", str(file))
     assert code == 2
-    assert "several meters can be meant (ABB-3108845 on" in err
+    assert "several meters can be meant: ABB-3108845 on" in err
     code, _, err = hesper("read", str(file), "ABB-1")
     assert code == 2
-    assert "no meter of the configuration is meant" in err
+    assert "no such meter is configured, only: ABB-3108845 on" in err
 
 
 class Telling(Driver):
@@ -373,7 +379,8 @@ def test_a_readout_shows_what_the_meter_kept_its_status_and_its_clock(
     assert code == 0
     rows = [" ".join(row.split()) for row in out.splitlines() if row]
     assert rows == [
-        "KAM-1 at 2026-11-22 13:00:00 CET status: power low its clock is 90 s ahead",
+        "KAM-1 at 2026-11-22 13:00:00 CET status: power low",
+        "its clock is 90 s ahead of ours",
         "register name value unit",
         "6-0:1.0.0 heat energy 5.5 kWh",
         "kept by the meter at 2026-11-01 00:00:00 CET",
@@ -404,6 +411,104 @@ def test_a_plan_that_does_not_fit_names_the_slot_and_what_to_do(
     said = json.loads(out)
     assert (code, said["fits"], said["lines"][0]["utilisation"]) == (1, False, 1.2)
     assert said["lines"][0]["skipped"][0]["meter"] == "address 5"
+
+
+def test_a_plan_says_what_is_listening_and_where_little_room_is_left(
+    basement: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Telling, "readout_time", lambda self, target: 9.5)
+    monkeypatch.setattr(Telling, "only_listens", lambda self, target: True)
+    monkeypatch.setattr(gateway_plan, "open_driver", telling)
+    code, out, _ = hesper("plan", str(basement))
+    assert code == 0
+    assert "basement: address 5 sends when it wants; the longest wait for it is counted" in out
+    assert "basement: little is left for retries and meters that are gone; stay below 90%" in out
+    assert json.loads(hesper("plan", str(basement), "--json")[1])["lines"][0]["meters"][0]["listens"] is True
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"), [(0.4, "0 s ahead of"), (-7300.0, "2 hours behind"), (-5e8, "5787 days behind")]
+)
+def test_a_meters_clock_is_told_in_a_unit_that_can_be_grasped(
+    basement: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, told: str
+) -> None:
+    monkeypatch.setattr(gateway_read, "open_driver", telling)
+    monkeypatch.setattr(gateway_read, "drift", lambda readout: ahead)
+    assert f"its clock is {told} ours" in hesper("read", str(basement))[1]
+
+
+def test_a_meter_that_does_not_say_who_it_is_is_read_by_hand_all_the_same(tmp_path: Path) -> None:
+    meter = VirtualOpticalMeter(EMH, decode_sets(b"1.8.0(000012.50*kWh)\r\n"))
+    with PtyMeterHost(meter, OPTICAL) as host:
+        code, out, _ = hesper("read", "--port", host.spec, "--protocol", "optical")
+    assert (code, out.partition("  ")[0]) == (0, "EMH-1")
+
+
+def test_a_password_is_taken_from_a_file_and_shown_nowhere(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("open sesame\n")
+    with TcpMeterHost(meter_of(access=CLOSED, reaction=0.0), wiring=Wiring(time_scale=0)) as host:
+        where = ("read", "--port", host.spec, "--protocol", "dlms", "--address", "32/1")
+        code, out, err = hesper(*where, "--password-file", str(secret))
+        assert (code, out.partition("  ")[0]) == (0, METER)
+        assert "sesame" not in out + err
+        assert hesper(*where, "--password-file", str(tmp_path))[0] == 2
+        secret.write_text("sesame street")
+        code, out, err = hesper(*where, "--password-file", str(secret))
+        assert (code, "sesame" in out + err) == (1, False)
+        assert "refused" in err
+        code, _, err = hesper(*where[:-1], "16/1")
+        assert (code, "another client may be shown it" in err) == (1, True)
+
+
+def test_a_load_profile_is_read_by_hand(tmp_path: Path) -> None:
+    with TcpMeterHost(meter_of(reaction=0.0), wiring=Wiring(time_scale=0)) as host:
+        file = tmp_path / "gateway.toml"
+        file.write_text(
+            'utility = "u"\ngateway = "g"\ntime_zone = "Europe/Berlin"\nmqtt.host = "m"\nbuffer.path = "b"\n'
+            f'[[line]]\nname = "l"\nport = "{host.spec}"\nprotocol = "dlms"\n'
+            f'[[line.meter]]\nmeter = "{METER}"\nload_profile = true\n'
+        )
+        code, out, _ = hesper("read", str(file), "--since", "2026-11-23T03:30")
+        said = json.loads(hesper("read", str(file), "--since", "2026-11-23T03:30", "--json")[1])
+        assert json.loads(hesper("read", str(file), "--since", "2026-12-24", "--json")[1])["readouts"] == []
+    rows = [" ".join(row.split()) for row in out.splitlines()]
+    assert code == 0
+    assert rows[1] == "2026-11-23 03:30 CET 1-0:1.8.0 active energy import 0.398 kWh"
+    assert rows[3] == "2026-11-23 03:45 CET 1-0:1.8.0 active energy import 0.399 kWh"
+    assert rows[5:7] == ["", "2 periods"]
+    assert [(one["at"], one["status"]) for one in said["readouts"]] == [
+        (f"2026-11-23T02:{minute}:00+00:00", ["historical"]) for minute in (30, 45)
+    ]
+
+
+@pytest.fixture
+def heat() -> Iterator[PtyMeterHost]:
+    meters = [VirtualMBusMeter(0, [WATER]), VirtualMBusMeter(7, [WATER])]
+    with PtyMeterHost(VirtualBus(meters), SerialSettings(2400, 8, "E", 1)) as host:
+        yield host
+
+
+def test_a_new_m_bus_meter_is_given_an_address_that_nobody_has(heat: PtyMeterHost) -> None:
+    new = ("commission", heat.spec, "--address", "0", "--timeout", "0.4")
+    assert trouble(*new, "--to-address", "7", "--yes")[0] == "cannot be asked"
+    assert hesper(*new, "--to-address", "5")[0] == 1, "it asks, and nobody says yes"
+    assert hesper("read", "--port", heat.spec, "--protocol", "mbus", "--address", "0")[0] == 0
+    code, out, _ = hesper(*new, "--to-address", "5", "--yes", "--json")
+    assert (code, json.loads(out)) == (0, {"done": "set the address to 5", "address": "0"})
+    assert hesper("read", "--port", heat.spec, "--protocol", "mbus", "--address", "5")[0] == 0
+    assert hesper("commission", heat.spec, "--address", "5", "--reset", "--yes")[:2] == (0, "done\n")
+
+
+def test_one_thing_at_a_time_is_done_to_a_meter(heat: PtyMeterHost) -> None:
+    for asked in ([], ["--reset", "--to-baud", "9600"]):
+        code, _, err = hesper("commission", heat.spec, "--address", "0", "--yes", *asked)
+        assert (code, "say one thing" in err) == (2, True)
+
+
+def test_a_telegram_is_explained_beside_the_installers_other_tools() -> None:
+    code, out, _ = hesper("decode", WATER.hex())
+    assert (code, out.partition("  ")[0]) == (0, "PAD-12345678")
 
 
 def test_a_plan_says_of_whom_it_does_not_know_the_wire_time(

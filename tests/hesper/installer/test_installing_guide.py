@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from drivers.bus import VirtualBus
 from drivers.host import PtyMeterHost, TcpMeterHost
 from drivers.line import SerialSettings
+from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import VirtualModbusMeter
@@ -24,6 +25,7 @@ from hesper.cli import build
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs" / "installing.md").read_text("utf-8")
 COMMANDS = [shlex.split(line) for line in re.findall(r"```sh\nhesper (.*)\n```", GUIDE)]
+WATER = bytes.fromhex("681F1F680802727856341224400107550000000313153100DA023B13018B60043718021816")
 ENVIRONMENT = {"COLUMNS": "200", "PATH": "", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
 
 
@@ -44,11 +46,13 @@ def basement(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
     with (
         PtyMeterHost(bus, SerialSettings(9600)) as line,
         TcpMeterHost(family(1, "siemens-pac2200", transport=Transport.TCP)) as network,
+        PtyMeterHost(VirtualMBusMeter(0, [WATER]), SerialSettings(2400, 8, "E", 1)) as heat,
     ):
         yield (
             tmp_path_factory.mktemp("basement"),
             {
                 "/dev/serial/by-id/usb-FTDI_FT232R-if00-port0": line.spec,
+                "/dev/serial/by-id/usb-FTDI_FT232R-if00-port1": heat.spec,
                 "tcp://192.168.1.20:502": network.spec,
             },
         )
@@ -62,6 +66,7 @@ def test_every_command_of_the_guide_does_what_it_says(
     assert [command[:2] for command in COMMANDS] == [
         ["gateway", "scan"],
         ["gateway", "scan"],
+        ["gateway", "commission"],
         ["gateway", "read"],
         ["gateway", "read"],
         ["gateway", "check"],

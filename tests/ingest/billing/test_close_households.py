@@ -2,17 +2,20 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from ingest.billing import rules
 from ingest.billing.calendar import names, neighbour, period_of
 from ingest.billing.close import Summary, close
 from ingest.validation import drain
+from store.billing import utility
 from store.database import connect
+from store.rules import add_rules
 from tests.support.households import UTILITY, VOLUME, ZONE, Household, households, store_households
 
 FIRST, LAST = "2016-03", "2017-02"
@@ -53,6 +56,50 @@ def test_year_of_households_is_closed_and_adds_up(
     again = close_year(connection)
     assert [summary.run for summary in again] == [1] * 12
     assert not any(summary.changed or summary.following for summary in again)
+
+
+def test_year_under_rules_estimates_what_is_missing_and_still_adds_up(
+    year: tuple[psycopg.Connection, list[Household]],
+) -> None:
+    connection, homes = year
+    text = (Path(rules.__file__).parent / "rules" / "de-enwg.toml").read_text(encoding="utf-8")
+    add_rules(
+        connection,
+        utility(connection, UTILITY).id,
+        valid_from=date(2016, 1, 1),
+        name="de-enwg",
+        version="2021-07",
+        content=text,
+        author="test",
+    )
+    connection.commit()
+    summaries = close_year(connection)
+    every_meter_and_month_has_one_answer(connection, homes)
+    assert sum(summary.registers for summary in summaries) == 552
+    assert sum(summary.qualities.get("estimated", 0) for summary in summaries) == 6
+    assert sum((Counter(summary.exceptions) for summary in summaries), Counter[str]()) == {
+        "gap_too_long": 6,
+        "no_meter": 3,
+        "no_reading_after": 11,
+    }
+    rows = connection.execute(
+        """
+        select service_point_id, period, start_value, end_value, consumption, true_up, end_method,
+               evidence #> '{installations,0,end,passed_over}'
+        from billing_readings order by service_point_id, period
+        """
+    ).fetchall()
+    settled = 0
+    for _, _, start, end, used, true_up, method, passed_over in rows:
+        assert used >= 0
+        assert used + (true_up or 0) == end - start
+        assert method != "average" or "interpolation" in passed_over[-1], "estimated, and why is not said"
+        settled += true_up is not None
+    assert settled > 0
+    for earlier, later in pairwise(rows):
+        if earlier[0] == later[0] and neighbour(earlier[1], 1) == later[1]:
+            assert earlier[3] == later[2], "one boundary, two values"
+    assert not any(summary.changed for summary in close_year(connection))
 
 
 def every_meter_and_month_has_one_answer(connection: psycopg.Connection, homes: list[Household]) -> None:

@@ -1,0 +1,133 @@
+"""What closes came to, for people and programs: the table, what to work off, hashes, common needs."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import typer
+from psycopg import Connection
+from rich.table import Table
+
+from ingest.billing.calendar import period_of
+from ingest.billing.close import State, Summary
+from ingest.billing.common import common_needs
+from store.billing import utility as utility_of
+from store.content import Issued, decimal
+from store.content import verify as verify_hashes
+from store.drafts import to_work_off
+
+
+def table(summaries: Sequence[Summary]) -> Table:
+    """The closes for people, one line each: how many billing readings and exceptions."""
+    shown = Table(title=f"Close of {summaries[0].utility}" if summaries else "Nothing to close")
+    shown.add_column("period")
+    shown.add_column("state")
+    for heading in ("run", "billed", "new", "corrected", "exceptions"):
+        shown.add_column(heading, justify="right")
+    for summary in summaries:
+        counts = (summary.run, summary.billed, summary.new, summary.corrected, _excepted(summary))
+        shown.add_row(summary.period, summary.state, *map(str, counts))
+    if len(summaries) > 1:
+        shown.add_section()
+        billed, new, corrected = (
+            sum(getattr(summary, name) for summary in summaries) for name in ("billed", "new", "corrected")
+        )
+        shown.add_row(
+            "all", "", "", str(billed), str(new), str(corrected), str(sum(map(_excepted, summaries)))
+        )
+    return shown
+
+
+def remarks(summaries: Sequence[Summary]) -> list[str]:
+    """What the table counts, in words, and what is to be done about single periods."""
+    qualities = sum((Counter(summary.qualities) for summary in summaries), Counter[str]())
+    exceptions = sum((Counter(summary.exceptions) for summary in summaries), Counter[str]())
+    said = []
+    if qualities:
+        said.append(f"billed: {_counts(qualities)}")
+    if exceptions:
+        said.append(f"exceptions: {_counts(exceptions)}; the month's page says what to do about each")
+    for summary in summaries:
+        if summary.state is State.DRAFTED:
+            another = (
+                f": {summary.corrected} of what was issued would change, so another person"
+                if summary.corrected
+                else ""
+            )
+            said.append(
+                f"{summary.period}: nothing is issued yet{another}; "
+                f"`hesper close {summary.period} --approve --author NAME` issues it"
+            )
+        if summary.standing:
+            said.append(f"{summary.period}: {summary.standing} issued before are now in doubt")
+        if summary.following:
+            said.append(
+                f"{summary.period}: {summary.following} of the next period begin elsewhere: close that again"
+            )
+    return said
+
+
+def _excepted(summary: Summary) -> int:
+    return sum(summary.exceptions.values())
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common())
+
+
+def show_common(store: Connection, code: str, periods: Sequence[str]) -> None:
+    """A line for each house, register and period."""
+    calendar = utility_of(store, code)
+    for name in periods:
+        starts_at = period_of(name, ZoneInfo(calendar.time_zone), calendar.reading_day).starts_at
+        for each in common_needs(store, calendar.id, name, starts_at):
+            row = each.row
+            share = "" if each.share is None else f", {float(each.share):.1%} of the house"
+            said = [f"{row.estimated} of {row.points} points estimated"] if row.estimated else []
+            said += [f"{row.missing} of {row.points} points not billed"] if row.missing else []
+            said += ["NEGATIVE: compare the meters and when they were read"] if each.negative else []
+            typer.echo(
+                f"{name} {row.site} {row.obis}: house {decimal(row.house)}, points behind it "
+                f"{decimal(row.flats)}, common needs {decimal(each.amount)} {row.unit}{share}"
+                + "".join(f"; {text}" for text in said)
+            )
+
+
+def work_left(store: Connection, code: str, summaries: Sequence[Summary]) -> list[str]:
+    """A line for each exception of what is only drafted."""
+    utility_id = utility_of(store, code).id
+    return [
+        f"{summary.period} {point} {obis} {reason}: {detail}"
+        for summary in summaries
+        if summary.state is State.DRAFTED
+        for point, obis, reason, detail in to_work_off(store, utility_id, summary.period)
+    ]
+
+
+def show_verified(store: Connection, code: str, periods: Sequence[str], *, json_output: bool) -> None:
+    """Tell what was checked and what was altered; raises typer.Exit(1) where something was."""
+    calendar = utility_of(store, code)
+    checked, altered = 0, list[Issued]()
+    for name in periods:
+        found = verify_hashes(store, calendar.id, name)
+        checked += found.checked
+        altered += found.altered
+    told = [
+        {
+            "id": each.id,
+            "period": each.content.period,
+            "service_point": each.content.service_point,
+            "obis": each.content.obis,
+            "version": each.version,
+        }
+        for each in altered
+    ]
+    if json_output:
+        typer.echo(json.dumps({"utility": code, "checked": checked, "altered": told}, indent=2))
+    else:
+        typer.echo(f"billing readings checked: {checked}, altered since they were issued: {len(altered)}")
+        for row in told:
+            typer.echo("  {period} {service_point} {obis} version {version} (id {id})".format(**row))
+    if altered:
+        raise typer.Exit(1)

@@ -1,0 +1,197 @@
+"""`hesper deliver`: where billing readings go, what became of them, files, and an account's statement."""
+
+import getpass
+import json
+import signal
+import threading
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from hesper.commands.delivery import DeliveryError, period_name, show_table, utility_code
+from hesper.commands.handover import AsJson, Utility, file_, statement
+from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
+from ingest.billing.delivery.address import AddressError, parse
+from ingest.billing.delivery.signature import new_secret
+from ingest.billing.delivery.worker import main
+from store import destinations as places
+from store import outbox
+from store.billing import utility as utility_of
+from store.content import decimal, instant
+from store.roles import Role
+
+app = typer.Typer(no_args_is_help=True)
+app.command("file")(file_)
+app.command()(statement)
+
+DestinationId = Annotated[int, typer.Argument(metavar="DESTINATION", help="Its number in `destinations`.")]
+
+
+@app.callback()
+def _group() -> None:
+    """Billing readings to billing systems."""
+
+
+@app.command()
+def add(
+    url: Annotated[str, typer.Argument(help="Where signed messages are posted to, https://...")],
+    *,
+    utility: Utility = None,
+    allow_private: Annotated[
+        bool, typer.Option(help="It may be an address of your own network, and http://.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM", help="Send what was closed from this period on, too.")
+    ] = None,
+    author: Annotated[
+        str | None, typer.Option(help="Who adds it; default: the user of this session.")
+    ] = None,
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """Register a destination. Its signing secret is shown once: give it to the billing system.
+
+    Every close from now on puts what it adds into the outbox, in its own transaction.
+
+        hesper deliver add https://billing.example/hesper --utility aurora
+
+    Exit code: 0 when it is registered, 1 when not.
+    """
+    with administration(database_url, data) as connection:
+        code = utility_code(connection, utility)
+        try:
+            parse(url, allow_private=allow_private)
+        except AddressError as error:
+            raise DeliveryError(f"nothing can be sent to this address: {error}") from None
+        secret = new_secret()
+        number = places.add(
+            connection, code, url, secret, author or getpass.getuser(), allow_private=allow_private
+        )
+        waiting = outbox.put_closed(connection, number, period_name(since)) if since else 0
+    typer.echo(f"destination {number} of {code}, {waiting} messages wait for it", err=True)
+    typer.echo(secret)
+
+
+@app.command()
+def rotate(
+    destination: DestinationId,
+    *,
+    hours: Annotated[int, typer.Option(min=0, help="How long the old secret signs beside the new.")] = 24,
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """Give a destination a new signing secret, shown once. Both sign until the old one's hours are over."""
+    with administration(database_url, data) as connection:
+        secret = new_secret()
+        places.rotate(connection, destination, secret, datetime.now(UTC) + timedelta(hours=hours))
+    typer.echo(secret)
+
+
+@app.command()
+def remove(destination: DestinationId, database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
+    """Send nothing more to a destination. What was sent stays on record."""
+    with administration(database_url, data) as connection:
+        places.remove(connection, destination, datetime.now(UTC))
+
+
+@app.command()
+def destinations(
+    *, json_output: AsJson = False, database_url: DatabaseUrl = None, data: DataFolder = None
+) -> None:
+    """List the destinations; never their secrets."""
+    with administration(database_url, data) as connection:
+        rows = places.listing(connection)
+    if json_output:
+        typer.echo(json.dumps([asdict(row) for row in rows], default=_text, indent=2))
+        return
+    show_table(
+        ("", "utility", "address", "private", "removed"),
+        (
+            (row.id, row.utility, row.url, "allowed" if row.allow_private else "", _when(row.removed_at))
+            for row in rows
+        ),
+    )
+
+
+@app.command("list")
+def list_(
+    *,
+    dead: Annotated[bool, typer.Option("--dead", help="Only what was given up.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only what is still to be sent.")] = False,
+    period: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Only this period.")] = None,
+    utility: Utility = None,
+    json_output: AsJson = False,
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """List messages and what became of them, the last error beside each. `retry` sends dead ones again."""
+    state = outbox.State.DEAD if dead else outbox.State.WAITING if waiting else None
+    with administration(database_url, data) as connection:
+        whose = utility_of(connection, utility_code(connection, utility)).id if utility else None
+        rows = outbox.messages(connection, utility_id=whose, state=state, period=period)
+    if json_output:
+        typer.echo(json.dumps([asdict(row) for row in rows], default=_text, indent=2))
+        return
+    show_table(
+        ("", "utility", "period", "readings", "address", "state", "attempts", "last error"),
+        (
+            (row.id, row.utility, row.period, row.readings, row.url, row.state, row.attempts, row.last_error)
+            for row in rows
+        ),
+    )
+
+
+@app.command()
+def show(
+    message: Annotated[int, typer.Argument(help="Its number in `list`.")],
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """Reconcile a message, as JSON: what was sent, what billing last said it has, and where they differ."""
+    with administration(database_url, data) as connection:
+        row = outbox.message(connection, message)
+        if row is None:
+            raise DeliveryError(f"there is no message {message}", advice="`hesper deliver list` lists them")
+        sent = {name: decimal(total) for name, total in outbox.sent_totals(connection, row).items()}
+        claim = outbox.last_claim(connection, message)
+    told = asdict(row) | {
+        "sent": {"count": row.readings, "totals": sent},
+        "acknowledged": None if claim is None else asdict(claim),
+        "differences": {} if claim is None else outbox.differences(sent, claim.totals),
+    }
+    typer.echo(json.dumps(told, default=_text, indent=2))
+
+
+@app.command()
+def retry(
+    messages: Annotated[list[int] | None, typer.Argument(help="Dead messages by number; none: all.")] = None,
+    *,
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """Let dead messages wait again, with all their attempts."""
+    with administration(database_url, data) as connection:
+        count = outbox.requeue(connection, messages or None, datetime.now(UTC))
+    typer.echo(f"{count} messages wait again")
+
+
+@app.command()
+def run(
+    database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
+) -> None:
+    """Send what waits until told to stop. Any number of these may run."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    check_login(database_url, Role.DELIVER)
+    main(database_url, stop)
+
+
+def _when(at: datetime | None) -> str:
+    return instant(at) if at else ""
+
+
+def _text(value: object) -> str:
+    return instant(value) if isinstance(value, datetime) else str(value)

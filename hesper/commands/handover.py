@@ -1,0 +1,147 @@
+"""`hesper deliver file` and `hesper deliver statement`: what is handed over when somebody asks for it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hesper.commands.delivery import DeliveryError, period_name, show_table, utility_code
+from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
+from ingest.billing.formats import formats
+from ingest.billing.formats.delimited import DIALECTS
+from ingest.billing.formats.reading_types import UnsayableError
+from store.billing import utility as utility_of
+from store.content import decimal
+from store.outgoing import held, issue
+from store.statements import Line, exclusions, reconcile, totals, versions
+
+Utility = Annotated[str | None, typer.Option(help="Whose; needed only where there are several utilities.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
+
+
+def file_(
+    *,
+    period: Annotated[str, typer.Option(metavar="YYYY-MM", help="The period.")],
+    utility: Utility = None,
+    format_: Annotated[str, typer.Option("--format", help="csv, parquet, espi or iec61968.")] = "csv",
+    dialect: Annotated[
+        str, typer.Option(help="Of CSV: rfc4180, or de (semicolons, decimal commas).")
+    ] = "rfc4180",
+    cursor: Annotated[
+        int | None, typer.Option(help="As it was up to this cursor; default: all that was issued.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to; default: <utility>-<period>-<cursor> here.")
+    ] = None,
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """Write a period's billing readings to a file: the highest version of each.
+
+    The same period up to the same cursor gives the same bytes; the cursor is part of the name.
+
+        hesper deliver file --period 2026-10 --format csv --dialect de
+
+    Exit code: 0 when the file is there whole, 1 when nothing was issued or it could not be written.
+    """
+    with administration(database_url, data) as connection:
+        if dialect not in DIALECTS or format_ not in (known := formats(dialect)):
+            raise DeliveryError(
+                f"there is no format {format_} with dialect {dialect}",
+                advice=f"formats: csv, parquet, espi, iec61968; dialects of CSV: {', '.join(DIALECTS)}",
+            )
+        found = issue(connection, utility_code(connection, utility), period_name(period), cursor)
+        if found is None:
+            raise DeliveryError(f"nothing was issued for {period}", advice=f"run `hesper close {period}`")
+        kind = known[format_]
+        path = output or Path(f"{found.utility}-{found.period}-{found.cursor}.{kind.suffix}")
+        unfinished = path.with_name(f"{path.name}.part")
+        try:
+            with unfinished.open("wb") as out:
+                count = kind.write(found, held(connection, found), out)
+                out.flush()
+                os.fsync(out.fileno())
+        except (UnsayableError, OSError, ModuleNotFoundError) as error:
+            unfinished.unlink(missing_ok=True)
+            missing = isinstance(error, ModuleNotFoundError)
+            raise DeliveryError(
+                f"{path} was not written: {error}",
+                advice='install "hesper[parquet]", or use another format' if missing else "",
+            ) from error
+        unfinished.replace(path)
+    typer.echo(f"{path}: {count} billing readings up to cursor {found.cursor}")
+
+
+def statement(
+    *,
+    account: Annotated[str, typer.Option(help="The billing system's account.")],
+    first: Annotated[str, typer.Option("--from", metavar="YYYY-MM", help="First period.")],
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="YYYY-MM", help="Last; default: the first.")
+    ] = None,
+    utility: Utility = None,
+    json_output: AsJson = False,
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """Reconcile an account: what was issued, what billing acknowledged, and why they differ.
+
+        hesper deliver statement --account 40001 --from 2026-01 --to 2026-10
+
+    Exit code: 0 when both sides agree, 3 when they differ.
+    """
+    with administration(database_url, data) as connection:
+        whose = utility_of(connection, utility_code(connection, utility)).id
+        span = (period_name(first), period_name(last or first))
+        lines = reconcile(
+            versions(connection, whose, account, *span), exclusions(connection, whose, account, *span)
+        )
+    if not lines:
+        typer.echo(f"nothing was issued or left out for account {account}", err=True)
+    if json_output:
+        typer.echo(json.dumps([_told(line) for line in lines], indent=2))
+    else:
+        _show_statement(lines)
+    if any(line.difference for line in lines):
+        raise typer.Exit(3)
+
+
+def _show_statement(lines: list[Line]) -> None:
+    show_table(
+        ("period", "service point", "register", "issued", "acknowledged", "difference", "why"),
+        (
+            (
+                line.period,
+                line.service_point,
+                f"{line.obis} {line.unit}",
+                decimal(line.ours.consumption) if line.ours else "",
+                decimal(line.theirs.consumption) if line.theirs else "",
+                decimal(line.difference),
+                "\n".join(line.remarks),
+            )
+            for line in lines
+        ),
+    )
+    for total in totals(lines):
+        typer.echo(
+            f"{total.period} {total.register}: issued {decimal(total.ours)}, "
+            f"acknowledged {decimal(total.theirs)}, difference {decimal(total.ours - total.theirs)}"
+        )
+
+
+def _told(line: Line) -> dict[str, object]:
+    sides = {
+        name: None if side is None else {"version": side.version, "consumption": decimal(side.consumption)}
+        for name, side in (("issued", line.ours), ("acknowledged", line.theirs))
+    }
+    return {
+        "period": line.period,
+        "service_point": line.service_point,
+        "obis": line.obis,
+        "unit": line.unit,
+        **sides,
+        "difference": decimal(line.difference),
+        "remarks": list(line.remarks),
+    }

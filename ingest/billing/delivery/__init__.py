@@ -1,0 +1,1 @@
+"""What leaves the month close: signed messages to billing systems, and files."""

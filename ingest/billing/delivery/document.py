@@ -1,0 +1,80 @@
+"""The body of a message: the same names and forms as what `/v1/billing/{period}` gives to those who pull.
+
+A message is made anew for each attempt and is the same to the byte: keys sorted, values exact decimals, and
+nothing in it that could change after the close.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from store.content import decimal, instant
+from store.outgoing import OutgoingReading
+from telemetry.quality import Quality
+
+TYPE = "billing.readings"
+
+
+def body(
+    message_id: str, utility: str, period: str, created_at: datetime, readings: Sequence[OutgoingReading]
+) -> bytes:
+    """JSON in UTF-8. `timestamp`: when the close made the message; count and totals are for control."""
+    told = {
+        "type": TYPE,
+        "timestamp": instant(created_at),
+        "data": {
+            "delivery": message_id,
+            "utility": utility,
+            "period": period,
+            "count": len(readings),
+            "totals": totals(readings),
+            "readings": [reading(each) for each in readings],
+        },
+    }
+    return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def totals(readings: Sequence[OutgoingReading]) -> dict[str, str]:
+    """Consumption by `<obis> <unit>`, as a billing system is asked to sum it."""
+    sums: dict[str, int] = {}
+    for each in readings:
+        name = f"{each.obis} {each.unit}"
+        sums[name] = sums.get(name, 0) + each.consumption
+    return {name: decimal(total) for name, total in sums.items()}
+
+
+def reading(row: OutgoingReading) -> dict[str, Any]:
+    """One version of a billing reading."""
+    return {
+        "cursor": row.cursor,
+        "service_point": {"code": row.service_point, "account": row.account or None},
+        "meters": row.meters,
+        "obis": row.obis,
+        "unit": row.unit,
+        "period": row.period,
+        "version": row.version,
+        "starts_at": {"utc": instant(row.starts_at), "local_offset": offset(row.start_offset)},
+        "ends_at": {"utc": instant(row.ends_at), "local_offset": offset(row.end_offset)},
+        "start_value": decimal(row.start_value),
+        "end_value": decimal(row.end_value),
+        "consumption": decimal(row.consumption),
+        "true_up": None if row.true_up is None else decimal(row.true_up),
+        "quality": {"code": row.quality, "label": Quality(row.quality).label},
+        "methods": {"start": row.start_method, "end": row.end_method},
+        "content_hash": row.content_hash.hex(),
+        "created_at": instant(row.created_at),
+        "details": f"/v1/billing-readings/{row.cursor}",
+    }
+
+
+def offset(of: timedelta) -> str:
+    """Local minus UTC: '+05:30'; seconds of a local mean time are dropped, since ISO 8601 has none."""
+    minutes = round(of / timedelta(minutes=1))
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
+
+
+def local(at: datetime, of: timedelta) -> str:
+    """An instant with the local offset of that time: '2026-10-01T00:00:00+02:00'."""
+    return f"{(at + timedelta(minutes=round(of / timedelta(minutes=1)))):%Y-%m-%dT%H:%M:%S}{offset(of)}"

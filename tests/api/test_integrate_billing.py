@@ -1,0 +1,132 @@
+"""The examples of docs/integrate-billing.md run as they are printed there, against the API and the worker."""
+
+import json
+import random
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import psycopg
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from ingest.billing.delivery.post import Answer
+from ingest.billing.delivery.signature import new_secret
+from ingest.billing.delivery.worker import Courier
+from store import destinations, outbox
+from tests.api.seeding import PERIOD, Seeded, correct
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "integrate-billing.md"
+
+
+@pytest.fixture
+def example() -> dict[str, Any]:
+    """What the Python examples of the document define."""
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(block, str(DOCUMENT), "exec"), names)
+    return names
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The app on a free port of this machine; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def test_a_month_is_pulled_acknowledged_and_later_corrected(
+    app: FastAPI,
+    ours: Seeded,
+    connection: psycopg.Connection,
+    example: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(app) as url:
+        monkeypatch.setenv("HESPER_URL", url)
+        monkeypatch.setenv("HESPER_KEY", ours.key)
+        held: dict[Any, Any] = {}
+        cursor = example["take"](PERIOD, held)
+        assert len(held) == 5
+        assert example["acknowledge"](PERIOD, held, cursor)["count"] == 5
+        with pytest.raises(HTTPError, match="409") as caught:
+            example["acknowledge"](PERIOD, dict(list(held.items())[1:]), cursor)
+        caught.value.close()
+        correct(connection, ours, by=1)
+        again = example["take"](PERIOD, held, cursor)
+        assert again > cursor
+        assert len(held) == 5
+        assert sorted({reading["version"] for reading in held.values()}) == [1, 2]
+        assert example["acknowledge"](PERIOD, held, again)["cursor"] == again
+
+
+def test_messages_are_received_verified_and_taken_once(
+    ours: Seeded, connection: psycopg.Connection, example: dict[str, Any]
+) -> None:
+    secret, taken, statuses = new_secret(), dict[str, Any](), list[int]()
+
+    def send(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> Answer:
+        fields = {name.lower(): value for name, value in headers.items()}
+        assert example["receive"](fields, body.replace(b'"31', b'"32') + b" ", secret, taken) == 401
+        assert example["receive"](fields, body, new_secret(), taken) == 401
+        statuses.append(example["receive"](fields, body, secret, taken))
+        return Answer(500 if len(statuses) == 1 else statuses[-1])  # the first confirmation is lost
+
+    url = "https://billing.example/"
+    number = destinations.add(connection, ours.code, url, secret, "anna", allow_private=False)
+    outbox.put_closed(connection, number, PERIOD)
+    connection.commit()
+    courier = Courier(send, lambda: datetime.now(UTC), random.Random(1))
+    assert courier.step(connection)
+    connection.execute("update outbox set due_at = now(); update destinations set resting_until = null")
+    connection.commit()
+    assert courier.step(connection)
+    assert statuses == [204, 204]
+    (message,) = taken.values()
+    assert message["data"]["count"] == len(message["data"]["readings"]) == 5
+    pulled = json.dumps(message["data"]["readings"][0])
+    assert "whsec" not in pulled
+
+
+def test_what_is_pushed_reads_like_what_is_pulled(
+    ours: Seeded, client: Any, connection: psycopg.Connection
+) -> None:
+    came: list[bytes] = []
+
+    def send(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> Answer:
+        came.append(body)
+        return Answer(200)
+
+    url = "https://billing.example/"
+    number = destinations.add(connection, ours.code, url, new_secret(), "anna", allow_private=False)
+    outbox.put_closed(connection, number, PERIOD)
+    connection.execute(
+        """
+        update billing_readings b set account = p.account
+        from service_points p where p.id = b.service_point_id
+        """
+    )
+    connection.commit()
+    assert Courier(send, lambda: datetime.now(UTC), random.Random(1)).step(connection)
+    pushed = json.loads(came[0])["data"]["readings"]
+    pulled = client.get(f"/v1/billing/{PERIOD}").json()["readings"]
+    for reading in pulled:
+        del reading["service_point"]["name"]  # a registry may change it: it is in no message
+    assert pushed == pulled

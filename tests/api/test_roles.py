@@ -1,0 +1,198 @@
+"""Roles and scopes: every route declares what it takes, and each role gets what is listed and no more."""
+
+import re
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from api.authentication import OPEN, Requires
+from api.settings import ApiSettings
+from store.access import ROLES_OF, Scope, UserRole, scopes_of
+from store.api_keys import issue
+from tests.api.conftest import Clock
+from tests.api.people import enrol, open_session, person
+from tests.api.seeding import Seeded
+from tests.api.test_access import addresses, api_routes
+
+_V, _E, _B, _A, _ADMIN = UserRole
+_ALL = set(UserRole)
+_LOOKS = {_V, _E, _A}
+_BILLS = {_V, _E, _B, _A}
+
+# Written by hand: a new route, or a role that gains a scope, has to be thought about here.
+LISTED: dict[tuple[str, str], set[UserRole]] = {
+    ("GET", "/v1/openapi.json"): _ALL,
+    ("GET", "/v1/meters"): _ALL,
+    ("GET", "/v1/meters/{meter_id}"): _ALL,
+    ("GET", "/v1/meters/{meter_id}/readings"): _LOOKS,
+    ("GET", "/v1/meters/{meter_id}/findings"): _LOOKS,
+    ("GET", "/v1/telegrams/{meter_id}/{measured_at}"): {_E},
+    ("GET", "/v1/billing/{period}"): _BILLS,
+    ("POST", "/v1/billing/{period}/acknowledgements"): {_B},
+    ("GET", "/v1/billing-readings/{reading_id}"): _BILLS,
+    ("GET", "/v1/deliveries"): {_E, _B, _A},
+    ("GET", "/v1/deliveries/{delivery_id}"): {_E, _B, _A},
+    ("POST", "/v1/deliveries/{delivery_id}/acknowledgements"): {_B},
+    ("GET", "/v1/accounts/{account}/statement"): _BILLS,
+    ("POST", "/v1/service-points/{code}/readings"): {_E},
+    ("GET", "/v1/audit"): {_ADMIN},
+    ("GET", "/"): _ALL,
+    ("GET", "/findings"): _LOOKS,
+    ("GET", "/meters/{meter_id}"): _LOOKS,
+    ("GET", "/meters/{meter_id}/chart"): _LOOKS,
+    ("GET", "/months"): _BILLS,
+    ("GET", "/months/{period}"): _BILLS,
+    ("GET", "/billing/{reading_id}"): _BILLS,
+    ("GET", "/account"): _ALL,
+    ("POST", "/account/password"): _ALL,
+    ("POST", "/account/second-factor"): _ALL,
+    ("POST", "/account/second-factor/confirm"): _ALL,
+    ("POST", "/account/sessions/end"): _ALL,
+    ("POST", "/account/utility"): _ALL,
+    ("POST", "/sign-out"): _ALL,  # last: it ends the session
+}
+
+
+def test_every_route_declares_the_scope_that_it_takes_or_that_it_is_open(app: FastAPI) -> None:
+    open_to_all = set()
+    for route in api_routes(app):
+        declared = [one.dependency for one in route.dependencies]
+        scopes = [one.scope for one in declared if isinstance(one, Requires)]
+        if OPEN.dependency in declared:
+            open_to_all.add(route.path)
+        else:
+            assert len(scopes) == 1, f"{route.path} declares no scope: dependencies=[requires(Scope...)]"
+    assert open_to_all == {"/health", "/sign-in", "/sign-in/start", "/sign-in/provider"}
+
+
+def test_every_scope_is_in_the_table_of_roles() -> None:
+    assert set(ROLES_OF) == set(Scope)
+    assert all(ROLES_OF.values())
+
+
+def test_the_operators_page_shows_the_table_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z:]+)`[^|]*\|(.*)\|$", page, re.MULTILINE)
+    shown = {
+        Scope(name): {role for role, cell in zip(UserRole, cells.split("|"), strict=True) if "x" in cell}
+        for name, cells in rows
+    }
+    assert shown == {scope: roles for scope, roles in ROLES_OF.items() if scope is not Scope.OWN}
+
+
+@pytest.mark.parametrize("role", UserRole)
+def test_a_role_gets_what_is_listed_of_its_own_utility_and_nothing_of_another(
+    *,
+    app: FastAPI,
+    anonymous: TestClient,
+    connection: psycopg.Connection,
+    ours: Seeded,
+    theirs: Seeded,
+    clock: Clock,
+    role: UserRole,
+) -> None:
+    user_id = person(connection, role, "alpha", role)
+    enrol(connection, user_id)
+    form = {"form_token": open_session(anonymous, connection, ours.id, user_id, clock.now)}
+    key = {"X-API-Key": issue(connection, "alpha", role, scopes=scopes_of({role}))}
+    connection.commit()
+    seen = set()
+    patterns = [(method, route.path) for route in api_routes(app) for method in sorted(route.methods)]
+    own = zip(patterns, addresses(app, ours), addresses(app, theirs), strict=True)
+    for pattern, (method, path), (_, foreign) in sorted(own, key=lambda one: one[0][1] == "/sign-out"):
+        if OPEN.dependency in [one.dependency for one in _route(app, pattern).dependencies]:
+            continue
+        seen.add(pattern)
+        allowed = role in LISTED.get(pattern, set())
+        for address in (foreign, path):  # what is one's own comes second: it may end the session
+            answer = anonymous.request(method, address, headers=key, data=form if method == "POST" else None)
+            if not allowed:
+                assert answer.status_code == 403, (pattern, answer.text)
+                assert answer.json()["type"] == "urn:hesper:problem:forbidden"
+                continue
+            assert answer.status_code not in {401, 500}, (pattern, answer.text)
+            assert "urn:hesper:problem:forbidden" not in answer.text, pattern
+            assert not answer.headers.get("location", "").startswith("/sign-in?"), pattern
+            if address == foreign and foreign != path and method == "GET":
+                assert answer.status_code == 404, (pattern, answer.text)
+            tried = theirs.meters if pattern[1] != "/v1/audit" else []  # it tells what was asked for
+            for secret in ("Aqua Beta", *tried):
+                assert secret not in answer.text.replace(address, ""), (pattern, secret)
+            if pattern == ("POST", "/sign-out"):
+                break
+    assert seen == set(LISTED)
+
+
+def _route(app: FastAPI, pattern: tuple[str, str]) -> object:
+    return next(
+        route for route in api_routes(app) if route.path == pattern[1] and pattern[0] in route.methods
+    )
+
+
+def test_noting_a_refusal_waits_for_no_second_connection(
+    settings: ApiSettings, connection: psycopg.Connection, ours: Seeded, clock: Clock
+) -> None:
+    key = issue(connection, "alpha", "map", scopes={Scope.METERS_READ})
+    connection.commit()
+    one = create_app(replace(settings, pool_size=1), clock=clock)
+    with TestClient(one, base_url="http://127.0.0.1", headers={"X-API-Key": key}) as client:
+        began = time.monotonic()
+        assert client.get("/v1/audit").status_code == 403
+        assert time.monotonic() - began < 5  # the pool would be waited for twice as long
+
+
+def test_what_a_role_does_not_read_is_not_on_its_overview_either(
+    anonymous: TestClient, connection: psycopg.Connection, ours: Seeded, clock: Clock
+) -> None:
+    shown = {}
+    for role in (UserRole.VIEWER, UserRole.ADMINISTRATOR):
+        user_id = person(connection, role, "alpha", role)
+        enrol(connection, user_id)
+        open_session(anonymous, connection, ours.id, user_id, clock.now)
+        shown[role] = anonymous.get("/").text
+    for part in ('class="spark"', 'data-tile="month"', 'href="/findings"'):
+        assert part in shown[UserRole.VIEWER], part
+    assert 'class="spark"' not in shown[UserRole.ADMINISTRATOR]
+    assert 'data-tile="month"' not in shown[UserRole.ADMINISTRATOR]
+
+
+def test_rights_over_money_and_people_count_with_a_second_factor_only(
+    anonymous: TestClient, connection: psycopg.Connection, ours: Seeded, clock: Clock
+) -> None:
+    user_id = person(connection, "anna", "alpha", UserRole.APPROVER)
+    open_session(anonymous, connection, ours.id, user_id, clock.now)
+    assert anonymous.get("/months/2026-10").status_code == 403
+    assert "approver: counts once you have a second factor" in anonymous.get("/account").text
+    enrol(connection, user_id)
+    assert anonymous.get("/months/2026-10").status_code == 200
+
+
+def test_a_key_does_what_its_scopes_say_until_it_expires(
+    anonymous: TestClient, connection: psycopg.Connection, ours: Seeded
+) -> None:
+    meters = issue(connection, "alpha", "map", scopes={Scope.METERS_READ})
+    past = issue(connection, "alpha", "old", expires_at=datetime(2026, 1, 1, tzinfo=UTC))
+    connection.commit()
+    assert anonymous.get("/v1/meters", headers={"X-API-Key": meters}).status_code == 200
+    refused = anonymous.get("/v1/billing/2026-10", headers={"X-API-Key": meters})
+    assert refused.status_code == 403
+    assert "`billing:read`" in refused.json()["detail"]
+    assert anonymous.get("/v1/meters", headers={"X-API-Key": past}).status_code == 401
+
+
+def test_a_key_from_before_there_were_scopes_does_what_a_billing_system_does(
+    anonymous: TestClient, connection: psycopg.Connection, ours: Seeded
+) -> None:
+    connection.execute("update api_keys set scopes = default where name like '%billing'")
+    connection.commit()
+    key = {"X-API-Key": ours.key}
+    for path in ("meters", f"meters/{ours.meters[0]}/readings", "billing/2026-10"):
+        assert anonymous.get(f"/v1/{path}", headers=key).status_code == 200
+    assert anonymous.get("/v1/audit", headers=key).status_code == 403

@@ -1,8 +1,6 @@
 """`hesper validate`: the process that judges what was stored, and the rules that it judges by."""
 
-import base64
 import getpass
-import secrets
 import signal
 import threading
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from rich.table import Table
 from anomaly.series import Severity
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
+from ingest.billing.delivery.signature import new_secret
 from ingest.validation import main
 from ingest.validation.alarms import MailServer
 from ingest.validation.parameters import ParameterError, Parameters, check
@@ -151,7 +150,7 @@ def route(
                 raise ParameterError(f"no route {name!r}", advice="`hesper validate route` shows them")
         else:
             way, target = _target(email, webhook)
-            secret = None if way == "email" else f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+            secret = None if way == "email" else new_secret()
             alarms.set_route(
                 connection,
                 place.id,

@@ -5,9 +5,7 @@ rest afterwards; a digest is one message a day. What is told is noted after it w
 in between tells it again, so receivers go by the findings' ids. Webhooks are signed as Standard Webhooks 1.0.
 """
 
-import base64
 import hashlib
-import hmac
 import json
 import smtplib
 from collections.abc import Sequence
@@ -22,6 +20,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from psycopg import Connection
 
+from ingest.billing.delivery import signature
 from store.alarms import AlarmRoute, Told, note_failure, note_told, take_route, untold, waiting_routes
 
 TIMEOUT_SECONDS = 10.0
@@ -149,10 +148,12 @@ def _post(route: AlarmRoute, findings: Sequence[Told], now: datetime) -> None:
     body = json.dumps(content, default=datetime.isoformat).encode()
     parts = urlsplit(route.target)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    assert route.secret is not None  # the table holds that
+    signed = signature.headers(_identity(route, findings), int(now.timestamp()), body, [route.secret])
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     link = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
-        link.request("POST", path, body, _headers(route, _identity(route, findings), now, body))
+        link.request("POST", path, body, {"content-type": "application/json"} | signed)
         status = link.getresponse().status
     except (OSError, HTTPException) as error:
         raise NotTakenError(" ".join(str(error).split()) or type(error).__name__) from None
@@ -160,19 +161,6 @@ def _post(route: AlarmRoute, findings: Sequence[Told], now: datetime) -> None:
         link.close()
     if not 200 <= status < 300:
         raise NotTakenError(f"answered {status}")
-
-
-def _headers(route: AlarmRoute, identity: str, now: datetime, body: bytes) -> dict[str, str]:
-    assert route.secret is not None  # the table holds that
-    key = base64.b64decode(route.secret.removeprefix("whsec_"))
-    signed = f"{identity}.{int(now.timestamp())}.".encode() + body
-    signature = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-    return {
-        "content-type": "application/json",
-        "webhook-id": identity,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": f"v1,{signature}",
-    }
 
 
 def _identity(route: AlarmRoute, findings: Sequence[Told]) -> str:

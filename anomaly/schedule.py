@@ -59,7 +59,11 @@ def _absent(study: Study, gaps: Int64Array, waits: _Waits, interval: FloatArray)
 
 
 def interval(study: Study) -> list[Hit]:
-    """Stretches of at least three readings whose distance is not the scheduled one: one finding each."""
+    """Stretches of at least three readings whose distance is not the scheduled one: one finding each.
+
+    They last for three scheduled distances at least: who reads a meter twice by hand has not changed its
+    schedule.
+    """
     block = study.block
     scheduled, row, known = _scheduled(block)
     tolerance = study.parameters(lambda rules: rules.schedule, lambda rule: rule.tolerance)
@@ -78,6 +82,8 @@ def interval(study: Study) -> list[Hit]:
         register = int(at[run[0]])
         first, last = int(run[0]), int(run[-1]) + 1
         span = int(block.times[first]), int(block.times[last])
+        if span[1] - span[0] < 3 * scheduled[register]:
+            continue
         evidence: dict[str, str | int] = {
             "distances": len(run),
             "scheduled_minutes": round(scheduled[register] / 60_000_000),

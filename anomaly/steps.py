@@ -17,6 +17,7 @@ from telemetry.obis import RegisterKind
 FloatArray = npt.NDArray[np.float64]
 SILENCE = 3  # usual distances without a reading, after which nobody can say when something was used
 _COVERED = 18.0  # hours of a day that must be known
+_WHOLE = 36  # hours: a longer step, from one set day to the next, is no day's use
 _FINE = 4.0  # hours: a longer interval hides whether nothing flowed for a while
 
 
@@ -89,7 +90,8 @@ def steps_of(block: Block, judged: Sequence[Judgement], paces: Sequence[Pace]) -
 class Days:
     """Matrices of shape (registers, days), float64: column `d` is local day `first + d` (days since 1970).
 
-    `total`: micro-units of the day, NaN where less than 18 hours of it are known; `least`: the smallest
+    `total`: micro-units of the day, NaN where less than 18 hours of it are known or a step is longer than
+    36 hours, which says nothing of a single day; `least`: the smallest
     rate of any interval, micro-units an hour; `night_least`, `night_mean`: the same from 02 to 05, and its
     mean; `highest`, `third`: the highest and third highest rate. NaN where nothing is known.
     """
@@ -110,9 +112,10 @@ def days_of(block: Block, steps: Steps) -> Days:
     first = int(day.min()) if len(day) else 0
     count = int(day.max()) - first + 1 if len(day) else 0
     shape = (len(block), count)
-    known = steps.known & (steps.moved >= 0)
+    hours = (steps.end - steps.begin) / HOUR
+    known = steps.known & (steps.moved >= 0) & (hours <= _WHOLE)
     key = (steps.row * count + day - first)[known]
-    hours = (steps.end - steps.begin)[known] / HOUR
+    hours = hours[known]
     rate = steps.rate[known]
 
     def summed(where: Int64Array, weights: FloatArray) -> FloatArray:

@@ -31,6 +31,7 @@ COMMANDS = (
     Entry("submissions", "submissions", "app", "Readings that people hand in, and when they are taken."),
     Entry("registry", "registry", "app", "Utilities, gateways, meters, service points, and their history."),
     Entry("store", "store", "app", "How long data is kept."),
+    Entry("edit", "edit", "app", "Leave readings out, enter or accept them; undo it."),
     Entry("export", "export", "export", "Readings of a range as CSV or Parquet."),
     Entry("arrival", "arrival", "arrival", "The share of due readings that arrived."),
     Entry("quarantine", "quarantine", "app", "What could not be used: look, try again, discard."),

@@ -112,6 +112,18 @@ def _insert(connection: Connection, findings: Sequence[FindingRow]) -> None:
         )
 
 
+def counts(connection: Connection, utility: str) -> dict[str, int]:
+    """How many findings a utility has, by kind."""
+    rows = connection.execute(
+        """
+        select f.kind, count(*) from findings f join utilities u on u.id = f.utility_id
+        where u.code = %s group by 1 order by 1
+        """,
+        (utility,),
+    )
+    return dict(rows.fetchall())
+
+
 @dataclass(frozen=True, slots=True)
 class OpenFinding:
     """A finding that nobody has set aside, as the month close needs it."""

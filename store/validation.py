@@ -3,17 +3,23 @@
 The writer notes blocks of registers by day in `validation_queue`. A validator locks one row of
 `validation_blocks`, so nobody else judges these registers at the time, and deletes the block's notes: a
 writer that comes meanwhile waits for that, then writes its note anew. So no reading escapes judgement.
+
+A meter is judged whole, for its registers are compared with each other: by who has the block of its first
+register, its home. A block that holds further registers of such a meter passes its notes on to the home.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from store.arrays import IntArray, adapt
 from store.billing import Points
 from store.readings import BLOCK
 
@@ -31,13 +37,27 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class RegisterRow:
-    """A register to judge. `capacity` in micro-units."""
+    """A register to judge, with what the registry knows of its meter.
+
+    `capacity` in micro-units; `qmax` in micro-m3 an hour; `interval` between two readings that are due.
+    `verified_until` is the last day of the meter's verification. `house`: the meter is of a site that holds
+    other sites, so somebody behind it always uses something. `removed_at`: the meter is installed nowhere
+    since then.
+    """
 
     id: int
     utility_id: int
+    zone: str
+    meter: str
     obis: str
     kind: str
+    unit: str
     capacity: int | None
+    interval: timedelta | None
+    qmax: int | None
+    verified_until: date | None
+    house: bool
+    removed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +120,65 @@ def waiting(connection: Connection) -> int:
 
 
 def registers_of(connection: Connection, block: int) -> list[RegisterRow]:
-    """The registers of a block, by id."""
+    """All registers of the meters whose home the block is, by id."""
     with connection.cursor(row_factory=class_row(RegisterRow)) as cursor:
         cursor.execute(
             """
-            select id, utility_id, obis, kind, capacity from registers
-            where id >= %s and id < %s order by id
+            select r.id, r.utility_id, u.time_zone as zone, m.code as meter, r.obis, r.kind, r.unit,
+                   r.capacity, r.expected_interval as interval, m.qmax, m.verified_until,
+                   exists (select from sites s where s.parent_id = m.site_id) as house,
+                   (select max(i.valid_to) from installations i where i.meter_id = m.id
+                    having bool_and(i.valid_to is not null)) as removed_at
+            from registers r join meters m on m.id = r.meter_id join utilities u on u.id = r.utility_id
+            where m.id in (select h.meter_id from registers h where h.id >= %(first)s and h.id < %(end)s)
+              and (select min(h.id) from registers h where h.meter_id = m.id) >= %(first)s
+            order by r.id
             """,
-            (block * BLOCK, (block + 1) * BLOCK),
+            {"first": block * BLOCK, "end": (block + 1) * BLOCK},
         )
         return cursor.fetchall()
+
+
+def pass_on(connection: Connection, claimed: Claim) -> None:
+    """Note the touched days at the homes of the meters that this block holds further registers of."""
+    connection.execute(
+        """
+        insert into validation_queue (block, day)
+        select home.block, day from unnest(%(days)s::date[]) as day cross join (
+            select distinct (select min(h.id) from registers h where h.meter_id = r.meter_id) / %(size)s
+                   as block
+            from registers r where r.id >= %(block)s * %(size)s and r.id < (%(block)s + 1) * %(size)s) home
+        where home.block <> %(block)s
+        order by 1, 2
+        on conflict (block, day) do nothing
+        """,
+        {"block": claimed.block, "size": BLOCK, "days": list(claimed.days)},
+    )
+
+
+def stored_readings(
+    connection: Connection, register_ids: Sequence[int], since: datetime, until: datetime
+) -> tuple[npt.NDArray[Any], ...]:
+    """(register ids, instants, values, status, instants of arrival) from `since` to before `until`, by
+    register and instant: arrays of one length."""
+    with connection.cursor() as cursor:
+        adapt(cursor)
+        cursor.execute(
+            """
+            select coalesce(array_agg(register_id), '{}'), coalesce(array_agg(measured_at), '{}'),
+                   coalesce(array_agg(value), '{}'), coalesce(array_agg(status), '{}'),
+                   coalesce(array_agg(received_at), '{}')
+            from (
+                select register_id, measured_at, value, status, received_at from readings
+                where register_id = any(%s) and measured_at >= %s and measured_at < %s
+                order by register_id, measured_at
+            ) as ordered
+            """,
+            (IntArray(np.array(register_ids, np.int32)), since, until),
+        )
+        row = cursor.fetchone()
+    assert row is not None
+    return row
 
 
 def await_validators(connection: Connection, points: Points) -> None:
@@ -183,10 +252,10 @@ def sync_marks(connection: Connection, register_ids: Sequence[int], marks: Seque
     return len(gone) + len(new)
 
 
-def set_validated(connection: Connection, judged: Mapping[int, datetime], block: int) -> None:
-    """Note up to when the registers of a block are validated: readings before it without a mark hold.
+def set_validated(connection: Connection, judged: Mapping[int, datetime]) -> None:
+    """Note up to when registers are validated: readings before it without a mark hold.
 
-    `judged`: the last judged reading of each counter. Nothing is judged in a gauge: all that is stored holds.
+    `judged`: the last judged reading of each.
     """
     connection.execute(
         """
@@ -195,15 +264,4 @@ def set_validated(connection: Connection, judged: Mapping[int, datetime], block:
         where r.id = done.id and r.validated_until is distinct from done.at + interval '1 microsecond'
         """,
         (list(judged), list(judged.values())),
-    )
-    connection.execute(
-        """
-        update registers r set validated_until = latest.at + interval '1 microsecond'
-        from registers gauge cross join lateral (
-            select measured_at as at from readings where register_id = gauge.id
-            order by measured_at desc limit 1) latest
-        where gauge.id = r.id and r.kind = 'gauge' and r.id >= %s and r.id < %s
-          and r.validated_until is distinct from latest.at + interval '1 microsecond'
-        """,
-        (block * BLOCK, (block + 1) * BLOCK),
     )

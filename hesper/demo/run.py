@@ -29,6 +29,7 @@ from hesper.supervise import Program, Supervisor, hesper_command
 from ingest.billing.close import close
 from store.api_keys import issue, verify
 from store.database import connect
+from store.findings import counts
 from store.progress import Standing, meters_read_since, standing
 from store.registry import apply
 from store.roles import Role as DatabaseRole
@@ -56,6 +57,7 @@ class Summary:
     readings_stored: int
     quarantined: int
     findings: int
+    kinds: dict[str, int]  # of findings
     period: str
     billing_readings: int
     exceptions: int
@@ -141,6 +143,7 @@ class Demo:
             readings_stored=now.readings,
             quarantined=now.quarantined,
             findings=now.findings,
+            kinds=counts(self.connection, UTILITY),
             period=closed[0],
             billing_readings=closed[1],
             exceptions=closed[2],

@@ -6,16 +6,16 @@ generation tells. Whatever else happened to the block (another validator, a rest
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from psycopg import Connection
 
 from store.arrays import microseconds
-from store.readings import window
-from store.validation import Claim
+from store.validation import Claim, stored_readings
 
 DEFAULT_BYTES = 512_000_000
 _EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -23,15 +23,28 @@ _EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 @dataclass(frozen=True, slots=True)
 class StoredSeries:
-    """`times`: int64, shape (n,), microseconds since 1970, increasing. `values`: the same, micro-units."""
+    """Arrays of shape (n,), in the order of time.
+
+    `times` and `received`: int64, microseconds since 1970. `values`: int64, micro-units. `status`: int16.
+    """
 
     times: npt.NDArray[np.int64]
     values: npt.NDArray[np.int64]
+    status: npt.NDArray[np.int16]
+    received: npt.NDArray[np.int64]
 
     @property
     def nbytes(self) -> int:
         """Memory that the arrays take."""
-        return self.times.nbytes + self.values.nbytes
+        return sum(column.nbytes for column in self.columns())
+
+    def columns(self) -> list[npt.NDArray[Any]]:
+        """All arrays, in the order of the fields."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    def part(self, at: slice | npt.NDArray[np.bool_]) -> "StoredSeries":
+        """Some of the readings."""
+        return StoredSeries(*(column[at] for column in self.columns()))
 
 
 class SeriesMemory:
@@ -76,10 +89,10 @@ def _load(
     connection: Connection, register_ids: Sequence[int], since: datetime, until: datetime
 ) -> dict[int, StoredSeries]:
     """One series for each of the registers, empty for one without readings."""
-    found = window(connection, np.array(register_ids, np.int32), since, until)
-    bounds = np.searchsorted(found.register_ids, [register_ids, [each + 1 for each in register_ids]])
+    ids, *columns = stored_readings(connection, register_ids, since, until)
+    bounds = np.searchsorted(ids, [register_ids, [each + 1 for each in register_ids]])
     return {
-        register: StoredSeries(found.measured_at[first:last].copy(), found.values[first:last].copy())
+        register: StoredSeries(*(column[first:last].copy() for column in columns))
         for register, first, last in zip(register_ids, *bounds, strict=True)
     }
 
@@ -88,6 +101,8 @@ def _spliced(old: StoredSeries, new: StoredSeries, since: datetime, until: datet
     """`old` with everything from `since` to `until` replaced by `new`."""
     first, last = np.searchsorted(old.times, [microseconds(since), microseconds(until)])
     return StoredSeries(
-        np.concatenate((old.times[:first], new.times, old.times[last:])),
-        np.concatenate((old.values[:first], new.values, old.values[last:])),
+        *(
+            np.concatenate((before[:first], between, before[last:]))
+            for before, between in zip(old.columns(), new.columns(), strict=True)
+        )
     )

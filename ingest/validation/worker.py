@@ -9,40 +9,41 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import psycopg
 import structlog
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
-from anomaly.judge import KINDS, judge
-from anomaly.series import DAY, Judgement, Series
-from anomaly.stuck import StuckRule
+from anomaly.catalogue import REGISTER_KINDS
 from ingest.arrival import ArrivalCount
+from ingest.validation.alarms import MailServer, tell
+from ingest.validation.judging import judge_registers
 from ingest.validation.memory import SeriesMemory, StoredSeries
+from ingest.validation.parameters import Parameters
 from store.arrays import from_microseconds
 from store.database import UnreachableError, connect
-from store.findings import FindingRow, sync_findings
+from store.edits import decisions
+from store.findings import sync_findings
 from store.retention import upkeep
 from store.roles import Role
+from store.rule_parameters import parameters_of
 from store.validation import (
     Claim,
-    MarkRow,
-    RegisterRow,
     claim,
     enrol,
+    pass_on,
     registers_of,
     set_validated,
     sync_marks,
     waiting,
 )
-from telemetry.obis import Medium, Obis, RegisterKind
 
 IDLE_SECONDS = 1.0  # between two looks at an empty queue
 RECONNECT_SECONDS = 2.0
+TELL_SECONDS = 10.0  # between two looks for findings to tell of
 DAY_SECONDS = 86_400.0  # between two rounds of upkeep
-_HEATING_REST = StuckRule(least=200 * DAY, rest=200 * DAY)  # a heating register rests a whole summer
-_HEATING = {Medium.HEAT, Medium.COOLING, Medium.HEAT_COST}
 
 log = structlog.get_logger(__name__)
 
@@ -82,21 +83,18 @@ class Validator:
         return Progress(claimed.block, len(series), readings, changed, left)
 
     def _judge(self, claimed: Claim) -> tuple[dict[int, StoredSeries], int]:
-        registers = registers_of(self._connection, claimed.block)
-        counters = {row.id: row for row in registers if row.kind == RegisterKind.COUNTER.value}
-        ids = list(counters)
+        pass_on(self._connection, claimed)
+        rows = registers_of(self._connection, claimed.block)
+        if not rows:
+            return {}, 0
+        ids = [row.id for row in rows]
         series = self._memory.fetch(self._connection, claimed, ids)
-        marks: list[MarkRow] = []
-        findings: list[FindingRow] = []
-        for register, stored in series.items():
-            row = counters[register]
-            judged = judge(Series(stored.times, stored.values, row.capacity), _stuck_rule(row.obis))
-            marks += _mark_rows(row, stored, judged)
-            findings += _finding_rows(row, judged)
-        changed = sync_marks(self._connection, ids, marks)
-        changed += sync_findings(self._connection, ids, KINDS, findings)
+        parameters = Parameters(parameters_of(self._connection, sorted({row.utility_id for row in rows})))
+        judged = judge_registers(rows, series, decisions(self._connection, ids), parameters)
+        changed = sync_marks(self._connection, ids, judged.marks)
+        changed += sync_findings(self._connection, ids, REGISTER_KINDS, judged.findings)
         last = {id_: from_microseconds(each.times[-1]) for id_, each in series.items() if len(each.times)}
-        set_validated(self._connection, last, claimed.block)
+        set_validated(self._connection, last)
         return series, changed
 
 
@@ -114,12 +112,13 @@ def drain(connection: Connection, report: Callable[[Progress], None] | None = No
     return blocks
 
 
-def main(database_url: str, stop: threading.Event) -> None:
-    """Judge what arrives until `stop` is set, coming back whenever the database was away."""
+def main(database_url: str, stop: threading.Event, mail: MailServer | None = None) -> None:
+    """Judge what arrives and tell of what is found until `stop` is set, coming back whenever the database was
+    away."""
     away = False
     while not stop.is_set():
         try:
-            _run(database_url, stop)
+            _run(database_url, stop, mail)
         except (UnreachableError, psycopg.OperationalError) as error:
             if not away:  # said once, and once when it is back
                 log.warning("the database is away", error=" ".join(str(error).split()))
@@ -127,14 +126,17 @@ def main(database_url: str, stop: threading.Event) -> None:
             stop.wait(RECONNECT_SECONDS)
 
 
-def _run(database_url: str, stop: threading.Event) -> None:
+def _run(database_url: str, stop: threading.Event, mail: MailServer | None) -> None:
     with connect(database_url, application="hesper validate", role=Role.INGEST) as connection:
         connection.autocommit = True
         validator = Validator(connection)
         arrivals = ArrivalCount(connection)
         log.info("validating")
-        due = 0.0
+        due = tell_next = 0.0
         while not stop.is_set():
+            if time.monotonic() >= tell_next:
+                tell(connection, datetime.now(UTC), mail)
+                tell_next = time.monotonic() + TELL_SECONDS
             arrivals.step()
             progress = validator.step()
             if progress is None and time.monotonic() >= due:
@@ -154,30 +156,3 @@ def _keep_up(connection: Connection) -> None:
         log.info("upkeep was put off", reason=str(error).strip())
     else:
         log.info("upkeep done", removed={kind: count for kind, count in removed.items() if count})
-
-
-def _stuck_rule(obis: str) -> StuckRule:
-    return _HEATING_REST if Obis.parse(obis).medium in _HEATING else StuckRule()
-
-
-def _mark_rows(row: RegisterRow, stored: StoredSeries, judged: Judgement) -> list[MarkRow]:
-    instants = [from_microseconds(stored.times[mark.index]) for mark in judged.marks]
-    return [
-        MarkRow(row.id, at, mark.rule, int(mark.quality), mark.usable, dict(mark.evidence))
-        for at, mark in zip(instants, judged.marks, strict=True)
-    ]
-
-
-def _finding_rows(row: RegisterRow, judged: Judgement) -> list[FindingRow]:
-    return [
-        FindingRow(
-            row.id,
-            row.utility_id,
-            finding.kind,
-            finding.severity.value,
-            from_microseconds(finding.started_at),
-            None if finding.ended_at is None else from_microseconds(finding.ended_at),
-            dict(finding.evidence),
-        )
-        for finding in judged.findings
-    ]

@@ -55,6 +55,14 @@ _ROWS = """
     ), f as (
         insert into findings (utility_id, register_id, kind, severity, started_at, evidence)
         select utility_id, id, 'stuck', 'info', now(), '{}' from r
+    ), rp as (
+        insert into rule_parameters (utility_id, name, value, valid_from, author, reason)
+        select id, 'leak.days', '5', '2026-01-01', 'anna', 'r' from u
+    ), ed as (
+        insert into edits (utility_id, register_id, measured_at, action, needs_approval, author, reason)
+        select utility_id, id, now(), 'exclude', true, 'anna', 'r' from r returning *
+    ), ea as (
+        insert into edit_approvals (edit_id, utility_id, author) select id, utility_id, 'ben' from ed
     ), q as (
         insert into quarantine (utility_id, topic, reason, detail, payload, payload_hash)
         select id, %(code)s, 'malformed', '', '', '' from u

@@ -49,6 +49,9 @@ class Town:
         values = np.array([to_micro(Decimal(value)) for value in readings.values()], dtype=np.int64)
         ids = np.full(len(times), self.registers[code], dtype=np.int32)
         insert(self.connection, ids, times, values, np.full(len(times), int(status), dtype=np.int16))
+        self.connection.execute(  # a town may lie in the future: what it reads has come by then
+            "update readings set received_at = measured_at where received_at < measured_at"
+        )
         mark_for_validation(self.connection, ids, times)
         self.connection.commit()
 

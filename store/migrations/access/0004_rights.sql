@@ -71,6 +71,17 @@ grant update (state, detail, received_at, resolved_at) on quarantine to hesper_i
 grant update, delete on validation_queue, marks, findings to hesper_ingest;
 grant update on validation_blocks to hesper_ingest;
 
+-- What the utility wants of the rules, and what people decided about readings.
+grant select on rule_parameters, edits, edit_approvals, edited_readings to hesper_ingest, hesper_api;
+grant select on installations to hesper_ingest;
+grant insert on rule_parameters, edits, edit_approvals to hesper_admin;
+
+-- Who is told of findings. The API sees neither targets nor secrets.
+grant select on alarm_routes, alarms_told to hesper_ingest;
+grant update (told_at, failures, failure, retry_at) on alarm_routes to hesper_ingest;
+grant insert on alarms_told to hesper_ingest;
+grant insert, update on alarm_routes to hesper_admin;
+
 -- What was missed, and what arrived of what was due: counted anew where readings came.
 grant select, insert on missed_polls to hesper_ingest;
 grant select, insert, update, delete on arrivals, arrival_queue to hesper_ingest;

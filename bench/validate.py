@@ -1,0 +1,214 @@
+"""Readings a second for a full validation and anomaly pass, reading from the database and writing to it.
+
+    python -m bench.validate [--meters 512] [--days 365] [--validators 2]
+
+The embedded PostgreSQL holds hourly readings of cold water meters, with the faults that life brings: every
+eighth meter has a glitch, every sixteenth a reset, every fifth leaks for some weeks, a few stand still. A
+pass is what `hesper validate run` does after all of it was touched: blocks are claimed, whole series read,
+all rules and detectors applied, marks and findings written, committed. The limit is Oracle's published
+figure for Utilities Meter Data Management on a full Exadata rack (2011), 278,000 readings a second.
+
+Beside it, in the same run: the reading alone, the rules alone (from memory), and a pass over what is judged
+already. A day's new readings are judged together with all that came before them, so of *new* readings far
+fewer pass a second: two figures say how many, a day and thirty days at a time, with series remembered.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import psycopg
+
+from bench.insert_readings import Columns, copy_rows
+from bench.measurement import Measurement, show
+from ingest.validation import Validator, drain
+from ingest.validation.judging import judge_registers
+from ingest.validation.memory import SeriesMemory
+from ingest.validation.parameters import Parameters
+from store.database import connect
+from store.embedded import EmbeddedPostgres
+from store.migrate import migrate
+from store.readings import BLOCK, insert, mark_for_validation
+from store.validation import Claim, registers_of
+
+ORACLE = 278_000
+HOUR = 3_600_000_000
+START = 1_760_000_400_000_000
+_DAY = np.array([1, 0, 0, 0, 0, 3, 12, 14, 9, 5, 4, 4, 6, 5, 4, 4, 5, 8, 11, 12, 9, 7, 5, 3], float)
+
+
+def values(random: np.random.Generator, meter: int, hours: int) -> np.ndarray:
+    """What a household's meter showed: int64, shape (hours,), micro-m3 in whole litres."""
+    litres = 120.0 * random.lognormal(0.0, 0.4)
+    draws = random.poisson(np.resize(_DAY / _DAY.sum(), hours) * litres / 12.0) * 12
+    if meter % 5 == 0:
+        first = int(random.integers(0, hours))
+        draws[first : first + 24 * 30] += 5
+    if meter % 64 == 1:
+        draws[hours // 2 :] = 0
+    shown = 100_000 + np.cumsum(draws)
+    if meter % 16 == 3:
+        shown[hours * 2 // 3 :] -= shown[hours * 2 // 3]
+    if meter % 8 == 2:
+        shown[int(random.integers(24, hours - 24))] = 0
+    return np.asarray(shown * 1_000, dtype=np.int64)
+
+
+def fill(connection: psycopg.Connection, meters: int, days: int) -> int:
+    """The utility with its readings; how many."""
+    connection.execute(
+        "insert into utilities (code, name, time_zone) values ('bench', 'Bench', 'Europe/Berlin')"
+    )
+    connection.execute("set session_replication_role = replica")
+    connection.execute(
+        """
+        insert into meters (utility_id, code, medium, qmax)
+        select 1, 'KAM-' || lpad(n::text, 8, '0'), 8, 2500000 from generate_series(1, %s) n
+        """,
+        (meters,),
+    )
+    connection.execute(
+        """
+        insert into registers (utility_id, meter_id, obis, unit, kind, billed, expected_interval)
+        select 1, id, '8-0:1.0.0', 'm3', 'counter', true, '1 hour' from meters order by id
+        """
+    )
+    random, hours = np.random.default_rng(11), days * 24
+    times = START + np.arange(hours) * HOUR
+    for first in range(1, meters + 1, BLOCK):
+        ids = range(first, min(first + BLOCK, meters + 1))
+        columns: Columns = (
+            np.repeat(np.array(ids, np.int32), hours),
+            np.tile(times, len(ids)),
+            np.concatenate([values(random, meter, hours) for meter in ids]),
+            np.zeros(len(ids) * hours, np.int16),
+        )
+        copy_rows(connection, columns, "readings")
+    connection.execute("set session_replication_role = default")
+    connection.commit()
+    connection.autocommit = True
+    connection.execute("vacuum analyze readings")
+    return meters * hours
+
+
+def arrive(connection: psycopg.Connection, meters: int, since: int, days: int) -> int:
+    """Readings of some more days for all meters, `since` hours after the first; how many."""
+    hours = days * 24
+    ids = np.repeat(np.arange(1, meters + 1, dtype=np.int32), hours)
+    times = np.tile(START + (since + np.arange(hours)) * HOUR, meters)
+    with connection.transaction():
+        last = connection.execute(
+            """
+            select l.value from registers r cross join lateral (
+                select value from readings where register_id = r.id order by measured_at desc limit 1) l
+            order by r.id
+            """
+        ).fetchall()
+        values_now = np.repeat(np.array(last, np.int64)[:, 0], hours) + np.tile(
+            np.arange(hours) * 5_000, meters
+        )
+        insert(connection, ids, times, values_now, np.zeros(len(ids), np.int16))
+        mark_for_validation(connection, ids, times)
+    return len(ids)
+
+
+def touch(connection: psycopg.Connection, meters: int) -> None:
+    """Note all registers as touched on the last day."""
+    ids = np.arange(1, meters + 1, dtype=np.int32)
+    mark_for_validation(connection, ids, np.full(meters, START, np.int64))
+
+
+def _stored(connection: psycopg.Connection) -> int:
+    row = connection.execute("select count(*) from readings").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def validator(url: str) -> int:
+    """One process: judge until nothing waits; how many blocks it judged."""
+    with connect(url) as connection:
+        return drain(connection)
+
+
+def timed(action: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    action()
+    return time.perf_counter() - begun
+
+
+def measure(url: str, meters: int, days: int, validators: int) -> Iterator[Measurement]:
+    with connect(url) as connection:
+        readings = fill(connection, meters, days)
+
+        def told(name: str, seconds: float, wanted: str = "") -> Measurement:
+            return Measurement(name, readings / seconds, "readings/s", ORACLE, wanted)
+
+        touch(connection, meters)
+        worker = Validator(connection, SeriesMemory())
+
+        def judge_all() -> None:
+            while worker.step() is not None:
+                pass
+
+        yield told("full pass, one validator", timed(judge_all), ">= 1")
+        said = connection.execute(
+            "select (select count(*) from marks), (select count(*) from findings)"
+        ).fetchone()
+        print(f"{readings:,} readings of {meters} meters; {said} marks and findings written", file=sys.stderr)
+        with connect(url) as reader:
+            series = {}
+
+            def read() -> None:
+                for block in range(meters // BLOCK + 1):
+                    rows = registers_of(reader, block)
+                    ids = [row.id for row in rows]
+                    series[block] = rows, SeriesMemory().fetch(reader, Claim(block, [], 0), ids)
+
+            yield told("reading alone", timed(read))
+
+        def rules() -> None:
+            for rows, stored in series.values():
+                judge_registers(rows, stored, [], Parameters())
+
+        yield told("rules and detectors alone", timed(rules))
+        touch(connection, meters)
+        yield told("again, series remembered, nothing to write", timed(judge_all))
+        for after, more in ((0, 1), (1, 30)):
+            new = arrive(connection, meters, (days + after) * 24, more)
+            name = f"new readings, {more} days at a time, with the {days} days before"
+            yield Measurement(name, new / timed(judge_all), "readings/s", ORACLE)
+        if validators > 1:
+            readings = _stored(connection)
+            connection.execute("truncate marks, findings")
+            connection.execute("update registers set validated_until = null")
+            with get_context("spawn").Pool(validators) as pool:
+                pool.map(validator, [url] * validators)  # nothing waits: the processes are there and warm
+                touch(connection, meters)
+                seconds = timed(lambda: pool.map(validator, [url] * validators, chunksize=1))
+            yield told(f"full pass, {validators} validators", seconds, ">= 1")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--meters", type=int, default=512)
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--validators", type=int, default=2)
+    given = parser.parse_args()
+    with (
+        TemporaryDirectory(prefix="hesper-bench-") as folder,
+        EmbeddedPostgres(Path(folder) / "postgres") as server,
+    ):
+        with connect(server.url) as connection:
+            migrate(connection)
+        show(measure(server.url, given.meters, given.days, given.validators))
+
+
+if __name__ == "__main__":
+    main()

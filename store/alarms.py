@@ -1,0 +1,172 @@
+"""Alarm routes: who is told of a utility's findings, by which way, and what was told already."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+_AT_ONCE = 500  # findings in one message
+_SEVERITIES = ("info", "warning", "alarm")
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRoute:
+    """`target`: an address or a URL. `quiet`: local times between which only alarms are told. `digest_at`:
+    the local time of the one message of a day. `told_at`: the last message, or the route's beginning."""
+
+    id: int
+    utility_id: int
+    utility: str
+    zone: str
+    name: str
+    way: str
+    target: str
+    secret: str | None = field(repr=False)
+    severity: str
+    quiet_from: time | None
+    quiet_to: time | None
+    digest_at: time | None
+    told_at: datetime
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A finding as a message carries it."""
+
+    id: int
+    meter: str
+    register: str
+    kind: str
+    severity: str
+    started_at: datetime
+    ended_at: datetime | None
+    evidence: dict[str, Any]
+
+
+def set_route(
+    connection: Connection,
+    utility_id: int,
+    name: str,
+    *,
+    way: str,
+    target: str,
+    secret: str | None,
+    severity: str,
+    quiet: tuple[time, time] | None,
+    digest_at: time | None,
+) -> None:
+    """Add a route, or let the one of that name be so from now on."""
+    connection.execute(
+        """
+        insert into alarm_routes
+            (utility_id, name, way, target, secret, severity, quiet_from, quiet_to, digest_at)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        on conflict (utility_id, name) do update
+        set way = excluded.way, target = excluded.target, secret = excluded.secret,
+            severity = excluded.severity, quiet_from = excluded.quiet_from, quiet_to = excluded.quiet_to,
+            digest_at = excluded.digest_at, active = true,
+            since = case when alarm_routes.active then alarm_routes.since else now() end,
+            failures = 0, failure = '', retry_at = null
+        """,
+        (utility_id, name, way, target, secret, severity, *(quiet or (None, None)), digest_at),
+    )
+
+
+def end_route(connection: Connection, utility_id: int, name: str) -> bool:
+    """Tell nobody by this route any more; False where there is none."""
+    done = connection.execute(
+        "update alarm_routes set active = false where utility_id = %s and name = %s and active",
+        (utility_id, name),
+    )
+    return done.rowcount > 0
+
+
+def routes(connection: Connection, utility_id: int) -> list[tuple[Any, ...]]:
+    """(name, way, target, severity, quiet hours, digest, last told, failure) of the routes, by name."""
+    return connection.execute(
+        """
+        select name, way, target, severity, quiet_from || '-' || quiet_to, digest_at, told_at, failure
+        from alarm_routes where utility_id = %s and active order by name
+        """,
+        (utility_id,),
+    ).fetchall()
+
+
+def waiting_routes(connection: Connection, now: datetime) -> list[int]:
+    """Routes that have something to tell and are not resting after a failure."""
+    rows = connection.execute(
+        """
+        select r.id from alarm_routes r
+        where r.active and coalesce(r.retry_at <= %s, true) and exists (
+            select from findings f where f.utility_id = r.utility_id and f.state = 'open'
+              and f.detected_at >= r.since
+              and array_position(%s, f.severity) >= array_position(%s, r.severity)
+              and not exists (select from alarms_told t where t.route_id = r.id and t.finding_id = f.id))
+        order by 1
+        """,
+        (now, list(_SEVERITIES), list(_SEVERITIES)),
+    )
+    return [identity for (identity,) in rows]
+
+
+def take_route(connection: Connection, identity: int) -> AlarmRoute | None:
+    """The route, locked until the transaction ends; None where another process has it."""
+    with connection.cursor(row_factory=class_row(AlarmRoute)) as cursor:
+        return cursor.execute(
+            """
+            select r.id, r.utility_id, u.code as utility, u.time_zone as zone, r.name, r.way, r.target,
+                   r.secret, r.severity, r.quiet_from, r.quiet_to, r.digest_at,
+                   coalesce(r.told_at, r.since) as told_at, r.failures
+            from alarm_routes r join utilities u on u.id = r.utility_id
+            where r.id = %s and r.active for update of r skip locked
+            """,
+            (identity,),
+        ).fetchone()
+
+
+def untold(connection: Connection, route: AlarmRoute, severity: str) -> list[Told]:
+    """Open findings of at least this severity that the route has not told, the first one first."""
+    with connection.cursor(row_factory=class_row(Told)) as cursor:
+        cursor.execute(
+            """
+            select f.id, m.code as meter, g.obis as register, f.kind, f.severity, f.started_at, f.ended_at,
+                   f.evidence
+            from findings f join registers g on g.id = f.register_id join meters m on m.id = g.meter_id
+            join alarm_routes r on r.id = %s and r.utility_id = f.utility_id
+            where f.state = 'open' and f.detected_at >= r.since
+              and array_position(%s, f.severity) >= array_position(%s, %s)
+              and not exists (select from alarms_told t where t.route_id = r.id and t.finding_id = f.id)
+            order by f.id limit %s
+            """,
+            (route.id, list(_SEVERITIES), list(_SEVERITIES), severity, _AT_ONCE),
+        )
+        return cursor.fetchall()
+
+
+def note_told(connection: Connection, route: AlarmRoute, findings: Sequence[Told], now: datetime) -> None:
+    """The message was taken."""
+    connection.execute(
+        """
+        insert into alarms_told (route_id, finding_id, utility_id, told_at)
+        select %s, id, %s, %s from unnest(%s::bigint[]) id
+        """,
+        (route.id, route.utility_id, now, [finding.id for finding in findings]),
+    )
+    connection.execute(
+        """
+        update alarm_routes set told_at = %s, failures = 0, failure = '', retry_at = null where id = %s
+        """,
+        (now, route.id),
+    )
+
+
+def note_failure(connection: Connection, route: AlarmRoute, reason: str, retry_at: datetime) -> None:
+    """It was not: it is tried again after `retry_at`."""
+    connection.execute(
+        "update alarm_routes set failures = failures + 1, failure = %s, retry_at = %s where id = %s",
+        (reason, retry_at, route.id),
+    )

@@ -4,6 +4,7 @@ Every slot is accounted for once, in order: by a readout, or by a miss with its 
 that is not accounted for yet.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from telemetry.readout import Readout
 from telemetry.wire import MeterHealth, Miss, MissReason, to_milliseconds
 
 LONGEST_ABSENCE = timedelta(hours=1)  # between two attempts at a dead meter, unless its schedule is slower
+LOOKBACK = timedelta(hours=2)  # from the last slot that was accounted for, for the exchange that served it
 _MOST_ABSENT_SLOTS = 1_000  # that are told after a time in which the gateway did not run
 _INSTANT = timedelta(microseconds=1)
 _OFTEN = timedelta(minutes=15)
@@ -108,12 +110,21 @@ class PolledMeter:
     def absent(self, since: datetime, until: datetime, kept: Sequence[datetime]) -> list[Miss]:
         """The slots later than `since`, up to `until`, in which the gateway did not run; the latest ones.
 
-        `kept`: the instants of readouts and misses that are in the buffer.
+        `kept`: the instants of readouts and misses that are in the buffer, from `LOOKBACK` before `since` on.
+        A readout counts for the slot in which its exchange began, but its instant is that of its end: where
+        the slot at `since` has none of its own, it was served by the first one that came after it.
         """
-        since = max(since, until - self.schedule.period * _MOST_ABSENT_SLOTS)
-        slots = list(self.schedule.between(since, until))
-        served = set(map(self.schedule.latest, kept))
-        return [self._miss(slot, MissReason.NOT_RUNNING) for slot in slots if slot not in served]
+        known = Counter(map(self.schedule.latest, kept))
+        first, earliest = self.schedule.latest(since), until - self.schedule.period * _MOST_ABSENT_SLOTS
+        ran_before = any(at < first for at in kept)  # else that slot may lie before the gateway's first day
+        owed = ran_before and since >= earliest and not known[first]
+        slots = []
+        for slot in self.schedule.between(max(since, earliest), until):
+            own = known[slot] - (owed and known[slot] > 0)
+            owed = owed and known[slot] > 0 and not own
+            if not own:
+                slots.append(slot)
+        return [self._miss(slot, MissReason.NOT_RUNNING) for slot in slots]
 
     def missed(self, now: datetime) -> Iterator[Miss]:
         """Account for the slots that have come and will not be polled."""

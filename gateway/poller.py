@@ -48,8 +48,9 @@ class LinePoller:
     `min_intervals` by address: how often battery meters may be asked. `load_profiles`: the addresses of
     meters whose own periods are fetched, too. `stagger` puts the line's slots a little later than the
     clock's, so that the lines of a gateway do not all begin in one instant.
-    `last_alive`: every slot up to then was accounted for by an earlier process, and after it those in which
-    the instants of `kept_since` lie, by meter. `boot` names what `line.now` counts from.
+    `last_alive`: every slot up to then was accounted for by an earlier process, and after it those that the
+    instants of `kept_since` (from `LOOKBACK` before it on) tell of, by meter. `boot` names what `line.now`
+    counts from.
     """
 
     def __init__(
@@ -124,6 +125,8 @@ class LinePoller:
         if meter:
             self._read(meter)
             return 0.0
+        if self._absent and self._timeline.known:
+            return 0.0  # the next meter's absence is still to be told
         if down_for and any(meter.slot <= now for meter in self.meters):
             return down_for
         if not down_for and self._fetch_periods(now):

@@ -21,6 +21,7 @@ from gateway.config import GatewayConfig, LineConfig
 from gateway.desired_files import configuration_to_run
 from gateway.health import health_of
 from gateway.lines import Lines
+from gateway.polled_meter import LOOKBACK
 from gateway.poller import LinePoller
 from gateway.publisher import Pace, Publisher
 from gateway.remote import Remote
@@ -115,7 +116,7 @@ class Gateway:
             longest_wait=config.clock_wait,
         )
         self._last_alive = self.buffer.last_alive()
-        self._kept_since = self.buffer.kept_since(self._last_alive) if self._last_alive else {}
+        self._kept_since = self.buffer.kept_since(self._last_alive - LOOKBACK) if self._last_alive else {}
         self.lines = Lines(config, self._poller)
         self._last_alive, self._kept_since = None, {}  # lines built later begin where earlier ones end
 

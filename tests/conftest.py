@@ -72,3 +72,15 @@ def no_unexpected_warnings(
     ]
     if unexpected:
         pytest.fail("unexpected log records:\n" + "\n".join(unexpected))
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """A command that was run in this process leaves no handler behind, whose stream is closed by then."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in list(root.handlers):
+        if handler not in before:
+            root.removeHandler(handler)
+    root.setLevel(level)

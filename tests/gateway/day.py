@@ -19,6 +19,7 @@ from pathlib import Path
 from drivers.driver import Target
 from drivers.errors import GarbledAnswerError, NoAnswerError
 from gateway.buffer import Buffer, BufferFailedError, BufferFullError
+from gateway.polled_meter import LOOKBACK
 from gateway.poller import LinePoller
 from gateway.schedule import parse_schedule
 from gateway.source import Monotonic, SourceError
@@ -73,7 +74,7 @@ class Gateway:
         self.buffer = self.open()
         self.buffers.append(self.buffer)
         alive = self.buffer.last_alive()
-        kept_since = self.buffer.kept_since(alive) if alive else {}
+        kept_since = self.buffer.kept_since(alive - LOOKBACK) if alive else {}
         self.clocks = [HandClock(self.now) for _ in range(LINES)]
         self.pollers = [
             self.line(number, clock, last_alive=alive, kept_since=kept_since)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from drivers.driver import Driver
 from drivers.errors import DecodeError, GarbledAnswerError, LineError, MeterError, NoAnswerError
 from gateway.line_work import LineWork
+from gateway.polled_meter import LOOKBACK
 from gateway.poller import LinePoller
 from gateway.source import Monotonic
 from telemetry.readout import Readout
@@ -81,7 +82,7 @@ class Trouble(Bench):
             *((r.meter, r.at) for r in self.kept),
             *((m.meter, from_milliseconds(m.at)) for m in self.misses),
         ):
-            if self.alive and at >= self.alive:
+            if self.alive and at >= self.alive - LOOKBACK:
                 kept.setdefault(name, []).append(at)
         self.driver.errors.clear()
         self.new_poller(last_alive=self.alive, kept_since=kept)

@@ -39,10 +39,10 @@ def imported(file: Path, *options: str, code: int = 0) -> dict[str, Any]:
 
 @contextmanager
 def ingester(database: str, broker: Broker) -> Iterator[subprocess.Popen[bytes]]:
-    """`hesper ingest run` in a process of its own."""
-    address = f"mqtt://127.0.0.1:{broker.port}"
+    """`hesper ingest run` in a process of its own; the embedded broker cannot take up a session again."""
+    options = ["--database-url", database, "--broker", f"mqtt://127.0.0.1:{broker.port}"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "hesper", "ingest", "run", "--database-url", database, "--broker", address],
+        [sys.executable, "-m", "hesper", "ingest", "run", *options, "--session-expiry", "0"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
     )
@@ -162,13 +162,16 @@ def test_an_ingester_killed_in_the_middle_costs_nothing(
             command(file, *options), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         with importing:
-            with ingester(database, broker) as first:
-                while not _any_stored(connection):
-                    assert importing.poll() is None
-                first.send_signal(signal.SIGKILL)
-                first.wait(TIMEOUT)
-            with ingester(database, broker):
-                assert importing.wait(TIMEOUT) == 0
+            try:
+                with ingester(database, broker) as first:
+                    while not _any_stored(connection):
+                        assert importing.poll() is None
+                    first.send_signal(signal.SIGKILL)
+                    first.wait(TIMEOUT)
+                with ingester(database, broker):
+                    assert importing.wait(TIMEOUT) == 0
+            finally:
+                importing.kill()
             assert importing.stdout is not None
             summary = json.loads(importing.stdout.read())
     assert summary["stored"] + summary["already_there"] == readings

@@ -108,6 +108,7 @@ def test_a_message_of_ten_megabytes_is_refused_by_its_size_and_the_next_ones_are
     assert stored(registered) == 2
 
 
+@pytest.mark.expects_log("unusable report of a gateway")
 def test_hostile_reports_of_status_and_health_are_passed_over(
     registered: psycopg.Connection,
     database: str,

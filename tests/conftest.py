@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 pytest_plugins = ["tests.support.postgres"]
@@ -75,8 +76,12 @@ def no_unexpected_warnings(
 
 
 @pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
-    """A command that was run in this process leaves no handler behind, whose stream is closed by then."""
+def log_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that was run in this process leaves no handler behind, whose stream is closed by then.
+
+    Nor does it say for the tests after it where structlog writes: loggers keep that for good.
+    """
+    monkeypatch.setattr(structlog, "configure", lambda **_: None)
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     yield

@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from anomaly.catalogue import REGISTER_KINDS
 from ingest.arrival import ArrivalCount
 from ingest.validation.alarms import MailServer, tell
+from ingest.validation.circumstances import Circumstances
 from ingest.validation.judging import judge_registers
 from ingest.validation.memory import SeriesMemory, StoredSeries
 from ingest.validation.parameters import Parameters
@@ -90,7 +91,8 @@ class Validator:
         ids = [row.id for row in rows]
         series = self._memory.fetch(self._connection, claimed, ids)
         parameters = Parameters(parameters_of(self._connection, sorted({row.utility_id for row in rows})))
-        judged = judge_registers(rows, series, decisions(self._connection, ids), parameters)
+        known = Circumstances.of(self._connection, ids)
+        judged = judge_registers(rows, series, decisions(self._connection, ids), parameters, known)
         changed = sync_marks(self._connection, ids, judged.marks)
         changed += sync_findings(self._connection, ids, REGISTER_KINDS, judged.findings)
         last = {id_: from_microseconds(each.times[-1]) for id_, each in series.items() if len(each.times)}

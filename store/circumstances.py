@@ -1,5 +1,7 @@
-"""What is known of registers besides their readings: where they measured, behind which fuse, for whom, and how
-far their meter's clock was off."""
+"""What is known of registers besides their readings.
+
+Where they measured, behind which fuse, for whom, and how far their meter's clock was off.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""What a register cannot say itself: how much its fuse lets through, who pays, and how its meter's clock goes.
+"""What a register cannot say: how much its fuse lets through, who pays, and how its meter's clock goes.
 
-A fuse counts for what its conductors carry: its rating at the highest voltage of EN 50160, 230 V + 10 %, times
-1.45, the current that a circuit breaker by IEC 60898-1 (table 7) interrupts within an hour. With transformers
-between, the register counts that part of it.
+A fuse lets through its rating at the highest voltage of EN 50160, 230 V + 10 %, times 1.45, the current that
+a circuit breaker by IEC 60898-1 interrupts within an hour. Behind transformers, the register counts its part
+of that.
 """
 
 from collections import defaultdict

@@ -153,7 +153,7 @@ def _register(
 
 
 def _max_rate(row: RegisterRow, by_fuse: int | None) -> int | None:
-    """The meter's Qmax for a register that counts volume, in its own micro-units an hour; else that of fuses."""
+    """The meter's Qmax for a register that counts volume, in its own micro-units an hour; else by fuses."""
     if row.kind != RegisterKind.COUNTER.value:
         return None
     if row.qmax is None:

@@ -83,7 +83,10 @@ start_values = { "6-0:1.0.0" = "12.345" }
 [[utilities.service_points]]
 code = "flat-1-el"
 medium = "electricity"
-fuses = [{ since = 2020-05-01, amperes = "35", phases = 3 }, { since = 2026-02-01, amperes = "63.5", phases = 3 }]
+fuses = [
+    { since = 2020-05-01, amperes = "35", phases = 3 },
+    { since = 2026-02-01, amperes = "63.5", phases = 3 },
+]
 contracts = [
     { valid_from = 2026-10-01T00:00:00, valid_to = 2026-11-01T00:00:00, account = "4711" },
     { valid_from = 2026-11-15T12:00:00 },

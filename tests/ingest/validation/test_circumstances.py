@@ -158,8 +158,8 @@ def test_a_meter_whose_clock_is_off_is_found_for_the_days_on_which_it_was(store:
 def test_what_a_meter_kept_says_nothing_of_its_clock_today(store: psycopg.Connection) -> None:
     registered(store)
     store.execute(
-        "insert into meter_clocks (meter_id, day, utility_id, ahead) select id, '2026-06-01', utility_id, 999 "
-        "from meters"
+        "insert into meter_clocks (meter_id, day, utility_id, ahead) "
+        "select id, '2026-06-01', utility_id, 999 from meters"
     )
     read(store, hours(*USUAL[:20]), Status.HISTORICAL)
     assert found(store, "clock_drift") == []

@@ -248,10 +248,16 @@ def edges(
     return {(register, at): Edge(*rest) for register, at, *rest in rows}
 
 
-def keep_days(connection: Connection[Any], house: House, days: Sequence[BalanceDay]) -> int:
-    """Let the days of a house be so; how many rows changed."""
+def keep_days(
+    connection: Connection[Any], house: House, counted: Sequence[date], days: Sequence[BalanceDay]
+) -> int:
+    """Let the days of a house that were counted be `days`; how many rows changed."""
     whose = (house.site_id, house.medium, house.utility_id)
-    changed = 0
+    nothing_known = sorted({*counted} - {day.day for day in days})
+    changed = connection.execute(
+        "delete from balance_days where site_id = %s and medium = %s and day = any(%s)",
+        (house.site_id, house.medium, nothing_known),
+    ).rowcount
     for day in days:
         changed += connection.execute(
             """

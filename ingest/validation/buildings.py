@@ -63,7 +63,7 @@ def count(connection: Connection, now: datetime) -> int:
             return 0
         site_id, days = taken
         for house in houses_at(connection, site_id):
-            keep_days(connection, house, _days(connection, house, days))
+            keep_days(connection, house, days, _days(connection, house, days))
             found = _findings(connection, house)
             sync_findings(connection, house.registers, KINDS, found)
         return len(days)
@@ -86,11 +86,11 @@ def _days(connection: Connection, house: House, days: Sequence[date]) -> list[Ba
 
 
 def _day(house: House, day: date, used: Mapping[tuple[int, date], Sequence[_Use]]) -> BalanceDay | None:
-    """A day of a house; None where it had no meter of its own yet."""
+    """A day of a house; None where it had no meter of its own yet, or nothing is known."""
     own = [use for point in house.points for use in used.get((point, day), ())]
-    if not own:
-        return None
     there = {point: _sum(uses) for point in house.flats if (uses := used.get((point, day)))}
+    if not own or all(use.micro is None for use in (_sum(own), *there.values())):
+        return None
     return BalanceDay(
         day,
         house.obis,

@@ -65,7 +65,8 @@ def found(store: psycopg.Connection) -> list[tuple[str, str, str, datetime, date
 
 def miss(store: psycopg.Connection, meter: int, at: datetime, reason: str = "no answer") -> None:
     store.execute(
-        "insert into missed_polls (meter_id, due_at, reason, gateway_id, utility_id) values (%s, %s, %s, 1, 1)",
+        "insert into missed_polls (meter_id, due_at, reason, gateway_id, utility_id) "
+        "values (%s, %s, %s, 1, 1)",
         (meter, at, reason),
     )
 

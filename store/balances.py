@@ -15,6 +15,13 @@ from psycopg.rows import class_row
 
 from store.queries.consumption import ROUND
 
+_WAITING = """
+    balance_queue q join sites s on s.id = q.site_id join utilities u on u.id = s.utility_id
+    where (q.day + 1)::timestamp at time zone u.time_zone < %(now)s
+      and (q.marked_at < %(now)s - interval '1 hour' or not exists (
+            select from balance_days b
+            where b.site_id = q.site_id and b.day = q.day and b.house is not null and true = all(b.measured)))
+"""
 _LOCK = 0x4241_4C41  # "BALA": one process counts a house at a time
 NEAR = timedelta(days=4)  # how far from a reading a day may be interpolated by it
 
@@ -113,30 +120,23 @@ def note_houses(connection: Connection[Any], register_ids: Sequence[int], days: 
 def take(connection: Connection[Any], now: datetime, at_most: int) -> tuple[int, list[date]] | None:
     """A site and days of it that are over and wait to be counted, removed from the queue; None: nothing.
 
-    Other processes leave them alone until the transaction ends.
+    What was counted from readings at every midnight waits for an hour: each poll of today touches yesterday,
+    and hardly ever changes it. Other processes leave the site alone until the transaction ends.
     """
     row = connection.execute(
-        """
-        select q.site_id from balance_queue q join sites s on s.id = q.site_id
-        join utilities u on u.id = s.utility_id
-        where (q.day + 1)::timestamp at time zone u.time_zone < %s
-        order by q.day limit 1 for update of q skip locked
-        """,
-        (now,),
+        f"select q.site_id from {_WAITING} order by q.day limit 1 for update of q skip locked",  # noqa: S608 - a literal
+        {"now": now},
     ).fetchone()
     if row is None:
         return None
     if connection.execute("select pg_try_advisory_xact_lock(%s, %s)", (_LOCK, row[0])).fetchone() != (True,):
         return None
     days = connection.execute(
-        """
+        f"""
         delete from balance_queue where site_id = %(site)s and day in (
-            select q.day from balance_queue q join sites s on s.id = q.site_id
-            join utilities u on u.id = s.utility_id
-            where q.site_id = %(site)s and (q.day + 1)::timestamp at time zone u.time_zone < %(now)s
-            order by q.day limit %(most)s)
+            select q.day from {_WAITING} and q.site_id = %(site)s order by q.day limit %(most)s)
         returning day
-        """,
+        """,  # noqa: S608 - a literal
         {"site": row[0], "now": now, "most": at_most},
     ).fetchall()
     return row[0], sorted(day for (day,) in days)

@@ -29,7 +29,7 @@ create table line_hours (
 create index line_hours_by_hour on line_hours (hour);
 
 -- How far a meter's clock was ahead of its gateway's: the furthest of each day (UTC) on which it was read and
--- was 10 seconds or more.
+-- was a minute or more.
 create table meter_clocks (
     meter_id   int not null references meters,
     day        date not null,

@@ -15,9 +15,10 @@ create table balance_days (
 );
 create index balance_days_by_utility on balance_days (utility_id, day);
 
--- Houses whose readings were judged, by the UTC day that these touch. A day is counted when it is over.
+-- Houses whose readings were judged, and the local days that may change by it. A day is counted when it is over.
 create table balance_queue (
-    site_id int not null references sites,
-    day     date not null,
+    site_id   int not null references sites,
+    day       date not null,
+    marked_at timestamptz not null default now(),             -- the first time since it was counted
     primary key (site_id, day)
 );

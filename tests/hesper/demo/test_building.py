@@ -39,8 +39,8 @@ def batches(history: History, limit: int = 7) -> list[Batch]:
 
 
 def test_twenty_four_flats_and_their_house_meters(building: Building) -> None:
-    assert len(building.meters_now) == 24 * 4 + 4
-    assert len({meter.meter for meter in building.meters}) == len(building.meters) == 101  # one was swapped
+    assert len(building.meters_now) == 24 * 4 + 5
+    assert len({meter.meter for meter in building.meters}) == len(building.meters) == 102  # one was swapped
     assert {meter.line for meter in building.meters} == {"water", "heat", "electricity", "optical"}
 
 
@@ -101,7 +101,7 @@ def test_history_is_the_same_batches_each_time_with_rising_numbers(building: Bui
     instants = [readout.at for batch in first for readout in batch.readouts]
     assert min(instants) >= since.timestamp() * 1000
     assert max(instants) < BORN.timestamp() * 1000
-    assert len(instants) == 3 * 24 * 100
+    assert len(instants) == 3 * 24 * 101
 
 
 def test_a_month_begins_with_real_telegrams(building: Building) -> None:
@@ -140,7 +140,7 @@ def test_the_registry_and_the_gateway_configuration_follow_the_rules(building: B
             gateway_config(building, DemoState(1, BORN, None, ports), place, ("127.0.0.1", 1883), "15s")
         )
         config = load_config(place / "gateway.toml")
-    assert sum(len(line.meter) for line in config.line) == 100
+    assert sum(len(line.meter) for line in config.line) == 101
 
 
 def test_months_are_closed_up_to_the_present() -> None:

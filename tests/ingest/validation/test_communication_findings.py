@@ -219,8 +219,8 @@ def test_the_furthest_distance_of_a_meters_clock_is_kept_for_the_day_and_judged(
 ) -> None:
     """Good clocks write nothing, and nobody speaks for the meters of another gateway."""
     day = datetime(2026, 6, 1, tzinfo=UTC)
-    for drift in (20.0, -300.4, 60.0, 3.0):
-        meters = [MeterHealth(f"KAM-{n}", to_milliseconds(day), 0, d) for n, d in ((1, drift), (2, 9.0))]
+    for drift in (70.0, -300.4, 80.0, 3.0):
+        meters = [MeterHealth(f"KAM-{n}", to_milliseconds(day), 0, d) for n, d in ((1, drift), (2, 59.0))]
         tell(store, "house", now, meters=[*meters, MeterHealth("KAM-3", None, 7, 500.0)])
         tell(store, "attic", now, meters=[MeterHealth("KAM-4", to_milliseconds(day), 0, 5_000.0)])
     assert store.execute("select meter_id, day, ahead from meter_clocks").fetchall() == [

@@ -102,6 +102,7 @@ def note_houses(connection: Connection[Any], register_ids: Sequence[int], days: 
             select s.parent_id from up join sites s on s.id = up.site where s.parent_id is not null
         ), house as (
             select site from up where exists (select from sites s where s.parent_id = up.site)
+                                  and exists (select from service_points p where p.site_id = up.site)
         )
         insert into balance_queue (site_id, day)
         select site, day + beside from house cross join unnest(%(days)s::date[]) day

@@ -92,7 +92,8 @@ def _energy(micro: int, *, storage: int = 0) -> bytes:
 def _heat_records(meter: BuildingMeter, now: datetime) -> list[bytes]:
     """Energy, and what goes with it: the water that carries it, and temperatures that follow the weather."""
     energy = meter.value(now)
-    last_day = max(0, energy - meter.value(max(now - timedelta(days=1), meter.installed_from or now)))
+    yesterday = now - timedelta(days=1)
+    last_day = max(0, energy - meter.value(max(yesterday, meter.installed_from or yesterday)))
     kilowatts = from_micro(last_day) / 24
     flow, back = _ROOM, _ROOM  # pipes in which nothing flows
     if last_day:

@@ -144,6 +144,23 @@ def test_a_day_counts_once_it_is_over(town: psycopg.Connection) -> None:
     assert len(days(town)) == 2
 
 
+def test_a_day_that_is_known_well_is_counted_again_an_hour_after_it_was_touched(
+    town: psycopg.Connection,
+) -> None:
+    """Each poll of a day touches the one before."""
+    for meter in range(4):
+        read(town, meter, hours(0, 2))
+    counted(town)
+    read(town, 1, [midnight(2) + HOUR])
+    drain(town)
+    row = town.execute("select max(marked_at) from balance_queue").fetchone()
+    assert row is not None
+    at = row[0] + timedelta(minutes=80)  # with half an hour's grace
+    assert count(town, at) == 2  # the day itself and the next one, of which nothing was known
+    assert count(town, at) == 0
+    assert count(town, at + timedelta(minutes=20)) == 1
+
+
 def test_readings_beside_midnight_are_interpolated_and_a_long_gap_is_an_estimate(
     town: psycopg.Connection,
 ) -> None:

@@ -169,7 +169,11 @@ def houses_at(connection: Connection[Any], site_id: int) -> list[House]:
                 group by 1
             ), register as (
                 select o.medium, r.obis, r.unit, array_agg(distinct r.id) as registers,
-                       row_number() over (partition by o.medium order by r.obis, r.unit) as place
+                       row_number() over (partition by o.medium order by (  -- the one that most flats have
+                           select count(distinct f.service_point_id)
+                           from behind b join installations f on f.service_point_id = any(b.flats)
+                           join registers c on c.meter_id = f.meter_id and c.obis = r.obis
+                           where b.medium = o.medium) desc, r.obis, r.unit) as place
                 from own o join installations i on i.service_point_id = any(o.points)
                 join registers r on r.meter_id = i.meter_id
                 where r.billed and r.kind = 'counter' group by 1, 2, 3

@@ -12,7 +12,7 @@ from ingest.inbox import Delivery
 from ingest.validation.communication import look
 from store.database import connect
 from store.findings import counts
-from store.health import forget, keep_hour
+from store.health import forget, keep_hour, take_gateway
 from store.queries.findings import findings_page, gateway_findings
 from store.roles import Role
 from telemetry.wire import Health, LineHealth, MeterHealth, encode, to_milliseconds
@@ -156,6 +156,45 @@ def test_a_meter_that_does_not_answer_is_found_and_well_again(
     assert (finding.meter, finding.obis, finding.kind) == ("KAM-1", "8-0:1.0.0", "communication.missed_polls")
     assert (finding.started_at, finding.ended_at) == (now - 30 * HOUR, now - 20 * HOUR)
     assert found(store) == []
+
+
+def test_two_validators_do_not_look_at_a_gateway_at_once(
+    store: psycopg.Connection, database: str, now: datetime
+) -> None:
+    tell_all(store, now, range(9, 0, -1), disk_free_bytes=1)
+    with connect(database) as other:
+        assert take_gateway(other, 1)
+        assert look(store, now + timedelta(minutes=10)) == 0
+        other.rollback()
+    assert look(store, now + timedelta(minutes=10)) == 1
+
+
+def test_what_was_found_and_is_heard_of_no_more_has_ended_and_is_kept(
+    store: psycopg.Connection, now: datetime
+) -> None:
+    tell_all(store, now, range(80 * 24, 0, -12))
+    then = now - 50 * 24 * HOUR
+    for ago in range(12, 0, -1):
+        miss(store, 1, then - ago * HOUR)
+    look(store, then + timedelta(minutes=10))
+    store.execute("delete from missed_polls")  # the meter was removed, and its misses were kept long enough
+    look(store, now + timedelta(minutes=10))
+    (finding,) = findings_page(store, 1, limit=10)
+    assert finding.started_at == then - 12 * HOUR
+    assert finding.ended_at == now - timedelta(days=35)
+
+
+def test_a_meter_that_moved_is_looked_at_with_its_new_gateway(
+    store: psycopg.Connection, now: datetime
+) -> None:
+    tell_all(store, now, range(40, 0, -1))
+    tell_all(store, now, range(40, 0, -1), "attic")
+    for ago in range(10, 0, -1):
+        miss(store, 1, now - ago * HOUR)
+    store.execute("update meters set gateway_id = 2 where id = 1")
+    assert look(store, now + timedelta(minutes=10)) == 0
+    store.execute("update meters set gateway_id = null where id = 1")
+    assert look(store, now + timedelta(minutes=10)) == 1
 
 
 def test_when_a_whole_line_is_cut_that_is_said_of_the_gateway_and_not_of_each_meter(

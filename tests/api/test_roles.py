@@ -43,6 +43,8 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/v1/accounts/{account}/statement"): _BILLS,
     ("POST", "/v1/service-points/{code}/readings"): {_E},
     ("GET", "/v1/audit"): {_ADMIN},
+    ("GET", "/v1/events"): _ALL,
+    ("GET", "/events"): _ALL,
     ("GET", "/"): _ALL,
     ("GET", "/findings"): _LOOKS,
     ("GET", "/meters/{meter_id}"): _LOOKS,

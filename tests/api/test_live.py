@@ -55,9 +55,7 @@ def test_a_change_is_told_to_its_utility_alone(
         assert next(others) == "findings"
 
 
-def test_a_key_is_told_only_what_it_may_see(
-    site: str, connection: psycopg.Connection, ours: Seeded
-) -> None:
+def test_a_key_is_told_only_what_it_may_see(site: str, connection: psycopg.Connection, ours: Seeded) -> None:
     key = issue(connection, ours.code, "map", scopes={Scope.METERS_READ})
     connection.commit()
     with stream(site, key) as told:

@@ -20,7 +20,19 @@ from api.authentication import SignInRequiredError, requires
 from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import account, billing_reading, findings, meter, month, overview, sign_in
+from api.pages import (
+    account,
+    arrival,
+    balance,
+    billing_reading,
+    findings,
+    fleet,
+    meter,
+    meter_list,
+    month,
+    sign_in,
+    verification,
+)
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -93,7 +105,19 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
     app.include_router(health.router)
     for module in (meters, billing, deliveries, statements, submissions, audit, live):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (sign_in, account, overview, meter, findings, month, billing_reading):
+    for page in (
+        sign_in,
+        account,
+        fleet,
+        meter_list,
+        arrival,
+        balance,
+        meter,
+        findings,
+        verification,
+        month,
+        billing_reading,
+    ):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)

@@ -68,7 +68,8 @@ class SiteRow:
 class Totals:
     """Counts over the whole utility, meters that were removed apart.
 
-    `late` meters have no reading since an instant that the caller sets.
+    `late` meters have no reading since an instant that the caller sets. Alarms, warnings and notes are those
+    of meters: `queries/findings.py` has those of gateways.
     """
 
     meters: int
@@ -174,7 +175,8 @@ def totals(connection: Connection[Any], utility_id: int, late_since: datetime) -
             from (select count(*) filter (where severity = 'alarm')::int as alarms,
                          count(*) filter (where severity = 'warning')::int as warnings,
                          count(*) filter (where severity = 'info')::int as notes
-                  from findings where utility_id = %(utility)s and state = 'open') open
+                  from findings
+                  where utility_id = %(utility)s and state = 'open' and register_id is not null) open
             """,
             {"utility": utility_id, "since": late_since},
         )

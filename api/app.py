@@ -15,11 +15,24 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, billing, deliveries, health, meters, problems, statements, submissions
+from api import audit, billing, deliveries, health, live, meters, problems, statements, submissions
 from api.authentication import SignInRequiredError, requires
+from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import account, billing_reading, findings, meter, month, overview, sign_in
+from api.pages import (
+    account,
+    arrival,
+    balance,
+    billing_reading,
+    findings,
+    fleet,
+    meter,
+    meter_list,
+    month,
+    sign_in,
+    verification,
+)
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -71,10 +84,12 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             if settings.oidc and client
             else None,
             templates=templates(),
+            live=Live(settings.database_url),
         )
         try:
             yield
         finally:
+            app.state.services.live.close()
             sessions.close()
             if client:
                 client.close()
@@ -88,9 +103,21 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         openapi_url=None,  # served below, to those with a key
     )
     app.include_router(health.router)
-    for module in (meters, billing, deliveries, statements, submissions, audit):
+    for module in (meters, billing, deliveries, statements, submissions, audit, live):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (sign_in, account, overview, meter, findings, month, billing_reading):
+    for page in (
+        sign_in,
+        account,
+        fleet,
+        meter_list,
+        arrival,
+        balance,
+        meter,
+        findings,
+        verification,
+        month,
+        billing_reading,
+    ):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)

@@ -43,6 +43,8 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/v1/accounts/{account}/statement"): _BILLS,
     ("POST", "/v1/service-points/{code}/readings"): {_E},
     ("GET", "/v1/audit"): {_ADMIN},
+    ("GET", "/v1/events"): _ALL,
+    ("GET", "/events"): _ALL,
     ("GET", "/"): _ALL,
     ("GET", "/findings"): _LOOKS,
     ("GET", "/meters/{meter_id}"): _LOOKS,
@@ -56,6 +58,7 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("POST", "/account/second-factor/confirm"): _ALL,
     ("POST", "/account/sessions/end"): _ALL,
     ("POST", "/account/utility"): _ALL,
+    ("POST", "/language"): _ALL,
     ("POST", "/sign-out"): _ALL,  # last: it ends the session
 }
 

@@ -38,12 +38,13 @@ class FullLine:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Readings that came of those that were due: today until now, and yesterday until 06:00 of today."""
+    """Readings that came of those that were due, today until now, and of yesterday; `in_time` by 06:00."""
 
     today_due: int
     today: int
     yesterday_due: int
     yesterday: int
+    in_time: int
 
     @property
     def share_today(self) -> float | None:
@@ -54,6 +55,11 @@ class Arrived:
     def share_yesterday(self) -> float | None:
         """0 to 1; None where nothing was due."""
         return self.yesterday / self.yesterday_due if self.yesterday_due else None
+
+    @property
+    def share_in_time(self) -> float | None:
+        """0 to 1; None where nothing was due."""
+        return self.in_time / self.yesterday_due if self.yesterday_due else None
 
 
 @router.get("/", dependencies=[requires(Scope.METERS_READ)])
@@ -71,7 +77,13 @@ def fleet(
     gateways = overview.gateways(store, utility.id)
     sites = queries.site_counts(store, utility.id, today)
     by_site = {
-        one.name: Arrived(one.today_due, one.today_arrived, one.yesterday_due, one.yesterday_arrived)
+        one.name: Arrived(
+            one.today_due,
+            one.today_arrived,
+            one.yesterday_due,
+            one.yesterday_arrived + one.yesterday_late,
+            one.yesterday_arrived,
+        )
         for one in shares(store, utility.code, now, Group.SITE)
     }
     closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
@@ -127,6 +139,7 @@ def _sum(arrived: Sequence[Arrived] | Any) -> Arrived:
         sum(one.today for one in every),
         sum(one.yesterday_due for one in every),
         sum(one.yesterday for one in every),
+        sum(one.in_time for one in every),
     )
 
 

@@ -23,6 +23,7 @@ router = APIRouter(include_in_schema=False)
 LATE_AFTER = timedelta(hours=36)  # where a register does not say how often a reading is due
 _FINDINGS_SHOWN = 6
 _SILENT_AFTER = timedelta(minutes=10)  # a gateway says how it is once a minute
+_UNFOLDED = 200  # sites that are shown with all below them; of more only the uppermost
 _FULL = 0.85  # share of its wire time from which on a line is near what it can carry
 
 
@@ -38,12 +39,13 @@ class FullLine:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Readings that came of those that were due: today until now, and yesterday until 06:00 of today."""
+    """Readings that came of those that were due, today until now, and of yesterday; `in_time` by 06:00."""
 
     today_due: int
     today: int
     yesterday_due: int
     yesterday: int
+    in_time: int
 
     @property
     def share_today(self) -> float | None:
@@ -54,6 +56,11 @@ class Arrived:
     def share_yesterday(self) -> float | None:
         """0 to 1; None where nothing was due."""
         return self.yesterday / self.yesterday_due if self.yesterday_due else None
+
+    @property
+    def share_in_time(self) -> float | None:
+        """0 to 1; None where nothing was due."""
+        return self.in_time / self.yesterday_due if self.yesterday_due else None
 
 
 @router.get("/", dependencies=[requires(Scope.METERS_READ)])
@@ -71,7 +78,13 @@ def fleet(
     gateways = overview.gateways(store, utility.id)
     sites = queries.site_counts(store, utility.id, today)
     by_site = {
-        one.name: Arrived(one.today_due, one.today_arrived, one.yesterday_due, one.yesterday_arrived)
+        one.name: Arrived(
+            one.today_due,
+            one.today_arrived,
+            one.yesterday_due,
+            one.yesterday_arrived + one.yesterday_late,
+            one.yesterday_arrived,
+        )
         for one in shares(store, utility.code, now, Group.SITE)
     }
     closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
@@ -93,6 +106,7 @@ def fleet(
         exceptions=overview.exception_count(store, closes[0].id) if closes else 0,
         waiting_month=_last_month(today) if not closes or closes[0].period < _last_month(today) else None,
         branches=queries.tree(sites),
+        unfolded=len(sites) <= _UNFOLDED,
         arrived=_sum(by_site.values()),
         by_site=by_site,
         expired=sum(site.expired for site in sites),
@@ -127,6 +141,7 @@ def _sum(arrived: Sequence[Arrived] | Any) -> Arrived:
         sum(one.today for one in every),
         sum(one.yesterday_due for one in every),
         sum(one.yesterday for one in every),
+        sum(one.in_time for one in every),
     )
 
 

@@ -56,6 +56,7 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "delivery_id": "1",
         "account": "40001",
         "code": "flat-01-8",
+        "site": "house-1",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

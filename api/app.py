@@ -15,7 +15,20 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, billing, deliveries, health, meters, problems, statements, submissions
+from api import (
+    audit,
+    billing,
+    deliveries,
+    health,
+    meters,
+    problems,
+    readings,
+    registry_changes,
+    service_points,
+    sites,
+    statements,
+    submissions,
+)
 from api.authentication import SignInRequiredError, requires
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
@@ -35,6 +48,7 @@ _GZIP_FROM = 1000  # bytes
 _PROVIDER_SECONDS = 5
 
 _TAGS = [
+    {"name": "registry", "description": "Sites, gateways, service points, installations, and their history."},
     {"name": "meters", "description": "Meters, their registers, and what was found at them."},
     {"name": "readings", "description": "What meters showed, and what people hand in."},
     {"name": "billing", "description": "Billing readings by cursor, their evidence, and acknowledgements."},
@@ -99,7 +113,18 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         generate_unique_id_function=lambda route: route.name,  # what client generators name their methods
     )
     app.include_router(health.router)
-    for module in (meters, billing, deliveries, statements, submissions, audit):
+    for module in (
+        sites,
+        service_points,
+        meters,
+        registry_changes,
+        readings,
+        submissions,
+        billing,
+        deliveries,
+        statements,
+        audit,
+    ):
         app.include_router(module.router, responses=problems.RESPONSES)
     for page in (problem, sign_in, account, overview, meter, findings, month, billing_reading):
         app.include_router(page.router)

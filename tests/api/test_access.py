@@ -59,6 +59,9 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "account": "40001",
         "code": "flat-01-8",
         "problem": "forbidden",
+        "site": "house-1",
+        "gateway": "gw-lindenhof",
+        "installation_id": str(whose.installations[0]),
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

@@ -7,6 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from api import (
     audit,
     billing,
     deliveries,
+    exports,
     health,
     meters,
     problems,
@@ -53,6 +55,10 @@ _TAGS = [
     {"name": "readings", "description": "What meters showed, and what people hand in."},
     {"name": "billing", "description": "Billing readings by cursor, their evidence, and acknowledgements."},
     {"name": "deliveries", "description": "What is pushed to billing systems."},
+    {
+        "name": "exports",
+        "description": "Readings of a range, billing readings of a period: files.",
+    },
     {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "For supervisors."},
 ]
@@ -94,6 +100,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             if settings.oidc and client
             else None,
             templates=templates(),
+            exports=BoundedSemaphore(settings.exports_at_once),
         )
         try:
             yield
@@ -123,6 +130,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         billing,
         deliveries,
         statements,
+        exports,
         audit,
     ):
         app.include_router(module.router, responses=problems.RESPONSES)

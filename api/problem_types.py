@@ -62,6 +62,12 @@ TYPES: Mapping[str, ProblemType] = {
         "More requests came at once from this address, key or person than are taken.",
         "Wait as many seconds as Retry-After says, and send the request again.",
     ),
+    "exports-busy": ProblemType(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Other exports are running",
+        "An export keeps the database busy while it is downloaded, so that few may run at once.",
+        "Wait as many seconds as Retry-After says, and send the request again.",
+    ),
     # What was asked
     "bad-request": ProblemType(
         HTTPStatus.BAD_REQUEST,

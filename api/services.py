@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from threading import BoundedSemaphore
 from typing import cast
 
 import psycopg
@@ -19,7 +20,10 @@ from api.settings import ApiSettings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC."""
+    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC.
+
+    Whoever streams an export holds one of `exports` meanwhile.
+    """
 
     settings: ApiSettings
     pool: ConnectionPool[psycopg.Connection]
@@ -32,6 +36,7 @@ class Services:
     addresses: Lockout
     provider: Provider | None
     templates: Jinja2Templates
+    exports: BoundedSemaphore
 
 
 def services(request: Request) -> Services:

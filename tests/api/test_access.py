@@ -60,6 +60,7 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "code": "flat-01-8",
         "problem": "forbidden",
         "site": "house-1",
+        "file_format": "csv",
         "gateway": "gw-lindenhof",
         "installation_id": str(whose.installations[0]),
     }

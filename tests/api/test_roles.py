@@ -54,6 +54,8 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/v1/installations/{installation_id}"): _ALL,
     ("PATCH", "/v1/installations/{installation_id}"): {_E},
     ("GET", "/v1/registry-changes"): _ALL,
+    ("GET", "/v1/exports/readings.{file_format}"): _LOOKS,
+    ("GET", "/v1/exports/billing/{period}.{file_format}"): _BILLS,
     # readings
     ("GET", "/v1/meters/{meter_id}/readings"): _LOOKS,
     ("GET", "/v1/meters/{meter_id}/findings"): _LOOKS,

@@ -7,6 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import httpx
@@ -15,7 +16,22 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, billing, deliveries, health, live, meters, problems, statements, submissions
+from api import (
+    audit,
+    billing,
+    deliveries,
+    exports,
+    health,
+    live,
+    meters,
+    problems,
+    readings,
+    registry_changes,
+    service_points,
+    sites,
+    statements,
+    submissions,
+)
 from api.authentication import SignInRequiredError, requires
 from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
@@ -30,6 +46,7 @@ from api.pages import (
     meter,
     meter_list,
     month,
+    problem,
     sign_in,
     verification,
 )
@@ -46,6 +63,21 @@ from store.roles import Role
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes
 _PROVIDER_SECONDS = 5
+
+_TAGS = [
+    {"name": "registry", "description": "Sites, gateways, service points, installations, and their history."},
+    {"name": "meters", "description": "Meters, their registers, and what was found at them."},
+    {"name": "readings", "description": "What meters showed, and what people hand in."},
+    {"name": "billing", "description": "Billing readings by cursor, their evidence, and acknowledgements."},
+    {"name": "deliveries", "description": "What is pushed to billing systems."},
+    {
+        "name": "exports",
+        "description": "Readings of a range, billing readings of a period: files.",
+    },
+    {"name": "events", "description": "What changes, as it changes."},
+    {"name": "audit", "description": "Who did what."},
+    {"name": "health", "description": "For supervisors."},
+]
 
 
 def utc_now() -> datetime:
@@ -85,6 +117,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             else None,
             templates=templates(),
             live=Live(settings.database_url),
+            exports=BoundedSemaphore(settings.exports_at_once),
         )
         try:
             yield
@@ -101,11 +134,27 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         docs_url=None,
         redoc_url=None,
         openapi_url=None,  # served below, to those with a key
+        openapi_tags=_TAGS,
+        generate_unique_id_function=lambda route: route.name,  # what client generators name their methods
     )
     app.include_router(health.router)
-    for module in (meters, billing, deliveries, statements, submissions, audit, live):
+    for module in (
+        sites,
+        service_points,
+        meters,
+        registry_changes,
+        readings,
+        submissions,
+        billing,
+        deliveries,
+        statements,
+        exports,
+        audit,
+        live,
+    ):
         app.include_router(module.router, responses=problems.RESPONSES)
     for page in (
+        problem,
         sign_in,
         account,
         fleet,

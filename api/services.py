@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, cast
 
 import psycopg
@@ -22,7 +23,10 @@ if TYPE_CHECKING:  # its routes ask for services
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC."""
+    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC.
+
+    Whoever streams an export holds one of `exports` meanwhile.
+    """
 
     settings: ApiSettings
     pool: ConnectionPool[psycopg.Connection]
@@ -36,6 +40,7 @@ class Services:
     provider: Provider | None
     templates: Jinja2Templates
     live: "Live"
+    exports: BoundedSemaphore
 
 
 def services(request: Request) -> Services:

@@ -53,6 +53,7 @@ class Seeded:
     meters: list[str]
     registers: list[int]
     bills: list[int]
+    installations: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,22 @@ def seed(
     bills = connection.execute(
         "select id from billing_readings where utility_id = %s order by id", (utility,)
     ).fetchall()
-    return Seeded(utility, code, key, meters, registers, [row[0] for row in bills])
+    installations = connection.execute(
+        """
+        select i.id from installations i join service_points p on p.id = i.service_point_id
+        where p.utility_id = %s order by i.id
+        """,
+        (utility,),
+    ).fetchall()
+    return Seeded(
+        utility,
+        code,
+        key,
+        meters,
+        registers,
+        [row[0] for row in bills],
+        [row[0] for row in installations],
+    )
 
 
 def billing_reading(

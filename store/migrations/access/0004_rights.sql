@@ -109,6 +109,9 @@ grant select (id, utility_id, url, allow_private, created_at, removed_at) on des
 grant update (state, acknowledged_at) on outbox to hesper_api;
 grant insert on delivery_acknowledgements, submissions to hesper_api;
 
+-- What was answered to an Idempotency-Key; what is a day old goes by a trigger (core/0053).
+grant select, insert on idempotency_keys to hesper_api;
+
 -- Delivery: the one who reads the secrets that sign, and nothing but what is sent.
 grant select on utilities, service_points, billing_readings, destinations, outbox to hesper_deliver;
 grant update (resting_until) on destinations to hesper_deliver;

@@ -1,5 +1,6 @@
 """The FastAPI application: `/v1` for programs, pages for people, `/health` for supervisors."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,11 +16,24 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, billing, deliveries, health, meters, problems, statements, submissions
+from api import (
+    audit,
+    billing,
+    deliveries,
+    gateway_commands,
+    gateway_configurations,
+    gateway_health,
+    health,
+    meters,
+    problems,
+    statements,
+    submissions,
+)
 from api.authentication import SignInRequiredError, requires
+from api.gateway_check import ConfigurationCheck
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import account, billing_reading, findings, meter, month, overview, problem, sign_in
+from api.pages import account, billing_reading, findings, gateway, meter, month, overview, problem, sign_in
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -33,12 +47,15 @@ from store.roles import Role
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes
 _PROVIDER_SECONDS = 5
+_CONFIGURATION = re.compile(r"(/v1)?/gateways/[^/]+/configurations?(/preview)?")  # hundreds of meters
+_MAX_CONFIGURATION_BYTES = 512 * 1024
 
 _TAGS = [
     {"name": "meters", "description": "Meters, their registers, and what was found at them."},
     {"name": "readings", "description": "What meters showed, and what people hand in."},
     {"name": "billing", "description": "Billing readings by cursor, their evidence, and acknowledgements."},
     {"name": "deliveries", "description": "What is pushed to billing systems."},
+    {"name": "gateways", "description": "How gateways are, and what they are asked to do and to run."},
     {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "For supervisors."},
 ]
@@ -49,8 +66,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The app; its pool is opened when it starts and closed when it ends.
+def create_app(
+    settings: ApiSettings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    check: ConfigurationCheck | None = None,
+) -> FastAPI:
+    """The app; its pool is opened when it starts and closed when it ends. `check` judges configurations.
 
     Starting raises store.database.UnreachableError where the database cannot be had.
     """
@@ -79,6 +101,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             provider=Provider(settings.oidc, settings.session_secret, clock, client)
             if settings.oidc and client
             else None,
+            check=check,
             templates=templates(),
         )
         try:
@@ -99,9 +122,10 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         generate_unique_id_function=lambda route: route.name,  # what client generators name their methods
     )
     app.include_router(health.router)
-    for module in (meters, billing, deliveries, statements, submissions, audit):
+    v1 = (meters, gateway_health, gateway_commands, gateway_configurations)
+    for module in (*v1, billing, deliveries, statements, submissions, audit):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (problem, sign_in, account, overview, meter, findings, month, billing_reading):
+    for page in (problem, sign_in, account, overview, meter, gateway, findings, month, billing_reading):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)
@@ -117,7 +141,9 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": error.location})
         return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)
 
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, limit=settings.max_body_bytes, larger={_CONFIGURATION: _MAX_CONFIGURATION_BYTES}
+    )
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM)
     app.add_middleware(RateLimit, buckets=TokenBuckets(settings.address_rate, settings.address_burst, clock))
     app.add_middleware(SecurityHeaders, https=settings.secure_cookies)

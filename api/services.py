@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from psycopg_pool import ConnectionPool
 
+from api.gateway_check import ConfigurationCheck
 from api.oidc import Provider
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -19,7 +20,10 @@ from api.settings import ApiSettings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC."""
+    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC.
+
+    No `check`: nothing is known of a gateway's configuration before the gateway has tried it.
+    """
 
     settings: ApiSettings
     pool: ConnectionPool[psycopg.Connection]
@@ -31,6 +35,7 @@ class Services:
     accounts: Lockout
     addresses: Lockout
     provider: Provider | None
+    check: ConfigurationCheck | None
     templates: Jinja2Templates
 
 

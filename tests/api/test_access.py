@@ -16,6 +16,7 @@ from api.app import create_app
 from api.settings import ApiSettings, SettingsError, kept_session_secret
 from store.api_keys import revoke, verify
 from tests.api.conftest import Clock, sign_in
+from tests.api.gateways import GATEWAY
 from tests.api.seeding import PERIOD, Seeded
 
 OPEN = {
@@ -58,6 +59,9 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "delivery_id": "1",
         "account": "40001",
         "code": "flat-01-8",
+        "gateway": GATEWAY,
+        "command_id": "1",
+        "version": "1",
         "problem": "forbidden",
     }
     for route in api_routes(app):

@@ -23,6 +23,7 @@ from api.settings import ApiSettings
 from store.access import UserRole, scopes_of
 from store.api_keys import issue
 from tests.api.conftest import Clock
+from tests.api.gateways import GATEWAY
 from tests.api.seeding import PERIOD, Seeded
 
 _EXAMPLES = 10  # of each operation, for each role
@@ -46,6 +47,9 @@ def test_every_role_is_answered_by_the_schema_whatever_it_sends(
         "period": PERIOD,
         "reading_id": ours.bills[0],
         "measured_at": "2026-11-21T17:00:00Z",
+        "gateway": GATEWAY,
+        "command_id": 1,
+        "version": 1,
     }
     tried = []
     with TestClient(

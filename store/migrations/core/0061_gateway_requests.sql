@@ -58,6 +58,9 @@ create table gateway_replies (
 );
 create unique index gateway_replies_once on gateway_replies
     (coalesce(command_id, 0), coalesce(configuration_id, 0), at, state, md5(detail));
+create index gateway_replies_to_command on gateway_replies (command_id, id) where command_id is not null;
+create index gateway_replies_to_configuration on gateway_replies (configuration_id, at)
+    where configuration_id is not null;
 create trigger append_only before update or delete on gateway_replies
     for each row execute function refuse_change();
 

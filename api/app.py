@@ -33,7 +33,18 @@ from api.authentication import SignInRequiredError, requires
 from api.gateway_check import ConfigurationCheck
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import account, billing_reading, findings, gateway, meter, month, overview, problem, sign_in
+from api.pages import (
+    account,
+    billing_reading,
+    findings,
+    gateway,
+    gateway_trend,
+    meter,
+    month,
+    overview,
+    problem,
+    sign_in,
+)
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -125,7 +136,18 @@ def create_app(
     v1 = (meters, gateway_health, gateway_commands, gateway_configurations)
     for module in (*v1, billing, deliveries, statements, submissions, audit):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (problem, sign_in, account, overview, meter, gateway, findings, month, billing_reading):
+    for page in (
+        problem,
+        sign_in,
+        account,
+        overview,
+        meter,
+        gateway,
+        gateway_trend,
+        findings,
+        month,
+        billing_reading,
+    ):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)

@@ -12,6 +12,12 @@ function token(name) {
   return getComputedStyle(place).getPropertyValue(name).trim();
 }
 
+// Where no line can be drawn: nothing is known before and after.
+function alone(values) {
+  const known = (index) => (values[index] ?? null) !== null;
+  return [...values.keys()].filter((index) => known(index) && !known(index - 1) && !known(index + 1));
+}
+
 class Trends {
   constructor(content) {
     this.content = content;
@@ -60,13 +66,13 @@ class Trends {
           { ...axis, space: 30, size: 52, values: (_plot, splits) => splits.map((value) => this.written(value)) },
         ],
         series: [
-          { value: (_plot, at) => (at === null ? "" : this.moment.format(at * 1000)) },
+          { label: this.content.time, value: (_plot, at) => (at === null ? "" : this.moment.format(at * 1000)) },
           ...pane.series.map((one, index) => ({
             label: one.label,
             stroke: token(HUES[index % HUES.length]),
             dash: DASHES[index % DASHES.length],
             width: 1.75,
-            points: { show: false },
+            points: { size: 5, filter: (plot, series) => alone(plot.data[series]) },
             value: (_plot, value) => (value === null ? "" : written(value)),
           })),
         ],
@@ -88,8 +94,10 @@ class Trends {
 
   // The same for those who do not see the lines.
   figures(pane, written) {
+    const hidden = document.createElement("div");
+    hidden.className = "unseen";
     const table = document.createElement("table");
-    table.className = "unseen";
+    hidden.append(table);
     const caption = table.createCaption();
     caption.textContent = pane.title;
     const head = table.createTHead().insertRow();
@@ -107,7 +115,7 @@ class Trends {
       row.insertCell().textContent = this.moment.format(at * 1000);
       for (const one of pane.series) row.insertCell().textContent = one.values[index] === null ? "" : written(one.values[index]);
     });
-    return table;
+    return hidden;
   }
 
   resize() {

@@ -24,6 +24,7 @@ from api import (
     gateway_configurations,
     gateway_health,
     health,
+    live,
     meters,
     problems,
     statements,
@@ -31,19 +32,24 @@ from api import (
 )
 from api.authentication import SignInRequiredError, requires
 from api.gateway_check import ConfigurationCheck
+from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
 from api.pages import (
     account,
+    arrival,
+    balance,
     billing_reading,
     findings,
+    fleet,
     gateway,
     gateway_trend,
     meter,
+    meter_list,
     month,
-    overview,
     problem,
     sign_in,
+    verification,
 )
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
@@ -114,10 +120,12 @@ def create_app(
             else None,
             check=check,
             templates=templates(),
+            live=Live(settings.database_url),
         )
         try:
             yield
         finally:
+            app.state.services.live.close()
             sessions.close()
             if client:
                 client.close()
@@ -134,17 +142,21 @@ def create_app(
     )
     app.include_router(health.router)
     v1 = (meters, gateway_health, gateway_commands, gateway_configurations)
-    for module in (*v1, billing, deliveries, statements, submissions, audit):
+    for module in (*v1, billing, deliveries, statements, submissions, audit, live):
         app.include_router(module.router, responses=problems.RESPONSES)
     for page in (
         problem,
         sign_in,
         account,
-        overview,
+        fleet,
+        meter_list,
+        arrival,
+        balance,
         meter,
         gateway,
         gateway_trend,
         findings,
+        verification,
         month,
         billing_reading,
     ):

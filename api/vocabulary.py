@@ -45,6 +45,7 @@ def terms() -> Iterator[str]:
     yield from (state.value for states in (CommandState, ConfigurationState) for state in states)
     yield from (reason.value for reason in MissReason)
     yield from (role.value for role in UserRole)
+    yield from (reason.value for reason in MissReason)
 
 
 def medium_name(code: int, language: Language) -> str:

@@ -1,4 +1,4 @@
-"""What gateways say of themselves, status and health, and answer when asked, into the store."""
+"""What gateways say of themselves, and answer when asked, into the store: the last of it, and its history."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from psycopg import Connection
 from ingest.inbox import Delivery
 from store.downlink import GatewayReply, keep_reply
 from store.gateways import set_health, set_state
+from store.health import keep_hour
 from telemetry.topics import Kind, Topic, TopicError
 from telemetry.wire import GatewayStatus, Health, Reply, WireError, decode, encode, from_milliseconds
 
@@ -61,4 +62,7 @@ def _keep(connection: Connection[Any], delivery: Delivery) -> bool:
         return keep_reply(connection, topic.utility, topic.gateway, answer)
     health = decode(delivery.payload, Health)
     at = from_milliseconds(health.at)
-    return set_health(connection, topic.utility, topic.gateway, encode(health).decode(), at)
+    known = set_health(connection, topic.utility, topic.gateway, encode(health).decode(), at)
+    if known:
+        keep_hour(connection, topic.utility, topic.gateway, health)
+    return known

@@ -138,7 +138,7 @@ class Demo:
         """The figures, read from the store."""
         now = self.standing()
         return Summary(
-            meters=len(self.building.meters_now),
+            meters=len(self.building.answering),
             meters_read=self.meters_read,
             readings_sent=self.history.readings,
             readings_stored=now.readings,
@@ -217,7 +217,7 @@ class Demo:
 
     def _await_polls(self) -> int:
         started = datetime.now(UTC)
-        wanted = {meter.meter for meter in self.building.meters_now}
+        wanted = {meter.meter for meter in self.building.answering}
         read: set[str] = set()
 
         def count() -> int:

@@ -63,6 +63,7 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "command_id": "1",
         "version": "1",
         "problem": "forbidden",
+        "site": "house-1",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

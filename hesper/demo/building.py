@@ -134,9 +134,8 @@ class Fault:
 class BuildingMeter:
     """One meter: who it is, where it hangs, and what its billed register shows.
 
-    `digits` are the register's whole digits. `silent` is a span in which it did not answer, for ever where it ends after
-    the demo was born. `offset` is
-    the place in the line's round, in seconds after the full hour.
+    `digits` are the register's whole digits. `silent` is a span in which it did not answer, for ever where it
+    ends after the demo was born. `offset` is the place in the line's round, in seconds after the full hour.
     """
 
     meter: str

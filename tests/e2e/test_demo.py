@@ -110,7 +110,9 @@ def test_once_finds_the_planted_faults_and_nothing_else(once: dict[str, Any]) ->
         "negative_step.reset": 1,
         "negative_step.rollover": 1,
         "stuck": 1,
-        "missing": 2,
+        "missing": 3,
+        "leak": 1,
+        "verification_expired": 1,
     }
     assert {kind: found.get(kind) for kind in planted} == planted
     # What follows from them: the stuck meter's use, and what silent and swapped meters caught up.

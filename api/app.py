@@ -1,5 +1,6 @@
 """The FastAPI application: `/v1` for programs, pages for people, `/health` for supervisors."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,9 @@ from api import (
     billing,
     deliveries,
     exports,
+    gateway_commands,
+    gateway_configurations,
+    gateway_health,
     health,
     live,
     meters,
@@ -33,6 +37,7 @@ from api import (
     submissions,
 )
 from api.authentication import SignInRequiredError, requires
+from api.gateway_check import ConfigurationCheck
 from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
@@ -43,6 +48,8 @@ from api.pages import (
     billing_reading,
     findings,
     fleet,
+    gateway,
+    gateway_trend,
     meter,
     meter_list,
     month,
@@ -63,6 +70,8 @@ from store.roles import Role
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes
 _PROVIDER_SECONDS = 5
+_CONFIGURATION = re.compile(r"(/v1)?/gateways/[^/]+/configurations?(/preview)?")  # hundreds of meters
+_MAX_CONFIGURATION_BYTES = 512 * 1024
 
 _TAGS = [
     {"name": "registry", "description": "Sites, gateways, service points, installations, and their history."},
@@ -75,6 +84,7 @@ _TAGS = [
         "description": "Readings of a range, billing readings of a period: files.",
     },
     {"name": "events", "description": "What changes, as it changes."},
+    {"name": "gateways", "description": "How gateways are, and what they are asked to do and to run."},
     {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "For supervisors."},
 ]
@@ -85,8 +95,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The app; its pool is opened when it starts and closed when it ends.
+def create_app(
+    settings: ApiSettings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    check: ConfigurationCheck | None = None,
+) -> FastAPI:
+    """The app; its pool is opened when it starts and closed when it ends. `check` judges configurations.
 
     Starting raises store.database.UnreachableError where the database cannot be had.
     """
@@ -115,6 +130,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             provider=Provider(settings.oidc, settings.session_secret, clock, client)
             if settings.oidc and client
             else None,
+            check=check,
             templates=templates(),
             live=Live(settings.database_url),
             exports=BoundedSemaphore(settings.exports_at_once),
@@ -143,6 +159,9 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         service_points,
         meters,
         registry_changes,
+        gateway_health,
+        gateway_commands,
+        gateway_configurations,
         readings,
         submissions,
         billing,
@@ -162,6 +181,8 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         arrival,
         balance,
         meter,
+        gateway,
+        gateway_trend,
         findings,
         verification,
         month,
@@ -182,7 +203,9 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": error.location})
         return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)
 
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, limit=settings.max_body_bytes, larger={_CONFIGURATION: _MAX_CONFIGURATION_BYTES}
+    )
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM)
     app.add_middleware(RateLimit, buckets=TokenBuckets(settings.address_rate, settings.address_burst, clock))
     app.add_middleware(SecurityHeaders, https=settings.secure_cookies)

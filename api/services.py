@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from psycopg_pool import ConnectionPool
 
+from api.gateway_check import ConfigurationCheck
 from api.oidc import Provider
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -25,7 +26,8 @@ if TYPE_CHECKING:  # its routes ask for services
 class Services:
     """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC.
 
-    Whoever streams an export holds one of `exports` meanwhile.
+    Whoever streams an export holds one of `exports` meanwhile. No `check`: nothing is known of a gateway's
+    configuration before the gateway has tried it.
     """
 
     settings: ApiSettings
@@ -38,6 +40,7 @@ class Services:
     accounts: Lockout
     addresses: Lockout
     provider: Provider | None
+    check: ConfigurationCheck | None
     templates: Jinja2Templates
     live: "Live"
     exports: BoundedSemaphore

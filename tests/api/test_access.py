@@ -63,6 +63,8 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "file_format": "csv",
         "gateway": "gw-lindenhof",
         "installation_id": str(whose.installations[0]),
+        "command_id": "1",
+        "version": "1",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

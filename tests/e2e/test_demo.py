@@ -157,6 +157,20 @@ def test_the_dashboard_shows_the_building_a_meter_and_the_month(living: Living, 
 
 
 @pytest.mark.e2e
+@pytest.mark.browser
+def test_a_meter_is_read_now_from_the_gateways_page(living: Living, page: Page) -> None:
+    page.goto(f"{living.url}/gateways/house-1")
+    page.get_by_label("API key").fill(living.key)
+    page.get_by_role("button", name="Sign in with the key").click()
+    expect(page.locator("#trends[data-drawn]")).to_be_visible()
+    row = page.locator("tr[data-meter=EAS-20300137]")  # the electricity of flat 1
+    row.get_by_role("button").click()
+    expect(row.locator("[data-state=done]")).to_contain_text("1-0:1.8.0", timeout=20_000)
+    page.reload()
+    expect(page.locator("#commands [data-command=read-now]").first).to_contain_text("1-0:1.8.0")
+
+
+@pytest.mark.e2e
 def test_ctrl_c_ends_every_process(living: Living) -> None:
     children = psutil.Process(living.process.pid).children(recursive=True)
     assert len(children) >= 7  # database, broker, ingester, validator, API, building, gateway

@@ -27,6 +27,7 @@ from hesper.demo.registry import registry_of
 from hesper.demo.state import DemoState
 from hesper.supervise import Program, Supervisor, hesper_command
 from ingest.billing.close import close
+from store.access import Scope
 from store.api_keys import issue, verify
 from store.database import connect
 from store.findings import counts
@@ -166,13 +167,14 @@ class Demo:
         return state.but(ports=ports).save(self.place)
 
     def _kept_key(self) -> str:
-        """The API key of this folder, made at the first start."""
+        """The API key of this folder, made at the first start. It opens all that a demo is to show."""
         path = self.folder / "demo-key"
         if path.exists():
             key = path.read_text(encoding="utf-8").strip()
             if verify(self.connection, key) is not None:
                 return key
-        key = issue(self.connection, UTILITY, f"demo {secrets.token_hex(2)}")
+        scopes = frozenset(Scope) - {Scope.AUDIT_READ}
+        key = issue(self.connection, UTILITY, f"demo {secrets.token_hex(2)}", scopes=scopes)
         path.touch(mode=0o600)
         path.write_text(key, encoding="utf-8")
         return key

@@ -67,7 +67,7 @@ def _meter(building: Building, meter: BuildingMeter) -> MeterEntry:
         meter.medium,
         meter.model,
         GATEWAY,
-        _HOUSE,
+        _place(meter.point),
         qmax=_QMAX.get(meter.model),
         imax=imax,
         phases=phases,

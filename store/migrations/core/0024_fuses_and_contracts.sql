@@ -1,6 +1,7 @@
 -- What a service point's main fuse lets through, what a meter is made for, and who pays from when to when.
 
 create index sites_by_parent on sites (parent_id);            -- whether a site is a house with parts
+create index service_points_by_site on service_points (site_id);
 
 alter table meters
     add column imax   bigint check (imax > 0),                -- largest current, micro-A; null: not known

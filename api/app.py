@@ -1,5 +1,6 @@
 """The FastAPI application: `/v1` for programs, pages for people, `/health` for supervisors."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,11 @@ from api import (
     billing,
     deliveries,
     exports,
+    gateway_commands,
+    gateway_configurations,
+    gateway_health,
     health,
+    live,
     meters,
     problems,
     readings,
@@ -32,9 +37,26 @@ from api import (
     submissions,
 )
 from api.authentication import SignInRequiredError, requires
+from api.gateway_check import ConfigurationCheck
+from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import account, billing_reading, findings, meter, month, overview, problem, sign_in
+from api.pages import (
+    account,
+    arrival,
+    balance,
+    billing_reading,
+    findings,
+    fleet,
+    gateway,
+    gateway_trend,
+    meter,
+    meter_list,
+    month,
+    problem,
+    sign_in,
+    verification,
+)
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -48,6 +70,8 @@ from store.roles import Role
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes
 _PROVIDER_SECONDS = 5
+_CONFIGURATION = re.compile(r"(/v1)?/gateways/[^/]+/configurations?(/preview)?")  # hundreds of meters
+_MAX_CONFIGURATION_BYTES = 512 * 1024
 
 _TAGS = [
     {"name": "registry", "description": "Sites, gateways, service points, installations, and their history."},
@@ -59,6 +83,8 @@ _TAGS = [
         "name": "exports",
         "description": "Readings of a range, billing readings of a period: files.",
     },
+    {"name": "events", "description": "What changes, as it changes."},
+    {"name": "gateways", "description": "How gateways are, and what they are asked to do and to run."},
     {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "For supervisors."},
 ]
@@ -69,8 +95,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The app; its pool is opened when it starts and closed when it ends.
+def create_app(
+    settings: ApiSettings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    check: ConfigurationCheck | None = None,
+) -> FastAPI:
+    """The app; its pool is opened when it starts and closed when it ends. `check` judges configurations.
 
     Starting raises store.database.UnreachableError where the database cannot be had.
     """
@@ -99,12 +130,15 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             provider=Provider(settings.oidc, settings.session_secret, clock, client)
             if settings.oidc and client
             else None,
+            check=check,
             templates=templates(),
+            live=Live(settings.database_url),
             exports=BoundedSemaphore(settings.exports_at_once),
         )
         try:
             yield
         finally:
+            app.state.services.live.close()
             sessions.close()
             if client:
                 client.close()
@@ -125,6 +159,9 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         service_points,
         meters,
         registry_changes,
+        gateway_health,
+        gateway_commands,
+        gateway_configurations,
         readings,
         submissions,
         billing,
@@ -132,9 +169,25 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         statements,
         exports,
         audit,
+        live,
     ):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (problem, sign_in, account, overview, meter, findings, month, billing_reading):
+    for page in (
+        problem,
+        sign_in,
+        account,
+        fleet,
+        meter_list,
+        arrival,
+        balance,
+        meter,
+        gateway,
+        gateway_trend,
+        findings,
+        verification,
+        month,
+        billing_reading,
+    ):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)
@@ -150,7 +203,9 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": error.location})
         return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)
 
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, limit=settings.max_body_bytes, larger={_CONFIGURATION: _MAX_CONFIGURATION_BYTES}
+    )
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM)
     app.add_middleware(RateLimit, buckets=TokenBuckets(settings.address_rate, settings.address_burst, clock))
     app.add_middleware(SecurityHeaders, https=settings.secure_cookies)

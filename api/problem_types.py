@@ -136,6 +136,26 @@ TYPES: Mapping[str, ProblemType] = {
         "The change breaks a rule of the registry, or refers to something that is not registered.",
         "The detail says which entry and what to write instead.",
     ),
+    # Events
+    "too-many-streams": ProblemType(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many streams of events are open",
+        "Each stream of events holds a place until it ends, and a caller has some of them at a time.",
+        "Close one, or use one stream for several purposes.",
+    ),
+    # Gateways
+    "too-many-commands": ProblemType(
+        HTTPStatus.CONFLICT,
+        "Too many commands wait",
+        "A gateway does one thing after the other, and some commands wait for it already.",
+        "Wait until it has answered them, or they expire.",
+    ),
+    "configuration-refused": ProblemType(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The gateway would refuse the configuration",
+        "The text breaks a rule that its gateway checks; `errors` says where and how.",
+        "Mend each of `errors`. A preview shows them without sending anything.",
+    ),
     # Billing
     "cursor-ahead": ProblemType(
         HTTPStatus.CONFLICT,

@@ -4,25 +4,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from threading import BoundedSemaphore
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import psycopg
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from psycopg_pool import ConnectionPool
 
+from api.gateway_check import ConfigurationCheck
 from api.oidc import Provider
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
 from api.sessions import Signer
 from api.settings import ApiSettings
 
+if TYPE_CHECKING:  # its routes ask for services
+    from api.live import Live
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC.
 
-    Whoever streams an export holds one of `exports` meanwhile.
+    Whoever streams an export holds one of `exports` meanwhile. No `check`: nothing is known of a gateway's
+    configuration before the gateway has tried it.
     """
 
     settings: ApiSettings
@@ -35,7 +40,9 @@ class Services:
     accounts: Lockout
     addresses: Lockout
     provider: Provider | None
+    check: ConfigurationCheck | None
     templates: Jinja2Templates
+    live: "Live"
     exports: BoundedSemaphore
 
 

@@ -34,6 +34,7 @@ class ApiSettings:
     pool_size: int = 8
     statement_seconds: int = 15
     max_body_bytes: int = 64 * 1024
+    stream_seconds: float = 300  # how long a stream of events lasts: a revoked key is noticed after that
     exports_at_once: int = 2
     export_seconds: int = 600
     address_rate: float = 100

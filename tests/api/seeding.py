@@ -14,6 +14,7 @@ from store.access import Scope
 from store.api_keys import issue
 from store.content import Content, decimal, instant
 from telemetry.micro import MICRO
+from tests.api.gateways import seed_gateway
 
 NOW = datetime(2026, 11, 21, 17, 40, tzinfo=UTC)
 PERIOD = "2026-10"
@@ -136,6 +137,7 @@ def seed(
             meters.append(code_of_meter)
             registers.append(register)
     _findings(connection, utility, registers, now)
+    seed_gateway(connection, code, gateway, meters, now)
     key = issue(connection, code, f"{name} billing", scopes=frozenset(Scope) - {Scope.AUDIT_READ})
     connection.commit()
     bills = connection.execute(

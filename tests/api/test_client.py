@@ -19,7 +19,7 @@ from api.client import Client, ProblemError
 from api.settings import ApiSettings
 from tests.api.conftest import Clock
 from tests.api.seeding import NOW, PERIOD, Seeded
-from tests.api.test_integrate_billing import serving
+from tests.support.browsing import serving
 
 WATER = "8-0:1.0.0"
 

@@ -69,7 +69,35 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/v1/accounts/{account}/statement"): _BILLS,
     ("POST", "/v1/service-points/{code}/readings"): {_E},
     ("GET", "/v1/audit"): {_ADMIN},
+    # Gateways: everybody looks, engineers ask
+    ("GET", "/v1/gateways/{gateway}/health"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/health/history"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/lines"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/meters"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/commands"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/commands/{command_id}"): _ALL,
+    ("POST", "/v1/gateways/{gateway}/commands"): {_E},
+    ("GET", "/v1/gateways/{gateway}/configurations"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/configurations/{version}"): _ALL,
+    ("POST", "/v1/gateways/{gateway}/configurations/{version}/restore"): {_E},
+    ("GET", "/v1/gateways/{gateway}/configuration"): _ALL,
+    ("PUT", "/v1/gateways/{gateway}/configuration"): {_E},
+    ("POST", "/v1/gateways/{gateway}/configuration/preview"): {_E},
+    ("GET", "/gateways/{gateway}"): _ALL,
+    ("GET", "/gateways/{gateway}/trend"): _ALL,
+    ("POST", "/gateways/{gateway}/commands"): {_E},
+    ("GET", "/gateways/{gateway}/commands/{command_id}"): _ALL,
+    ("POST", "/gateways/{gateway}/configurations/preview"): {_E},
+    ("POST", "/gateways/{gateway}/configurations"): {_E},
+    ("POST", "/gateways/{gateway}/configurations/{version}/restore"): {_E},
+    ("GET", "/v1/events"): _ALL,
+    ("GET", "/events"): _ALL,
     ("GET", "/"): _ALL,
+    ("GET", "/meters"): _ALL,
+    ("GET", "/sites/{site}"): _ALL,
+    ("GET", "/sites/{site}/arrival"): _ALL,
+    ("GET", "/sites/{site}/balance"): _LOOKS,
+    ("GET", "/verification"): _ALL,
     ("GET", "/findings"): _LOOKS,
     ("GET", "/meters/{meter_id}"): _LOOKS,
     ("GET", "/meters/{meter_id}/chart"): _LOOKS,
@@ -82,6 +110,7 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("POST", "/account/second-factor/confirm"): _ALL,
     ("POST", "/account/sessions/end"): _ALL,
     ("POST", "/account/utility"): _ALL,
+    ("POST", "/language"): _ALL,
     ("POST", "/sign-out"): _ALL,  # last: it ends the session
 }
 
@@ -189,7 +218,7 @@ def test_what_a_role_does_not_read_is_not_on_its_overview_either(
         user_id = person(connection, role, "alpha", role)
         enrol(connection, user_id)
         open_session(anonymous, connection, ours.id, user_id, clock.now)
-        shown[role] = anonymous.get("/").text
+        shown[role] = anonymous.get("/").text + anonymous.get("/meters").text
     for part in ('class="spark"', 'data-tile="month"', 'href="/findings"'):
         assert part in shown[UserRole.VIEWER], part
     assert 'class="spark"' not in shown[UserRole.ADMINISTRATOR]

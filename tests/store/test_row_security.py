@@ -24,7 +24,7 @@ _ROWS = """
         insert into sites (utility_id, code, name) select id, 's', 's' from u returning *
     ), g as (
         insert into gateways (utility_id, code) select id, 'g' from u returning *
-    ), gh as (
+    ), told as (
         insert into gateway_health (gateway_id, at, utility_id, clock_ahead, clock_synchronised,
                                     buffered_readouts, buffer_full, version, config_version, lines)
         select id, now(), utility_id, 0, true, 0, false, '', '', '[]' from g

@@ -189,6 +189,7 @@ def create_app(
         billing_reading,
     ):
         app.include_router(page.router)
+    app.include_router(live.pages)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)
 

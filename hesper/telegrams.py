@@ -1,4 +1,4 @@
-"""Stored telegrams explained for the pages: the `Decode` that the API, which may import no driver, is given."""
+"""Stored telegrams explained for the pages: the `Decode` that is given to the API, which has no drivers."""
 
 from api.telegrams import Telegram, Undecoded
 from drivers.errors import DriverError

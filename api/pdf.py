@@ -180,7 +180,7 @@ def _cell(words: str, column: Column, *, bold: bool = False, muted: bool = False
 
 
 def _plain(words: str) -> str:
-    """Text as reportlab's markup, where a line may break at the narrow space of figures, but not at U+00A0."""
+    """Text as reportlab's markup, where lines break at the narrow space of figures, not at U+00A0."""
     return escape(words.replace(THIN_SPACE, "\u00a0"))
 
 

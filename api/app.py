@@ -19,7 +19,19 @@ from api import audit, billing, deliveries, health, meters, problems, statements
 from api.authentication import SignInRequiredError, requires
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import account, billing_reading, findings, meter, month, overview, sign_in
+from api.pages import (
+    account,
+    billing_reading,
+    chart,
+    findings,
+    meter,
+    meter_edits,
+    meter_telegrams,
+    meter_year,
+    month,
+    overview,
+    sign_in,
+)
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -94,7 +106,9 @@ def create_app(
     app.include_router(health.router)
     for module in (meters, billing, deliveries, statements, submissions, audit):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (sign_in, account, overview, meter, findings, month, billing_reading):
+    for page in (sign_in, account, overview, findings, month, billing_reading):
+        app.include_router(page.router)
+    for page in (meter, chart, meter_edits, meter_telegrams, meter_year):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)

@@ -15,6 +15,7 @@ from telemetry.obis import Medium, Obis, ObisError, known_names
 from telemetry.quality import Quality
 from telemetry.status import Status
 from telemetry.units import UNITS
+from telemetry.wire import MissReason
 
 _METHODS = {
     "set_day": "set day",
@@ -39,6 +40,7 @@ def terms() -> Iterator[str]:
     yield from ("channel", "tariff")
     yield from _METHODS.values()
     yield from _STATES
+    yield from (in_words(reason.value) for reason in MissReason)
     yield from (role.value for role in UserRole)
 
 

@@ -59,7 +59,10 @@ class RegisterRow:
 
 @dataclass(frozen=True, slots=True)
 class InstallationRow:
-    """A meter's time at a service point; `valid_to` None: it is there now."""
+    """A meter's time at a service point; `valid_to` None: it is there now.
+
+    `start_values` and `end_values` are what its registers showed then, by OBIS in micro-units, where known.
+    """
 
     meter: str
     point_code: str
@@ -68,6 +71,17 @@ class InstallationRow:
     valid_from: datetime
     valid_to: datetime | None
     multiplier: Decimal
+    start_values: dict[str, int]
+    end_values: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationRow:
+    """A verification of a meter: on which day, until when it counts, and its certificate's number."""
+
+    verified_on: date
+    valid_until: date
+    certificate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +170,7 @@ def installations(connection: Connection[Any], utility_id: int, meter_id: int) -
         cursor.execute(
             """
             select m.code as meter, p.code as point_code, p.name as point_name, p.account,
-                   i.valid_from, i.valid_to, i.multiplier
+                   i.valid_from, i.valid_to, i.multiplier, i.start_values, i.end_values
             from installations i join service_points p on p.id = i.service_point_id
             join meters m on m.id = i.meter_id
             where i.meter_id = %s and p.utility_id = %s
@@ -173,7 +187,7 @@ def exchanges(connection: Connection[Any], utility_id: int, meter_id: int) -> li
         cursor.execute(
             """
             select m.code as meter, p.code as point_code, p.name as point_name, p.account,
-                   i.valid_from, i.valid_to, i.multiplier
+                   i.valid_from, i.valid_to, i.multiplier, i.start_values, i.end_values
             from service_points p
             join installations i on i.service_point_id = p.id
             join meters m on m.id = i.meter_id
@@ -182,6 +196,19 @@ def exchanges(connection: Connection[Any], utility_id: int, meter_id: int) -> li
             order by i.valid_from desc, p.code
             """,
             {"utility": utility_id, "meter": meter_id},
+        )
+        return cursor.fetchall()
+
+
+def verifications(connection: Connection[Any], meter_id: int) -> list[VerificationRow]:
+    """A meter's verifications, the last one first."""
+    with connection.cursor(row_factory=class_row(VerificationRow)) as cursor:
+        cursor.execute(
+            """
+            select verified_on, valid_until, certificate from verifications
+            where meter_id = %s order by verified_on desc
+            """,
+            (meter_id,),
         )
         return cursor.fetchall()
 

@@ -44,6 +44,8 @@ class Bucket(StrEnum):
     READING = "reading"
     HOUR = "hour"
     DAY = "day"
+    MONTH = "month"
+    YEAR = "year"
 
 
 def readings_page(
@@ -115,6 +117,31 @@ def telegram(
             {"utility": utility_id, "meter": meter_id, "at": measured_at},
         )
         return cursor.fetchone()
+
+
+def telegrams(
+    connection: Connection[Any],
+    utility_id: int,
+    meter_id: int,
+    *,
+    before: datetime | None = None,
+    limit: int,
+) -> list[TelegramRow]:
+    """At most `limit` telegrams that were read before that instant, the last one first."""
+    with connection.cursor(row_factory=class_row(TelegramRow)) as cursor:
+        cursor.execute(
+            """
+            select t.measured_at, t.received_at, g.code as gateway, t.epoch, t.batch, t.raw
+            from telegrams t
+            join meters m on m.id = t.meter_id and m.utility_id = %(utility)s
+            join gateways g on g.id = t.gateway_id
+            where t.meter_id = %(meter)s
+              and (%(before)s::timestamptz is null or t.measured_at < %(before)s)
+            order by t.measured_at desc limit %(limit)s
+            """,
+            {"utility": utility_id, "meter": meter_id, "before": before, "limit": limit},
+        )
+        return cursor.fetchall()
 
 
 def last_reading_at(connection: Connection[Any], meter_id: int) -> datetime | None:

@@ -56,6 +56,8 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "delivery_id": "1",
         "account": "40001",
         "code": "flat-01-8",
+        "edit_id": "1",
+        "year": "2026",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

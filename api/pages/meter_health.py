@@ -19,7 +19,7 @@ _CELL, _STEP = 9, 11
 
 @dataclass(frozen=True, slots=True)
 class DayCell:
-    """A day of the strip: how high its bar is, and it in words. `state`: all, some, none, unknown."""
+    """A day of the strip: how high its bar is, and it in words. `state`: all, some, none, unknown; today."""
 
     x: int
     height: float
@@ -84,5 +84,5 @@ def _cell(place: int, day: date, row: queries.DayRow | None, language: Language)
         due=row.due,
         missed=row.missed,
     )
-    state = "all" if share >= 1 else "some" if share > 0 else "none"
+    state = "today" if place == DAYS - 1 else "all" if share >= 1 else "some" if share > 0 else "none"
     return DayCell(x, max(1.0, round(share * STRIP_HEIGHT, 1)), state, label)

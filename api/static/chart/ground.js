@@ -88,7 +88,7 @@ export function drawFindings(plot, content, named) {
     const width = Math.max(3 * pixel, right - left);
     const at = Math.max(bbox.left + size, width > 4 * size ? left : left + width / 2);
     ctx.fillStyle = token(`--${finding.severity}`) || token("--warning");
-    ctx.globalAlpha = 0.12;
+    ctx.globalAlpha = 0.08;
     ctx.fillRect(left, bbox.top, width, bbox.height);
     ctx.globalAlpha = 1;
     ctx.fillRect(left, bbox.top, width, 1.5 * pixel);

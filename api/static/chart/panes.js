@@ -11,8 +11,7 @@ export class Panes {
     this.plots = [];
     const { points, register, bucket, words } = content;
     const narrow = place.clientWidth < 560;
-    const longest = Math.max(1, ...points.value.map((value) => format.decimal(value.split(".")[0]).length));
-    this.margin = 28 + 7 * Math.max(3, longest); // the same for both panes, so that their times line up
+    this.margin = 22 + 7 * Math.max(3, ...[points.value, points.consumption].map((figures, place) => this.longest(figures, place === 1)));
     this.upper = this.pane(words.register, points.at, [points.value], narrow ? 180 : 240, [this.line()], false);
     this.axis = element("div", "axis");
     place.append(this.axis);
@@ -22,6 +21,14 @@ export class Panes {
       const figures = [false, true].map((doubt) => measured.map((figure, index) => (doubtful(index) === doubt ? figure : null)));
       this.pane(words[`by_${bucket}`], points.bucket, figures, narrow ? 140 : 170, [this.bars(false), this.bars(true)], true);
     }
+  }
+
+  // Letters of the longest label of a pane; the margin is the same for both, so that their times line up.
+  longest(figures, fromZero) {
+    const known = figures.filter((figure) => figure !== null).map(Number);
+    if (known.length === 0) return 0;
+    const [low, high] = this.range(Math.min(...known), Math.max(...known), fromZero);
+    return Math.max(...this.format.values([low, low + (high - low) / 6, high]).map((label) => label.length));
   }
 
   destroy() {

@@ -36,7 +36,7 @@ def add_edit(
     visitor: PageVisitor,
     store: Store,
     meter_id: MeterId,
-    action: Text,
+    action: Text = "",
     reason: Text = "",
     at: Annotated[AwareDatetime | None, Form()] = None,
     local: Text = "",

@@ -42,7 +42,7 @@ export function icon(kind) {
   const space = "http://www.w3.org/2000/svg";
   const picture = document.createElementNS(space, "svg");
   picture.setAttribute("viewBox", "-7 -7 14 14");
-  picture.setAttribute("class", `sign ${kind}`);
+  picture.setAttribute("class", `sign sign-${kind}`);
   picture.setAttribute("aria-hidden", "true");
   const path = document.createElementNS(space, "path");
   path.setAttribute("d", SIGNS[kind].path);

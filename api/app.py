@@ -15,22 +15,27 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, billing, deliveries, health, meters, problems, statements, submissions
+from api import audit, billing, deliveries, health, live, meters, problems, statements, submissions
 from api.authentication import SignInRequiredError, requires
+from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
 from api.pages import (
     account,
+    arrival,
+    balance,
     billing_reading,
     chart,
     findings,
+    fleet,
     meter,
     meter_edits,
+    meter_list,
     meter_telegrams,
     meter_year,
     month,
-    overview,
     sign_in,
+    verification,
 )
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
@@ -87,10 +92,12 @@ def create_app(
             else None,
             templates=templates(),
             decode=decode,
+            live=Live(settings.database_url),
         )
         try:
             yield
         finally:
+            app.state.services.live.close()
             sessions.close()
             if client:
                 client.close()
@@ -104,11 +111,25 @@ def create_app(
         openapi_url=None,  # served below, to those with a key
     )
     app.include_router(health.router)
-    for module in (meters, billing, deliveries, statements, submissions, audit):
+    for module in (meters, billing, deliveries, statements, submissions, audit, live):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (sign_in, account, overview, findings, month, billing_reading):
-        app.include_router(page.router)
-    for page in (meter, chart, meter_edits, meter_telegrams, meter_year):
+    for page in (
+        sign_in,
+        account,
+        fleet,
+        meter_list,
+        arrival,
+        balance,
+        meter,
+        chart,
+        meter_edits,
+        meter_telegrams,
+        meter_year,
+        findings,
+        verification,
+        month,
+        billing_reading,
+    ):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)

@@ -40,8 +40,8 @@ def terms() -> Iterator[str]:
     yield from ("channel", "tariff")
     yield from _METHODS.values()
     yield from _STATES
-    yield from (in_words(reason.value) for reason in MissReason)
     yield from (role.value for role in UserRole)
+    yield from (reason.value for reason in MissReason)
 
 
 def medium_name(code: int, language: Language) -> str:

@@ -1,4 +1,4 @@
-"""What gateways say of themselves, status and health, into the store."""
+"""What gateways say of themselves, status and health, into the store: the last of it, and hour by hour."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from psycopg import Connection
 
 from ingest.inbox import Delivery
 from store.gateways import set_health, set_state
+from store.health import keep_hour
 from telemetry.topics import Kind, Topic, TopicError
 from telemetry.wire import GatewayStatus, Health, WireError, decode, encode, from_milliseconds
 
@@ -51,4 +52,7 @@ def _keep(connection: Connection[Any], delivery: Delivery) -> bool:
         return set_state(connection, topic.utility, topic.gateway, status.state, at)
     health = decode(delivery.payload, Health)
     at = from_milliseconds(health.at)
-    return set_health(connection, topic.utility, topic.gateway, encode(health).decode(), at)
+    known = set_health(connection, topic.utility, topic.gateway, encode(health).decode(), at)
+    if known:
+        keep_hour(connection, topic.utility, topic.gateway, health)
+    return known

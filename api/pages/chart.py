@@ -18,7 +18,7 @@ from api.pages.meter_choice import By, MeterId, RegisterCode, shown_of, subject
 from api.pages.spans import Span, SpanCode, finest, gap_after
 from api.problems import invalid
 from api.subject import Subject
-from api.vocabulary import phrase, register_name
+from api.vocabulary import register_name, state_name
 from store.access import Scope
 from store.queries import findings as finding_queries
 from store.queries import judged as judged_queries
@@ -135,7 +135,7 @@ def _missed(about: Subject, gaps: list[tuple[datetime, datetime]], flags: list[b
     told: dict[int, list[str]] = {}
     for row in judged_queries.missed_between(about.store, about.meter.id, gaps):
         count = about.language.ngettext("%(num)s poll", "%(num)s polls", row.count)
-        told.setdefault(row.place, []).append(f"{phrase(row.reason, about.language)} ({count})")
+        told.setdefault(row.place, []).append(f"{state_name(row.reason, about.language)} ({count})")
     places = iter(range(len(gaps)))
     return [", ".join(told.get(next(places), [])) or None if flag else None for flag in flags]
 

@@ -280,6 +280,12 @@ class _Builder:
             point="common-el", obis=POWER, unit="kW.h", digits=6, source=common,
             **house | {"point_name": "Stairs and lift, electricity"},
         )  # fmt: skip
+        heated = Sum(self.parts["hw"], factor=1.0, start=2_870 * MICRO, resolution=1000)
+        self._add(
+            meter="KAM-61000005", medium=Medium.COLD_WATER, model="flowIQ 2200", line="water",
+            point="boiler-cw", obis=COLD, unit="m3", digits=6, source=heated,
+            **house | {"point_name": "Boiler, cold water to be heated"},
+        )  # fmt: skip
 
     def _add(self, *, meter: str, line: str, **fields: object) -> None:
         address = self.addresses.get(line, 0) + 1

@@ -58,6 +58,7 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "code": "flat-01-8",
         "edit_id": "1",
         "year": "2026",
+        "site": "house-1",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

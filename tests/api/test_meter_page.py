@@ -149,9 +149,9 @@ def test_a_gap_says_what_the_gateway_said_of_it(
     connection.commit()
     points = chart(browser, meter, range="7d")["points"]
     place = points["gap"].index(True)
-    assert points["missed"][place] == "No answer (5 polls), Line busy (2 polls)"
+    assert points["missed"][place] == "no answer (5 polls), line busy (2 polls)"
     text = browser.get(meter).text
-    assert "No answer</strong> 5 times" in text
+    assert "no answer</strong> 5 times" in text
 
 
 def test_figures_come_by_hour_day_month_and_year_as_they_fit_the_time(

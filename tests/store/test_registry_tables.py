@@ -64,6 +64,11 @@ boundary_tolerance = "PT3H"
 [[utilities.meters]]
 code = "KAM-1"
 medium = "cold water"
+[[utilities.meters]]
+code = "EAS-1"
+medium = "electricity"
+imax = "100"
+phases = 3
 [[utilities.service_points]]
 code = "flat-1"
 name = "Flat 1, left"
@@ -75,6 +80,17 @@ meter = "KAM-06855817"
 valid_from = 2026-10-01T00:00:00
 multiplier = "40"
 start_values = { "6-0:1.0.0" = "12.345" }
+[[utilities.service_points]]
+code = "flat-1-el"
+medium = "electricity"
+fuses = [
+    { since = 2020-05-01, amperes = "35", phases = 3 },
+    { since = 2026-02-01, amperes = "63.5", phases = 3 },
+]
+contracts = [
+    { valid_from = 2026-10-01T00:00:00, valid_to = 2026-11-01T00:00:00, account = "4711" },
+    { valid_from = 2026-11-15T12:00:00 },
+]
 """
 
 
@@ -97,7 +113,7 @@ def problems(folder: Path, stored: UtilityEntry, **files: str) -> list[str]:
 def test_applying_what_was_extracted_changes_nothing(
     connection: psycopg.Connection, stored: UtilityEntry
 ) -> None:
-    assert stored.meters[0].verified_until is not None
+    assert stored.meters[1].verified_until is not None
     assert apply(connection, Registry([stored])).nothing_changed
 
 
@@ -131,7 +147,7 @@ def test_columns_and_files_that_are_not_there_leave_things_as_they_are(
     assert tables.problems == []
     summary = apply(connection, tables.registry)
     assert (summary.of("meters").changed, summary.of("sites").unchanged) == (1, 0)
-    (meter, _) = extract(connection, "aurora").meters
+    (_, meter, _) = extract(connection, "aurora").meters
     assert (meter.model, meter.qmax, meter.line, len(meter.verifications)) == (
         "Multical 603",
         "2.5",

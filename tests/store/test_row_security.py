@@ -49,6 +49,24 @@ _ROWS = """
     ), ar as (
         insert into arrivals (register_id, utility_id, day, slots, in_time)
         select id, utility_id, '2026-11-01', B'1', 1 from r
+    ), fu as (
+        insert into fuses (utility_id, service_point_id, since, amperes, phases)
+        select utility_id, id, '2026-01-01', 63000000, 3 from p
+    ), co as (
+        insert into contracts (utility_id, service_point_id, valid_from) select utility_id, id, now() from p
+    ), gh as (
+        insert into gateway_hours (gateway_id, hour, utility_id, clock_ahead)
+        select id, now(), utility_id, 0 from g
+    ), lh as (
+        insert into line_hours
+            (gateway_id, line, hour, utility_id, told_at, exchanges, retries, crc_errors)
+        select id, 'l', now(), utility_id, now(), 1, 0, 0 from g
+    ), mc as (
+        insert into meter_clocks (meter_id, day, utility_id, ahead)
+        select id, '2026-11-01', utility_id, 3 from m
+    ), bd as (
+        insert into balance_days (site_id, medium, day, utility_id, obis, unit, points, used, measured)
+        select id, 8, '2026-11-01', utility_id, '8-0:1.0.0', 'm3', '{}', '{}', '{}' from s
     ), k as (
         insert into marks (register_id, measured_at, rule, quality, usable, evidence)
         select id, now(), 'glitch', 10, false, '{}' from r

@@ -88,6 +88,12 @@ grant select, insert on missed_polls to hesper_ingest;
 grant select, insert, update, delete on arrivals, arrival_queue to hesper_ingest;
 grant select on missed_polls, arrivals to hesper_api;
 
+-- How gateways, lines and meters' clocks were, and what houses used: told and counted, and kept for a while.
+grant select, insert, update, delete on gateway_hours, line_hours, meter_clocks, balance_days, balance_queue
+    to hesper_ingest;
+grant select on fuses, contracts, lines, service_points to hesper_ingest;
+grant select on gateway_hours, line_hours, meter_clocks, balance_days, fuses, contracts to hesper_api;
+
 -- The API: one utility's rows (0002), its readings by the views (0003).
 grant select on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
     installations, registry_history, marks, telegrams, findings, quarantine, closes, billing_readings,
@@ -118,7 +124,7 @@ revoke select on destinations from hesper_admin;  -- a secret is given, and neve
 grant select (id, utility_id, url, allow_private, previous_until, resting_until, author, created_at, removed_at)
     on destinations to hesper_admin;
 grant insert, update on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
-    installations, api_keys, users, user_roles to hesper_admin;
+    installations, fuses, contracts, api_keys, users, user_roles to hesper_admin;
 grant update (ended_at) on sessions to hesper_admin;
 grant insert on audit_log to hesper_admin;
 grant update (keep) on retention to hesper_admin;

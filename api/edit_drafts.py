@@ -59,7 +59,13 @@ def chosen_reading(about: Subject, at: datetime | None) -> ChosenReading | None:
         return None
     kind = kind_of(row) if row.said or row.status else None
     held = any(said.rule == EDIT for said in row.said)
-    return ChosenReading(row.measured_at, row.value, kind, reasons_of(row, about.zone, about.language), held)
+    return ChosenReading(
+        row.measured_at,
+        row.value,
+        kind,
+        reasons_of(row, about.register.unit, about.zone, about.language),
+        held,
+    )
 
 
 def edit_of(draft: Draft, about: Subject, author: str) -> Edit:

@@ -3,7 +3,7 @@
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-from api.explanations import finding_title
+from api.explanations import explain, finding_title
 from api.language import Language
 from api.presentation import N_
 from api.vocabulary import phrase
@@ -47,15 +47,15 @@ def kind_of(row: JudgedRow) -> Kind:
     return Kind.QUESTIONABLE if row.quality == Quality.QUESTIONABLE else Kind.NOTED
 
 
-def reasons_of(row: JudgedRow, zone: ZoneInfo, language: Language) -> str:
-    """Every reason in a line; of a reading that was handed in, that it was."""
-    told = [_reason(said, zone, language) for said in row.said]
+def reasons_of(row: JudgedRow, unit: str, zone: ZoneInfo, language: Language) -> str:
+    """Every reason in a line; of a reading that was handed in, that it was. `unit` is the register's."""
+    told = [_reason(said, unit, zone, language) for said in row.said]
     if Status.MANUAL in Status(row.status) and not any(said.rule == EDIT for said in row.said):
         told.append(language.gettext("Handed in by a resident or an inspector"))
     return "; ".join(told)
 
 
-def _reason(said: Said, zone: ZoneInfo, language: Language) -> str:
+def _reason(said: Said, unit: str, zone: ZoneInfo, language: Language) -> str:
     if said.rule == EDIT:
         decided = language.gettext(_DECIDED.get(str(said.evidence.get("action")), "Accepted"))
         return language.gettext(
@@ -64,10 +64,13 @@ def _reason(said: Said, zone: ZoneInfo, language: Language) -> str:
             author=said.author,
             reason=said.evidence.get("reason", ""),
         )
+    kind = f"negative_step.{said.rule}" if said.rule in _BREAKS else said.rule
+    title = finding_title(kind, language)
+    if sentence := explain(kind, said.evidence, unit, zone, language):
+        return f"{title}: {sentence}"
     facts = ", ".join(
         f"{phrase(name, language).lower()} {language.fact(value, zone)}"
         for name, value in said.evidence.items()
         if not isinstance(value, dict | list)
     )
-    title = finding_title(f"negative_step.{said.rule}" if said.rule in _BREAKS else said.rule, language)
     return f"{title} ({facts})" if facts else title

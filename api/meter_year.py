@@ -129,7 +129,7 @@ def letterhead(about: Subject, year: int, printed: str) -> Letterhead:
         since = language.local_date(one.valid_from, utility.zone)
         facts.append((say("Service point"), f"{place} ({since} – {until})"))
         if one.account:
-            facts.append((say("Account"), one.account))
+            facts.append((say("Customer account"), one.account))
     if meter.verified_until:
         facts.append((say("Verified until"), language.day(meter.verified_until)))
     title = say("Meter %(meter)s in %(year)s", meter=meter.code, year=year)
@@ -193,7 +193,7 @@ def _left_out(about: Subject, year: int) -> list[Any]:
         [
             language.local_time(row.measured_at, utility.zone),
             language.amount(row.value, register.unit),
-            reasons_of(row, utility.zone, language),
+            reasons_of(row, register.unit, utility.zone, language),
         ]
         for row in said
         if kind_of(row) is Kind.EXCLUDED

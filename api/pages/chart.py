@@ -148,7 +148,7 @@ def _marked(row: JudgedRow, about: Subject) -> dict[str, Any]:
         "value": decimal_text(row.value),
         "kind": kind.code,
         "title": about.language.gettext(kind.words),
-        "reason": reasons_of(row, about.zone, about.language),
+        "reason": reasons_of(row, about.register.unit, about.zone, about.language),
         "edited": any(said.rule == EDIT for said in row.said),
     }
 

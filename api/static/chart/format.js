@@ -54,7 +54,8 @@ export class Format {
   // Labels of the axis of values, with the digits that their distance needs.
   values(splits) {
     const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-    const places = Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+    const whole = (places) => Math.abs(step * 10 ** places - Math.round(step * 10 ** places)) < 1e-6;
+    const places = [0, 1, 2, 3, 4, 5].find(whole) ?? 6;
     return splits.map((value) => this.decimal(value.toFixed(places)));
   }
 }

@@ -1,5 +1,6 @@
 """The FastAPI application: `/v1` for programs, pages for people, `/health` for supervisors."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import httpx
@@ -15,8 +17,27 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, billing, deliveries, health, live, meters, problems, statements, submissions
+from api import (
+    audit,
+    billing,
+    deliveries,
+    exports,
+    gateway_commands,
+    gateway_configurations,
+    gateway_health,
+    health,
+    live,
+    meters,
+    problems,
+    readings,
+    registry_changes,
+    service_points,
+    sites,
+    statements,
+    submissions,
+)
 from api.authentication import SignInRequiredError, requires
+from api.gateway_check import ConfigurationCheck
 from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
@@ -28,12 +49,15 @@ from api.pages import (
     chart,
     findings,
     fleet,
+    gateway,
+    gateway_trend,
     meter,
     meter_edits,
     meter_list,
     meter_telegrams,
     meter_year,
     month,
+    problem,
     sign_in,
     verification,
 )
@@ -51,6 +75,24 @@ from store.roles import Role
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes
 _PROVIDER_SECONDS = 5
+_CONFIGURATION = re.compile(r"(/v1)?/gateways/[^/]+/configurations?(/preview)?")  # hundreds of meters
+_MAX_CONFIGURATION_BYTES = 512 * 1024
+
+_TAGS = [
+    {"name": "registry", "description": "Sites, gateways, service points, installations, and their history."},
+    {"name": "meters", "description": "Meters, their registers, and what was found at them."},
+    {"name": "readings", "description": "What meters showed, and what people hand in."},
+    {"name": "billing", "description": "Billing readings by cursor, their evidence, and acknowledgements."},
+    {"name": "deliveries", "description": "What is pushed to billing systems."},
+    {
+        "name": "exports",
+        "description": "Readings of a range, billing readings of a period: files.",
+    },
+    {"name": "events", "description": "What changes, as it changes."},
+    {"name": "gateways", "description": "How gateways are, and what they are asked to do and to run."},
+    {"name": "audit", "description": "Who did what."},
+    {"name": "health", "description": "For supervisors."},
+]
 
 
 def utc_now() -> datetime:
@@ -59,9 +101,15 @@ def utc_now() -> datetime:
 
 
 def create_app(
-    settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now, decode: Decode = undecoded
+    settings: ApiSettings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    check: ConfigurationCheck | None = None,
+    decode: Decode = undecoded,
 ) -> FastAPI:
-    """The app; its pool is opened when it starts and closed when it ends. `decode` explains telegrams.
+    """The app; its pool is opened when it starts and closed when it ends.
+
+    `check` judges configurations of gateways, `decode` explains telegrams.
 
     Starting raises store.database.UnreachableError where the database cannot be had.
     """
@@ -90,9 +138,11 @@ def create_app(
             provider=Provider(settings.oidc, settings.session_secret, clock, client)
             if settings.oidc and client
             else None,
+            check=check,
             templates=templates(),
             decode=decode,
             live=Live(settings.database_url),
+            exports=BoundedSemaphore(settings.exports_at_once),
         )
         try:
             yield
@@ -109,11 +159,30 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,  # served below, to those with a key
+        openapi_tags=_TAGS,
+        generate_unique_id_function=lambda route: route.name,  # what client generators name their methods
     )
     app.include_router(health.router)
-    for module in (meters, billing, deliveries, statements, submissions, audit, live):
+    for module in (
+        sites,
+        service_points,
+        meters,
+        registry_changes,
+        gateway_health,
+        gateway_commands,
+        gateway_configurations,
+        readings,
+        submissions,
+        billing,
+        deliveries,
+        statements,
+        exports,
+        audit,
+        live,
+    ):
         app.include_router(module.router, responses=problems.RESPONSES)
     for page in (
+        problem,
         sign_in,
         account,
         fleet,
@@ -125,6 +194,8 @@ def create_app(
         meter_edits,
         meter_telegrams,
         meter_year,
+        gateway,
+        gateway_trend,
         findings,
         verification,
         month,
@@ -145,7 +216,9 @@ def create_app(
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": error.location})
         return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)
 
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, limit=settings.max_body_bytes, larger={_CONFIGURATION: _MAX_CONFIGURATION_BYTES}
+    )
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM)
     app.add_middleware(RateLimit, buckets=TokenBuckets(settings.address_rate, settings.address_burst, clock))
     app.add_middleware(SecurityHeaders, https=settings.secure_cookies)

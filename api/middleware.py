@@ -3,12 +3,16 @@
 Plain ASGI.
 """
 
+import re
+from collections.abc import Mapping
 from datetime import timedelta
+from http import HTTPStatus
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problems import MEDIA_TYPE, Problem
 from api.rates import TokenBuckets
 
 _SECURITY = {
@@ -62,28 +66,35 @@ class RateLimit:
         if wait is None:
             await self._app(scope, receive, send)
             return
-        response = _problem(
-            429,
-            "Too Many Requests",
+        problem = Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
             "too-many-requests",
             "More requests come from this address than may come at once. Wait as long as Retry-After says.",
-            {"Retry-After": str(wait // timedelta(seconds=1) + 1)},
+            headers={"Retry-After": str(wait // timedelta(seconds=1) + 1)},
         )
-        await response(scope, receive, send)
+        await _answer(problem)(scope, receive, send)
 
 
 class BodyLimit:
-    """Refuses bodies over `limit` bytes with 413, whether they announce their size or not."""
+    """Refuses bodies over `limit` bytes with 413, whether they announce their size or not.
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    `larger`: the limits of paths that take more.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, limit: int, larger: Mapping[re.Pattern[str], int] | None = None
+    ) -> None:
         self._app = app
         self._limit = limit
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         # The body is taken whole before the app sees it: it is small, and a refusal can still be answered.
+        path: str = scope["path"]
+        limit = next((more for where, more in self._larger.items() if where.fullmatch(path)), self._limit)
         body = bytearray()
         more = True
         while more:
@@ -92,8 +103,8 @@ class BodyLimit:
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > self._limit:
-                await self._refuse(scope, receive, send)
+            if len(body) > limit:
+                await self._refuse(scope, receive, send, limit)
                 return
         pending: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -102,17 +113,15 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = _problem(
-            413,
-            "Content Too Large",
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        problem = Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "body-too-large",
-            f"The body is larger than {self._limit} bytes. Send less at once.",
-            {"Connection": "close"},
+            f"The body is larger than {limit} bytes. Send less at once.",
+            headers={"Connection": "close"},
         )
-        await response(scope, receive, send)
+        await _answer(problem)(scope, receive, send)
 
 
-def _problem(status: int, title: str, name: str, detail: str, headers: dict[str, str]) -> JSONResponse:
-    document = {"type": f"urn:hesper:problem:{name}", "title": title, "status": status, "detail": detail}
-    return JSONResponse(document, status, headers, media_type="application/problem+json")
+def _answer(problem: Problem) -> JSONResponse:
+    return JSONResponse(problem.document(), problem.status, problem.headers, MEDIA_TYPE)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, cast
 
 import psycopg
@@ -10,6 +11,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from psycopg_pool import ConnectionPool
 
+from api.gateway_check import ConfigurationCheck
 from api.oidc import Provider
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -25,6 +27,8 @@ if TYPE_CHECKING:  # its routes ask for services
 class Services:
     """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC.
 
+    Whoever streams an export holds one of `exports` meanwhile. No `check`: nothing is known of a gateway's
+    configuration before the gateway has tried it.
     `decode` says what a stored telegram means.
     """
 
@@ -38,9 +42,11 @@ class Services:
     accounts: Lockout
     addresses: Lockout
     provider: Provider | None
+    check: ConfigurationCheck | None
     templates: Jinja2Templates
     decode: Decode
     live: "Live"
+    exports: BoundedSemaphore
 
 
 def services(request: Request) -> Services:

@@ -148,14 +148,14 @@ def houses_at(connection: Connection[Any], site_id: int) -> list[House]:
     with connection.cursor(row_factory=class_row(House)) as cursor:
         cursor.execute(
             """
-            with recursive tree (house, part) as (
-                select parent_id, id from sites
-                where utility_id = (select utility_id from sites where id = %(site)s)
-                  and parent_id is not null
+            with recursive below (part) as (
+                select id from sites where parent_id = %(site)s
+                union all
+                select s.id from below join sites s on s.parent_id = below.part
+            ), tree (house, part) as (
+                select s.parent_id, s.id from sites s join below on below.part = s.id
                 union all
                 select t.house, s.id from tree t join sites s on s.parent_id = t.part
-            ), below as (
-                select part from tree where house = %(site)s
             ), measuring as (  -- points below that have others of their medium behind them
                 select distinct p.id from service_points p join tree t on t.house = p.site_id
                 join service_points q on q.site_id = t.part and q.medium = p.medium
@@ -169,7 +169,11 @@ def houses_at(connection: Connection[Any], site_id: int) -> list[House]:
                 group by 1
             ), register as (
                 select o.medium, r.obis, r.unit, array_agg(distinct r.id) as registers,
-                       row_number() over (partition by o.medium order by r.obis, r.unit) as place
+                       row_number() over (partition by o.medium order by (  -- the one that most flats have
+                           select count(distinct f.service_point_id)
+                           from behind b join installations f on f.service_point_id = any(b.flats)
+                           join registers c on c.meter_id = f.meter_id and c.obis = r.obis
+                           where b.medium = o.medium) desc, r.obis, r.unit) as place
                 from own o join installations i on i.service_point_id = any(o.points)
                 join registers r on r.meter_id = i.meter_id
                 where r.billed and r.kind = 'counter' group by 1, 2, 3

@@ -95,7 +95,8 @@ def sync_findings(
 
     An event that continues, or whose beginning moved because of late data, keeps its row. One that is not
     seen any more is removed, unless a person has dealt with it: then it stays as a thing of the past.
-    With `since`, what had ended by then stays as it is.
+    With `since`, what had ended by then stays as it is, and what began before it and is not seen any more
+    ended then.
     """
     rows = connection.execute(
         """
@@ -107,7 +108,7 @@ def sync_findings(
         (list(register_ids), list(kinds), since, since),
     )
     stored = [_Stored(identity, state, FindingRow(*rest)) for identity, state, *rest in rows]
-    return _sync(connection, stored, findings)
+    return _sync(connection, stored, findings, since)
 
 
 def sync_gateway_findings(
@@ -127,7 +128,7 @@ def sync_gateway_findings(
         (gateway_id, list(kinds), since),
     )
     stored = [_Stored(identity, state, GatewayFindingRow(*rest)) for identity, state, *rest in rows]
-    return _sync(connection, stored, findings)
+    return _sync(connection, stored, findings, since)
 
 
 def open_since(
@@ -145,14 +146,18 @@ def open_since(
     return {((register, gateway, line), kind): at for register, gateway, line, kind, at in rows}
 
 
-def _sync(connection: Connection, rows: Sequence[_Stored], findings: Sequence[_Row]) -> int:
+def _sync(
+    connection: Connection, rows: Sequence[_Stored], findings: Sequence[_Row], since: datetime | None
+) -> int:
     stored = {row.finding.key: row for row in rows}
     wanted = {finding.key: finding for finding in findings}
     fresh = [finding for key, finding in wanted.items() if key not in stored]
     touched = 0
     for key, row in stored.items():
         finding = wanted.get(key) or _successor(row.finding, fresh)
-        if finding is None:
+        if finding is None and since is not None and row.finding.started_at < since:
+            touched += _end(connection, row, since)
+        elif finding is None:
             touched += _withdraw(connection, row)
         elif finding != row.finding:
             _update(connection, row.id, finding)
@@ -170,8 +175,12 @@ def _successor(finding: _Row, candidates: Sequence[_Row]) -> _Row | None:
 def _withdraw(connection: Connection, row: _Stored) -> int:
     if row.state == "open":
         return connection.execute("delete from findings where id = %s", (row.id,)).rowcount
+    return _end(connection, row, row.finding.started_at)
+
+
+def _end(connection: Connection, row: _Stored, at: datetime) -> int:
     return connection.execute(
-        "update findings set ended_at = started_at where id = %s and ended_at is null", (row.id,)
+        "update findings set ended_at = %s where id = %s and ended_at is null", (at, row.id)
     ).rowcount
 
 

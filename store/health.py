@@ -18,6 +18,7 @@ from store.arrays import microseconds
 from store.readings import mark_for_validation
 from telemetry.wire import Health, from_milliseconds
 
+_LOCK = 0x4845_4152  # "HEAR": one process looks at a gateway at a time
 KEPT = timedelta(days=100)
 CLOCK_SECONDS = 60  # M-Bus type F tells no seconds; good clocks write nothing
 
@@ -249,8 +250,8 @@ def missed_hours(
 
 def read_hours(
     connection: Connection[Any], register_ids: Sequence[int], since: datetime
-) -> dict[tuple[int, datetime], int]:
-    """How many readings registers have in an hour, by register and hour."""
+) -> dict[int, dict[datetime, int]]:
+    """How many readings registers have in each hour."""
     rows = connection.execute(
         """
         select register_id, date_trunc('hour', measured_at), count(*) from readings
@@ -258,24 +259,42 @@ def read_hours(
         """,
         (list(register_ids), since),
     )
-    return {(register, hour): count for register, hour, count in rows}
+    found: dict[int, dict[datetime, int]] = {}
+    for register, hour, count in rows:
+        found.setdefault(register, {})[hour] = count
+    return found
+
+
+def take_gateway(connection: Connection[Any], gateway_id: int) -> bool:
+    """Whether nobody else looks at it, until the transaction ends."""
+    locked = connection.execute("select pg_try_advisory_xact_lock(%s, %s)", (_LOCK, gateway_id)).fetchone()
+    return locked == (True,)
 
 
 def places(connection: Connection[Any], gateway_id: int, meter_ids: Sequence[int]) -> list[MeterPlace]:
-    """These meters, and those of the gateway with findings of missed polls, that have a register."""
+    """These meters but for those of other gateways, and those with findings of missed polls here.
+
+    A meter that any gateway may read is looked at with the one that missed it last. Meters without a register
+    are left out.
+    """
     with connection.cursor(row_factory=class_row(MeterPlace)) as cursor:
         cursor.execute(
             """
             select r.meter_id, (array_agg(r.id order by r.billed desc, r.kind, r.obis))[1] as register_id,
                    array_agg(r.id) as register_ids
             from registers r
-            where r.meter_id = any(%s) or r.meter_id in (
+            where r.meter_id in (
+                select m.id from meters m
+                where m.id = any(%(meters)s) and %(gateway)s = coalesce(m.gateway_id, (
+                    select p.gateway_id from missed_polls p where p.meter_id = m.id
+                    order by p.due_at desc limit 1))
+                union
                 select m.id from meters m join registers o on o.meter_id = m.id
                 join findings f on f.register_id = o.id and f.kind = 'communication.missed_polls'
-                where m.gateway_id = %s)
+                where m.gateway_id = %(gateway)s)
             group by 1 order by 1
             """,
-            (list(meter_ids), gateway_id),
+            {"meters": list(meter_ids), "gateway": gateway_id},
         )
         return cursor.fetchall()
 

@@ -23,6 +23,7 @@ router = APIRouter(include_in_schema=False)
 LATE_AFTER = timedelta(hours=36)  # where a register does not say how often a reading is due
 _FINDINGS_SHOWN = 6
 _SILENT_AFTER = timedelta(minutes=10)  # a gateway says how it is once a minute
+_UNFOLDED = 200  # sites that are shown with all below them; of more only the uppermost
 _FULL = 0.85  # share of its wire time from which on a line is near what it can carry
 
 
@@ -105,6 +106,7 @@ def fleet(
         exceptions=overview.exception_count(store, closes[0].id) if closes else 0,
         waiting_month=_last_month(today) if not closes or closes[0].period < _last_month(today) else None,
         branches=queries.tree(sites),
+        unfolded=len(sites) <= _UNFOLDED,
         arrived=_sum(by_site.values()),
         by_site=by_site,
         expired=sum(site.expired for site in sites),

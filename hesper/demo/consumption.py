@@ -4,11 +4,11 @@ Each day of each meter is drawn from its own random stream (seed, meter, day), s
 weeks later continues the series that it began, without keeping anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -146,10 +146,18 @@ class Series:
         return self._use(np.random.default_rng([*self._key, day]), day)
 
 
+class Part(Protocol):
+    """Something that uses."""
+
+    def used(self, instants: Micro) -> Micro:
+        """Micro-units used (int64, same shape) until instants (int64 microseconds since 1970)."""
+        ...
+
+
 class Sum:
     """A house meter: what several series use together, times a factor for losses."""
 
-    def __init__(self, parts: list[Series], *, factor: float, start: int, resolution: int) -> None:
+    def __init__(self, parts: Sequence[Part], *, factor: float, start: int, resolution: int) -> None:
         self._parts = parts
         self._factor = factor
         self._start = start

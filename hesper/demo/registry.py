@@ -1,6 +1,6 @@
 """The building as a registry document: what a utility would have typed in or imported."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from hesper.demo.building import FLATS, GATEWAY, TIME_ZONE, UTILITY, Building, BuildingMeter
 from store.registry import (
@@ -51,13 +51,13 @@ def registry_of(building: Building) -> Registry:
             *(SiteEntry(_flat(flat), f"Flat {flat}", parent=_HOUSE) for flat in range(1, FLATS + 1)),
         ],
         gateways=[GatewayEntry(GATEWAY, _HOUSE)],
-        meters=[_meter(meter) for meter in building.meters],
+        meters=[_meter(building, meter) for meter in building.meters],
         service_points=_service_points(building),
     )
     return Registry([utility])
 
 
-def _meter(meter: BuildingMeter) -> MeterEntry:
+def _meter(building: Building, meter: BuildingMeter) -> MeterEntry:
     register = RegisterEntry(
         meter.obis, meter.unit, digits=meter.digits, billed=True, interval=timedelta(hours=1)
     )
@@ -67,12 +67,18 @@ def _meter(meter: BuildingMeter) -> MeterEntry:
         meter.medium,
         meter.model,
         GATEWAY,
-        _HOUSE,
+        _place(meter.point),
         qmax=_QMAX.get(meter.model),
         imax=imax,
         phases=phases,
+        verified_until=meter.verified_until or _verified_until(building, meter),
         registers=[register],
     )
+
+
+def _verified_until(building: Building, meter: BuildingMeter) -> date:
+    """Spread over the years to come, as meters of a house that were not all fitted at once are."""
+    return date(building.born.year + 1 + meter.address % 5, 1 + (meter.address * 7) % 12, 28)
 
 
 def _service_points(building: Building) -> list[ServicePointEntry]:

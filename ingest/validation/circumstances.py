@@ -69,17 +69,8 @@ class Circumstances:
         )
 
     def changes(self, register_id: int, zone: ZoneInfo) -> list[date]:
-        """The local days from which another fuse counts for a register."""
-        days = set()
-        for place in self.places.get(register_id, ()):
-            if fuses := self.fuses.get(place.service_point_id):
-                days |= {fuse.since for fuse in fuses}
-                days |= {
-                    instant.astimezone(zone).date()
-                    for instant in (place.valid_from, place.valid_to)
-                    if instant is not None
-                }
-        return sorted(days)
+        """The local days from which another fuse counts for a register, but for the one it began with."""
+        return [day for day, _ in self._behind(register_id, zone)[1:]]
 
     def max_rate(self, register_id: int, obis: Obis, unit: str, day: date, zone: ZoneInfo) -> int | None:
         """Micro-units an hour that fuse and meter let through on a local day; None: nobody told, or the
@@ -90,17 +81,40 @@ class Circumstances:
             per_kilowatt_hour = ratio("kW.h", unit)
         except UnitError:
             return None
-        limits = [
-            _energy(fuse.amperes, fuse.phases) / Fraction(place.multiplier)
-            for place in self.places.get(register_id, ())
-            if _day_of(place.valid_from, zone) <= day
-            and (place.valid_to is None or day < _day_of(place.valid_to, zone))
-            and (fuse := self._fuse(place.service_point_id, day)) is not None
-        ]
-        possible = [max(limits)] if limits else []  # of several points the widest
+        *_, by_fuse = (limit for since, limit in self._behind(register_id, zone) if since <= day)
+        possible = [] if by_fuse is None else [by_fuse]
         if (current := self.currents.get(register_id)) is not None:
             possible.append(_energy(current.imax, current.phases))
         return round(min(possible) * per_kilowatt_hour) if possible else None
+
+    def _behind(self, register_id: int, zone: ZoneInfo) -> list[tuple[date, Fraction | None]]:
+        """From which local day on how many micro-kWh an hour can come to a register, None: not known.
+
+        What held at its first place counts since ever, and what held last where it is nowhere: a meter that
+        was installed some day is one case, not two.
+        """
+        places = self.places.get(register_id, ())
+        days = {_day_of(place.valid_from, zone) for place in places}
+        days |= {fuse.since for place in places for fuse in self.fuses.get(place.service_point_id, ())}
+        found: list[tuple[date, Fraction | None]] = []
+        for day in sorted(days):
+            there = [
+                place
+                for place in places
+                if _day_of(place.valid_from, zone) <= day
+                and (place.valid_to is None or day < _day_of(place.valid_to, zone))
+            ]
+            if not there:
+                continue
+            limits = [
+                _energy(fuse.amperes, fuse.phases) / Fraction(place.multiplier)
+                for place in there
+                if (fuse := self._fuse(place.service_point_id, day)) is not None
+            ]
+            limit = max(limits, default=None)  # of several points the widest
+            if not found or found[-1][1] != limit:
+                found.append((day if found else date.min, limit))
+        return found or [(date.min, None)]
 
     def _fuse(self, point: int, day: date) -> Fuse | None:
         return next((fuse for fuse in reversed(self.fuses.get(point, ())) if fuse.since <= day), None)

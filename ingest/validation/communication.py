@@ -32,6 +32,7 @@ from store.health import (
     missed_hours,
     places,
     read_hours,
+    take_gateway,
     watched_gateways,
 )
 from telemetry.wire import MissReason
@@ -95,7 +96,8 @@ def look(connection: Connection, now: datetime) -> int:
     changed = 0
     for gateway in watched_gateways(connection, hours.first):
         with connection.transaction():
-            changed += _look_at(connection, gateway, hours, listened)
+            if take_gateway(connection, gateway.id):
+                changed += _look_at(connection, gateway, hours, listened)
     return changed
 
 
@@ -120,12 +122,14 @@ def _look_at(connection: Connection, gateway: WatchedGateway, hours: _Hours, lis
         )
         for line, event in found
     ]
+    own: dict[int, dict[datetime, int]] = {}
+    for each in missed:
+        own.setdefault(each.meter_id, {})[each.hour] = each.own
     read = read_hours(connection, [place.register_id for place in met], hours.first)
     of_meters = []
     for place in met:
-        own = {each.hour: each.own for each in missed if each.meter_id == place.meter_id}
-        polls = {hour: count for (register, hour), count in read.items() if register == place.register_id}
-        for event in _of_meter(own, polls, silent, hours):
+        answered = read.get(place.register_id, {})
+        for event in _of_meter(own.get(place.meter_id, {}), answered, silent, hours):
             start = began.get(((place.register_id, None, ""), event.kind))
             of_meters.append(FindingRow(place.register_id, gateway.utility_id, *_told(event, hours, start)))
     return sync_gateway_findings(connection, gateway.id, KINDS, of_gateway, hours.first) + sync_findings(
@@ -208,8 +212,8 @@ def _of_line(told: Sequence[LineHour], hours: _Hours) -> list[HealthFinding]:
 
 
 def _of_meter(
-    own: Mapping[datetime, int], polls: Mapping[datetime, int], silent: FloatArray, hours: _Hours
+    own: Mapping[datetime, int], read: Mapping[datetime, int], silent: FloatArray, hours: _Hours
 ) -> list[HealthFinding]:
-    missed, answered = hours.row(own, 0.0), hours.row(polls, 0.0)
+    missed, answered = hours.row(own, 0.0), hours.row(read, 0.0)
     missed[silent > _MOST.above] = np.nan
     return health({"missed": missed, "polls": missed + answered}, _OF_METER)

@@ -53,20 +53,25 @@ def meter_days(
     limit: int,
     after: str | None = None,
 ) -> list[MeterDays]:
-    """At most `limit` meters of a site that are read by plan, by service point, behind the meter id `after`.
+    """At most `limit` meters of a site and of all below it that are read by plan, by service point,
+    behind the meter id `after`.
 
     Each with every local day from the first to the last of `days`; of the present one what is over.
     """
     rows = connection.execute(
         """
-        with u as (
+        with recursive inside as (
+            select s.id from sites s where s.utility_id = %(utility)s and s.code = %(site)s
+            union
+            select s.id from sites s join inside i on s.parent_id = i.id
+        ), u as (
             select id, time_zone, (%(now)s::timestamptz at time zone time_zone)::date as today
             from utilities where id = %(utility)s
         ), placed as (
             select m.id, m.code, m.medium, g.code as gateway, p.name as point_name,
                    (m.created_at at time zone u.time_zone)::date as registered, p.until,
                    row(coalesce(p.code, '~'), m.code) as place
-            from u join meters m on m.utility_id = u.id join sites s on s.id = m.site_id
+            from u join meters m on m.utility_id = u.id and m.site_id in (select id from inside)
             left join gateways g on g.id = m.gateway_id
             left join lateral (
                 select sp.code, coalesce(nullif(sp.name, ''), sp.code) as name,
@@ -75,7 +80,7 @@ def meter_days(
                 where i.meter_id = m.id and sp.utility_id = u.id
                 order by i.valid_to desc nulls first, i.valid_from desc limit 1
             ) p on true
-            where s.code = %(site)s and (p.until is null or p.until >= %(first)s)
+            where (p.until is null or p.until >= %(first)s)
               and exists (select from registers r where r.meter_id = m.id
                           and r.expected_interval between interval '1 second' and interval '1 day')
         ), page as (

@@ -1,5 +1,6 @@
 """The fleet of a utility: its sites as a tree with what is wrong below each, and one search over all."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -130,7 +131,9 @@ class Branch:
 
 
 def tree(sites: list[SiteCounts]) -> list[Branch]:
-    """The sites as branches, in the order given. One whose parents go round in a circle stands at the top."""
+    """The sites as branches, by name, Flat 2 before Flat 10. A site whose parents go round in a circle stands
+    at the top."""
+    sites = sorted(sites, key=_natural)
     known = {site.id for site in sites}
     below: dict[int | None, list[SiteCounts]] = {}
     for site in sites:
@@ -152,3 +155,8 @@ def tree(sites: list[SiteCounts]) -> list[Branch]:
 
     roots = [grow(site, 0) for site in below.get(None, [])]
     return roots + [grow(site, 0) for site in sites if site.id not in placed]
+
+
+def _natural(site: SiteCounts) -> tuple[list[tuple[int, int, str]], str]:
+    parts = re.split(r"(\d+)", site.name.casefold())
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts], site.code

@@ -7,9 +7,17 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
+_INSIDE = """
+    recursive inside as (
+        select s.id from sites s where s.utility_id = %(utility)s and s.code = %(site)s
+        union
+        select s.id from sites s join inside i on s.parent_id = i.id
+    )
+"""  # a site and all below it
 _IN_PLACE = """
     from meters m left join sites s on s.id = m.site_id
-    where m.utility_id = %(utility)s and (%(site)s::text is null or s.code = %(site)s)
+    where m.utility_id = %(utility)s
+      and (%(site)s::text is null or m.site_id in (select id from inside))
       and (%(medium)s::int is null or m.medium = %(medium)s)
       and (not exists (select from installations i where i.meter_id = m.id)
            or exists (select from installations i where i.meter_id = m.id and i.valid_to is null))
@@ -44,6 +52,7 @@ def months(
     with connection.cursor(row_factory=class_row(MonthOfVerifications)) as cursor:
         cursor.execute(
             f"""
+            with {_INSIDE}
             select date_trunc('month', m.verified_until)::date as month, count(*)::int as meters
             {_IN_PLACE} group by 1 order by 1 nulls last
             """,
@@ -65,6 +74,7 @@ def ending(
     with connection.cursor(row_factory=scalar_row) as cursor:
         cursor.execute(
             f"""
+            with {_INSIDE}
             select count(*)::int {_IN_PLACE} and m.verified_until >= coalesce(%(first)s::date, '-infinity')
               and m.verified_until < %(until)s
             """,
@@ -90,7 +100,7 @@ def due(
     with connection.cursor(row_factory=class_row(DueMeter)) as cursor:
         cursor.execute(
             f"""
-            with found as (
+            with {_INSIDE}, found as (
                 select m.id, m.code, m.model, m.medium, m.verified_until, s.name as site_name,
                        row(coalesce(m.verified_until, 'infinity'::date), m.code) as place
                 {_IN_PLACE}

@@ -14,6 +14,7 @@ from store.access import Scope
 from store.api_keys import issue
 from store.content import Content, decimal, instant
 from telemetry.micro import MICRO
+from tests.api.gateways import seed_gateway
 
 NOW = datetime(2026, 11, 21, 17, 40, tzinfo=UTC)
 PERIOD = "2026-10"
@@ -53,6 +54,7 @@ class Seeded:
     meters: list[str]
     registers: list[int]
     bills: list[int]
+    installations: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +137,28 @@ def seed(
             meters.append(code_of_meter)
             registers.append(register)
     _findings(connection, utility, registers, now)
+    seed_gateway(connection, code, gateway, meters, now)
     key = issue(connection, code, f"{name} billing", scopes=frozenset(Scope) - {Scope.AUDIT_READ})
     connection.commit()
     bills = connection.execute(
         "select id from billing_readings where utility_id = %s order by id", (utility,)
     ).fetchall()
-    return Seeded(utility, code, key, meters, registers, [row[0] for row in bills])
+    installations = connection.execute(
+        """
+        select i.id from installations i join service_points p on p.id = i.service_point_id
+        where p.utility_id = %s order by i.id
+        """,
+        (utility,),
+    ).fetchall()
+    return Seeded(
+        utility,
+        code,
+        key,
+        meters,
+        registers,
+        [row[0] for row in bills],
+        [row[0] for row in installations],
+    )
 
 
 def billing_reading(

@@ -24,6 +24,8 @@ OPEN = {
     ("POST", "/sign-in"),
     ("GET", "/sign-in/start"),
     ("GET", "/sign-in/provider"),
+    ("GET", "/problems"),
+    ("GET", "/problems/forbidden"),
 }
 
 
@@ -59,6 +61,12 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "edit_id": "1",
         "year": "2026",
         "site": "house-1",
+        "problem": "forbidden",
+        "file_format": "csv",
+        "gateway": "gw-lindenhof",
+        "installation_id": str(whose.installations[0]),
+        "command_id": "1",
+        "version": "1",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

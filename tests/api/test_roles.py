@@ -31,6 +31,32 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/v1/openapi.json"): _ALL,
     ("GET", "/v1/meters"): _ALL,
     ("GET", "/v1/meters/{meter_id}"): _ALL,
+    # registry, readings and exports
+    ("GET", "/v1/meters/{meter_id}/registers"): _ALL,
+    ("GET", "/v1/meters/{meter_id}/verifications"): _ALL,
+    ("POST", "/v1/meters/{meter_id}/verifications"): {_E},
+    ("POST", "/v1/meters"): {_E},
+    ("PATCH", "/v1/meters/{meter_id}"): {_E},
+    ("GET", "/v1/meters/{meter_id}/consumption"): _LOOKS,
+    ("GET", "/v1/sites"): _ALL,
+    ("POST", "/v1/sites"): {_E},
+    ("GET", "/v1/sites/{site}"): _ALL,
+    ("PATCH", "/v1/sites/{site}"): {_E},
+    ("GET", "/v1/gateways"): _ALL,
+    ("GET", "/v1/gateways/{gateway}"): _ALL,
+    ("GET", "/v1/service-points"): _ALL,
+    ("POST", "/v1/service-points"): {_E},
+    ("GET", "/v1/service-points/{code}"): _ALL,
+    ("PATCH", "/v1/service-points/{code}"): {_E},
+    ("POST", "/v1/service-points/{code}/installations"): {_E},
+    ("POST", "/v1/service-points/{code}/exchanges"): {_E},
+    ("GET", "/v1/installations"): _ALL,
+    ("GET", "/v1/installations/{installation_id}"): _ALL,
+    ("PATCH", "/v1/installations/{installation_id}"): {_E},
+    ("GET", "/v1/registry-changes"): _ALL,
+    ("GET", "/v1/exports/readings.{file_format}"): _LOOKS,
+    ("GET", "/v1/exports/billing/{period}.{file_format}"): _BILLS,
+    # readings
     ("GET", "/v1/meters/{meter_id}/readings"): _LOOKS,
     ("GET", "/v1/meters/{meter_id}/findings"): _LOOKS,
     ("GET", "/v1/telegrams/{meter_id}/{measured_at}"): {_E},
@@ -43,6 +69,27 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/v1/accounts/{account}/statement"): _BILLS,
     ("POST", "/v1/service-points/{code}/readings"): {_E},
     ("GET", "/v1/audit"): {_ADMIN},
+    # Gateways: everybody looks, engineers ask
+    ("GET", "/v1/gateways/{gateway}/health"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/health/history"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/lines"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/meters"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/commands"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/commands/{command_id}"): _ALL,
+    ("POST", "/v1/gateways/{gateway}/commands"): {_E},
+    ("GET", "/v1/gateways/{gateway}/configurations"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/configurations/{version}"): _ALL,
+    ("POST", "/v1/gateways/{gateway}/configurations/{version}/restore"): {_E},
+    ("GET", "/v1/gateways/{gateway}/configuration"): _ALL,
+    ("PUT", "/v1/gateways/{gateway}/configuration"): {_E},
+    ("POST", "/v1/gateways/{gateway}/configuration/preview"): {_E},
+    ("GET", "/gateways/{gateway}"): _ALL,
+    ("GET", "/gateways/{gateway}/trend"): _ALL,
+    ("POST", "/gateways/{gateway}/commands"): {_E},
+    ("GET", "/gateways/{gateway}/commands/{command_id}"): _ALL,
+    ("POST", "/gateways/{gateway}/configurations/preview"): {_E},
+    ("POST", "/gateways/{gateway}/configurations"): {_E},
+    ("POST", "/gateways/{gateway}/configurations/{version}/restore"): {_E},
     ("GET", "/v1/events"): _ALL,
     ("GET", "/events"): _ALL,
     ("GET", "/"): _ALL,
@@ -82,7 +129,14 @@ def test_every_route_declares_the_scope_that_it_takes_or_that_it_is_open(app: Fa
             open_to_all.add(route.path)
         else:
             assert len(scopes) == 1, f"{route.path} declares no scope: dependencies=[requires(Scope...)]"
-    assert open_to_all == {"/health", "/sign-in", "/sign-in/start", "/sign-in/provider"}
+    assert open_to_all == {
+        "/health",
+        "/sign-in",
+        "/sign-in/start",
+        "/sign-in/provider",
+        "/problems",
+        "/problems/{problem}",
+    }
 
 
 def test_every_scope_is_in_the_table_of_roles() -> None:
@@ -128,10 +182,10 @@ def test_a_role_gets_what_is_listed_of_its_own_utility_and_nothing_of_another(
             answer = anonymous.request(method, address, headers=key, data=form if method == "POST" else None)
             if not allowed:
                 assert answer.status_code == 403, (pattern, answer.text)
-                assert answer.json()["type"] == "urn:hesper:problem:forbidden"
+                assert answer.json()["type"] == "/problems/forbidden"
                 continue
             assert answer.status_code not in {401, 500}, (pattern, answer.text)
-            assert "urn:hesper:problem:forbidden" not in answer.text, pattern
+            assert "/problems/forbidden" not in answer.text, pattern
             assert not answer.headers.get("location", "").startswith("/sign-in?"), pattern
             if address == foreign and foreign != path and method == "GET":
                 assert answer.status_code == 404, (pattern, answer.text)

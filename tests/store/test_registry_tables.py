@@ -303,3 +303,33 @@ def test_no_change_of_the_registry_goes_around_its_history(
             connection.transaction(),
         ):
             connection.execute(statement)
+
+
+def test_fuses_and_contracts_have_their_history_and_follow_the_rules(
+    connection: psycopg.Connection, stored: UtilityEntry, tmp_path: Path
+) -> None:
+    told = problems(
+        tmp_path,
+        stored,
+        fuses="service_point,since,amperes,phases\nflat-1-el,2026-10-01,-5,3\nflat-1-el,2026-11-01,63,2\n",
+        contracts="service_point,valid_from,valid_to\nflat-1-el,2026-12-01,2026-11-20\n",
+    )
+    assert told == [
+        "contracts.csv:2: ends before it begins",
+        "fuses.csv:2: amperes is '-5'",
+        "fuses.csv:3: phases is 2",
+    ]
+    (tmp_path / "fuses.csv").write_text("service_point,since,amperes,phases\nflat-1-el,2026-12-01,100,3\n")
+    (tmp_path / "contracts.csv").write_text("service_point,valid_from\nflat-1-el,2026-10-20\n")
+    tables = read_tables(tmp_path, stored)
+    assert tables.problems == []
+    with pytest.raises(RegistryError, match="overlaps the contract from 2026-09-30 21:00"):
+        apply(connection, tables.registry)
+    (tmp_path / "contracts.csv").unlink()
+    apply(connection, read_tables(tmp_path, stored).registry)
+    change = history(connection, "aurora", "flat-1-el")[-1]
+    assert (change.entity, change.entry, change.after["amperes"]) == (
+        "fuses",
+        "flat-1-el 2026-12-01",
+        100_000_000,
+    )

@@ -24,6 +24,21 @@ _ROWS = """
         insert into sites (utility_id, code, name) select id, 's', 's' from u returning *
     ), g as (
         insert into gateways (utility_id, code) select id, 'g' from u returning *
+    ), gh as (
+        insert into gateway_health (gateway_id, at, utility_id, clock_ahead, clock_synchronised,
+                                    buffered_readouts, buffer_full, version, config_version, lines)
+        select id, now(), utility_id, 0, true, 0, false, '', '', '[]' from g
+    ), gs as (
+        insert into gateway_states (utility_id, gateway_id, state) select utility_id, id, 'online' from g
+    ), gc as (
+        insert into gateway_commands (utility_id, gateway_id, command, author, reason, expires_at)
+        select utility_id, id, 'scan', 'anna', '', now() + interval '1 hour' from g returning *
+    ), gv as (
+        insert into gateway_configurations (utility_id, gateway_id, version, toml, author, reason)
+        select utility_id, id, 1, '', 'anna', '' from g
+    ), gr as (
+        insert into gateway_replies (utility_id, gateway_id, command_id, at, state, detail, result)
+        select utility_id, gateway_id, id, now(), 'done', '', '{}' from gc
     ), l as (
         insert into lines (utility_id, gateway_id, code) select utility_id, id, 'l' from g
     ), m as (
@@ -122,6 +137,9 @@ _ROWS = """
                                  api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
         select p.utility_id, p.id, r.id, now() - interval '1 hour', 1, 'resident', 'boris', a.id, 'accepted',
                '', '2026-10', 'one', '' from p, r, a
+    ), ik as (
+        insert into idempotency_keys (utility_id, owner, key, request_hash, status, headers, body)
+        select utility_id, 'key ' || id, 'one', '', 201, '{}', '' from a
     ), us as (
         insert into users (login) values (%(code)s) returning *
     ), ur as (
@@ -354,6 +372,10 @@ def test_readings_themselves_are_open_to_no_reader(two: tuple[psycopg.Connection
         "delete from telegrams",
         "delete from quarantine",
         "delete from registers",
+        "delete from gateway_commands",
+        "update gateway_commands set reason = 'x'",
+        "update gateway_configurations set toml = 'x'",
+        "update gateway_replies set detail = 'x'",
         "update registers set unit = 'L'",
         "select * from api_keys",
         "select * from billing_readings",

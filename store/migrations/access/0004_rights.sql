@@ -49,7 +49,7 @@ grant execute on function person_of_login, session_of_token, person_of_subject, 
     to hesper_api, hesper_admin;
 
 -- Whoever calls them, they do what the settings say.
-revoke execute on function expire from public;
+revoke execute on function expire, expire_other from public;
 grant execute on function expire to hesper_ingest, hesper_admin;
 do $$ begin
     if to_regproc('make_months') is not null then
@@ -88,6 +88,15 @@ grant select, insert on missed_polls to hesper_ingest;
 grant select, insert, update, delete on arrivals, arrival_queue to hesper_ingest;
 grant select on missed_polls, arrivals to hesper_api;
 
+-- What gateways told and were asked: the API asks, ingesters send it and keep what comes back.
+grant select, insert on gateway_health, gateway_states, gateway_replies to hesper_ingest;
+grant select on gateway_commands, gateway_configurations to hesper_ingest;
+grant update (state, state_at, sent_at) on gateway_commands to hesper_ingest;
+grant update (state, state_at, sent_at, reported_at) on gateway_configurations to hesper_ingest;
+grant select on gateway_health, gateway_states, gateway_replies, gateway_commands, gateway_configurations
+    to hesper_api;
+grant insert on gateway_commands, gateway_configurations to hesper_api;
+
 -- How gateways, lines and meters' clocks were, and what houses used: told and counted, and kept for a while.
 grant select, insert, update, delete on gateway_hours, line_hours, meter_clocks, balance_days, balance_queue
     to hesper_ingest;
@@ -106,6 +115,17 @@ grant select on outbox, delivery_acknowledgements, submission_windows, submissio
 grant select (id, utility_id, url, allow_private, created_at, removed_at) on destinations to hesper_api;
 grant update (state, acknowledged_at) on outbox to hesper_api;
 grant insert on delivery_acknowledgements, submissions to hesper_api;
+
+-- The registry, by whoever has the scope for it. Codes and beginnings name rows and stay; nothing is deleted.
+grant insert on sites, meters, verifications, service_points, installations to hesper_api;
+grant update (name, address, parent_id) on sites to hesper_api;
+grant update (gateway_id, line_id, site_id, model, medium, qmax, verified_until) on meters to hesper_api;
+grant update (valid_until, certificate) on verifications to hesper_api;
+grant update (site_id, name, medium, account, ended_at) on service_points to hesper_api;
+grant update (valid_to, multiplier, start_values, end_values) on installations to hesper_api;
+
+-- What was answered to an Idempotency-Key; what is a day old goes by a trigger (core/0053).
+grant select, insert on idempotency_keys to hesper_api;
 
 -- Delivery: the one who reads the secrets that sign, and nothing but what is sent.
 grant select on utilities, service_points, billing_readings, destinations, outbox to hesper_deliver;

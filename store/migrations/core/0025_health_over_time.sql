@@ -28,6 +28,8 @@ create table line_hours (
 );
 create index line_hours_by_hour on line_hours (hour);
 
+create index missed_polls_by_gateway on missed_polls (gateway_id, due_at);
+
 -- How far a meter's clock was ahead of its gateway's: the furthest of each day (UTC) on which it was read and
 -- was a minute or more.
 create table meter_clocks (

@@ -76,6 +76,24 @@ def test_a_house_meter_shows_what_the_flats_used_and_a_loss(building: Building) 
     assert used == pytest.approx(flats * 1.02, rel=0.001)
 
 
+def test_a_leak_runs_through_the_house_meter_too(building: Building) -> None:
+    night = BORN - timedelta(days=2), BORN - timedelta(days=1)
+    leaking, house = at_point(building, "flat-07-cw"), at_point(building, "house-cw")
+    (leak,) = [fault for fault in building.faults if fault.kind == "leak"]
+    assert leak.meter == leaking.meter
+    assert leaking.value(night[1]) - leaking.value(night[0]) > 24 * 14_000
+    assert house.value(night[1]) - house.value(night[0]) > leaking.value(night[1]) - leaking.value(night[0])
+
+
+def test_a_dead_meter_does_not_answer_and_an_expired_verification_is_known(building: Building) -> None:
+    (dead,) = [fault.meter for fault in building.faults if fault.kind == "dead"]
+    assert dead not in {meter.meter for meter in building.answering}
+    assert dead in {meter.meter for meter in building.meters_now}
+    expired = at_point(building, "flat-12-heat").verified_until
+    assert expired is not None
+    assert expired < BORN.date()
+
+
 @pytest.mark.parametrize(
     "point", ["flat-01-cw", "flat-01-hw", "flat-02-heat", "flat-02-el", "house-el", "common-el"]
 )
@@ -102,7 +120,7 @@ def test_history_is_the_same_batches_each_time_with_rising_numbers(building: Bui
     instants = [readout.at for batch in first for readout in batch.readouts]
     assert min(instants) >= since.timestamp() * 1000
     assert max(instants) < BORN.timestamp() * 1000
-    assert len(instants) == 3 * 24 * 101
+    assert len(instants) == 3 * 24 * len(building.answering)
 
 
 def test_a_month_begins_with_real_telegrams(building: Building) -> None:
@@ -110,7 +128,11 @@ def test_a_month_begins_with_real_telegrams(building: Building) -> None:
     history = History(building, begin, begin + timedelta(hours=2))
     readouts: list[Readout] = [read_back(one) for batch in batches(history) for one in batch.readouts]
     with_bytes = {readout.meter for readout in readouts if readout.raw}
-    silent = {meter.meter for meter in building.meters_now if meter.silent and meter.silent[1] > begin}
+    silent = {
+        meter.meter
+        for meter in building.meters_now
+        if meter.silent and meter.silent[0] <= begin < meter.silent[1]
+    }
     assert with_bytes == {meter.meter for meter in building.meters_now} - silent
     assert any(Status.HISTORICAL in readout.status for readout in readouts)
 

@@ -135,6 +135,20 @@ def test_a_day_of_a_house_is_the_sum_of_its_flats_and_what_is_lost(town: psycopg
     assert balances(town, 1, FIRST, FIRST, site="left") == []
 
 
+def test_a_meter_between_house_and_flats_is_left_out_and_what_lies_behind_it_counts(
+    town: psycopg.Connection,
+) -> None:
+    """The left wing has a meter of its own: its flats are those that are compared."""
+    apply(town, parse(TOWN + METER.format(n=7, site="left", unit="m3", multiplier=1)))
+    for meter in (0, 1, 2, 3):
+        read(town, meter, hours(0, 2))
+    read(town, 7, hours(0, 2), lambda _, at: used(1, at) + used(2, at))
+    counted(town)
+    assert [(row.flats, row.points) for row in days(town)] == [(1440 * LITRE, 3)] * 2
+    left = balances(town, 1, FIRST, FIRST, site="left")
+    assert [(row.house, row.flats, row.difference) for row in left] == [(720 * LITRE, 720 * LITRE, 0)]
+
+
 def test_a_day_counts_once_it_is_over(town: psycopg.Connection) -> None:
     for meter in range(4):
         read(town, meter, hours(0, 2))

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg
 import pytest
 
 from ingest.validation import drain
+from ingest.validation.circumstances import Circumstances
 from store.arrays import microseconds
 from store.database import connect
 from store.readings import insert, mark_for_validation
@@ -98,6 +100,14 @@ def test_a_fuse_counts_from_its_day_on_and_what_was_before_stays_as_it_was_judge
     used[30] = used[100] = 9.0  # on the second and the fifth of June
     read(store, hours(*used))
     assert [began for began, _, _ in found(store, "max_rate")] == [START + 30 * HOUR]
+
+
+def test_an_installation_some_day_is_no_change_of_fuse(store: psycopg.Connection) -> None:
+    """Else every meter that was installed on a day of its own would have all of its block judged again."""
+    registered(store, 'fuses = [{ since = 2020-01-01, amperes = "16" }]')
+    row = store.execute("select id from registers").fetchone()
+    assert row is not None
+    assert Circumstances.of(store, [row[0]]).changes(row[0], ZoneInfo("UTC")) == []
 
 
 def test_behind_transformers_a_register_counts_its_part_of_what_a_fuse_lets_through(

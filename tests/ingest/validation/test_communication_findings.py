@@ -7,12 +7,15 @@ from typing import Any
 import psycopg
 import pytest
 
+from ingest.gateway_reports import note
+from ingest.inbox import Delivery
 from ingest.validation.communication import look
 from store.database import connect
 from store.findings import counts
-from store.health import forget, keep_hour
+from store.health import forget, keep_hour, take_gateway
 from store.queries.findings import findings_page, gateway_findings
-from telemetry.wire import Health, LineHealth, MeterHealth, to_milliseconds
+from store.roles import Role
+from telemetry.wire import Health, LineHealth, MeterHealth, encode, to_milliseconds
 
 HOUR = timedelta(hours=1)
 
@@ -155,6 +158,45 @@ def test_a_meter_that_does_not_answer_is_found_and_well_again(
     assert found(store) == []
 
 
+def test_two_validators_do_not_look_at_a_gateway_at_once(
+    store: psycopg.Connection, database: str, now: datetime
+) -> None:
+    tell_all(store, now, range(9, 0, -1), disk_free_bytes=1)
+    with connect(database) as other:
+        assert take_gateway(other, 1)
+        assert look(store, now + timedelta(minutes=10)) == 0
+        other.rollback()
+    assert look(store, now + timedelta(minutes=10)) == 1
+
+
+def test_what_was_found_and_is_heard_of_no_more_has_ended_and_is_kept(
+    store: psycopg.Connection, now: datetime
+) -> None:
+    tell_all(store, now, range(80 * 24, 0, -12))
+    then = now - 50 * 24 * HOUR
+    for ago in range(12, 0, -1):
+        miss(store, 1, then - ago * HOUR)
+    look(store, then + timedelta(minutes=10))
+    store.execute("delete from missed_polls")  # the meter was removed, and its misses were kept long enough
+    look(store, now + timedelta(minutes=10))
+    (finding,) = findings_page(store, 1, limit=10)
+    assert finding.started_at == then - 12 * HOUR
+    assert finding.ended_at == now - timedelta(days=35)
+
+
+def test_a_meter_that_moved_is_looked_at_with_its_new_gateway(
+    store: psycopg.Connection, now: datetime
+) -> None:
+    tell_all(store, now, range(40, 0, -1))
+    tell_all(store, now, range(40, 0, -1), "attic")
+    for ago in range(10, 0, -1):
+        miss(store, 1, now - ago * HOUR)
+    store.execute("update meters set gateway_id = 2 where id = 1")
+    assert look(store, now + timedelta(minutes=10)) == 0
+    store.execute("update meters set gateway_id = null where id = 1")
+    assert look(store, now + timedelta(minutes=10)) == 1
+
+
 def test_when_a_whole_line_is_cut_that_is_said_of_the_gateway_and_not_of_each_meter(
     store: psycopg.Connection, now: datetime
 ) -> None:
@@ -227,6 +269,42 @@ def test_the_furthest_distance_of_a_meters_clock_is_kept_for_the_day_and_judged(
         (1, day.date(), -300)
     ]
     assert store.execute("select day from validation_queue").fetchall() == [(day.date(),)]
+
+
+def test_a_health_message_that_arrives_is_kept_by_who_ingests(
+    store: psycopg.Connection, database: str, now: datetime
+) -> None:
+    """With the rights that an ingester has, and no more."""
+    read_at = to_milliseconds(now - HOUR)
+    message = Health(
+        to_milliseconds(now - HOUR),
+        "1",
+        "e",
+        clock_synchronised=True,
+        buffered_readouts=0,
+        cpu_celsius=51.5,
+        lines=[LineHealth("water", 7)],
+        meters=[MeterHealth("KAM-1", read_at, 0, 600.0)],
+    )
+    with connect(database, role=Role.INGEST) as ingest:
+        assert note(ingest, Delivery("hesper/v1/a/house/health", encode(message)))
+        ingest.commit()
+        tell_all(store, now, range(9, 1, -1), disk_free_bytes=1)
+        ingest.autocommit = True
+        assert look(ingest, now + timedelta(minutes=10)) == 1
+    told = store.execute("select hour, cpu_celsius from gateway_hours order by hour desc").fetchone()
+    assert told == (now - HOUR, 51.5)
+    assert store.execute("select line, exchanges from line_hours").fetchall() == [("water", 7)]
+    assert store.execute("select ahead from meter_clocks").fetchall() == [(600,)]
+
+
+@pytest.mark.expects_log("report of a gateway that is not registered")
+def test_nothing_is_kept_of_a_gateway_that_is_not_registered(
+    store: psycopg.Connection, now: datetime
+) -> None:
+    message = Health(to_milliseconds(now), "1", "e", clock_synchronised=True, buffered_readouts=0)
+    assert not note(store, Delivery("hesper/v1/a/cellar/health", encode(message)))
+    assert store.execute("select count(*) from gateway_hours").fetchone() == (0,)
 
 
 def test_hours_are_forgotten(store: psycopg.Connection, now: datetime) -> None:

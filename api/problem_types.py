@@ -136,6 +136,13 @@ TYPES: Mapping[str, ProblemType] = {
         "The change breaks a rule of the registry, or refers to something that is not registered.",
         "The detail says which entry and what to write instead.",
     ),
+    # Events
+    "too-many-streams": ProblemType(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many streams of events are open",
+        "Each stream of events holds a place until it ends, and a caller has some of them at a time.",
+        "Close one, or use one stream for several purposes.",
+    ),
     # Gateways
     "too-many-commands": ProblemType(
         HTTPStatus.CONFLICT,

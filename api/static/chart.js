@@ -211,7 +211,7 @@ if (place) {
   const latest = () => document.querySelector("[data-last]")?.dataset.last;
   let seen = latest();
   chart.load().catch((error) => chart.fail(error));
-  // The live part of the page is asked for again and again: new readings redraw what shows them.
+  // The live part of the page tells of the last reading, edit and finding: another one is drawn, too.
   document.body.addEventListener("htmx:after:swap", () => {
     if (latest() === seen || chart.zoomed) return;
     seen = latest();

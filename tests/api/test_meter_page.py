@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from api.app import create_app
 from api.language import COOKIE, languages
 from api.meter_year import letterhead, months_of, story
+from api.pages.chart_words import words
 from api.pdf import document
 from api.presentation import expiry
 from api.settings import ApiSettings
@@ -184,6 +185,14 @@ def test_the_script_has_its_words_from_the_server(browser: TestClient, meter: st
     assert content["language"] == "uk"
     assert content["words"]["excluded"] == "вилучено з розрахунку"
     assert content["words"]["zoomed"].count("{") == 2
+
+
+@pytest.mark.parametrize("code", ["ru", "uk"])
+def test_what_the_script_fills_in_is_the_same_in_every_language(code: str) -> None:
+    fields = re.compile(r"{\w+}")
+    english = words(languages()["en"])
+    for name, text in words(languages()[code]).items():
+        assert sorted(fields.findall(text)) == sorted(fields.findall(english[name])), name
 
 
 def edit(client: TestClient, meter: str, form: Form, **fields: str) -> Any:

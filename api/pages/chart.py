@@ -63,7 +63,7 @@ def chart(
             raise invalid("until", "The time has to end after it begins, and to begin in the past.")
         bucket = finest(end - start, about.register)
     else:
-        shown = shown_of(span, by, to, about.register, now=about.now, zone=about.zone)
+        shown = shown_of(store, span, by, to, register=about.register, now=about.now, zone=about.zone)
         bucket, start, end = shown.bucket, shown.start, shown.end
     language, chosen = about.language, about.register
     said = judged_queries.judged(store, chosen.id, start, end, _JUDGED)

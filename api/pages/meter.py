@@ -87,7 +87,7 @@ def meter_page(
     meter = find_meter(store, utility.id, asked.meter_id)
     registers = meter_queries.registers(store, meter.id)
     chosen = choose(registers, asked.register)
-    shown = shown_of(asked.span, asked.by, asked.to, chosen, now=now, zone=utility.zone)
+    shown = shown_of(store, asked.span, asked.by, asked.to, register=chosen, now=now, zone=utility.zone)
     last_day = (shown.end - timedelta(microseconds=1)).astimezone(utility.zone).date()
     telegrams = (
         reading_queries.telegrams(store, utility.id, meter.id, limit=_TELEGRAMS_SHOWN)

@@ -15,6 +15,7 @@ from api.problems import not_found
 from api.services import services
 from api.subject import Subject
 from store.queries import meters as meter_queries
+from store.queries import readings as reading_queries
 from store.queries.meters import MeterRow, RegisterRow
 from store.queries.readings import Bucket
 
@@ -64,16 +65,18 @@ def subject(
 
 
 def shown_of(
+    store: psycopg.Connection,
     span: str,
     by: Bucket | None,
     to: date | None,
-    register: RegisterRow | None,
     *,
+    register: RegisterRow | None,
     now: datetime,
     zone: ZoneInfo,
 ) -> Shown:
     """What was asked for, as far as it fits."""
     chosen = span_of(span)
     bucket = chosen.bucket_for(register, by) if register else chosen.bucket
-    start, end = bounds(chosen, to, register, now, zone=zone, bucket=bucket)
+    first = reading_queries.first_reading_at(store, register.id) if register and chosen is Span.LIFE else None
+    start, end = bounds(chosen, to, register, now, zone=zone, bucket=bucket, first=first)
     return Shown(chosen, bucket, start, end)

@@ -54,7 +54,7 @@ class Span(Enum):
     MONTH = ("30d", N_("30 days"), 30, Bucket.DAY)
     QUARTER = ("90d", N_("90 days"), 90, Bucket.DAY)
     YEAR = ("13m", N_("13 months"), 396, Bucket.DAY)
-    LIFE = ("12y", N_("12 years"), 12 * 366, Bucket.MONTH)
+    LIFE = ("all", N_("all time"), 12 * 366, Bucket.MONTH)  # as far as there are readings
 
     def __init__(self, code: str, label: str, days: int, bucket: Bucket) -> None:
         self.code = code
@@ -104,10 +104,12 @@ def bounds(
     *,
     zone: ZoneInfo,
     bucket: Bucket | None = None,
+    first: datetime | None = None,
 ) -> tuple[datetime, datetime]:
     """(start, end): up to the end of `to`, else to now, else to where the readings ended before this span.
 
-    The start is that of a whole day, month or year where such buckets are shown.
+    The start is that of a whole day, month or year where such buckets are shown, and not before the `first`
+    reading where that is given.
     """
     days = timedelta(days=span.days)
     end = now
@@ -117,6 +119,8 @@ def bounds(
     elif register is not None and register.measured_at is not None and register.measured_at < now - days:
         end = register.measured_at
     wall = end.astimezone(zone).replace(tzinfo=None) - days
+    if first is not None:
+        wall = max(wall, first.astimezone(zone).replace(tzinfo=None) - timedelta(seconds=1))
     shown = bucket or span.bucket
     if shown in (Bucket.DAY, Bucket.MONTH, Bucket.YEAR):
         wall = wall.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -154,18 +154,10 @@ def telegrams(
         return cursor.fetchall()
 
 
-def last_reading_at(connection: Connection[Any], meter_id: int) -> datetime | None:
-    """The instant of a meter's newest reading."""
+def first_reading_at(connection: Connection[Any], register_id: int) -> datetime | None:
+    """The instant of a register's oldest reading."""
     with connection.cursor(row_factory=scalar_row) as cursor:
-        cursor.execute(
-            """
-            select max(last.measured_at) from registers r
-            cross join lateral (select measured_at from utility_latest_readings
-                                where register_id = r.id offset 0) last
-            where r.meter_id = %s
-            """,
-            (meter_id,),
-        )
+        cursor.execute("select min(measured_at) from utility_readings where register_id = %s", (register_id,))
         instant: datetime | None = cursor.fetchone()
     return instant
 

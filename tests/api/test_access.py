@@ -58,6 +58,8 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "delivery_id": "1",
         "account": "40001",
         "code": "flat-01-8",
+        "edit_id": "1",
+        "year": "2026",
         "site": "house-1",
         "problem": "forbidden",
         "file_format": "csv",

@@ -101,6 +101,11 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/findings"): _LOOKS,
     ("GET", "/meters/{meter_id}"): _LOOKS,
     ("GET", "/meters/{meter_id}/chart"): _LOOKS,
+    # A meter's page: what it prints, decodes and changes.
+    ("GET", "/meters/{meter_id}/year/{year}.pdf"): _LOOKS,
+    ("GET", "/meters/{meter_id}/telegrams"): {_E},
+    ("POST", "/meters/{meter_id}/edits"): {_E},
+    ("POST", "/meters/{meter_id}/edits/{edit_id}/approval"): {_A},
     ("GET", "/months"): _BILLS,
     ("GET", "/months/{period}"): _BILLS,
     ("GET", "/billing/{reading_id}"): _BILLS,

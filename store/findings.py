@@ -84,11 +84,19 @@ def _stored(connection: Connection, register_ids: Sequence[int], kinds: Sequence
 
 
 def _withdraw(connection: Connection, row: _Stored) -> int:
-    if row.state == "open":
-        return connection.execute("delete from findings where id = %s", (row.id,)).rowcount
-    return connection.execute(
-        "update findings set ended_at = started_at where id = %s and ended_at is null", (row.id,)
+    removed = connection.execute(
+        """
+        delete from findings f where id = %s and state = 'open'
+          and not exists (select from finding_changes c where c.finding_id = f.id)
+        """,
+        (row.id,),
     ).rowcount
+    return (
+        removed
+        or connection.execute(
+            "update findings set ended_at = started_at where id = %s and ended_at is null", (row.id,)
+        ).rowcount
+    )
 
 
 def _update(connection: Connection, identity: int, finding: FindingRow) -> None:

@@ -68,7 +68,9 @@ def show_meter(
         earlier=last_day - timedelta(days=shown.days),
         later=last_day + timedelta(days=shown.days) if end < now else None,
         last_at=reading_queries.last_reading_at(store, meter.id),
-        findings=finding_queries.findings_page(store, utility.id, meter_id=meter.id, limit=_FINDINGS_SHOWN),
+        findings=finding_queries.findings_page(
+            store, utility.id, finding_queries.FindingFilter(meter_id=meter.id), limit=_FINDINGS_SHOWN
+        ),
         installations=meter_queries.installations(store, utility.id, meter.id),
         exchanges=meter_queries.exchanges(store, utility.id, meter.id),
         telegram=reading_queries.telegram(store, utility.id, meter.id, None)

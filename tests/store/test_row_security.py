@@ -54,7 +54,10 @@ _ROWS = """
         select id, now(), 'glitch', 10, false, '{}' from r
     ), f as (
         insert into findings (utility_id, register_id, kind, severity, started_at, evidence)
-        select utility_id, id, 'stuck', 'info', now(), '{}' from r
+        select utility_id, id, 'stuck', 'info', now(), '{}' from r returning *
+    ), fc as (
+        insert into finding_changes (utility_id, finding_id, note, author)
+        select utility_id, id, 'n', 'anna' from f
     ), rp as (
         insert into rule_parameters (utility_id, name, value, valid_from, author, reason)
         select id, 'leak.days', '5', '2026-01-01', 'anna', 'r' from u

@@ -86,7 +86,8 @@ grant update on validation_blocks to hesper_ingest;
 -- What the utility wants of the rules, and what people decided about readings.
 grant select on rule_parameters, edits, edit_approvals, edited_readings to hesper_ingest, hesper_api;
 grant select on installations to hesper_ingest;
-grant insert on rule_parameters, edits, edit_approvals to hesper_admin;
+grant insert on rule_parameters to hesper_admin;
+grant insert on edits, edit_approvals to hesper_admin, hesper_api;  -- they take effect by triggers
 
 -- What people do with findings: a change takes effect by a trigger, which is the one that sets a state.
 grant select on finding_changes to hesper_ingest, hesper_api;

@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-NODE_READY := tests/timescale/node_modules/.ready
+NODE_READY := tests/timescale/node_modules/.ready tests/browser/node_modules/.ready
 
-.PHONY: demo test check setup screenshot lock clean
+.PHONY: demo test check setup screenshot screenshots lock clean
 
 demo: $(READY)
 	@$(BIN)/hesper demo
@@ -26,6 +26,9 @@ setup: $(READY) $(NODE_READY)
 screenshot: $(READY)
 	@$(BIN)/python scripts/screenshot
 
+screenshots: $(READY)
+	@$(BIN)/python scripts/screenshots
+
 lock:
 	@scripts/lock
 
@@ -37,11 +40,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(NODE_READY): tests/timescale/package-lock.json
+%/node_modules/.ready: %/package-lock.json
 	@scripts/doctor node
-	@echo "== installing the WebAssembly TimescaleDB of the tests"
-	@cd tests/timescale && npm ci --no-audit --no-fund --loglevel=error
+	@echo "== installing the node packages of $*"
+	@cd $* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 clean:
-	rm -rf $(VENV) tests/timescale/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) tests/timescale/node_modules tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache

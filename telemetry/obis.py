@@ -229,3 +229,8 @@ _FAMILIES: dict[int, dict[tuple[int, int], Definition]] = {
     Medium.COLD_WATER: _water("cold water"),
     Medium.HOT_WATER: _water("hot water"),
 }
+
+
+def known_names() -> list[str]:
+    """The friendly names of all quantities, without channel and tariff, in order and each once."""
+    return sorted({definition.name for family in _FAMILIES.values() for definition in family.values()})

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.authentication import PageVisitor, Store, Visitor, effective, requires
+from api.authentication import PageVisitor, Store, Visitor, effective, requires, session_cookie
+from api.language import COOKIE, language_of, languages
 from api.pages.rendering import page
-from api.pages.sign_in import renew_session
+from api.pages.sign_in import own_path, renew_session
 from api.passwords import LONGEST, SHORTEST, provisioning_uri, recovery_codes, recovery_hash
+from api.presentation import N_
 from api.problems import Problem, not_found
 from api.services import services
 from store import sessions, users
@@ -18,6 +20,7 @@ from store.access import Scope
 router = APIRouter(include_in_schema=False)
 
 _OWN = [requires(Scope.OWN)]
+_YEAR = 366 * 24 * 3600  # s
 Password = Annotated[str, Form(max_length=LONGEST)]
 
 
@@ -43,10 +46,10 @@ def change_password(
         if not wait:
             shared.accounts.failed(person.login)
         return _account(
-            request, visitor, store, error="The present password is not right. Nothing was changed."
+            request, visitor, store, error=N_("The present password is not right. Nothing was changed.")
         )
     if len(password) < SHORTEST:
-        return _account(request, visitor, store, error=f"Take at least {SHORTEST} characters.")
+        return _account(request, visitor, store, error=N_("Take at least %(shortest)s characters."))
     users.set_password_hash(store, person.id, shared.passwords.hash(password))
     sessions.end_of_person(store, person.id, shared.clock())
     answer = _back()
@@ -85,7 +88,9 @@ def confirm_second_factor(
     )
     if step is None:
         shared.accounts.failed(person.login)
-        return _account(request, visitor, store, error="The code is not right. Begin the second factor anew.")
+        return _account(
+            request, visitor, store, error=N_("The code is not right. Begin the second factor anew.")
+        )
     codes = recovery_codes()
     users.confirm_totp(store, person.id, step, [recovery_hash(one) for one in codes])
     sessions.end_of_person(store, person.id, shared.clock(), but=visitor.session.id)
@@ -110,6 +115,21 @@ def show_utility(
         raise not_found("This utility", "Your account names those that you have a role for.")
     sessions.move(store, visitor.session.id, utility_id)
     return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/language", dependencies=_OWN)
+def choose_language(
+    request: Request,
+    _visitor: PageVisitor,
+    code: Annotated[str, Form(max_length=8)],
+    next: Annotated[str, Form(max_length=500)] = "/",  # noqa: A002 - the name in the form
+) -> Response:
+    """Let the pages speak another language in this browser, from the page on that was shown."""
+    if code not in languages():
+        raise not_found("This language", "The foot of each page names those that there are.")
+    answer = RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
+    answer.set_cookie(COOKIE, code, max_age=_YEAR, **session_cookie(services(request)))
+    return answer
 
 
 def _account(
@@ -137,7 +157,7 @@ def _account(
         if person
         else [],
         current=visitor.session.id,
-        error=error,
+        error=language_of(request).gettext(error, shortest=SHORTEST) if error else None,
         shortest=SHORTEST,
         **{"secret": None, "uri": None, "codes": None, **shown_once},
     )

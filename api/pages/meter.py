@@ -9,12 +9,13 @@ from fastapi.responses import Response
 
 from api.authentication import PageVisitor, Store, requires
 from api.explanations import finding_title
-from api.models import decimal_text, register_name
+from api.language import language_of
+from api.models import decimal_text
 from api.pages.rendering import page
 from api.pages.spans import Span, SpanCode, bounds, gap_after, span_of
-from api.presentation import unit_sign
 from api.problems import not_found
 from api.services import services
+from api.vocabulary import register_name
 from store.access import Scope
 from store.queries import billing as billing_queries
 from store.queries import findings as finding_queries
@@ -96,7 +97,7 @@ def chart(
     `consumption` of a point is counted since `since`, null where the register dropped; `gap`: readings are
     missing in between.
     """
-    utility, now = visitor.caller.utility, services(request).clock()
+    utility, now, language = visitor.caller.utility, services(request).clock(), language_of(request)
     meter = _find(store, utility.id, meter_id)
     chosen = _choose(meter_queries.registers(store, meter.id), register)
     if chosen is None:
@@ -117,8 +118,8 @@ def chart(
     return {
         "register": {
             "obis": chosen.obis,
-            "name": register_name(chosen.obis),
-            "unit": unit_sign(chosen.unit),
+            "name": register_name(chosen.obis, language),
+            "unit": language.unit(chosen.unit),
             "counter": chosen.kind == "counter",
         },
         "zone": utility.time_zone,
@@ -129,7 +130,7 @@ def chart(
         "findings": [
             {
                 "id": finding.id,
-                "title": finding_title(finding.kind),
+                "title": finding_title(finding.kind, language),
                 "severity": finding.severity,
                 "from": finding.started_at.timestamp(),
                 "to": finding.ended_at.timestamp() if finding.ended_at else None,

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api.authentication import PageVisitor, Store, requires
+from api.language import Language, language_of
 from api.pages.rendering import page
 from api.presentation import Sparkline, local_midnights, sparkline
 from api.services import services
@@ -64,7 +65,7 @@ def overview(
 ) -> Response:
     """All meters, or those of a site or that a search finds, in pages of 200; troubled ones first."""
     caller, now = visitor.caller, services(request).clock()
-    utility = caller.utility
+    utility, language = caller.utility, language_of(request)
     rows = queries.meter_states(
         store, utility.id, after=after, limit=_PAGE + 1, site=site or None, search=q or None
     )
@@ -77,7 +78,7 @@ def overview(
     )
     groups = []
     for name, site_rows in groupby(shown, lambda row: row.site_name):
-        lines = [_line(row, days.get(row.register_id or 0, []), now) for row in site_rows]
+        lines = [_line(row, days.get(row.register_id or 0, []), now, language) for row in site_rows]
         groups.append((name, sorted(lines, key=lambda line: (_RANK[line.state], not line.alarm))))
     gateways = queries.gateways(store, utility.id)
     closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
@@ -104,7 +105,9 @@ def overview(
     )
 
 
-def _line(row: queries.MeterStateRow, days: Sequence[int | None], now: datetime) -> MeterLine:
+def _line(
+    row: queries.MeterStateRow, days: Sequence[int | None], now: datetime, language: Language
+) -> MeterLine:
     due = _MISSED_READINGS * row.expected_interval if row.expected_interval else _LATE_AFTER
     if row.removed_at is not None:
         state = MeterState.REMOVED
@@ -117,7 +120,7 @@ def _line(row: queries.MeterStateRow, days: Sequence[int | None], now: datetime)
     else:
         state = MeterState.GOOD
     alarm = state is MeterState.FINDING and row.gravest_severity == "alarm"
-    return MeterLine(row, state, alarm, sparkline(days, row.unit or ""))
+    return MeterLine(row, state, alarm, sparkline(days, row.unit or "", language))
 
 
 def _silent(gateway: queries.GatewayRow, now: datetime) -> bool:

@@ -1,55 +1,97 @@
-"""Jinja with our words and figures, and the context that every signed-in page has."""
+"""Jinja with words and figures in the reader's language, and the context that every signed-in page has."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
-from api import presentation
+from api import presentation, vocabulary
 from api.authentication import Visitor
 from api.explanations import explain, finding_title
-from api.models import medium_label, plain, quality_code, register_name
+from api.language import Language, language_of, languages
+from api.models import plain
 from api.pages.spans import chart_of
+from api.presentation import N_
 from api.services import services
+from store.access import Scope
 
 _TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry of the main menu, for those who may go there."""
+
+    section: str  # what a template sets to be shown as the present place
+    title: str
+    path: str
+    scope: Scope
+
+
+MENU = (
+    Place("overview", N_("Overview"), "/", Scope.METERS_READ),
+    Place("findings", N_("Findings"), "/findings", Scope.FINDINGS_READ),
+    Place("months", N_("Months"), "/months", Scope.BILLING_READ),
+)
+
+
 def templates() -> Jinja2Templates:
-    """The templates: everything is escaped, and a missing name is an error."""
+    """The templates: everything is escaped, a missing name is an error, `_()` and the filters speak the
+    language of the context."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension brings it
+        _gettext, _ngettext, newstyle=True
     )
     environment.filters |= {
-        "number": presentation.number,
-        "unit": presentation.unit_sign,
-        "local_time": presentation.local_time,
-        "local_date": presentation.local_date,
-        "local_dates": presentation.local_dates,
-        "age": presentation.age,
-        "words": presentation.in_words,
-        "finding_title": finding_title,
-        "explain": lambda finding, zone: explain(finding.kind, finding.evidence, finding.unit, zone),
+        "number": _spoken(Language.number),
+        "count_of": _spoken(Language.count),
+        "percent": _spoken(Language.percent),
+        "decimal": _spoken(Language.decimal),
+        "unit": _spoken(Language.unit),
+        "local_time": _spoken(Language.local_time),
+        "local_date": _spoken(Language.local_date),
+        "local_dates": _spoken(Language.local_dates),
+        "day": _spoken(Language.day),
+        "age": _spoken(Language.age),
+        "duration": _spoken(Language.duration),
+        "fact": _spoken(Language.fact),
+        "local_instants": _spoken(Language.local_instants),
+        "month": _spoken(Language.month),
+        "words": _told(vocabulary.phrase),
+        "state_name": _told(vocabulary.state_name),
+        "method": _told(vocabulary.method_name),
+        "medium": _told(vocabulary.medium_name),
+        "register": _told(vocabulary.register_name),
+        "quality": _told(vocabulary.quality_name),
+        "finding_title": _told(finding_title),
+        "explain": _told(
+            lambda finding, zone, language: explain(
+                finding.kind, finding.evidence, finding.unit, zone, language
+            )
+        ),
         "chart_of": chart_of,
-        "fact": presentation.fact,
-        "local_instants": presentation.local_instants,
-        "method": presentation.method_in_words,
-        "month": presentation.month_name,
-        "medium": medium_label,
-        "register": register_name,
-        "quality": lambda code: quality_code(code).label,
         "plain": plain,
         "hex_lines": presentation.hex_lines,
     }
-    environment.globals["spark_height"] = presentation.SPARK_HEIGHT
-    return Jinja2Templates(env=environment)
+    environment.globals |= {
+        "spark_height": presentation.SPARK_HEIGHT,
+        "menu": MENU,
+        "languages": languages(),
+    }
+    return Jinja2Templates(env=environment, context_processors=[_reader])
 
 
 def page(request: Request, visitor: Visitor, template: str, **context: Any) -> Response:
@@ -68,3 +110,38 @@ def page(request: Request, visitor: Visitor, template: str, **context: Any) -> R
             **context,
         },
     )
+
+
+def _reader(request: Request) -> dict[str, Any]:
+    """What each template knows of who reads it."""
+    return {"language": language_of(request)}
+
+
+@pass_context
+def _gettext(context: Context, text: str) -> str:
+    return str(context["language"].gettext(text))
+
+
+@pass_context
+def _ngettext(context: Context, one: str, more: str, count: int) -> str:
+    return str(context["language"].words.ngettext(one, more, count))
+
+
+def _spoken(method: Callable[..., str]) -> Callable[..., str]:
+    """A method of Language as a filter: `{{ micro | number }}`."""
+
+    @pass_context
+    def spoken(context: Context, *given: Any) -> str:
+        return method(context["language"], *given)
+
+    return spoken
+
+
+def _told(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that takes the language last as a filter: `{{ kind | finding_title }}`."""
+
+    @pass_context
+    def told(context: Context, *given: Any) -> Any:
+        return function(*given, context["language"])
+
+    return told

@@ -26,8 +26,10 @@ from api.authentication import (
     roles_of,
     session_cookie,
 )
+from api.language import language_of
 from api.oidc import ATTEMPT_SECONDS, OidcError
 from api.passwords import recovery_hash
+from api.presentation import N_
 from api.services import Services, services
 from store import api_keys, audit, sessions, users
 from store.access import Scope
@@ -38,10 +40,12 @@ log = structlog.get_logger(__name__)
 
 _FORM_SECONDS = 3600
 _OWN_PATH = re.compile(r"/(?![/\\])[^\\\r\n]*")
-_WRONG = "Login, password and code do not belong together, or there is no such account."
-_WRONG_KEY = "This key is not known, has expired or was revoked. Check that it was copied whole."
-_NO_ROLE = "You are known, and have no role at any utility yet. Ask whoever administers Hesper."
-_PROVIDER = "The sign-in with your organisation did not succeed. Begin it again."
+_WRONG = N_("Login, password and code do not belong together, or there is no such account.")
+_WRONG_KEY = N_("This key is not known, has expired or was revoked. Check that it was copied whole.")
+_NO_ROLE = N_("You are known, and have no role at any utility yet. Ask whoever administers Hesper.")
+_PROVIDER = N_("The sign-in with your organisation did not succeed. Begin it again.")
+_NO_PROVIDER = N_("No provider is set up here.")
+_WAIT = N_("There were too many failed attempts. Try again in %(minutes)s min.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,9 @@ def go_to_provider(request: Request, next: Annotated[str, Query(max_length=500)]
     """On to the provider's own page."""
     provider = services(request).provider
     if provider is None:
-        return _form(request, next, "No provider is set up here.", HTTPStatus.NOT_FOUND)
+        return _form(request, next, _NO_PROVIDER, HTTPStatus.NOT_FOUND)
     try:
-        location, attempt = provider.begin(_own(next))
+        location, attempt = provider.begin(own_path(next))
     except OidcError as error:
         log.error("the identity provider cannot be used", error=str(error))
         return _form(request, next, _PROVIDER, HTTPStatus.BAD_GATEWAY)
@@ -122,7 +126,7 @@ def come_from_provider(
     shared = services(request)
     provider = shared.provider
     if provider is None:
-        return _form(request, "/", "No provider is set up here.", HTTPStatus.NOT_FOUND)
+        return _form(request, "/", _NO_PROVIDER, HTTPStatus.NOT_FOUND)
     try:  # before a connection is taken: the provider may be slow
         identity, back_to = provider.finish(request.cookies.get(_attempt_cookie(request), ""), state, code)
     except OidcError as error:
@@ -199,7 +203,7 @@ def _entry(store: Store, person: users.User, granted: dict[str, list[str]]) -> _
 
 def _enter(request: Request, store: Store, entry: _Entry, back_to: str) -> Response:
     shared = services(request)
-    answer = RedirectResponse(_own(back_to), HTTPStatus.SEE_OTHER)
+    answer = RedirectResponse(own_path(back_to), HTTPStatus.SEE_OTHER)
     if old := request.cookies.get(cookie_name(shared)):
         found = sessions.find(store, old, now=shared.clock(), idle=shared.settings.session_idle)
         if found is not None:
@@ -247,17 +251,14 @@ def _named(store: Store, login: str) -> str:
 
 def _wait(request: Request, back_to: str, wait: timedelta) -> Response:
     minutes = int(wait.total_seconds()) // 60 + 1
-    answer = _form(
-        request,
-        back_to,
-        f"There were too many failed attempts. Try again in {minutes} min.",
-        HTTPStatus.TOO_MANY_REQUESTS,
-    )
+    answer = _form(request, back_to, _WAIT, HTTPStatus.TOO_MANY_REQUESTS, minutes=minutes)
     answer.headers["Retry-After"] = str(int(wait.total_seconds()) + 1)
     return answer
 
 
-def _form(request: Request, back_to: str, error: str | None, status: HTTPStatus) -> Response:
+def _form(
+    request: Request, back_to: str, error: str | None, status: HTTPStatus, **values: object
+) -> Response:
     shared = services(request)
     nonce = request.cookies.get(_form_cookie(request)) or secrets.token_urlsafe(16)
     answer = shared.templates.TemplateResponse(
@@ -265,8 +266,8 @@ def _form(request: Request, back_to: str, error: str | None, status: HTTPStatus)
         "sign_in.html",
         {
             "form_token": shared.signer.form_token(nonce),
-            "next": _own(back_to),
-            "error": error,
+            "next": own_path(back_to),
+            "error": language_of(request).gettext(error, **values) if error else None,
             "provider": shared.provider.settings.name if shared.provider else None,
         },
         status_code=status,
@@ -283,6 +284,6 @@ def _attempt_cookie(request: Request) -> str:
     return cookie_name(services(request)).replace("session", "attempt")
 
 
-def _own(path: str) -> str:
+def own_path(path: str) -> str:
     """`path` if it stays on this site, else the overview."""
     return path if _OWN_PATH.fullmatch(path) else "/"

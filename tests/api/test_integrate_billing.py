@@ -3,11 +3,7 @@
 import json
 import random
 import re
-import socket
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +11,6 @@ from urllib.error import HTTPError
 
 import psycopg
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from ingest.billing.delivery.post import Answer
@@ -23,6 +18,7 @@ from ingest.billing.delivery.signature import new_secret
 from ingest.billing.delivery.worker import Courier
 from store import destinations, outbox
 from tests.api.seeding import PERIOD, Seeded, correct
+from tests.support.browsing import serving
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "integrate-billing.md"
 
@@ -34,22 +30,6 @@ def example() -> dict[str, Any]:
     for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL):
         exec(compile(block, str(DOCUMENT), "exec"), names)
     return names
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The app on a free port of this machine; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def test_a_month_is_pulled_acknowledged_and_later_corrected(

@@ -56,6 +56,7 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("POST", "/account/second-factor/confirm"): _ALL,
     ("POST", "/account/sessions/end"): _ALL,
     ("POST", "/account/utility"): _ALL,
+    ("POST", "/language"): _ALL,
     ("POST", "/sign-out"): _ALL,  # last: it ends the session
 }
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from api.pages.billing_reading import duration
+from api.language import english
 from store.api_keys import issue
 from tests.api.conftest import sign_in
 from tests.api.seeding import Seeded
@@ -213,4 +213,4 @@ def test_hostile_names_are_shown_as_text(
     ],
 )
 def test_a_distance_is_told_in_two_units_at_most(length: timedelta, told: str) -> None:
-    assert duration(length) == told
+    assert english().duration(length) == told

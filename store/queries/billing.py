@@ -8,6 +8,8 @@ from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
+from store.deliveries import note_delivered
+
 
 @dataclass(frozen=True, slots=True)
 class BillingRow:
@@ -224,6 +226,7 @@ def record_acknowledgement(
         )
         at: datetime | None = statement.fetchone()
     assert at is not None
+    note_delivered(connection, utility_id, period, f"key {key_id}")
     return at
 
 

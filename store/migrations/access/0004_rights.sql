@@ -118,6 +118,12 @@ grant select (id, utility_id, url, allow_private, created_at, removed_at) on des
 grant update (state, acknowledged_at) on outbox to hesper_api;
 grant insert on delivery_acknowledgements, submissions to hesper_api;
 
+-- Who approves in the browser issues what was drafted: rows are added, and nothing but the draft goes.
+grant select on close_drafts, draft_blocks, draft_readings, draft_exceptions, close_events, billing_rules, edits,
+    edit_approvals to hesper_api;
+grant insert on closes, billing_readings, billing_exceptions, close_events, outbox to hesper_api;
+grant delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to hesper_api;
+
 -- Delivery: the one who reads the secrets that sign, and nothing but what is sent.
 grant select on utilities, service_points, billing_readings, destinations, outbox to hesper_deliver;
 grant update (resting_until) on destinations to hesper_deliver;

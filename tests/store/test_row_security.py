@@ -59,6 +59,9 @@ _ROWS = """
     ), fc as (
         insert into finding_changes (utility_id, finding_id, note, author)
         select utility_id, id, 'n', 'anna' from f
+    ), rq as (
+        insert into requests (utility_id, task, subject, author)
+        select id, 'draft', '{"period": "2026-10"}', 'anna' from u
     ), rp as (
         insert into rule_parameters (utility_id, name, value, valid_from, author, reason)
         select id, 'leak.days', '5', '2026-01-01', 'anna', 'r' from u

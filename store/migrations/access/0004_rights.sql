@@ -124,6 +124,10 @@ grant select on close_drafts, draft_blocks, draft_readings, draft_exceptions, cl
 grant insert on closes, billing_readings, billing_exceptions, close_events, outbox to hesper_api;
 grant delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to hesper_api;
 
+-- What it asks others to do: `hesper work run` writes down what came of it.
+grant select, insert on requests to hesper_api;
+grant update (done_at, outcome, failure) on requests to hesper_admin;
+
 -- Delivery: the one who reads the secrets that sign, and nothing but what is sent.
 grant select on utilities, service_points, billing_readings, destinations, outbox to hesper_deliver;
 grant update (resting_until) on destinations to hesper_deliver;

@@ -4,7 +4,8 @@ do $$
 declare
     place regclass;
 begin
-    foreach place in array array['close_events', 'billing_rules', 'service_point_coefficients']::regclass[] loop
+    foreach place in array array['close_events', 'billing_rules', 'rule_parameters',
+                               'service_point_coefficients']::regclass[] loop
         execute format('drop trigger if exists audited on %s', place);
         execute format('create constraint trigger audited after insert on %s
                             deferrable initially deferred for each row execute function audit_change()', place);

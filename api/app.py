@@ -19,7 +19,7 @@ from api import audit, billing, deliveries, health, meters, problems, statements
 from api.authentication import SignInRequiredError, requires
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import account, billing_reading, findings, meter, month, overview, sign_in
+from api.pages import account, billing_reading, findings, meter, month, overview, problem, sign_in
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -33,6 +33,15 @@ from store.roles import Role
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes
 _PROVIDER_SECONDS = 5
+
+_TAGS = [
+    {"name": "meters", "description": "Meters, their registers, and what was found at them."},
+    {"name": "readings", "description": "What meters showed, and what people hand in."},
+    {"name": "billing", "description": "Billing readings by cursor, their evidence, and acknowledgements."},
+    {"name": "deliveries", "description": "What is pushed to billing systems."},
+    {"name": "audit", "description": "Who did what."},
+    {"name": "health", "description": "For supervisors."},
+]
 
 
 def utc_now() -> datetime:
@@ -86,11 +95,13 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         docs_url=None,
         redoc_url=None,
         openapi_url=None,  # served below, to those with a key
+        openapi_tags=_TAGS,
+        generate_unique_id_function=lambda route: route.name,  # what client generators name their methods
     )
     app.include_router(health.router)
     for module in (meters, billing, deliveries, statements, submissions, audit):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (sign_in, account, overview, meter, findings, month, billing_reading):
+    for page in (problem, sign_in, account, overview, meter, findings, month, billing_reading):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)

@@ -4,14 +4,15 @@ import json
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
 from api.authentication import KeyCaller, Store, requires
+from api.routing import resources
 from store import audit
 from store.access import Scope
 
-router = APIRouter(prefix="/v1")
+router = resources("audit")
 
 
 class AuditEntry(BaseModel):

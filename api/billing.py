@@ -9,9 +9,10 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from api.authentication import KeyCaller, Store, requires
+from api.idempotency import ONCE
 from api.models import (
     Acknowledgement,
     AcknowledgementRequest,
@@ -28,12 +29,13 @@ from api.models import (
     quality_code,
 )
 from api.problems import Problem, not_found
+from api.routing import resources
 from api.trace import trace_of
 from store.access import Scope
 from store.queries import billing as queries
 from store.queries.trace import VersionRow
 
-router = APIRouter(prefix="/v1")
+router = resources("billing")
 
 Period = Annotated[str, Path(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]
 ReadingId = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -64,7 +66,7 @@ def list_billing_readings(
 
 @router.post(
     "/billing/{period}/acknowledgements",
-    dependencies=[requires(Scope.BILLING_ACKNOWLEDGE)],
+    dependencies=[requires(Scope.BILLING_ACKNOWLEDGE), ONCE],
     status_code=201,
     summary="Say what you have taken",
 )

@@ -8,19 +8,21 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.authentication import KeyCaller, Store, requires
+from api.idempotency import ONCE
 from api.models import DecimalText, decimal_text
 from api.problems import Problem, not_found, respond
+from api.routing import resources
 from api.services import services
 from store import outbox
 from store.access import Scope
 from store.outbox import MessageRow, State
 
-router = APIRouter(prefix="/v1")
+router = resources("deliveries")
 
 _PERIOD = r"^\d{4}-(0[1-9]|1[0-2])$"
 DeliveryId = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -136,7 +138,7 @@ def get_delivery(caller: KeyCaller, store: Store, delivery_id: DeliveryId) -> De
 
 @router.post(
     "/deliveries/{delivery_id}/acknowledgements",
-    dependencies=[requires(Scope.BILLING_ACKNOWLEDGE)],
+    dependencies=[requires(Scope.BILLING_ACKNOWLEDGE), ONCE],
     status_code=201,
     response_model=DeliveryClaim,
     summary="Say what you have taken of a message",

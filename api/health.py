@@ -11,7 +11,7 @@ from api.authentication import OPEN
 from api.models import Health
 from api.services import Services, services
 
-router = APIRouter()
+router = APIRouter(tags=["health"])
 
 _PROBE_SECONDS = 2.0
 

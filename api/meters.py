@@ -4,11 +4,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from pydantic import AwareDatetime
 
 from api.authentication import Caller, KeyCaller, Store, requires
+from api.conditional import UNCHANGED, Conditional
 from api.evidence import telegram_path
+from api.fields import Fields, fields_of
 from api.models import (
     Finding,
     FindingPage,
@@ -20,6 +22,8 @@ from api.models import (
     Reading,
     ReadingPage,
     Register,
+    RegisterList,
+    RegisterWithReading,
     ServicePoint,
     Site,
     Telegram,
@@ -31,6 +35,7 @@ from api.models import (
     register_name,
 )
 from api.problems import invalid, not_found
+from api.routing import resources
 from api.services import services
 from store.access import Scope
 from store.queries import findings as finding_queries
@@ -39,7 +44,7 @@ from store.queries import readings as reading_queries
 from telemetry.obis import Medium
 from telemetry.status import Status
 
-router = APIRouter(prefix="/v1")
+router = resources("meters")
 
 DEFAULT_SPAN = timedelta(days=31)
 LONGEST_SPAN = timedelta(days=400)
@@ -60,6 +65,7 @@ def list_meters(
     medium: Annotated[str | None, Query(max_length=30, examples=["cold water"])] = None,
     site: Annotated[str | None, Query(max_length=100)] = None,
     q: Annotated[str | None, Query(max_length=100)] = None,
+    only: Annotated[Fields, fields_of(Meter)],
 ) -> MeterPage:
     """`q` is a part of the meter id, model, site, service point or account."""
     rows = meter_queries.meters_page(
@@ -73,7 +79,8 @@ def list_meters(
     )
     page = rows[:limit]
     return MeterPage(
-        meters=[_meter(row) for row in page], next_cursor=page[-1].code if len(rows) > limit else None
+        meters=[only.of(_meter(row)) for row in page],
+        next_cursor=page[-1].code if len(rows) > limit else None,
     )
 
 
@@ -81,10 +88,37 @@ def list_meters(
     "/meters/{meter_id}",
     dependencies=[requires(Scope.METERS_READ)],
     summary="A meter with its registers and installations",
+    responses=UNCHANGED,
 )
-def get_meter(caller: KeyCaller, store: Store, meter_id: MeterId) -> MeterDetail:
-    """What is known of one meter."""
+def get_meter(
+    caller: KeyCaller,
+    store: Store,
+    meter_id: MeterId,
+    asked: Conditional,
+    only: Annotated[Fields, fields_of(MeterDetail)],
+) -> MeterDetail:
+    """What the registry has of one meter."""
+    return asked.answer(_detail(caller, store, _find(caller, store, meter_id)), only)
+
+
+@router.get(
+    "/meters/{meter_id}/registers",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="A meter's registers with their last readings",
+)
+def list_registers(caller: KeyCaller, store: Store, meter_id: MeterId) -> RegisterList:
+    """The billed ones first."""
     row = _find(caller, store, meter_id)
+    return RegisterList(
+        meter=row.code,
+        registers=[
+            RegisterWithReading(**_register(register).model_dump(), last=_last(register))
+            for register in meter_queries.registers(store, row.id)
+        ],
+    )
+
+
+def _detail(caller: Caller, store: Store, row: meter_queries.MeterRow) -> MeterDetail:
     return MeterDetail(
         **_meter(row).model_dump(),
         registers=[_register(register) for register in meter_queries.registers(store, row.id)],
@@ -252,10 +286,13 @@ def _register(row: meter_queries.RegisterRow) -> Register:
         unit=row.unit,
         kind=row.kind,
         billed=row.billed,
-        last=LastReading(measured_at=row.measured_at, value=decimal_text(row.value))
-        if row.measured_at is not None and row.value is not None
-        else None,
     )
+
+
+def _last(row: meter_queries.RegisterRow) -> LastReading | None:
+    if row.measured_at is None or row.value is None:
+        return None
+    return LastReading(measured_at=row.measured_at, value=decimal_text(row.value))
 
 
 def _medium(text: str | None) -> int | None:

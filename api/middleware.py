@@ -4,11 +4,13 @@ Plain ASGI.
 """
 
 from datetime import timedelta
+from http import HTTPStatus
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problems import MEDIA_TYPE, Problem
 from api.rates import TokenBuckets
 
 _SECURITY = {
@@ -62,14 +64,13 @@ class RateLimit:
         if wait is None:
             await self._app(scope, receive, send)
             return
-        response = _problem(
-            429,
-            "Too Many Requests",
+        problem = Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
             "too-many-requests",
             "More requests come from this address than may come at once. Wait as long as Retry-After says.",
-            {"Retry-After": str(wait // timedelta(seconds=1) + 1)},
+            headers={"Retry-After": str(wait // timedelta(seconds=1) + 1)},
         )
-        await response(scope, receive, send)
+        await _answer(problem)(scope, receive, send)
 
 
 class BodyLimit:
@@ -103,16 +104,14 @@ class BodyLimit:
         await self._app(scope, replay, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = _problem(
-            413,
-            "Content Too Large",
+        problem = Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "body-too-large",
             f"The body is larger than {self._limit} bytes. Send less at once.",
-            {"Connection": "close"},
+            headers={"Connection": "close"},
         )
-        await response(scope, receive, send)
+        await _answer(problem)(scope, receive, send)
 
 
-def _problem(status: int, title: str, name: str, detail: str, headers: dict[str, str]) -> JSONResponse:
-    document = {"type": f"urn:hesper:problem:{name}", "title": title, "status": status, "detail": detail}
-    return JSONResponse(document, status, headers, media_type="application/problem+json")
+def _answer(problem: Problem) -> JSONResponse:
+    return JSONResponse(problem.document(), problem.status, problem.headers, MEDIA_TYPE)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.evidence import Evidence
+from api.fields import Sparse
 from telemetry.micro import from_micro
 from telemetry.obis import Medium, Obis, ObisError
 from telemetry.quality import Quality
@@ -59,10 +60,22 @@ class Register(BaseModel):
     unit: str
     kind: str
     billed: bool
+
+
+class RegisterWithReading(Register):
+    """A register with its newest reading; `last` null: it has none yet."""
+
     last: LastReading | None
 
 
-class Meter(BaseModel):
+class RegisterList(BaseModel):
+    """A meter's registers, the billed ones first."""
+
+    meter: str
+    registers: list[RegisterWithReading]
+
+
+class Meter(Sparse):
     """A meter and where it is installed now."""
 
     id: str

@@ -17,6 +17,7 @@ from psycopg.errors import QueryCanceled
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
+from api.problem_types import TYPES, path_of
 from api.services import services
 from store import audit
 from store.roles import enter_utility
@@ -29,6 +30,7 @@ _ADVICE = {
     404: "Nothing answers at this address; /v1/openapi.json lists what does.",
     405: "This address does not take that method; the Allow header names those it takes.",
 }
+_BY_THE_FRAMEWORK = ("not-found", "method-not-allowed", "body-too-large")  # anything else is a bad request
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Refusal:
 
 
 class Problem(Exception):  # noqa: N818 - the word of RFC 9457
-    """Raised anywhere below a route; `name` becomes the type `urn:hesper:problem:<name>`."""
+    """Raised anywhere below a route; `name` is one of `problem_types.TYPES`."""
 
     def __init__(
         self,
@@ -66,8 +68,8 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
     def document(self) -> dict[str, Any]:
         """The members of the problem document."""
         return {
-            "type": f"urn:hesper:problem:{self.name}",
-            "title": self.status.phrase,
+            "type": path_of(self.name),
+            "title": TYPES[self.name].title,
             "status": self.status.value,
             "detail": self.detail,
             **self.extensions,
@@ -78,7 +80,12 @@ _DOCUMENT = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string"},
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "Leads to a page on what it means and what to do.",
+            "examples": [path_of("not-found")],
+        },
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "What to do next."},
@@ -86,7 +93,7 @@ _DOCUMENT = {
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _DOCUMENT}}}
-    for status in (400, 401, 403, 404, 405, 409, 413, 422, 429, 503)
+    for status in (400, 401, 403, 404, 405, 409, 412, 413, 422, 428, 429, 503)
 }
 
 
@@ -105,9 +112,14 @@ def invalid(parameter: str, detail: str) -> Problem:
     )
 
 
+def wants_page(request: Request) -> bool:
+    """Whether a browser navigates, which is shown a page."""
+    return not request.url.path.startswith("/v1") and "text/html" in request.headers.get("accept", "")
+
+
 def respond(request: Request, problem: Problem) -> Response:
     """The problem as JSON, or as a page where a browser navigates."""
-    if not request.url.path.startswith("/v1") and "text/html" in request.headers.get("accept", ""):
+    if wants_page(request):
         page = services(request).templates.TemplateResponse(
             request, "error.html", {"problem": problem}, status_code=problem.status
         )
@@ -129,7 +141,7 @@ def install(app: FastAPI) -> None:
     def on_http(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         detail = _ADVICE.get(status, str(error.detail))
-        name = status.phrase.lower().replace(" ", "-")
+        name = next((name for name in _BY_THE_FRAMEWORK if TYPES[name].status == status), "bad-request")
         return respond(request, Problem(status, name, detail, headers=error.headers))
 
     @app.exception_handler(RequestValidationError)

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from pydantic import BaseModel, Field
 
 from api.authentication import KeyCaller, Store, requires
 from api.models import decimal_text
 from api.problems import invalid
+from api.routing import resources
 from api.services import services
 from store.access import Scope
 from store.statements import Line, Side, exclusions, reconcile, totals, versions
 
-router = APIRouter(prefix="/v1")
+router = resources("billing")
 
 _MOST_YEARS = 10
 PeriodQuery = Annotated[str | None, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]

@@ -10,13 +10,15 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import Header, Path, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.authentication import KeyCaller, KeyHolder, Store, requires
+from api.idempotency import reused
 from api.plausibility import HISTORY, Refusal, refusal
 from api.problems import Problem, not_found, respond
+from api.routing import resources
 from api.services import services
 from store import submissions
 from store.access import Scope
@@ -25,7 +27,7 @@ from store.submissions import ConflictError, RegisterRow, StoredSubmission, Subm
 from store.windows import Opening, Window, in_force, opening, period_containing
 from telemetry.micro import ValueOutOfRangeError, to_micro
 
-router = APIRouter(prefix="/v1")
+router = resources("readings")
 
 OLDEST = timedelta(days=7)  # between the reading of a meter and its hand-in
 _ACCEPTED = "accepted"
@@ -102,11 +104,7 @@ def hand_in(
         )
         before = _keep(store, caller, judged, now)
     if before.request_hash != fingerprint:
-        raise Problem(
-            HTTPStatus.CONFLICT,
-            "idempotency-key-reused",
-            "Another reading was handed in with this Idempotency-Key. Use a new key for each reading.",
-        )
+        raise reused()
     return _answer(request, code, reading.value, before)
 
 

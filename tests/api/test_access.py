@@ -24,6 +24,8 @@ OPEN = {
     ("POST", "/sign-in"),
     ("GET", "/sign-in/start"),
     ("GET", "/sign-in/provider"),
+    ("GET", "/problems"),
+    ("GET", "/problems/forbidden"),
 }
 
 
@@ -56,6 +58,7 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "delivery_id": "1",
         "account": "40001",
         "code": "flat-01-8",
+        "problem": "forbidden",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

@@ -83,10 +83,7 @@ def test_what_was_not_delivered_cannot_be_acknowledged(
 ) -> None:
     connection.execute("update outbox set state = 'dead'")
     connection.commit()
-    assert (
-        acknowledge(client, message, 5, sums(client, message)).json()["type"]
-        == "urn:hesper:problem:not-delivered"
-    )
+    assert acknowledge(client, message, 5, sums(client, message)).json()["type"] == "/problems/not-delivered"
 
 
 def test_another_utility_does_not_see_it(

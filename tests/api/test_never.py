@@ -142,7 +142,7 @@ def test_06_no_form_and_no_unsafe_request_goes_without_its_token(
         for wrong in ("", right[:-1], "A" * 43):
             answer = everything.post(route.path, data={"form_token": wrong})
             assert answer.status_code == 403, route.path
-            assert answer.json()["type"] == "urn:hesper:problem:form-expired"
+            assert answer.json()["type"] == "/problems/form-expired"
         cross = everything.post(
             route.path, data={"form_token": right}, headers={"Sec-Fetch-Site": "cross-site"}
         )

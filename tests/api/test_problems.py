@@ -28,7 +28,7 @@ def test_errors_are_problem_documents(client: TestClient, method: str, path: str
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert problem["status"] == status
-    assert problem["type"].startswith("urn:hesper:problem:")
+    assert problem["type"].startswith("/problems/")
     assert problem["title"]
     assert len(problem["detail"].split()) > 4
     if status == 405:

@@ -66,7 +66,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(
             refused = client.get("/v1/meters")
             assert refused.headers["content-type"] == "application/problem+json"
             assert refused.headers["retry-after"] == "3"
-            assert refused.json()["type"] == "urn:hesper:problem:too-many-requests"
+            assert refused.json()["type"] == "/problems/too-many-requests"
             assert "content-security-policy" in refused.headers
             clock.now += timedelta(seconds=3)
             assert client.get("/v1/meters").status_code == 200

@@ -31,6 +31,7 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/v1/openapi.json"): _ALL,
     ("GET", "/v1/meters"): _ALL,
     ("GET", "/v1/meters/{meter_id}"): _ALL,
+    ("GET", "/v1/meters/{meter_id}/registers"): _ALL,
     ("GET", "/v1/meters/{meter_id}/readings"): _LOOKS,
     ("GET", "/v1/meters/{meter_id}/findings"): _LOOKS,
     ("GET", "/v1/telegrams/{meter_id}/{measured_at}"): {_E},
@@ -70,7 +71,14 @@ def test_every_route_declares_the_scope_that_it_takes_or_that_it_is_open(app: Fa
             open_to_all.add(route.path)
         else:
             assert len(scopes) == 1, f"{route.path} declares no scope: dependencies=[requires(Scope...)]"
-    assert open_to_all == {"/health", "/sign-in", "/sign-in/start", "/sign-in/provider"}
+    assert open_to_all == {
+        "/health",
+        "/sign-in",
+        "/sign-in/start",
+        "/sign-in/provider",
+        "/problems",
+        "/problems/{problem}",
+    }
 
 
 def test_every_scope_is_in_the_table_of_roles() -> None:
@@ -116,10 +124,10 @@ def test_a_role_gets_what_is_listed_of_its_own_utility_and_nothing_of_another(
             answer = anonymous.request(method, address, headers=key, data=form if method == "POST" else None)
             if not allowed:
                 assert answer.status_code == 403, (pattern, answer.text)
-                assert answer.json()["type"] == "urn:hesper:problem:forbidden"
+                assert answer.json()["type"] == "/problems/forbidden"
                 continue
             assert answer.status_code not in {401, 500}, (pattern, answer.text)
-            assert "urn:hesper:problem:forbidden" not in answer.text, pattern
+            assert "/problems/forbidden" not in answer.text, pattern
             assert not answer.headers.get("location", "").startswith("/sign-in?"), pattern
             if address == foreign and foreign != path and method == "GET":
                 assert answer.status_code == 404, (pattern, answer.text)

@@ -65,7 +65,7 @@ def refused(answer: httpx.Response, name: str) -> str:
     """The detail of a refusal of this type."""
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["type"] == f"urn:hesper:problem:{name}"
+    assert answer.json()["type"] == f"/problems/{name}"
     assert answer.json()["submission"] > 0
     return str(answer.json()["detail"])
 
@@ -124,7 +124,7 @@ def test_a_reading_above_a_later_one_is_refused(
 def test_too_many_digits_are_refused(client: TestClient, last: tuple[int, int], later: Clock) -> None:
     assert "6 before the decimal" in refused(hand_in(client, "4123181"), "wrong-digits")
     answer = hand_in(client, "9000000000", key="beyond")
-    assert answer.json()["type"] == "urn:hesper:problem:wrong-digits"
+    assert answer.json()["type"] == "/problems/wrong-digits"
 
 
 def test_a_register_that_rolled_over_is_believed(
@@ -172,10 +172,10 @@ def test_the_same_key_gives_the_same_answer_and_one_reading(
     again = hand_in(client, last[1] + 100_000, read_at=read_at)
     assert (first.status_code, first.json()) == (again.status_code, again.json())
     other = hand_in(client, last[1] + 200_000, read_at=read_at)
-    assert other.status_code == 409
-    assert other.json()["type"] == "urn:hesper:problem:idempotency-key-reused"
+    assert other.status_code == 422
+    assert other.json()["type"] == "/problems/idempotency-key-reused"
     conflict = hand_in(client, last[1] + 200_000, read_at=read_at, key="two")
-    assert conflict.json()["type"] == "urn:hesper:problem:reading-exists"
+    assert conflict.json()["type"] == "/problems/reading-exists"
     assert len(manual(connection)) == len(stored(connection)) == 1
 
 

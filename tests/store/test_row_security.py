@@ -133,6 +133,9 @@ _ROWS = """
                                  api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)
         select p.utility_id, p.id, r.id, now() - interval '1 hour', 1, 'resident', 'boris', a.id, 'accepted',
                '', '2026-10', 'one', '' from p, r, a
+    ), ik as (
+        insert into idempotency_keys (utility_id, owner, key, request_hash, status, headers, body)
+        select utility_id, 'key ' || id, 'one', '', 201, '{}', '' from a
     ), us as (
         insert into users (login) values (%(code)s) returning *
     ), ur as (

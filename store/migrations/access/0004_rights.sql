@@ -128,6 +128,9 @@ grant delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to 
 grant select, insert on requests to hesper_api;
 grant update (done_at, outcome, failure) on requests to hesper_admin;
 
+-- What was answered to an Idempotency-Key; what is a day old goes by a trigger (core/0053).
+grant select, insert on idempotency_keys to hesper_api;
+
 -- Delivery: the one who reads the secrets that sign, and nothing but what is sent.
 grant select on utilities, service_points, billing_readings, destinations, outbox to hesper_deliver;
 grant update (resting_until) on destinations to hesper_deliver;

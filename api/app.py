@@ -15,7 +15,22 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, billing, deliveries, health, meters, problems, statements, submissions
+from api import (
+    audit,
+    billing,
+    closes,
+    deliveries,
+    edits,
+    health,
+    marks,
+    meters,
+    problems,
+    quarantine,
+    requests,
+    statements,
+    submissions,
+)
+from api import findings as finding_resources
 from api.authentication import SignInRequiredError, requires
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
@@ -37,8 +52,12 @@ _PROVIDER_SECONDS = 5
 _TAGS = [
     {"name": "meters", "description": "Meters, their registers, and what was found at them."},
     {"name": "readings", "description": "What meters showed, and what people hand in."},
+    {"name": "findings", "description": "What somebody should look at, and what people make of it."},
+    {"name": "closes", "description": "Months as they are drafted, looked at, approved, delivered."},
     {"name": "billing", "description": "Billing readings by cursor, their evidence, and acknowledgements."},
     {"name": "deliveries", "description": "What is pushed to billing systems."},
+    {"name": "quarantine", "description": "What could not be used, and meters that nobody registered."},
+    {"name": "requests", "description": "What was asked for and is done by a worker."},
     {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "For supervisors."},
 ]
@@ -99,7 +118,10 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
         generate_unique_id_function=lambda route: route.name,  # what client generators name their methods
     )
     app.include_router(health.router)
-    for module in (meters, billing, deliveries, statements, submissions, audit):
+    for module in (
+        *(meters, finding_resources, marks, edits, billing, closes, deliveries, statements, submissions),
+        *(quarantine, requests, audit),
+    ):
         app.include_router(module.router, responses=problems.RESPONSES)
     for page in (problem, sign_in, account, overview, meter, findings, month, billing_reading):
         app.include_router(page.router)

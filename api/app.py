@@ -22,6 +22,7 @@ from api import (
     deliveries,
     edits,
     health,
+    live,
     marks,
     meters,
     problems,
@@ -32,6 +33,7 @@ from api import (
 )
 from api import findings as finding_resources
 from api.authentication import SignInRequiredError, requires
+from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
 from api.pages import account, billing_reading, findings, meter, month, overview, problem, sign_in
@@ -99,10 +101,12 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             if settings.oidc and client
             else None,
             templates=templates(),
+            live=Live(settings.database_url),
         )
         try:
             yield
         finally:
+            app.state.services.live.close()
             sessions.close()
             if client:
                 client.close()
@@ -120,7 +124,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
     app.include_router(health.router)
     for module in (
         *(meters, finding_resources, marks, edits, billing, closes, deliveries, statements, submissions),
-        *(quarantine, requests, audit),
+        *(quarantine, requests, audit, live),
     ):
         app.include_router(module.router, responses=problems.RESPONSES)
     for page in (problem, sign_in, account, overview, meter, findings, month, billing_reading):

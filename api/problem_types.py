@@ -135,7 +135,7 @@ TYPES: Mapping[str, ProblemType] = {
     "finding-change-refused": ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "The finding cannot be changed like this",
-        "The change says nothing, names an assignee without a role here, or settles a finding without a note.",
+        "The change says nothing, names an assignee with no role here, or settles a finding with no note.",
         "Mend what the detail names, and send the change again.",
     ),
     "edit-refused": ProblemType(

@@ -74,7 +74,7 @@ class WaitingDetail(Waiting):
 
 
 class WaitingList(BaseModel):
-    """The oldest first; `counts` are of all that agree, by reason. No `next_cursor`: this is the last page."""
+    """The oldest first; `counts` are of all that agree, by reason. `next_cursor` null: the last page."""
 
     entries: list[Waiting]
     counts: dict[str, int]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import psycopg
 from fastapi import Request
@@ -15,6 +15,9 @@ from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
 from api.sessions import Signer
 from api.settings import ApiSettings
+
+if TYPE_CHECKING:  # its routes ask for services
+    from api.live import Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Services:
     addresses: Lockout
     provider: Provider | None
     templates: Jinja2Templates
+    live: "Live"
 
 
 def services(request: Request) -> Services:

@@ -71,6 +71,8 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("POST", "/v1/new-meters/{meter_id}/acceptance"): {_E},
     ("GET", "/v1/requests"): _ALL,
     ("GET", "/v1/requests/{request_id}"): _ALL,
+    ("GET", "/v1/events"): _ALL,
+    ("GET", "/events"): _ALL,
     ("GET", "/"): _ALL,
     ("GET", "/findings"): _LOOKS,
     ("GET", "/meters/{meter_id}"): _LOOKS,

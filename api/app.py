@@ -60,6 +60,7 @@ _TAGS = [
     {"name": "deliveries", "description": "What is pushed to billing systems."},
     {"name": "quarantine", "description": "What could not be used, and meters that nobody registered."},
     {"name": "requests", "description": "What was asked for and is done by a worker."},
+    {"name": "events", "description": "What changes, as it changes."},
     {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "For supervisors."},
 ]

@@ -23,13 +23,14 @@ from fastapi.responses import StreamingResponse
 
 from api.authentication import Caller, KeyCaller, PageVisitor, requires
 from api.problems import Problem
+from api.routing import ResourceRoute
 from api.services import services
 from store.access import Scope
 from store.changes import Change, Topic, changes, listen
 from store.database import StoreError, connect
 from store.roles import Role
 
-router = APIRouter()
+router = APIRouter(route_class=ResourceRoute)
 log = structlog.get_logger(__name__)
 
 SCOPES = {

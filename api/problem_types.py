@@ -62,6 +62,12 @@ TYPES: Mapping[str, ProblemType] = {
         "More requests came at once from this address, key or person than are taken.",
         "Wait as many seconds as Retry-After says, and send the request again.",
     ),
+    "too-many-streams": ProblemType(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many streams of events",
+        "A key or a person has only so many streams of events open at once.",
+        "Close one of yours, and use one stream for everything that you watch.",
+    ),
     # What was asked
     "bad-request": ProblemType(
         HTTPStatus.BAD_REQUEST,

@@ -137,6 +137,24 @@ def select(connection: Connection, selection: Selection, *, after: int = 0, limi
         ).fetchall()
 
 
+def oldest(connection: Connection, utility_id: int, *, each: int) -> list[Kept]:
+    """The `each` oldest entries of a utility that wait for each reason."""
+    with connection.cursor(row_factory=class_row(Kept)) as cursor:
+        return cursor.execute(
+            """
+            select q.* from (
+                select distinct reason from quarantine where utility_id = %(utility)s and state = 'waiting'
+            ) r cross join lateral (
+                select id, utility_id, topic, reason, detail, meter, payload, state, received_at
+                from quarantine
+                where utility_id = %(utility)s and state = 'waiting' and reason = r.reason
+                order by id limit %(each)s
+            ) q order by q.reason, q.id
+            """,
+            {"utility": utility_id, "each": each},
+        ).fetchall()
+
+
 def groups(connection: Connection, selection: Selection, size: int = 100) -> Iterator[list[Kept]]:
     """The entries of a selection in groups, each behind a commit; what waits again comes once."""
     after = 0

@@ -46,6 +46,11 @@ def test_every_role_is_answered_by_the_schema_whatever_it_sends(
         "period": PERIOD,
         "reading_id": ours.bills[0],
         "measured_at": "2026-11-21T17:00:00Z",
+        "run": 1,
+        "finding_id": ours.finding,
+        "edit_id": ours.edit,
+        "entry_id": ours.waiting,
+        "request_id": ours.request,
     }
     tried = []
     with TestClient(

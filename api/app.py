@@ -27,7 +27,11 @@ from api import (
     meters,
     problems,
     quarantine,
+    readings,
+    registry_changes,
     requests,
+    service_points,
+    sites,
     statements,
     submissions,
 )
@@ -37,6 +41,7 @@ from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
 from api.pages import account, billing_reading, findings, meter, month, overview, problem, sign_in
+from api.pages import quarantine as quarantine_page
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -52,6 +57,7 @@ _GZIP_FROM = 1000  # bytes
 _PROVIDER_SECONDS = 5
 
 _TAGS = [
+    {"name": "registry", "description": "Sites, gateways, service points, installations, and their history."},
     {"name": "meters", "description": "Meters, their registers, and what was found at them."},
     {"name": "readings", "description": "What meters showed, and what people hand in."},
     {"name": "findings", "description": "What somebody should look at, and what people make of it."},
@@ -124,11 +130,22 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
     )
     app.include_router(health.router)
     for module in (
-        *(meters, finding_resources, marks, edits, billing, closes, deliveries, statements, submissions),
-        *(quarantine, requests, audit, live),
+        *(sites, service_points, meters, registry_changes, readings, submissions, marks, edits),
+        *(finding_resources, quarantine, billing, closes, deliveries, statements),
+        *(requests, live, audit),
     ):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (problem, sign_in, account, overview, meter, findings, month, billing_reading):
+    for page in (
+        problem,
+        sign_in,
+        account,
+        overview,
+        meter,
+        findings,
+        month,
+        billing_reading,
+        quarantine_page,
+    ):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)

@@ -36,6 +36,12 @@ def etag(document: BaseModel) -> str:
     return f'"{hashlib.sha256(document.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
+def tagged(response: Response, document: Changed) -> Changed:
+    """The document, and its tag among the headers of the response: of what was added."""
+    response.headers["ETag"] = etag(document)
+    return document
+
+
 class _Conditional:
     """`If-None-Match` of a GET."""
 
@@ -80,8 +86,7 @@ class _Match:
 
     def answer(self, document: Changed) -> Changed:
         """The document as it became, with its tag."""
-        self._response.headers["ETag"] = etag(document)
-        return document
+        return tagged(self._response, document)
 
 
 def _listed(header: str | None) -> set[str]:

@@ -16,8 +16,9 @@ from api.conditional import UNCHANGED, Conditional, Match
 from api.fields import Fields, Sparse, fields_of
 from api.idempotency import ONCE
 from api.models import Instant, Site, local_instant, medium_label
-from api.parameters import LARGEST_ID, Before, Code, Id, Limit, MediumFilter, medium_code
+from api.parameters import LARGEST_ID, Before, Code, Id, Limit, MediumFilter
 from api.problems import Problem, not_found
+from api.registration import medium_code
 from api.routing import resources
 from store import finding_changes
 from store.access import Scope
@@ -135,7 +136,9 @@ def list_findings(
     only: Annotated[Fields, fields_of(FindingSummary)],
 ) -> FindingList:
     """`kind=negative_step` stands for its parts too (`negative_step.glitch`), no `assignee=` for nobody's."""
-    wanted = FindingFilter(state, kind, severity, site, medium_code(medium), assignee)
+    wanted = FindingFilter(
+        state, kind, severity, site, None if medium is None else medium_code(medium), assignee
+    )
     rows = findings_page(store, caller.utility.id, wanted, before=before, limit=limit + 1)
     page = rows[:limit]
     return FindingList(

@@ -1,16 +1,16 @@
-"""`/v1/meters`, their readings and findings, and `/v1/telegrams`."""
+"""`/v1/meters`: meters with their registers and verifications, and what was found at them."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import Path, Query, Request
-from pydantic import AwareDatetime
+import msgspec
+from fastapi import Path, Query, Response
+from pydantic import BaseModel, Field, StringConstraints
 
 from api.authentication import Caller, KeyCaller, Store, requires
-from api.conditional import UNCHANGED, Conditional
-from api.evidence import telegram_path
+from api.conditional import UNCHANGED, Conditional, Match, tagged
 from api.fields import Fields, fields_of
+from api.idempotency import ONCE
 from api.models import (
     Finding,
     FindingPage,
@@ -19,40 +19,71 @@ from api.models import (
     Meter,
     MeterDetail,
     MeterPage,
-    Reading,
-    ReadingPage,
     Register,
     RegisterList,
     RegisterWithReading,
     ServicePoint,
     Site,
-    Telegram,
     decimal_text,
     local_instant,
     medium_label,
     plain,
-    quality_code,
     register_name,
 )
-from api.problems import invalid, not_found
+from api.problems import not_found
+from api.registration import Change, Reference, Text, already_registered, medium_code, register
 from api.routing import resources
-from api.services import services
 from store.access import Scope
 from store.queries import findings as finding_queries
 from store.queries import meters as meter_queries
-from store.queries import readings as reading_queries
-from telemetry.obis import Medium
-from telemetry.status import Status
+from store.queries.locks import hold
+from store.registry import MeterEntry, VerificationEntry
 
 router = resources("meters")
 
-DEFAULT_SPAN = timedelta(days=31)
-LONGEST_SPAN = timedelta(days=400)
-_CURSOR = re.compile(r"(-?\d{1,18})\.(\d{1,10})")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-ObisText = Annotated[str | None, Query(pattern=r"^\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}$")]
 MeterId = Annotated[str, Path(max_length=40, examples=["KAM-06855817"])]
+Flow = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$")]
+
+
+class MeterChange(Change):
+    """What is to change of a meter; its medium stays, as its readings do."""
+
+    model: Text = ""
+    site: Reference | None = None
+    gateway: Reference | None = Field(default=None, description="Null: any gateway may read it.")
+    line: Reference | None = Field(default=None, description="One of that gateway's.")
+    qmax: Flow | None = Field(default=None, description="The highest permitted flow, in m3/h.")
+
+
+class NewMeter(MeterChange):
+    """A meter; its registers come with its first reading."""
+
+    id: Reference = Field(examples=["KAM-06855817"])
+    medium: str = Field(max_length=30, examples=["cold water"])
+
+
+class Verification(BaseModel):
+    """A verification of a meter: it holds from `verified_on` until the day `valid_until`, not included."""
+
+    verified_on: date
+    valid_until: date
+    certificate: str
+
+
+class VerificationList(BaseModel):
+    """A meter's verifications, the first one first; `verified_until`: the last day that any of them says."""
+
+    meter: str
+    verified_until: date | None
+    verifications: list[Verification]
+
+
+class NewVerification(Change):
+    """A verification that was made."""
+
+    verified_on: date
+    valid_until: date
+    certificate: Text = ""
 
 
 @router.get("/meters", dependencies=[requires(Scope.METERS_READ)], summary="The utility's meters, by id")
@@ -64,17 +95,26 @@ def list_meters(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     medium: Annotated[str | None, Query(max_length=30, examples=["cold water"])] = None,
     site: Annotated[str | None, Query(max_length=100)] = None,
+    gateway: Annotated[str | None, Query(max_length=64)] = None,
+    service_point: Annotated[str | None, Query(max_length=200)] = None,
+    account: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    verification_due_before: date | None = None,
     q: Annotated[str | None, Query(max_length=100)] = None,
     only: Annotated[Fields, fields_of(Meter)],
 ) -> MeterPage:
-    """`q` is a part of the meter id, model, site, service point or account."""
+    """`q` is a part of the meter id, model, site, service point or account, `service_point` and `account` are
+    those of where they are now. `verification_due_before`: the verification holds no longer on that day."""
     rows = meter_queries.meters_page(
         store,
         caller.utility.id,
         after=cursor,
         limit=limit + 1,
-        medium=_medium(medium),
+        medium=None if medium is None else medium_code(medium),
         site=site,
+        gateway=gateway,
+        service_point=service_point,
+        account=account,
+        verification_due_before=verification_due_before,
         search=q,
     )
     page = rows[:limit]
@@ -98,7 +138,7 @@ def get_meter(
     only: Annotated[Fields, fields_of(MeterDetail)],
 ) -> MeterDetail:
     """What the registry has of one meter."""
-    return asked.answer(_detail(caller, store, _find(caller, store, meter_id)), only)
+    return asked.answer(_detail(caller, store, find_meter(caller, store, meter_id)), only)
 
 
 @router.get(
@@ -108,7 +148,7 @@ def get_meter(
 )
 def list_registers(caller: KeyCaller, store: Store, meter_id: MeterId) -> RegisterList:
     """The billed ones first."""
-    row = _find(caller, store, meter_id)
+    row = find_meter(caller, store, meter_id)
     return RegisterList(
         meter=row.code,
         registers=[
@@ -118,74 +158,79 @@ def list_registers(caller: KeyCaller, store: Store, meter_id: MeterId) -> Regist
     )
 
 
-def _detail(caller: Caller, store: Store, row: meter_queries.MeterRow) -> MeterDetail:
-    return MeterDetail(
-        **_meter(row).model_dump(),
-        registers=[_register(register) for register in meter_queries.registers(store, row.id)],
-        installations=[
-            Installation(
-                service_point=ServicePoint(
-                    code=place.point_code, name=place.point_name, account=place.account or None
-                ),
-                valid_from=place.valid_from,
-                valid_to=place.valid_to,
-                multiplier=plain(place.multiplier),
-            )
-            for place in meter_queries.installations(store, caller.utility.id, row.id)
-        ],
-    )
+@router.post(
+    "/meters",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    status_code=201,
+    summary="Register a meter",
+)
+def create_meter(caller: KeyCaller, store: Store, new: NewMeter, response: Response) -> MeterDetail:
+    """One that reports already and waits in quarantine is accepted there instead, with all that it sent."""
+    address = f"/v1/meters/{new.id}"
+    if meter_queries.meter(store, caller.utility.id, new.id) is not None:
+        raise already_registered(f"Meter {new.id}", address)
+    medium_code(new.medium, "body.medium")
+    named = new.named()
+    register(store, caller, new, meters=[MeterEntry(code=named.pop("id"), **named)])
+    response.headers["Location"] = address
+    return tagged(response, _detail(caller, store, find_meter(caller, store, new.id)))
+
+
+@router.patch(
+    "/meters/{meter_id}",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    summary="Change a meter's attributes",
+)
+def change_meter(
+    caller: KeyCaller, store: Store, meter_id: MeterId, change: MeterChange, match: Match
+) -> MeterDetail:
+    """What the body does not name stays as it is."""
+    hold(store, "meters", find_meter(caller, store, meter_id).id)
+    row = find_meter(caller, store, meter_id)
+    match.check(_detail(caller, store, row))
+    register(store, caller, change, meters=[msgspec.structs.replace(_entry(row), **change.named())])
+    return match.answer(_detail(caller, store, find_meter(caller, store, meter_id)))
 
 
 @router.get(
-    "/meters/{meter_id}/readings",
-    dependencies=[requires(Scope.READINGS_READ)],
-    summary="A meter's readings with their quality",
+    "/meters/{meter_id}/verifications",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="A meter's verifications and from when to when they hold",
 )
-def list_readings(
-    *,
-    request: Request,
-    caller: KeyCaller,
-    store: Store,
-    meter_id: MeterId,
-    obis: ObisText = None,
-    start: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    end: Annotated[AwareDatetime | None, Query(alias="to")] = None,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
-    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
-) -> ReadingPage:
-    """From `from` (included) to `to` (not), by instant: by default the last 31 days, at most 400 days."""
-    row = _find(caller, store, meter_id)
-    until = end or services(request).clock()
-    since = start or until - DEFAULT_SPAN
-    if not timedelta(0) < until - since <= LONGEST_SPAN:
-        raise invalid(
-            "query.from", f"`from` has to lie before `to`, at most {LONGEST_SPAN.days} days; ask in parts."
-        )
-    rows = reading_queries.readings_page(
-        store, row.id, obis=obis, start=since, end=until, after=_reading_cursor(cursor), limit=limit + 1
-    )
-    page = rows[:limit]
-    zone = caller.utility.zone
-    return ReadingPage(
+def list_verifications(caller: KeyCaller, store: Store, meter_id: MeterId) -> VerificationList:
+    """The first one first."""
+    row = find_meter(caller, store, meter_id)
+    return VerificationList(
         meter=row.code,
-        from_=since,
-        to=until,
-        readings=[
-            Reading(
-                obis=reading.obis,
-                measured_at=local_instant(reading.measured_at, zone),
-                value=decimal_text(reading.value),
-                unit=reading.unit,
-                quality=quality_code(reading.quality),
-                marks=reading.rules,
-                status=Status(reading.status).labels(),
-                received_at=reading.received_at,
-                telegram=telegram_path(row.code, reading.measured_at),
+        verified_until=row.verified_until,
+        verifications=[
+            Verification(
+                verified_on=one.verified_on, valid_until=one.valid_until, certificate=one.certificate
             )
-            for reading in page
+            for one in meter_queries.verifications(store, row.id)
         ],
-        next_cursor=_write_cursor(page[-1]) if len(rows) > limit else None,
     )
+
+
+@router.post(
+    "/meters/{meter_id}/verifications",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    status_code=201,
+    summary="Record a verification of a meter",
+)
+def record_verification(
+    caller: KeyCaller, store: Store, meter_id: MeterId, new: NewVerification
+) -> VerificationList:
+    """The meter is verified until the latest day that any of its verifications holds."""
+    hold(store, "meters", find_meter(caller, store, meter_id).id)
+    row = find_meter(caller, store, meter_id)
+    if any(one.verified_on == new.verified_on for one in meter_queries.verifications(store, row.id)):
+        raise already_registered(
+            f"A verification of {meter_id} on that day", f"/v1/meters/{meter_id}/verifications"
+        )
+    made = VerificationEntry(new.verified_on, new.valid_until, new.certificate)
+    register(store, caller, new, meters=[msgspec.structs.replace(_entry(row), verifications=[made])])
+    return list_verifications(caller, store, meter_id)
 
 
 @router.get(
@@ -203,7 +248,7 @@ def list_meter_findings(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> FindingPage:
     """The last detected first."""
-    row = _find(caller, store, meter_id)
+    row = find_meter(caller, store, meter_id)
     found = finding_queries.findings_page(
         store,
         caller.utility.id,
@@ -233,36 +278,43 @@ def list_meter_findings(
     )
 
 
-@router.get(
-    "/telegrams/{meter_id}/{measured_at}",
-    dependencies=[requires(Scope.TELEGRAMS_READ)],
-    summary="The bytes behind readings",
-)
-def get_telegram(caller: KeyCaller, store: Store, meter_id: MeterId, measured_at: AwareDatetime) -> Telegram:
-    """The telegram as the meter sent it, and the message that brought it."""
-    row = _find(caller, store, meter_id)
-    found = reading_queries.telegram(store, caller.utility.id, row.id, measured_at)
-    if found is None:
-        raise not_found(
-            f"A telegram of {row.code} at that instant",
-            "Imported readings have none, and telegrams are kept for a limited time.",
-        )
-    return Telegram(
-        meter=row.code,
-        measured_at=found.measured_at,
-        received_at=found.received_at,
-        gateway=found.gateway,
-        epoch=found.epoch,
-        batch=found.batch,
-        raw=found.raw.hex(),
-    )
-
-
-def _find(caller: Caller, store: Store, meter_id: str) -> meter_queries.MeterRow:
+def find_meter(caller: Caller, store: Store, meter_id: str) -> meter_queries.MeterRow:
+    """The caller's meter with this id. Raises Problem."""
     row = meter_queries.meter(store, caller.utility.id, meter_id)
     if row is None:
         raise not_found("This meter", "/v1/meters lists the meters of your utility.")
     return row
+
+
+def _detail(caller: Caller, store: Store, row: meter_queries.MeterRow) -> MeterDetail:
+    return MeterDetail(
+        **_meter(row).model_dump(),
+        registers=[_register(register) for register in meter_queries.registers(store, row.id)],
+        installations=[
+            Installation(
+                service_point=ServicePoint(
+                    code=place.point_code, name=place.point_name, account=place.account or None
+                ),
+                valid_from=place.valid_from,
+                valid_to=place.valid_to,
+                multiplier=plain(place.multiplier),
+            )
+            for place in meter_queries.installations(store, caller.utility.id, row.id)
+        ],
+    )
+
+
+def _entry(row: meter_queries.MeterRow) -> MeterEntry:
+    return MeterEntry(
+        code=row.code,
+        medium=medium_label(row.medium),
+        model=row.model,
+        gateway=row.gateway,
+        site=row.site_code,
+        verified_until=row.verified_until,
+        line=row.line,
+        qmax=None if row.qmax is None else decimal_text(row.qmax),
+    )
 
 
 def _meter(row: meter_queries.MeterRow) -> Meter:
@@ -272,6 +324,8 @@ def _meter(row: meter_queries.MeterRow) -> Meter:
         medium=medium_label(row.medium),
         site=Site(code=row.site_code, name=row.site_name or "") if row.site_code else None,
         gateway=row.gateway,
+        line=row.line,
+        qmax=None if row.qmax is None else decimal_text(row.qmax),
         service_point=ServicePoint(code=row.point_code, name=row.point_name or "")
         if row.point_code
         else None,
@@ -286,6 +340,10 @@ def _register(row: meter_queries.RegisterRow) -> Register:
         unit=row.unit,
         kind=row.kind,
         billed=row.billed,
+        rolls_over_at=None if row.capacity is None else decimal_text(row.capacity),
+        interval_seconds=None
+        if row.expected_interval is None
+        else row.expected_interval // timedelta(seconds=1),
     )
 
 
@@ -293,30 +351,3 @@ def _last(row: meter_queries.RegisterRow) -> LastReading | None:
     if row.measured_at is None or row.value is None:
         return None
     return LastReading(measured_at=row.measured_at, value=decimal_text(row.value))
-
-
-def _medium(text: str | None) -> int | None:
-    if text is None:
-        return None
-    for medium in Medium:
-        if text.lower().replace("_", " ") == medium.label:
-            return medium.value
-    known = ", ".join(medium.label for medium in Medium)
-    raise invalid("query.medium", f"There is no such medium; known: {known}.")
-
-
-def _reading_cursor(text: str | None) -> tuple[datetime, int] | None:
-    """A cursor is `<microseconds since 1970>.<register id>` of the last reading seen."""
-    if text is None:
-        return None
-    match = _CURSOR.fullmatch(text)
-    if match and int(match[2]) < 2**31:
-        try:
-            return _EPOCH + timedelta(microseconds=int(match[1])), int(match[2])
-        except OverflowError:
-            pass
-    raise invalid("query.cursor", "The cursor is not one of ours: give `next_cursor` of the page before.")
-
-
-def _write_cursor(row: reading_queries.ReadingRow) -> str:
-    return f"{(row.measured_at - _EPOCH) // timedelta(microseconds=1)}.{row.register_id}"

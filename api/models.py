@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.evidence import Evidence
 from api.fields import Sparse
+from store.queries.readings import View
 from telemetry.micro import from_micro
 from telemetry.obis import Medium, Obis, ObisError
 from telemetry.quality import Quality
@@ -60,6 +61,8 @@ class Register(BaseModel):
     unit: str
     kind: str
     billed: bool
+    rolls_over_at: str | None = Field(description="The value at which the display begins again at 0.")
+    interval_seconds: int | None = Field(description="How often a reading is due.")
 
 
 class RegisterWithReading(Register):
@@ -83,6 +86,8 @@ class Meter(Sparse):
     medium: str
     site: Site | None
     gateway: str | None
+    line: str | None
+    qmax: str | None = Field(description="The highest permitted flow, in m3/h.")
     service_point: ServicePoint | None
     verified_until: date | None
 
@@ -130,6 +135,7 @@ class ReadingPage(BaseModel):
     meter: str
     from_: datetime = Field(serialization_alias="from")
     to: datetime
+    view: View
     readings: list[Reading]
     next_cursor: str | None
 

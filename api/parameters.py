@@ -8,13 +8,10 @@ from fastapi import Path, Query
 from pydantic import AwareDatetime
 
 from api.problems import invalid
-from telemetry.obis import Medium
+from api.readings import DEFAULT_SPAN, LONGEST_SPAN
 
 MOST = 1000  # entries of a page
 LARGEST_ID = 2**63 - 1
-
-DEFAULT_SPAN = timedelta(days=31)
-LONGEST_SPAN = timedelta(days=400)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE = re.compile(r"(-?\d{1,18})\.(\d{1,10})\.([a-z_.]{1,60})")
@@ -33,17 +30,6 @@ To = Annotated[AwareDatetime | None, Query(alias="to", description="Not included
 Period = Annotated[str, Path(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]
 PeriodFilter = Annotated[str | None, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]
 Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
-
-
-def medium_code(text: str | None) -> int | None:
-    """OBIS value group A of a medium's name. Raises Problem."""
-    if text is None:
-        return None
-    for medium in Medium:
-        if text.lower().replace("_", " ") == medium.label:
-            return medium.value
-    known = ", ".join(medium.label for medium in Medium)
-    raise invalid("query.medium", f"There is no such medium; known: {known}.")
 
 
 def span(start: datetime | None, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:

@@ -124,6 +124,18 @@ TYPES: Mapping[str, ProblemType] = {
         "A request with this Idempotency-Key came before and is not answered yet.",
         "Send it again in a second: the answer will be that of the first.",
     ),
+    "already-registered": ProblemType(
+        HTTPStatus.CONFLICT,
+        "It is registered already",
+        "There is one of this name, and adding does not change it.",
+        "Change the one that is there, or use another name.",
+    ),
+    "registry-refused": ProblemType(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The registry does not take it",
+        "The change breaks a rule of the registry, or refers to something that is not registered.",
+        "The detail says which entry and what to write instead.",
+    ),
     # Billing
     "cursor-ahead": ProblemType(
         HTTPStatus.CONFLICT,

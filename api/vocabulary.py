@@ -26,6 +26,8 @@ _METHODS = {
     "normative": "norm",
 }
 _STATES = ("open", "acknowledged", "resolved", "false alarm", "alarm", "warning", "info")
+_REQUESTS = ("waiting", "done", "failed", "replayed", "discarded", "replay", "discard", "accept", "draft")
+_OUTCOMES = ("tried", "stored", "waiting", "readouts", "discarded")  # the figures of a request
 _NUMBERED = re.compile(r"(.+) (L?\d+)")  # 'tariff 2', 'voltage L3'
 
 
@@ -39,6 +41,8 @@ def terms() -> Iterator[str]:
     yield from ("channel", "tariff")
     yield from _METHODS.values()
     yield from _STATES
+    yield from _REQUESTS
+    yield from (in_words(name) for name in _OUTCOMES)
     yield from (role.value for role in UserRole)
 
 

@@ -68,7 +68,9 @@ REASONS = {
     ),
     "instant": (
         N_("Impossible time"),
-        N_("It says that it was read in the future, or before there was remote reading. Set the clock right."),
+        N_(
+            "It says that it was read in the future, or before there was remote reading. Set the clock right."
+        ),
     ),
     "conflict": (
         N_("Another value is stored"),

@@ -10,11 +10,12 @@ from psycopg.rows import class_row
 
 _METER = """
     select m.id, m.code, m.model, m.medium, m.verified_until, m.created_at,
-           s.code as site_code, s.name as site_name, g.code as gateway,
+           s.code as site_code, s.name as site_name, g.code as gateway, l.code as line, m.qmax,
            p.code as point_code, p.name as point_name
     from meters m
     left join sites s on s.id = m.site_id
     left join gateways g on g.id = m.gateway_id
+    left join lines l on l.id = m.line_id
     left join lateral (
         select sp.code, sp.name from installations i join service_points sp on sp.id = i.service_point_id
         where i.meter_id = m.id and i.valid_to is null and sp.utility_id = m.utility_id
@@ -36,8 +37,19 @@ class MeterRow:
     site_code: str | None
     site_name: str | None
     gateway: str | None
+    line: str | None
+    qmax: int | None  # micro-m3/h
     point_code: str | None
     point_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationRow:
+    """A verification of a meter, which holds from its day until the day `valid_until`, not included."""
+
+    verified_on: date
+    valid_until: date
+    certificate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +99,33 @@ def meters_page(
     limit: int,
     medium: int | None = None,
     site: str | None = None,
+    gateway: str | None = None,
+    service_point: str | None = None,
+    account: str | None = None,
+    verification_due_before: date | None = None,
     search: str | None = None,
 ) -> list[MeterRow]:
     """At most `limit` meters in order of their id, those behind `after` (a meter id).
 
-    `search` is a part of the meter id, model, site, service point or account, whatever its case.
+    `service_point` and `account` are of where they are installed now. `search` is a part of the meter id,
+    model, site, service point or account, whatever its case.
     """
     with connection.cursor(row_factory=class_row(MeterRow)) as cursor:
         cursor.execute(
-            _METER
+            _METER  # noqa: S608 - a constant
             + """
             where m.utility_id = %(utility)s
               and (%(after)s::text is null or m.code > %(after)s)
               and (%(medium)s::int is null or m.medium = %(medium)s)
               and (%(site)s::text is null or s.code = %(site)s)
+              and (%(gateway)s::text is null or g.code = %(gateway)s)
+              and (%(due)s::date is null or m.verified_until < %(due)s)
+              and (coalesce(%(point)s, %(account)s::text) is null or m.id in (
+                   select i.meter_id from service_points sp
+                   join installations i on i.service_point_id = sp.id and i.valid_to is null
+                   where sp.utility_id = m.utility_id
+                     and (%(point)s::text is null or sp.code = %(point)s)
+                     and (%(account)s::text is null or sp.account = %(account)s)))
               and (%(search)s::text is null
                    or position(lower(%(search)s)
                                in lower(concat_ws(' ', m.code, m.model, s.name, s.code))) > 0
@@ -116,6 +141,10 @@ def meters_page(
                 "limit": limit,
                 "medium": medium,
                 "site": site,
+                "gateway": gateway,
+                "due": verification_due_before,
+                "point": service_point,
+                "account": account,
                 "search": search,
             },
         )
@@ -165,6 +194,18 @@ def installations(connection: Connection[Any], utility_id: int, meter_id: int) -
             (meter_id, utility_id),
         )
         return cursor.fetchall()
+
+
+def verifications(connection: Connection[Any], meter_id: int) -> list[VerificationRow]:
+    """A meter's verifications, the first one first."""
+    with connection.cursor(row_factory=class_row(VerificationRow)) as cursor:
+        return cursor.execute(
+            """
+            select verified_on, valid_until, certificate from verifications
+            where meter_id = %s order by verified_on
+            """,
+            (meter_id,),
+        ).fetchall()
 
 
 def exchanges(connection: Connection[Any], utility_id: int, meter_id: int) -> list[InstallationRow]:

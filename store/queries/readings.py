@@ -44,6 +44,15 @@ class Bucket(StrEnum):
     READING = "reading"
     HOUR = "hour"
     DAY = "day"
+    MONTH = "month"
+    YEAR = "year"
+
+
+class View(StrEnum):
+    """Which readings of a register are meant."""
+
+    RAW = "raw"  # all that was stored
+    EFFECTIVE = "effective"  # what no mark of a rule or a person found unusable
 
 
 def readings_page(
@@ -51,6 +60,7 @@ def readings_page(
     meter_id: int,
     *,
     obis: str | None,
+    view: View,
     start: datetime,
     end: datetime,
     after: tuple[datetime, int] | None,
@@ -76,11 +86,12 @@ def readings_page(
             ) x
             left join lateral (
                 select (array_agg(quality order by usable, created_at desc))[1] as quality,
-                       array_agg(rule order by usable, created_at desc) as rules
+                       array_agg(rule order by usable, created_at desc) as rules, bool_and(usable) as usable
                 from marks where register_id = x.register_id and measured_at = x.measured_at
             ) m on true
             where r.meter_id = %(meter)s
               and (%(obis)s::text is null or r.obis = %(obis)s)
+              and (%(view)s = 'raw' or m.usable is not false)
               and (%(after_at)s::timestamptz is null
                    or (x.measured_at, x.register_id) > (%(after_at)s, %(after_register)s::int))
             order by x.measured_at, x.register_id limit %(limit)s
@@ -88,6 +99,7 @@ def readings_page(
             {
                 "meter": meter_id,
                 "obis": obis,
+                "view": view.value,
                 "start": start,
                 "end": end,
                 "after_at": after[0] if after else None,

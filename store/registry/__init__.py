@@ -7,7 +7,7 @@ database; `snapshot.py` answers which register a reading belongs to, `admission.
 """
 
 from store.registry.admission import add_register, admit_meters, register_import
-from store.registry.apply import apply, rehearse
+from store.registry.apply import apply, apply_entries, rehearse
 from store.registry.checks import RegistryError, check
 from store.registry.entries import (
     GatewayEntry,
@@ -53,6 +53,7 @@ __all__ = [
     "add_register",
     "admit_meters",
     "apply",
+    "apply_entries",
     "check",
     "load",
     "lookup",

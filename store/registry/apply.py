@@ -43,6 +43,18 @@ def apply(connection: Connection[Any], registry: Registry) -> Summary:
     return summary
 
 
+def apply_entries(connection: Connection[Any], utility_id: int, entry: UtilityEntry) -> Summary:
+    """Applies what the entry lists to a utility that is there, whose own row stays as it is.
+
+    Raises RegistryError; then nothing was changed.
+    """
+    check(Registry([entry]))
+    summary = Summary()
+    with connection.transaction():
+        _Utility(connection, entry, summary).apply_entries(utility_id)
+    return summary
+
+
 def rehearse(connection: Connection[Any], registry: Registry) -> tuple[Summary, list[RegistryError]]:
     """What `apply` would do, and every entry that it would refuse; the database stays as it is.
 
@@ -81,7 +93,7 @@ class _Utility:
 
     def apply(self) -> None:
         entry = self.entry
-        self.rows.utility_id = self.rows.put(
+        utility_id = self.rows.put(
             "utilities",
             {"code": entry.code},
             {"name": entry.name, "time_zone": entry.time_zone}
@@ -91,8 +103,17 @@ class _Utility:
                 interpolation_limit=entry.interpolation_limit,
             ),
         )
+        self.apply_entries(utility_id)
+
+    def apply_entries(self, utility_id: int) -> None:
+        entry = self.entry
+        self.rows.utility_id = utility_id
         stored = self.connection.execute(
-            "select meter_id, obis, unit from registers where utility_id = %s", (self.id,)
+            """
+            select r.meter_id, r.obis, r.unit from registers r join meters m on m.id = r.meter_id
+            where m.utility_id = %s and m.code = any(%s)
+            """,
+            (self.id, [meter.code for meter in entry.meters if meter.registers]),
         )
         self.units = {(meter_id, obis): unit for meter_id, obis, unit in stored}
         for site in entry.sites:
@@ -126,15 +147,26 @@ class _Utility:
         return None
 
     def _site(self, name: str, site: SiteEntry) -> int:
-        return self.rows.put(
+        parent_id = self.rows.reference("sites", site.parent, name)
+        site_id = self.rows.put(
             "sites",
             {"utility_id": self.id, "code": site.code},
-            {
-                "name": site.name or site.code,
-                "address": site.address,
-                "parent_id": self.rows.reference("sites", site.parent, name),
-            },
+            {"name": site.name or site.code, "address": site.address, "parent_id": parent_id},
         )
+        above = self.connection.execute(
+            """
+            with recursive above as (
+                select %(parent)s::int as id
+                union
+                select s.parent_id from sites s join above using (id)
+            )
+            select from above where id = %(site)s
+            """,
+            {"parent": parent_id, "site": site_id},
+        ).fetchone()
+        if above is not None:
+            raise RegistryError(name, f"is above {site.parent} itself", "name a parent that is no part of it")
+        return site_id
 
     def _gateway(self, name: str, gateway: GatewayEntry) -> int:
         gateway_id = self.rows.put(

@@ -16,6 +16,7 @@ from psycopg import Connection
 from store.registry.checks import RegistryError, check_installation
 from store.registry.entries import InstallationEntry
 from store.registry.rows import micro_values
+from store.roles import enter_utility
 from telemetry.meter_id import MeterIdError, check_meter_id
 from telemetry.micro import to_micro
 
@@ -68,6 +69,7 @@ def swap(connection: Connection[Any], exchange: Exchange) -> str:
         if row is None:
             raise RegistryError(name, "is not registered", "mend the code, or register it first")
         point_id, utility_id, medium, zone = row
+        enter_utility(connection, utility_id)  # whose readings are looked at
         at = exchange.at if exchange.at.tzinfo else exchange.at.replace(tzinfo=ZoneInfo(zone))
         before = _open_installation(connection, name, point_id, exchange.removed)
         if at <= before.valid_from:
@@ -148,7 +150,7 @@ def _refuse_fallen(connection: Connection[Any], name: str, before: _Open, at: da
         row = connection.execute(
             """
             select last.value from registers r cross join lateral (
-                select value from readings where register_id = r.id and measured_at <= %s
+                select value from utility_readings where register_id = r.id and measured_at <= %s
                 order by measured_at desc limit 1) last
             where r.meter_id = %s and r.obis = %s and r.kind = 'counter'
               and last.value > %s and (r.capacity is null or last.value - %s < r.capacity / 2)

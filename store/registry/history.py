@@ -24,12 +24,35 @@ class Change:
     after: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class NumberedChange(Change):
+    """A change with its number, by which pages go on."""
+
+    id: int
+
+
 def sign(connection: Connection[Any], author: str, reason: str) -> None:
     """Say who changes the registry to the end of this transaction, and why. Unsigned, the login is named."""
     connection.execute(
         "select set_config('hesper.author', %s, true), set_config('hesper.reason', %s, true)",
         (author, reason),
     )
+
+
+def changes_page(
+    connection: Connection[Any], utility_id: int, *, entry: str | None, before: int | None, limit: int
+) -> list[NumberedChange]:
+    """At most `limit` changes, the last first, those before the number `before`; `entry` as in `history`."""
+    with connection.cursor(row_factory=class_row(NumberedChange)) as cursor:
+        return cursor.execute(
+            """
+            select id, changed_at, author, reason, entity, entry, before, after from registry_history
+            where utility_id = %(utility)s and (%(before)s::bigint is null or id < %(before)s)
+              and (%(entry)s::text is null or entry = %(entry)s or starts_with(entry, %(entry)s || ' '))
+            order by id desc limit %(limit)s
+            """,
+            {"utility": utility_id, "entry": entry, "before": before, "limit": limit},
+        ).fetchall()
 
 
 def history(connection: Connection[Any], utility: str, entry: str | None = None) -> list[Change]:

@@ -58,6 +58,7 @@ class Seeded:
     edit: int  # waits for its approval
     waiting: int  # in quarantine, of an unknown meter
     request: int
+    installations: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,23 @@ def seed(
     bills = connection.execute(
         "select id from billing_readings where utility_id = %s order by id", (utility,)
     ).fetchall()
-    return Seeded(utility, code, key, meters, registers, [row[0] for row in bills], *told)
+    installations = connection.execute(
+        """
+        select i.id from installations i join service_points p on p.id = i.service_point_id
+        where p.utility_id = %s order by i.id
+        """,
+        (utility,),
+    ).fetchall()
+    return Seeded(
+        utility,
+        code,
+        key,
+        meters,
+        registers,
+        [row[0] for row in bills],
+        *told,
+        [row[0] for row in installations],
+    )
 
 
 def billing_reading(

@@ -64,6 +64,9 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "entry_id": str(whose.waiting),
         "request_id": str(whose.request),
         "problem": "forbidden",
+        "site": "house-1",
+        "gateway": "gw-lindenhof",
+        "installation_id": str(whose.installations[0]),
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

@@ -162,14 +162,14 @@ def list_outliers(
     store: Store,
     period: Period,
     run: Run,
-    least: Annotated[Decimal, Query(ge=1, le=1000, max_digits=7, decimal_places=3)] = Decimal(3),
+    least: Annotated[str, Query(pattern=r"^[1-9][0-9]{0,2}(\.[0-9]{1,3})?$")] = "3",
     after: Row = None,
     limit: Limit = 100,
 ) -> OutlierList:
     """Those that are `least` times more or less than one of them."""
     _found(caller, store, period, run)
     rows = closes.outliers_page(
-        store, caller.utility.id, period, run, least=least, after=_row_of(after), limit=limit + 1
+        store, caller.utility.id, period, run, least=Decimal(least), after=_row_of(after), limit=limit + 1
     )
     page = rows[:limit]
     return OutlierList(

@@ -28,7 +28,7 @@ from store.requests import Task, ask
 
 router = resources("quarantine")
 
-Reason = Annotated[str, StringConstraints(max_length=2000, pattern=r"\S")]
+Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"\S")]
 
 
 EntryState = Literal["waiting", "replayed", "discarded"]
@@ -98,7 +98,7 @@ class QuarantineTask(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     entries: QuarantineSelection
-    why: Reason
+    reason: Text
 
 
 class NewMeter(BaseModel):
@@ -124,7 +124,7 @@ class Acceptance(BaseModel):
 
     model: str | None = Field(None, max_length=200)
     site: str | None = Field(None, max_length=100, description="The code of the site where it is.")
-    why: Reason
+    reason: Text
 
 
 @router.get(
@@ -246,7 +246,7 @@ def accept(
         raise not_found("This meter", "/v1/new-meters lists those that wait.")
     subject = acceptance.model_dump(include={"model", "site"}, exclude_none=True) | {"meter": meter_id}
     asked = ask(
-        store, caller.utility.id, Task.ACCEPT, subject, author=caller.actor, reason=acceptance.why.strip()
+        store, caller.utility.id, Task.ACCEPT, subject, author=caller.actor, reason=acceptance.reason.strip()
     )
     return document(asked, response)
 
@@ -257,7 +257,7 @@ def _ask(
     subject = task.entries.model_dump(exclude_none=True)
     if not subject:
         raise invalid("body.entries", "Name entries by ids, reason, gateway or meter.")
-    asked = ask(store, caller.utility.id, kind, subject, author=caller.actor, reason=task.why.strip())
+    asked = ask(store, caller.utility.id, kind, subject, author=caller.actor, reason=task.reason.strip())
     return document(asked, response)
 
 

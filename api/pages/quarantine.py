@@ -69,7 +69,7 @@ REASONS = {
     "instant": (
         N_("Impossible time"),
         N_(
-            "It says that it was read in the future, or before there was remote reading. Set the clock right."
+            "It was read in the future, or before there was remote reading. Set the clock of its meter right."
         ),
     ),
     "conflict": (
@@ -119,7 +119,7 @@ def show_quarantine(
             if name != _NEW or reason == _NEW
         ],
         new_meters=strangers_page(store, utility_id, limit=_NEW_METERS) if reason is None else [],
-        sites=sites_page(store, utility_id, limit=_SITES),
+        sites=sites_page(store, utility_id, after=None, limit=_SITES),
         requests=requests_page(store, utility_id, limit=_REQUESTS, tasks=_TASKS),
         next_after=more,
     )
@@ -157,7 +157,8 @@ def replay(
     entry: Annotated[int | None, Form(ge=1, le=LARGEST_ID)] = None,
 ) -> Response:
     """Have one entry, or all of a reason, taken as if it came now."""
-    return _ask(visitor, store, Task.REPLAY, reason, entry, why)
+    _write(visitor, store, Task.REPLAY, _chosen(reason, entry), why)
+    return _back()
 
 
 @router.post("/quarantine/discard", dependencies=[requires(Scope.READINGS_WRITE)])
@@ -169,11 +170,13 @@ def discard(
     entry: Annotated[int | None, Form(ge=1, le=LARGEST_ID)] = None,
 ) -> Response:
     """Say of one entry, or all of a reason, that it will never be used."""
-    return _ask(visitor, store, Task.DISCARD, reason, entry, why)
+    _write(visitor, store, Task.DISCARD, _chosen(reason, entry), why)
+    return _back()
 
 
 @router.post("/quarantine/accept", dependencies=[requires(Scope.REGISTRY_WRITE)])
 def accept(
+    *,
     visitor: PageVisitor,
     store: Store,
     meter: Annotated[str, Form(max_length=64)],
@@ -189,13 +192,11 @@ def accept(
     return _back()
 
 
-def _ask(
-    visitor: PageVisitor, store: Store, task: Task, reason: str | None, entry: int | None, why: str
-) -> Response:
+def _chosen(reason: str | None, entry: int | None) -> dict[str, object]:
+    """What a form means, as a request has it. Raises Problem."""
     if (reason is None) == (entry is None):
         raise invalid("form", "Choose one entry, or all of a reason.")
-    _write(visitor, store, task, {"reason": reason} if entry is None else {"ids": [entry]}, why)
-    return _back()
+    return {"reason": reason} if entry is None else {"ids": [entry]}
 
 
 def _write(visitor: PageVisitor, store: Store, task: Task, subject: dict[str, object], why: str) -> None:

@@ -147,10 +147,10 @@ def test_what_waits_is_told_with_what_it_says(
 def test_what_waits_is_discarded_with_a_reason(
     client: TestClient, ours: Seeded, work: Callable[[], None], connection: psycopg.Connection
 ) -> None:
-    nothing = client.post("/v1/quarantine/discards", json={"entries": {}, "why": "noise"})
+    nothing = client.post("/v1/quarantine/discards", json={"entries": {}, "reason": "noise"})
     assert nothing.status_code == 422
     asked = client.post(
-        "/v1/quarantine/discards", json={"entries": {"ids": [ours.waiting]}, "why": "a meter of the shop"}
+        "/v1/quarantine/discards", json={"entries": {"ids": [ours.waiting]}, "reason": "a meter of the shop"}
     )
     work()
     told = outcome(client, asked)
@@ -168,11 +168,11 @@ def test_a_new_meter_is_accepted_with_what_waited_of_it(
     (new,) = client.get("/v1/new-meters").json()["meters"]
     assert (new["meter"], new["readouts"]) == ("QDS-00112233", 1)
     path = f"/v1/new-meters/{new['meter']}/acceptance"
-    asked = client.post(path, json={"model": "Qundis Q", "site": "house-1", "why": "put in today"})
+    asked = client.post(path, json={"model": "Qundis Q", "site": "house-1", "reason": "put in today"})
     work()
     assert outcome(client, asked)["outcome"] == {"readouts": 1, "stored": 1, "waiting": 0}
     assert client.get(f"/v1/meters/{new['meter']}").json()["model"] == "Qundis Q"
-    assert client.post(path, json={"why": "again"}).status_code == 404
+    assert client.post(path, json={"reason": "again"}).status_code == 404
     assert client.get("/v1/new-meters").json()["meters"] == []
 
 
@@ -180,7 +180,7 @@ def test_a_new_meter_at_an_unknown_site_stays_new_and_the_request_says_why(
     client: TestClient, ours: Seeded, work: Callable[[], None]
 ) -> None:
     asked = client.post(
-        "/v1/new-meters/QDS-00112233/acceptance", json={"site": "nowhere", "why": "put in today"}
+        "/v1/new-meters/QDS-00112233/acceptance", json={"site": "nowhere", "reason": "put in today"}
     )
     work()
     told = outcome(client, asked)

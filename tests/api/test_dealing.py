@@ -1,4 +1,4 @@
-"""`/v1/findings`, `/v1/marks` and `/v1/edits`: what is found and said of readings, and what people make of it."""
+"""`/v1/findings`, `/v1/marks`, `/v1/edits`: what is found and said of readings, what people make of it."""
 
 from datetime import datetime, timedelta
 from typing import Any

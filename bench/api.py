@@ -2,11 +2,11 @@
 
     python -m bench.api [--registers 100000] [--seconds 10] [--connections 4] [--call NAME]
 
-The rows of `bench.queries`, with findings, service points and a closed month added, on the embedded PostgreSQL.
-`hesper api` runs as a process of its own, without its limits of requests a second; wrk asks it over so many
-connections, of other meters every time. The limit is the same SQL alone: the statements of each request, recorded
-in process and sent anew as hesper_api from as many threads, with nothing around them. wrk is Debian's package
-of that name (`apt-get install wrk`).
+The rows of `bench.queries`, with findings, service points and a closed month added, on the embedded
+PostgreSQL. The API runs as a process of its own, without its limits of requests a second; wrk asks it over so
+many connections, of other meters every time. The limit is the same SQL alone: the statements of each request,
+recorded in process and sent anew as hesper_api from as many threads, with nothing around them. wrk is
+Debian's package of that name (`apt-get install wrk`).
 """
 
 import argparse
@@ -29,6 +29,7 @@ from typing import Any
 
 import httpx
 import psycopg
+from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.server import Server
@@ -60,9 +61,11 @@ request = function()
   return wrk.format("GET", paths[place])
 end
 done = function(summary, latency, requests)
-  io.write(string.format('{"p50": %%f, "p95": %%f, "p99": %%f, "requests": %%d, "microseconds": %%d, "bad": %%d}',
-    latency:percentile(50), latency:percentile(95), latency:percentile(99), summary.requests, summary.duration,
-    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout))
+  local bad = summary.errors
+  io.write(string.format(
+    '{"p50": %%f, "p95": %%f, "p99": %%f, "requests": %%d, "microseconds": %%d, "bad": %%d}',
+    latency:percentile(50), latency:percentile(95), latency:percentile(99), summary.requests,
+    summary.duration, bad.status + bad.connect + bad.read + bad.timeout))
 end
 """
 
@@ -117,8 +120,8 @@ def fill_more(connection: psycopg.Connection, registers: int) -> None:
         """
         insert into billing_readings
             (utility_id, close_id, service_point_id, obis, period, version, starts_at, ends_at, start_offset,
-             end_offset, start_value, end_value, consumption, unit, quality, start_method, end_method, evidence,
-             content_hash)
+             end_offset, start_value, end_value, consumption, unit, quality, start_method, end_method,
+             evidence, content_hash)
         select 1, 1, id, '8-0:1.0.0', %s, 1, '2026-10-01', '2026-11-01', '0', '0', 1000000, 8500000, 7500000,
                'm3', 0, 'reading', 'reading', '{}', sha256(code::bytea)
         from service_points order by id
@@ -253,9 +256,7 @@ def alone(url: str, listed: list[list[Statement]], options: argparse.Namespace) 
 
 def measure(url: str, api_url: str, options: argparse.Namespace, now: datetime) -> Iterator[Measurement]:
     """Each call beside its SQL alone."""
-    from fastapi.testclient import TestClient
-
-    headers = _signed_in(url, now)
+    headers = _signed_in(url)
     with (
         served(api_url) as address,
         TestClient(create_app(_settings(api_url)), base_url="http://127.0.0.1") as client,
@@ -274,15 +275,14 @@ def measure(url: str, api_url: str, options: argparse.Namespace, now: datetime) 
             )
 
 
-def _signed_in(url: str, now: datetime) -> dict[str, str]:
-    """The headers of a program and a person at once."""
-    with connect(url, role=Role.ADMIN) as connection:
+def _signed_in(url: str) -> dict[str, str]:
+    """The headers of a program and of a person at once."""
+    with connect(url) as connection:
         user = users.create(connection, "anna", "Anna", "")
         users.grant(connection, "anna", "bench", UserRole.ENGINEER)
         key = issue(connection, "bench", "bench")
-        token = sessions.begin(
-            connection, utility_id=1, user_id=user, now=now, lasts=timedelta(hours=12)
-        ) if False else ""
+        now = datetime.now(UTC)
+        token = sessions.begin(connection, utility_id=1, user_id=user, now=now, lasts=timedelta(hours=12))
         connection.commit()
     return {"X-API-Key": key, "Cookie": f"hesper-session={token}"}
 

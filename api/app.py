@@ -1,5 +1,6 @@
 """The FastAPI application: `/v1` for programs, pages for people, `/health` for supervisors."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import httpx
@@ -21,6 +23,10 @@ from api import (
     closes,
     deliveries,
     edits,
+    exports,
+    gateway_commands,
+    gateway_configurations,
+    gateway_health,
     health,
     live,
     marks,
@@ -37,10 +43,26 @@ from api import (
 )
 from api import findings as finding_resources
 from api.authentication import SignInRequiredError, requires
+from api.gateway_check import ConfigurationCheck
 from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import account, billing_reading, findings, meter, month, overview, problem, sign_in
+from api.pages import (
+    account,
+    arrival,
+    balance,
+    billing_reading,
+    findings,
+    fleet,
+    gateway,
+    gateway_trend,
+    meter,
+    meter_list,
+    month,
+    problem,
+    sign_in,
+    verification,
+)
 from api.pages import quarantine as quarantine_page
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
@@ -55,6 +77,8 @@ from store.roles import Role
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes
 _PROVIDER_SECONDS = 5
+_CONFIGURATION = re.compile(r"(/v1)?/gateways/[^/]+/configurations?(/preview)?")  # hundreds of meters
+_MAX_CONFIGURATION_BYTES = 512 * 1024
 
 _TAGS = [
     {"name": "registry", "description": "Sites, gateways, service points, installations, and their history."},
@@ -66,7 +90,12 @@ _TAGS = [
     {"name": "deliveries", "description": "What is pushed to billing systems."},
     {"name": "quarantine", "description": "What could not be used, and meters that nobody registered."},
     {"name": "requests", "description": "What was asked for and is done by a worker."},
+    {
+        "name": "exports",
+        "description": "Readings of a range, billing readings of a period: files.",
+    },
     {"name": "events", "description": "What changes, as it changes."},
+    {"name": "gateways", "description": "How gateways are, and what they are asked to do and to run."},
     {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "For supervisors."},
 ]
@@ -77,8 +106,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The app; its pool is opened when it starts and closed when it ends.
+def create_app(
+    settings: ApiSettings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    check: ConfigurationCheck | None = None,
+) -> FastAPI:
+    """The app; its pool is opened when it starts and closed when it ends. `check` judges configurations.
 
     Starting raises store.database.UnreachableError where the database cannot be had.
     """
@@ -107,8 +141,10 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             provider=Provider(settings.oidc, settings.session_secret, clock, client)
             if settings.oidc and client
             else None,
+            check=check,
             templates=templates(),
             live=Live(settings.database_url),
+            exports=BoundedSemaphore(settings.exports_at_once),
         )
         try:
             yield
@@ -130,21 +166,45 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
     )
     app.include_router(health.router)
     for module in (
-        *(sites, service_points, meters, registry_changes, readings, submissions, marks, edits),
-        *(finding_resources, quarantine, billing, closes, deliveries, statements),
-        *(requests, live, audit),
+        sites,
+        service_points,
+        meters,
+        registry_changes,
+        gateway_health,
+        gateway_commands,
+        gateway_configurations,
+        readings,
+        submissions,
+        marks,
+        edits,
+        finding_resources,
+        quarantine,
+        billing,
+        closes,
+        deliveries,
+        statements,
+        exports,
+        requests,
+        audit,
+        live,
     ):
         app.include_router(module.router, responses=problems.RESPONSES)
     for page in (
         problem,
         sign_in,
         account,
-        overview,
+        fleet,
+        meter_list,
+        arrival,
+        balance,
         meter,
+        gateway,
+        gateway_trend,
         findings,
+        quarantine_page,
+        verification,
         month,
         billing_reading,
-        quarantine_page,
     ):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
@@ -161,7 +221,9 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": error.location})
         return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)
 
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, limit=settings.max_body_bytes, larger={_CONFIGURATION: _MAX_CONFIGURATION_BYTES}
+    )
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM)
     app.add_middleware(RateLimit, buckets=TokenBuckets(settings.address_rate, settings.address_burst, clock))
     app.add_middleware(SecurityHeaders, https=settings.secure_cookies)

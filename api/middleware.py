@@ -3,6 +3,8 @@
 Plain ASGI.
 """
 
+import re
+from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -74,17 +76,25 @@ class RateLimit:
 
 
 class BodyLimit:
-    """Refuses bodies over `limit` bytes with 413, whether they announce their size or not."""
+    """Refuses bodies over `limit` bytes with 413, whether they announce their size or not.
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    `larger`: the limits of paths that take more.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, limit: int, larger: Mapping[re.Pattern[str], int] | None = None
+    ) -> None:
         self._app = app
         self._limit = limit
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         # The body is taken whole before the app sees it: it is small, and a refusal can still be answered.
+        path: str = scope["path"]
+        limit = next((more for where, more in self._larger.items() if where.fullmatch(path)), self._limit)
         body = bytearray()
         more = True
         while more:
@@ -93,8 +103,8 @@ class BodyLimit:
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > self._limit:
-                await self._refuse(scope, receive, send)
+            if len(body) > limit:
+                await self._refuse(scope, receive, send, limit)
                 return
         pending: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -103,11 +113,11 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         problem = Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "body-too-large",
-            f"The body is larger than {self._limit} bytes. Send less at once.",
+            f"The body is larger than {limit} bytes. Send less at once.",
             headers={"Connection": "close"},
         )
         await _answer(problem)(scope, receive, send)

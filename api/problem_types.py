@@ -62,11 +62,11 @@ TYPES: Mapping[str, ProblemType] = {
         "More requests came at once from this address, key or person than are taken.",
         "Wait as many seconds as Retry-After says, and send the request again.",
     ),
-    "too-many-streams": ProblemType(
+    "exports-busy": ProblemType(
         HTTPStatus.TOO_MANY_REQUESTS,
-        "Too many streams of events",
-        "A key or a person has only so many streams of events open at once.",
-        "Close one of yours, and use one stream for everything that you watch.",
+        "Other exports are running",
+        "An export keeps the database busy while it is downloaded, so that few may run at once.",
+        "Wait as many seconds as Retry-After says, and send the request again.",
     ),
     # What was asked
     "bad-request": ProblemType(
@@ -135,6 +135,26 @@ TYPES: Mapping[str, ProblemType] = {
         "The registry does not take it",
         "The change breaks a rule of the registry, or refers to something that is not registered.",
         "The detail says which entry and what to write instead.",
+    ),
+    # Events
+    "too-many-streams": ProblemType(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many streams of events are open",
+        "Each stream of events holds a place until it ends, and a caller has some of them at a time.",
+        "Close one, or use one stream for several purposes.",
+    ),
+    # Gateways
+    "too-many-commands": ProblemType(
+        HTTPStatus.CONFLICT,
+        "Too many commands wait",
+        "A gateway does one thing after the other, and some commands wait for it already.",
+        "Wait until it has answered them, or they expire.",
+    ),
+    "configuration-refused": ProblemType(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The gateway would refuse the configuration",
+        "The text breaks a rule that its gateway checks; `errors` says where and how.",
+        "Mend each of `errors`. A preview shows them without sending anything.",
     ),
     # Billing
     "cursor-ahead": ProblemType(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, cast
 
 import psycopg
@@ -10,6 +11,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from psycopg_pool import ConnectionPool
 
+from api.gateway_check import ConfigurationCheck
 from api.oidc import Provider
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -22,7 +24,11 @@ if TYPE_CHECKING:  # its routes ask for services
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC."""
+    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC.
+
+    Whoever streams an export holds one of `exports` meanwhile. No `check`: nothing is known of a gateway's
+    configuration before the gateway has tried it.
+    """
 
     settings: ApiSettings
     pool: ConnectionPool[psycopg.Connection]
@@ -34,8 +40,10 @@ class Services:
     accounts: Lockout
     addresses: Lockout
     provider: Provider | None
+    check: ConfigurationCheck | None
     templates: Jinja2Templates
     live: "Live"
+    exports: BoundedSemaphore
 
 
 def services(request: Request) -> Services:

@@ -20,6 +20,7 @@ class SettingsError(ValueError):
 class ApiSettings:
     """`secure_cookies` is False for plain http on loopback only, and by an explicit word of the operator.
 
+    Exports hold a connection while somebody downloads: so many at once, and each so long at the most.
     `session_secret` signs forms and encrypts second factors: at least 32 random bytes, of this installation.
     Requests are counted by address and by caller (a key or a person): how many a second, how many at once.
     After some failed sign-ins, an address and an account have to wait, twice as long each time.
@@ -34,6 +35,8 @@ class ApiSettings:
     statement_seconds: int = 15
     max_body_bytes: int = 64 * 1024
     stream_seconds: float = 300  # how long a stream of events lasts: a revoked key is noticed after that
+    exports_at_once: int = 2
+    export_seconds: int = 600
     address_rate: float = 100
     address_burst: int = 1000
     caller_rate: float = 50

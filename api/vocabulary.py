@@ -11,10 +11,12 @@ from api.language import Language
 from api.models import medium_label, quality_code
 from api.presentation import in_words
 from store.access import UserRole
+from store.gateway_requests import CommandState, ConfigurationState
 from telemetry.obis import Medium, Obis, ObisError, known_names
 from telemetry.quality import Quality
 from telemetry.status import Status
 from telemetry.units import UNITS
+from telemetry.wire import MissReason
 
 _METHODS = {
     "set_day": "set day",
@@ -28,6 +30,7 @@ _METHODS = {
 _STATES = ("open", "acknowledged", "resolved", "false alarm", "alarm", "warning", "info")
 _REQUESTS = ("waiting", "done", "failed", "replayed", "discarded", "replay", "discard", "accept", "draft")
 _OUTCOMES = ("tried", "stored", "waiting", "readouts", "discarded")  # the figures of a request
+_CONNECTIONS = ("online", "offline", "never seen")
 _NUMBERED = re.compile(r"(.+) (L?\d+)")  # 'tariff 2', 'voltage L3'
 
 
@@ -40,10 +43,13 @@ def terms() -> Iterator[str]:
     yield from (_unnumbered(part) for name in known_names() for part in name.split(", "))
     yield from ("channel", "tariff")
     yield from _METHODS.values()
-    yield from _STATES
+    yield from (*_STATES, *_CONNECTIONS)
+    yield from (state.value for states in (CommandState, ConfigurationState) for state in states)
+    yield from (reason.value for reason in MissReason)
     yield from _REQUESTS
     yield from (in_words(name) for name in _OUTCOMES)
     yield from (role.value for role in UserRole)
+    yield from (reason.value for reason in MissReason)
 
 
 def medium_name(code: int, language: Language) -> str:

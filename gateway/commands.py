@@ -14,6 +14,7 @@ from drivers.driver import Clock
 from drivers.errors import DriverError
 from gateway.config import GatewayConfig, RemoteConfig
 from gateway.line_tasks import LineTask, ReadNow, RestartLine, Scan, SetClock
+from gateway.shown_config import NotShownError
 from telemetry.wire import Command, Reply, WireError, decode, from_milliseconds, to_milliseconds
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_COMMAND_BYTES = 4_096
-KNOWN = ("read-now", "scan", "restart-line", "set-clock", "log-level")
+KNOWN = ("read-now", "scan", "restart-line", "set-clock", "log-level", "show-config")
 LEVELS = ("debug", "info", "warning", "error")
 _LOGGERS = ("gateway", "drivers", "telemetry", "hesper")
 _REMEMBERED = 1_000  # ids
@@ -46,6 +47,14 @@ class Lines(Protocol):
         ...
 
 
+class Shown(Protocol):
+    """The text of the configuration that runs, and its version."""
+
+    def __call__(self) -> tuple[str, str]:
+        """Raises NotShownError, OSError or ValueError where there is none to show."""
+        ...
+
+
 class RefusedCommandError(Exception):
     """The command is not begun; the text says why and what is possible."""
 
@@ -65,7 +74,9 @@ class Commands:
         clock: Clock,
         monotonic: Callable[[], float],
         clock_is_right: Callable[[], bool],
+        shown: Shown,
     ) -> None:
+        self._shown = shown
         self._lines = lines
         self._allowed = allowed
         self._reply = reply
@@ -123,6 +134,8 @@ class Commands:
                 self._submit(command, command.line, RestartLine(*self._terms(command)))
             case "set-clock":
                 self._set_clock(command)
+            case "show-config":
+                self._show_config(command)
             case _:
                 self._set_level(command)
 
@@ -156,6 +169,14 @@ class Commands:
             logger.setLevel(command.level.upper())
         self._level_until = self._monotonic() + _DEBUG_SECONDS
         self._answer(command, "done", f"{command.level} for an hour")
+
+    def _show_config(self, command: Command) -> None:
+        try:
+            text, version = self._shown()
+        except (NotShownError, OSError, ValueError) as error:
+            raise RefusedCommandError(str(error)) from None
+        result = {"version": version, "toml": text}
+        self._answer(command, "done", f"version {version}" if version else "the installer's file", result)
 
     def _restore_levels(self) -> None:
         for name, level in self._levels_before.items():

@@ -31,7 +31,14 @@ from telemetry.meter_id import check_meter_id
 from telemetry.topics import check_segment
 
 _AES_KEY = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{64}")
-FOLDER = "folder"  # validation context: the configuration's own, from which relative paths count
+# validation context
+FOLDER = "folder"  # the configuration's own, from which relative paths count
+ELSEWHERE = "elsewhere"  # it is for another machine: the files that it names are not looked for here
+
+# what a configuration from afar has to have as the installer's file does
+FIXED = ("utility", "gateway", "mqtt", "remote")  # a wrong one could lock the gateway out for good
+NEEDS_RESTART = ("utility", "gateway", "mqtt", "buffer", "clock", "clock_wait")
+_ANY_KEY = "0" * 32  # stands in for what is in a file on another machine
 
 
 def _protocol(text: str) -> str:
@@ -82,19 +89,25 @@ def _path(path: Path, info: ValidationInfo) -> Path:
     return folder / path.expanduser()
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
+def _existing(path: Path, info: ValidationInfo) -> Path:
+    if not _elsewhere(info) and not path.is_file():
         raise ValueError(
             f"there is no file {path}; check the path, which counts from the configuration's folder"
         )
     return path
 
 
+def _elsewhere(info: ValidationInfo) -> bool:
+    return bool((info.context or {}).get(ELSEWHERE))
+
+
 def _content(path: object, info: ValidationInfo) -> str:
     """Of the file that a secret stands in."""
     if not isinstance(path, str):
         raise ValueError(f"{info.field_name} is the path of a file; write it in quotes")
-    file = _existing(_path(Path(path), info))
+    file = _existing(_path(Path(path), info), info)
+    if _elsewhere(info):
+        return _ANY_KEY
     try:
         return file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.config import (
+    ELSEWHERE,
     FOLDER,
     BufferConfig,
     GatewayConfig,
@@ -68,15 +69,18 @@ def load_config(path: Path) -> GatewayConfig:
     return parse_config(text, path)
 
 
-def parse_config(text: str, path: Path) -> GatewayConfig:
-    """The configuration in a text that stands, or could stand, in the file `path`. Raises ConfigError."""
+def parse_config(text: str, path: Path, *, elsewhere: bool = False) -> GatewayConfig:
+    """The configuration in a text that stands, or could stand, in the file `path`. Raises ConfigError.
+
+    `elsewhere`: on another machine, whose files it names.
+    """
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, [_not_toml(str(error))]) from None
     lines = TomlLines(text)
     try:
-        config = GatewayConfig.model_validate(tree, context={FOLDER: path.parent})
+        config = GatewayConfig.model_validate(tree, context={FOLDER: path.parent, ELSEWHERE: elsewhere})
     except ValidationError as error:
         found = [(tuple(detail["loc"]), _message(detail)) for detail in error.errors()]
     else:

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.config import GatewayConfig
+from gateway.config import FIXED, GatewayConfig
 from gateway.config_file import ConfigError, load_config, parse_config
 from gateway.durable import write_whole
 from telemetry.wire import DesiredConfig
 
 log = logging.getLogger(__name__)
-
-_FIXED = ("utility", "gateway", "mqtt", "remote")  # a wrong one could lock the gateway out for good
 
 
 class RefusedConfigError(ValueError):
@@ -75,7 +73,7 @@ class DesiredFiles:
             return installed
         self._check_files(toml, installed)
         config = parse_config(toml, self.installed)
-        if changed := [name for name in _FIXED if getattr(config, name) != getattr(installed, name)]:
+        if changed := [name for name in FIXED if getattr(config, name) != getattr(installed, name)]:
             raise RefusedConfigError(
                 f"{', '.join(changed)} must be as in the installer's file: changed from afar, the gateway "
                 "could be out of reach for good"

@@ -54,6 +54,8 @@ class PolledMeter:
     cost: float = 0.0  # seconds that the last attempt took
     hindrance: MissReason = MissReason.LINE_BUSY  # why slots are missed until it has its turn
     failures: int = 0
+    polls: int = 0  # since start, beside the schedule too
+    errors: int = 0  # of these, without a readout
     answered: bool | None = None  # the last attempt since `LinePoller.begin_round`; None without one
     silences: int = 0  # failures since then
     last_success: datetime | None = None
@@ -141,6 +143,7 @@ class PolledMeter:
 
     def answers(self, at: datetime, known_as: str) -> None:
         """It gave a readout, at its slot or beside the schedule; a slot that is due is served by either."""
+        self.polls += 1
         self.failures, self.not_before, self.answered = 0, None, True
         self.last_success = at
         self._known_as = known_as
@@ -167,6 +170,7 @@ class PolledMeter:
 
     def fails(self, reason: MissReason) -> Miss:
         """It was asked and gave no readout; the next attempt is at a growing distance."""
+        self.count_error()
         self.failures += 1
         self.answered, self.silences = False, self.silences + 1
         period = self.schedule.period
@@ -174,6 +178,11 @@ class PolledMeter:
         self.not_before = self.slot + distance - period / 2  # half: slots need not be a whole period apart
         self._had_its_turn()
         return self.miss(reason)
+
+    def count_error(self) -> None:
+        """It was asked, in its turn or beside the schedule, and gave no readout."""
+        self.polls += 1
+        self.errors += 1
 
     def waited(self, now: datetime) -> float:
         """How long an attempt at a dead meter has given way to others, in periods of its schedule.
@@ -200,11 +209,23 @@ class PolledMeter:
             last_success=None if self.last_success is None else to_milliseconds(self.last_success),
             failures=self.failures,
             clock_drift=self.drift,
+            polls=self.polls,
+            errors=self.errors,
         )
 
     def take_over(self, old: "PolledMeter", now: datetime) -> None:
         """Go on from where the same meter stood under an earlier configuration."""
-        for name in ("begun", "asked_for", "not_before", "failures", "last_success", "drift", "_known_as"):
+        for name in (
+            "begun",
+            "asked_for",
+            "not_before",
+            "failures",
+            "polls",
+            "errors",
+            "last_success",
+            "drift",
+            "_known_as",
+        ):
             setattr(self, name, getattr(old, name))
         self.gone.active, self.clock_wrong.active = old.gone.active, old.clock_wrong.active
         runs_free, ran_free = (isinstance(meter._follows, Since) for meter in (self, old))

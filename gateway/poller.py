@@ -147,7 +147,13 @@ class LinePoller:
         polled.check_rest(now)
         polled.asked_for = now
         begun = self._timeline.moment()
-        readouts = self._driver.read(polled.target)
+        try:
+            readouts = self._driver.read(polled.target)
+        except LineError:
+            raise  # the meter was never asked
+        except DriverError:
+            polled.count_error()
+            raise
         return self._answered(polled, readouts, begun)
 
     def find(self, meter: str) -> PolledMeter:

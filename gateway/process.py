@@ -17,7 +17,7 @@ from drivers.driver import Clock
 from gateway.buffer import Buffer
 from gateway.clock import ClockReference, boot_id, clock_was_set, kernel_clock_synchronised, trusted_clock
 from gateway.condition import Condition
-from gateway.config import GatewayConfig, LineConfig
+from gateway.config import NEEDS_RESTART, GatewayConfig, LineConfig
 from gateway.desired_files import configuration_to_run
 from gateway.health import health_of
 from gateway.lines import Lines
@@ -154,8 +154,7 @@ class Gateway:
         Raises RestartNeededError, and changes nothing, where it differs in more than lines.
         """
         running = self.lines.config
-        settings = ("utility", "gateway", "mqtt", "buffer", "clock", "clock_wait")
-        if fixed := [name for name in settings if getattr(config, name) != getattr(running, name)]:
+        if fixed := [name for name in NEEDS_RESTART if getattr(config, name) != getattr(running, name)]:
             raise RestartNeededError(fixed)
         self.lines.apply(config)
 

@@ -16,6 +16,7 @@ from gateway.condition import Condition
 from gateway.config import RemoteConfig
 from gateway.desired import DesiredConfigs, Site, State
 from gateway.desired_files import DesiredFiles
+from gateway.shown_config import NotShownError, running_text
 from telemetry.topics import Kind
 from telemetry.wire import Reply, to_milliseconds
 
@@ -56,12 +57,24 @@ class Remote:
         ) -> None:
             reply(Reply(id, max(0, to_milliseconds(clock())), state, detail, dict(result or {})))
 
+        files = None if installed is None else DesiredFiles(installed)
+
+        def shown() -> tuple[str, str]:
+            if files is None:
+                raise NotShownError("this gateway runs without a file")
+            version = site.config_version
+            return running_text(files, site.config, version), version
+
         self._commands = Commands(
-            site, allowed, reply, clock=clock, monotonic=monotonic, clock_is_right=clock_is_right
+            site,
+            allowed,
+            reply,
+            clock=clock,
+            monotonic=monotonic,
+            clock_is_right=clock_is_right,
+            shown=shown,
         )
-        self._configs = (
-            None if installed is None else DesiredConfigs(site, DesiredFiles(installed), tell, monotonic)
-        )
+        self._configs = None if files is None else DesiredConfigs(site, files, tell, monotonic)
         self._inbox: Queue[tuple[Kind, bytes]] = Queue(_MOST_WAITING)
         self._flooded = Condition(log, "too many requests, some are ignored", "requests are heard again")
         self._stopping = threading.Event()

@@ -1,4 +1,4 @@
-"""What gateways say of themselves, status and health, into the store."""
+"""What gateways say of themselves, and answer when asked, into the store: the last of it, and its history."""
 
 from typing import Any
 
@@ -7,17 +7,22 @@ import structlog
 from psycopg import Connection
 
 from ingest.inbox import Delivery
+from store.downlink import GatewayReply, keep_reply
 from store.gateways import set_health, set_state
+from store.health import keep_hour
 from telemetry.topics import Kind, Topic, TopicError
-from telemetry.wire import GatewayStatus, Health, WireError, decode, encode, from_milliseconds
+from telemetry.wire import GatewayStatus, Health, Reply, WireError, decode, encode, from_milliseconds
+
+_REPLY = f"/{Kind.REPLY.value}"
 
 log = structlog.get_logger(__name__)
 
 
 def note(connection: Connection[Any], delivery: Delivery) -> bool:
-    """Keep a status or health message; False for one that cannot be used, which is only logged.
+    """Keep a status, health or reply message; False for one that cannot be used, which is only logged.
 
-    The next one replaces it, so nothing is lost by that. Raises psycopg.Error where the database fails.
+    The next one replaces it, or what was asked is asked again, so nothing is lost by that. Raises
+    psycopg.Error where the database fails.
     """
     try:
         with connection.transaction():
@@ -25,7 +30,9 @@ def note(connection: Connection[Any], delivery: Delivery) -> bool:
     except (TopicError, WireError, psycopg.DataError) as error:
         log.warning("unusable report of a gateway", topic=delivery.topic, reason=str(error))
         return False
-    if not known:
+    if not known and delivery.topic.endswith(_REPLY):
+        log.info("reply to what nobody here has asked", topic=delivery.topic)
+    elif not known:
         log.warning("report of a gateway that is not registered", topic=delivery.topic)
     return known
 
@@ -49,6 +56,13 @@ def _keep(connection: Connection[Any], delivery: Delivery) -> bool:
         status = decode(delivery.payload, GatewayStatus)
         at = from_milliseconds(status.at)
         return set_state(connection, topic.utility, topic.gateway, status.state, at)
+    if topic.kind is Kind.REPLY:
+        told = decode(delivery.payload, Reply)
+        answer = GatewayReply(told.id, from_milliseconds(told.at), told.state, told.detail, told.result)
+        return keep_reply(connection, topic.utility, topic.gateway, answer)
     health = decode(delivery.payload, Health)
     at = from_milliseconds(health.at)
-    return set_health(connection, topic.utility, topic.gateway, encode(health).decode(), at)
+    known = set_health(connection, topic.utility, topic.gateway, encode(health).decode(), at)
+    if known:
+        keep_hour(connection, topic.utility, topic.gateway, health)
+    return known

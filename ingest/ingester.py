@@ -4,6 +4,7 @@ The order is the promise (docs/decisions/004): commit first, then the gateway's 
 Dying in between repeats a delivery, and storing it again changes nothing. Any number of ingesters may run.
 
 Two threads beside MQTT's: one gathers and decodes the next micro-batch while the other stores the last one.
+A third sends what people ask of gateways (`downlink.py`).
 """
 
 import queue
@@ -17,6 +18,7 @@ from threading import Event
 import structlog
 
 from ingest.decode import Decoded, decode_readings
+from ingest.downlink import Downlink
 from ingest.endpoint import Answers
 from ingest.inbox import Delivery, Inbox
 from ingest.metrics import Metrics
@@ -30,8 +32,7 @@ _STUCK_SECONDS = 120.0  # without a turn of the gathering thread: it does not li
 INBOX_BYTES = 64_000_000
 ROWS = 20_000
 PATIENCE = 0.02
-_HEALTH = f"/{Kind.HEALTH.value}"
-_STATUS = f"/{Kind.STATUS.value}"
+_REPORTS = tuple(f"/{kind.value}" for kind in (Kind.STATUS, Kind.HEALTH, Kind.REPLY))
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class MicroBatch:
 
     def add(self, delivery: Delivery) -> None:
         """Decode it, if it is one of readings."""
-        if delivery.topic.endswith((_HEALTH, _STATUS)):
+        if delivery.topic.endswith(_REPORTS):
             self.others.append(delivery)
             return
         decoded = decode_readings(delivery.topic, delivery.payload)
@@ -87,6 +88,7 @@ class Ingester:
         self._inbox = Inbox(2 * broker.receive_maximum, inbox_bytes)
         self.subscriber = Subscriber(broker, self._inbox)
         self._storing = Storing(database_url, self.subscriber, self.metrics, clock)
+        self._downlink = Downlink(database_url, self.subscriber, clock)
         self._gathered: queue.Queue[MicroBatch | None] = queue.Queue(1)
         self._turn = time.monotonic()
         self._failure: BaseException | None = None
@@ -107,8 +109,10 @@ class Ingester:
 
         What a thread raises that no message can be blamed for is raised here.
         """
-        storing = threading.Thread(target=self._store_gathered, args=(stop,), name="storing")
+        storing = threading.Thread(target=self._guarded, args=(self._store_gathered, stop), name="storing")
+        asking = threading.Thread(target=self._guarded, args=(self._downlink.run, stop), name="downlink")
         storing.start()
+        asking.start()
         self.subscriber.start()
         try:
             while not stop.is_set():
@@ -119,6 +123,7 @@ class Ingester:
         finally:
             stop.set()
             storing.join()
+            asking.join()
             self.subscriber.stop()
         if self._failure is not None:
             raise self._failure
@@ -152,6 +157,14 @@ class Ingester:
             else:
                 return
 
+    def _guarded(self, work: Callable[[Event], None], stop: Event) -> None:
+        """A thread's work, whose fault ends all of it and is raised by `run`."""
+        try:
+            work(stop)
+        except BaseException as error:
+            self._failure = error
+            stop.set()
+
     def _store_gathered(self, stop: Event) -> None:
         try:
             while not stop.is_set():
@@ -161,9 +174,6 @@ class Ingester:
                     continue
                 if batch is not None:
                     self._storing.take(batch.readings, batch.others, stop)
-        except BaseException as error:
-            self._failure = error
-            stop.set()
         finally:
             self._storing.close()
 

@@ -1,4 +1,4 @@
-"""The ingester's side of MQTT: deliveries into a bounded inbox, acknowledgements out.
+"""The ingester's side of MQTT: deliveries into a bounded inbox; acknowledgements and requests out.
 
 paho's thread does nothing but fill the inbox. A delivery is acknowledged to the broker only when the ingester
 says so; Receive Maximum bounds how many the broker sends beyond that, so that a database that is away holds
@@ -30,11 +30,13 @@ from telemetry.wire import MAX_MESSAGE_BYTES
 
 GROUP = "ingest"  # of the shared subscription: each batch goes to one ingester
 HEALTH_GROUP = "ingest-health"  # one of its own: rumqttd loses messages where two filters share a group
+REPLY_GROUP = "ingest-reply"
 RECEIVE_MAXIMUM = 500
 SESSION_EXPIRY = 300
 _LARGEST_PACKET = MAX_MESSAGE_BYTES + 1_000  # with topic and properties; the broker drops what is larger
 _QOS = 1
 _KEEPALIVE = 30  # seconds
+_CONFIRMED_WITHIN = 5.0  # seconds
 _PATIENCE = 10.0  # seconds in which nothing is read, so that the broker stops: less than it waits for a ping
 _TAKEN_OVER = 0x8E
 
@@ -77,7 +79,8 @@ class Subscriber:
     def __init__(self, broker: Connection, inbox: Inbox) -> None:
         self._broker = broker
         self._inbox = inbox
-        self._connection = 0  # counts connections: a packet number means nothing on another one
+        self.connection = 0  # counts connections: a packet number means nothing on another one
+        self._refusals: set[int] = set()  # packet numbers of what the broker did not take
         self._subscribed = False
         self._leaving = False
         self._away = False
@@ -126,6 +129,7 @@ class Subscriber:
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_publish = self._on_publish
         client.on_socket_open = lambda _client, _, connection: _at_once(connection)
         return client
 
@@ -147,7 +151,7 @@ class Subscriber:
     def acknowledge(self, delivery: Delivery) -> None:
         """Tell the broker that a delivery is dealt with, unless its connection is gone; its room is free."""
         self._inbox.release(delivery)
-        if delivery.qos and delivery.connection == self._connection:
+        if delivery.qos and delivery.connection == self.connection:
             self._client.ack(delivery.message, delivery.qos)
 
     def publish(self, topic: str, payload: bytes) -> None:
@@ -155,13 +159,41 @@ class Subscriber:
         if self._client.is_connected():
             self._client.publish(topic, payload, _QOS)
 
+    def deliver(self, topic: str, payload: bytes, *, retain: bool = False, expiry: int | None = None) -> bool:
+        """Send a message with QoS 1; whether the broker has confirmed it, after some seconds at the most.
+
+        It forgets it after `expiry` seconds where that is given. Not for paho's own thread.
+        """
+        client = self._client
+        if not client.is_connected():
+            return False
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own
+        if expiry is not None:
+            properties.MessageExpiryInterval = expiry
+        message = client.publish(topic, payload, _QOS, retain, properties)
+        try:
+            message.wait_for_publish(_CONFIRMED_WITHIN)
+            confirmed = message.is_published()
+        except (RuntimeError, ValueError):  # the connection ended; too many wait
+            return False
+        refused = message.mid in self._refusals
+        self._refusals.discard(message.mid)
+        return confirmed and not refused
+
+    def _on_publish(
+        self, _: Client, __: Any, message: int, reason: ReasonCode, ___: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._refusals.add(message)
+            log.error("broker refuses a message; check its ACL", reason=str(reason))
+
     def _on_connect(
         self, client: Client, _: Any, _flags: ConnectFlags, reason: ReasonCode, __: Properties | None
     ) -> None:
         if reason.is_failure:
             self._say_away(f"refused: {reason}")
             return
-        self._connection += 1
+        self.connection += 1
         self._subscribed = False
         if self._away:
             log.info("broker is back", broker=self._address)
@@ -172,6 +204,7 @@ class Subscriber:
         filters = [
             subscription(Kind.READINGS, share=GROUP),
             subscription(Kind.HEALTH, share=HEALTH_GROUP),
+            subscription(Kind.REPLY, share=REPLY_GROUP),
             subscription(Kind.STATUS),
         ]
         options = SubscribeOptions(qos=_QOS, retainHandling=retained)
@@ -209,7 +242,7 @@ class Subscriber:
             bytes(message.payload),
             message.mid,
             message.qos,
-            self._connection,
+            self.connection,
             message.retain,
             time.monotonic(),
         )

@@ -19,6 +19,7 @@ class Scope(StrEnum):
     TELEGRAMS_READ = "telegrams:read"  # the bytes behind them: as personal
     READINGS_WRITE = "readings:write"  # readings by hand, edits, marks
     REGISTRY_WRITE = "registry:write"
+    GATEWAYS_WRITE = "gateways:write"  # commands and configurations
     BILLING_READ = "billing:read"  # months, billing readings and what they rest on
     BILLING_ACKNOWLEDGE = "billing:acknowledge"
     BILLING_CLOSE = "billing:close"
@@ -51,6 +52,7 @@ ROLES_OF: Mapping[Scope, frozenset[UserRole]] = {
     Scope.TELEGRAMS_READ: frozenset({_E}),
     Scope.READINGS_WRITE: frozenset({_E}),
     Scope.REGISTRY_WRITE: frozenset({_E}),
+    Scope.GATEWAYS_WRITE: frozenset({_E}),
     Scope.BILLING_READ: frozenset({_V, _E, _B, _A}),
     Scope.BILLING_ACKNOWLEDGE: frozenset({_B}),
     Scope.BILLING_CLOSE: frozenset({_B}),

@@ -15,7 +15,8 @@ _SEVERITIES = ("info", "warning", "alarm")
 @dataclass(frozen=True, slots=True)
 class AlarmRoute:
     """`target`: an address or a URL. `quiet`: local times between which only alarms are told. `digest_at`:
-    the local time of the one message of a day. `told_at`: the last message, or the route's beginning."""
+    the local time of the one message of a day. `told_at`: the last message, or the route's beginning.
+    `allow_private`: a webhook may be an address of the operator's own network."""
 
     id: int
     utility_id: int
@@ -31,15 +32,18 @@ class AlarmRoute:
     digest_at: time | None
     told_at: datetime
     failures: int
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A finding as a message carries it."""
+    """A finding as a message carries it: of a meter's register, or of a gateway and perhaps its line."""
 
     id: int
     meter: str
     register: str
+    gateway: str
+    line: str
     kind: str
     severity: str
     started_at: datetime
@@ -58,21 +62,22 @@ def set_route(
     severity: str,
     quiet: tuple[time, time] | None,
     digest_at: time | None,
+    allow_private: bool = False,
 ) -> None:
     """Add a route, or let the one of that name be so from now on."""
     connection.execute(
         """
         insert into alarm_routes
-            (utility_id, name, way, target, secret, severity, quiet_from, quiet_to, digest_at)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            (utility_id, name, way, target, secret, severity, quiet_from, quiet_to, digest_at, allow_private)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         on conflict (utility_id, name) do update
         set way = excluded.way, target = excluded.target, secret = excluded.secret,
             severity = excluded.severity, quiet_from = excluded.quiet_from, quiet_to = excluded.quiet_to,
-            digest_at = excluded.digest_at, active = true,
+            digest_at = excluded.digest_at, allow_private = excluded.allow_private, active = true,
             since = case when alarm_routes.active then alarm_routes.since else now() end,
             failures = 0, failure = '', retry_at = null
         """,
-        (utility_id, name, way, target, secret, severity, *(quiet or (None, None)), digest_at),
+        (utility_id, name, way, target, secret, severity, *(quiet or (None, None)), digest_at, allow_private),
     )
 
 
@@ -120,7 +125,8 @@ def take_route(connection: Connection, identity: int) -> AlarmRoute | None:
             """
             select r.id, r.utility_id, u.code as utility, u.time_zone as zone, r.name, r.way, r.target,
                    r.secret, r.severity, r.quiet_from, r.quiet_to, r.digest_at,
-                   coalesce(r.told_at, r.since) as told_at, r.failures
+                   coalesce(r.told_at, r.since) as told_at, r.failures,
+                   r.allow_private
             from alarm_routes r join utilities u on u.id = r.utility_id
             where r.id = %s and r.active for update of r skip locked
             """,
@@ -129,13 +135,19 @@ def take_route(connection: Connection, identity: int) -> AlarmRoute | None:
 
 
 def untold(connection: Connection, route: AlarmRoute, severity: str) -> list[Told]:
-    """Open findings of at least this severity that the route has not told, the first one first."""
+    """Open findings of at least this severity that the route has not told, the first one first.
+
+    Not more than one message should hold.
+    """
     with connection.cursor(row_factory=class_row(Told)) as cursor:
         cursor.execute(
             """
-            select f.id, m.code as meter, g.obis as register, f.kind, f.severity, f.started_at, f.ended_at,
+            select f.id, coalesce(m.code, '') as meter, coalesce(g.obis, '') as register,
+                   coalesce(w.code, '') as gateway, f.line, f.kind, f.severity, f.started_at, f.ended_at,
                    f.evidence
-            from findings f join registers g on g.id = f.register_id join meters m on m.id = g.meter_id
+            from findings f
+            left join registers g on g.id = f.register_id left join meters m on m.id = g.meter_id
+            left join gateways w on w.id = f.gateway_id
             join alarm_routes r on r.id = %s and r.utility_id = f.utility_id
             where f.state = 'open' and f.detected_at >= r.since
               and array_position(%s, f.severity) >= array_position(%s, %s)

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
@@ -24,6 +24,18 @@ def decimal(micro: int) -> str:
 def instant(at: datetime) -> str:
     """'2016-03-01T00:00:00Z'."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def offset(of: timedelta) -> str:
+    """Local minus UTC: '+05:30'; seconds of a local mean time are dropped, since ISO 8601 has none."""
+    minutes = round(of / timedelta(minutes=1))
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
+
+
+def local(at: datetime, of: timedelta) -> str:
+    """An instant with the local offset of that time: '2026-10-01T00:00:00+02:00'."""
+    return f"{(at + timedelta(minutes=round(of / timedelta(minutes=1)))):%Y-%m-%dT%H:%M:%S}{offset(of)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ because no column is null.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -39,12 +39,18 @@ _ROW = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Readings of a utility from `start` (included) to `end` (not), of all its meters or of those named."""
+    """Readings of a utility from `start` (included) to `end` (not), of all its meters or of those meant.
+
+    `table` is where they are read: a session of the API (store/roles.py) has the view of its utility.
+    """
 
     utility: str
     start: datetime
     end: datetime
     meters: Sequence[str] | None = None
+    site: str | None = None
+    medium: int | None = None
+    table: Literal["readings", "utility_readings"] = "readings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,13 @@ def csv(connection: Connection[Any], wanted: Range) -> Iterator[Buffer]:
 def registers(connection: Connection[Any], wanted: Range) -> dict[int, Register]:
     """The registers of a range's meters by number."""
     rows = connection.execute(
-        """
-        select g.id, m.code, g.obis, g.unit
-        from registers g join meters m on m.id = g.meter_id join utilities u on u.id = m.utility_id
-        where u.code = %s and (%s::text[] is null or m.code = any(%s))
-        """,
-        (wanted.utility, *[None if wanted.meters is None else list(wanted.meters)] * 2),
+        sql.SQL(
+            """
+            select g.id, m.code, g.obis, g.unit
+            from registers g join meters m on m.id = g.meter_id join utilities u on u.id = m.utility_id
+            where {meant}
+            """
+        ).format(meant=_meant(wanted))
     )
     return {number: Register(*names) for number, *names in rows}
 
@@ -135,21 +142,34 @@ def _block(rows: bytes) -> Block:
 
 def _source(wanted: Range) -> sql.Composed:
     """The rows of a range; COPY takes no parameters, so they are quoted into its text."""
-    meters: sql.Composable = sql.SQL("true")
-    if wanted.meters is not None:
-        meters = sql.SQL("m.code = any({})").format(sql.Literal(list(wanted.meters)))
     return sql.SQL(
         """
-        from readings r
+        from {table} r
         join registers g on g.id = r.register_id
         join meters m on m.id = g.meter_id
         join utilities u on u.id = m.utility_id
-        where u.code = {utility} and r.measured_at >= {start} and r.measured_at < {end} and {meters}
+        where r.measured_at >= {start} and r.measured_at < {end} and {meant}
         order by r.register_id, r.measured_at
         """
     ).format(
-        utility=sql.Literal(wanted.utility),
+        table=sql.Identifier(wanted.table),
         start=sql.Literal(wanted.start),
         end=sql.Literal(wanted.end),
-        meters=meters,
+        meant=_meant(wanted),
     )
+
+
+def _meant(wanted: Range) -> sql.Composed:
+    """The condition on meters `m` of utilities `u`."""
+    conditions = [sql.SQL("u.code = {}").format(sql.Literal(wanted.utility))]
+    if wanted.meters is not None:
+        conditions.append(sql.SQL("m.code = any({})").format(sql.Literal(list(wanted.meters))))
+    if wanted.medium is not None:
+        conditions.append(sql.SQL("m.medium = {}").format(sql.Literal(wanted.medium)))
+    if wanted.site is not None:
+        conditions.append(
+            sql.SQL("m.site_id in (select id from sites where utility_id = u.id and code = {})").format(
+                sql.Literal(wanted.site)
+            )
+        )
+    return sql.SQL(" and ").join(conditions)

@@ -10,8 +10,37 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 
+class _Event:
+    """What events of registers and of gateways have in common."""
+
+    __slots__ = ()
+    kind: str
+    severity: str
+    started_at: datetime
+    ended_at: datetime | None
+    evidence: dict[str, Any]
+
+    @property
+    def subject(self) -> tuple[int | None, int | None, str]:
+        """(register, gateway, line) that it is about."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> tuple[tuple[int | None, int | None, str], str, datetime]:
+        """The row's identity."""
+        return self.subject, self.kind, self.started_at
+
+    def overlaps(self, other: "_Event") -> bool:
+        """Whether both tell of one event: same subject and kind, and at the same time."""
+        return (
+            (self.subject, self.kind) == (other.subject, other.kind)
+            and (other.ended_at is None or self.started_at <= other.ended_at)
+            and (self.ended_at is None or other.started_at <= self.ended_at)
+        )
+
+
 @dataclass(frozen=True, slots=True)
-class FindingRow:
+class FindingRow(_Event):
     """An event of a register; `ended_at` is None while it still goes on."""
 
     register_id: int
@@ -23,41 +52,112 @@ class FindingRow:
     evidence: dict[str, Any]
 
     @property
-    def key(self) -> tuple[int, str, datetime]:
-        """The row's identity."""
-        return self.register_id, self.kind, self.started_at
+    def subject(self) -> tuple[int | None, int | None, str]:
+        return self.register_id, None, ""
 
-    def overlaps(self, other: "FindingRow") -> bool:
-        """Whether both tell of one event: same register and kind, and at the same time."""
-        return (
-            (self.register_id, self.kind) == (other.register_id, other.kind)
-            and (other.ended_at is None or self.started_at <= other.ended_at)
-            and (self.ended_at is None or other.started_at <= self.ended_at)
-        )
+
+@dataclass(frozen=True, slots=True)
+class GatewayFindingRow(_Event):
+    """An event of a gateway, or of the one of its lines that `line` names."""
+
+    gateway_id: int
+    line: str
+    utility_id: int
+    kind: str
+    severity: str
+    started_at: datetime
+    ended_at: datetime | None
+    evidence: dict[str, Any]
+
+    @property
+    def subject(self) -> tuple[int | None, int | None, str]:
+        return None, self.gateway_id, self.line
+
+
+_Row = FindingRow | GatewayFindingRow
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
     id: int
     state: str
-    finding: FindingRow
+    finding: _Row
 
 
 def sync_findings(
-    connection: Connection, register_ids: Sequence[int], kinds: Sequence[str], findings: Sequence[FindingRow]
+    connection: Connection,
+    register_ids: Sequence[int],
+    kinds: Sequence[str],
+    findings: Sequence[FindingRow],
+    since: datetime | None = None,
 ) -> int:
     """Make the findings of these `kinds` on these registers `findings`; how many rows were touched.
 
     An event that continues, or whose beginning moved because of late data, keeps its row. One that is not
     seen any more is removed, unless a person has dealt with it: then it stays as a thing of the past.
+    With `since`, what had ended by then stays as it is, and what began before it and is not seen any more
+    ended then.
     """
-    stored = {row.finding.key: row for row in _stored(connection, register_ids, kinds)}
+    rows = connection.execute(
+        """
+        select id, state, register_id, utility_id, kind, severity, started_at, ended_at, evidence
+        from findings where register_id = any(%s) and kind = any(%s)
+          and (%s::timestamptz is null or ended_at is null or ended_at > %s)
+        order by register_id, kind, started_at
+        """,
+        (list(register_ids), list(kinds), since, since),
+    )
+    stored = [_Stored(identity, state, FindingRow(*rest)) for identity, state, *rest in rows]
+    return _sync(connection, stored, findings, since)
+
+
+def sync_gateway_findings(
+    connection: Connection,
+    gateway_id: int,
+    kinds: Sequence[str],
+    findings: Sequence[GatewayFindingRow],
+    since: datetime,
+) -> int:
+    """The same for a gateway and its lines."""
+    rows = connection.execute(
+        """
+        select id, state, gateway_id, line, utility_id, kind, severity, started_at, ended_at, evidence
+        from findings where gateway_id = %s and kind = any(%s) and (ended_at is null or ended_at > %s)
+        order by line, kind, started_at
+        """,
+        (gateway_id, list(kinds), since),
+    )
+    stored = [_Stored(identity, state, GatewayFindingRow(*rest)) for identity, state, *rest in rows]
+    return _sync(connection, stored, findings, since)
+
+
+def open_since(
+    connection: Connection, register_ids: Sequence[int], gateway_id: int, kinds: Sequence[str]
+) -> dict[tuple[tuple[int | None, int | None, str], str], datetime]:
+    """When those began that still go on, by subject and kind: for who looks back over a while only."""
+    rows = connection.execute(
+        """
+        select register_id, gateway_id, line, kind, min(started_at) from findings
+        where (register_id = any(%s) or gateway_id = %s) and kind = any(%s) and ended_at is null
+        group by 1, 2, 3, 4
+        """,
+        (list(register_ids), gateway_id, list(kinds)),
+    )
+    return {((register, gateway, line), kind): at for register, gateway, line, kind, at in rows}
+
+
+def _sync(
+    connection: Connection, rows: Sequence[_Stored], findings: Sequence[_Row], since: datetime | None
+) -> int:
+    stored = {row.finding.key: row for row in rows}
     wanted = {finding.key: finding for finding in findings}
     fresh = [finding for key, finding in wanted.items() if key not in stored]
     touched = 0
     for key, row in stored.items():
         finding = wanted.get(key) or _successor(row.finding, fresh)
-        if finding is None:
+        if finding is None and since is not None and row.finding.started_at < since:
+            touched += _end(connection, row, since)
+        elif finding is None:
             touched += _withdraw(connection, row)
         elif finding != row.finding:
             _update(connection, row.id, finding)
@@ -68,19 +168,8 @@ def sync_findings(
     return touched + len(fresh)
 
 
-def _successor(finding: FindingRow, candidates: Sequence[FindingRow]) -> FindingRow | None:
+def _successor(finding: _Row, candidates: Sequence[_Row]) -> _Row | None:
     return next((candidate for candidate in candidates if candidate.overlaps(finding)), None)
-
-
-def _stored(connection: Connection, register_ids: Sequence[int], kinds: Sequence[str]) -> list[_Stored]:
-    rows = connection.execute(
-        """
-        select id, state, register_id, utility_id, kind, severity, started_at, ended_at, evidence
-        from findings where register_id = any(%s) and kind = any(%s) order by register_id, kind, started_at
-        """,
-        (list(register_ids), list(kinds)),
-    )
-    return [_Stored(identity, state, FindingRow(*rest)) for identity, state, *rest in rows]
 
 
 def _withdraw(connection: Connection, row: _Stored) -> int:
@@ -91,30 +180,32 @@ def _withdraw(connection: Connection, row: _Stored) -> int:
         """,
         (row.id,),
     ).rowcount
-    return (
-        removed
-        or connection.execute(
-            "update findings set ended_at = started_at where id = %s and ended_at is null", (row.id,)
-        ).rowcount
-    )
+    return removed or _end(connection, row, row.finding.started_at)
 
 
-def _update(connection: Connection, identity: int, finding: FindingRow) -> None:
+def _end(connection: Connection, row: _Stored, at: datetime) -> int:
+    return connection.execute(
+        "update findings set ended_at = %s where id = %s and ended_at is null", (at, row.id)
+    ).rowcount
+
+
+def _update(connection: Connection, identity: int, finding: _Row) -> None:
     connection.execute(
         "update findings set severity = %s, started_at = %s, ended_at = %s, evidence = %s where id = %s",
         (finding.severity, finding.started_at, finding.ended_at, Jsonb(finding.evidence), identity),
     )
 
 
-def _insert(connection: Connection, findings: Sequence[FindingRow]) -> None:
+def _insert(connection: Connection, findings: Sequence[_Row]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             """
-            insert into findings (register_id, utility_id, kind, severity, started_at, ended_at, evidence)
-            values (%s, %s, %s, %s, %s, %s, %s)
+            insert into findings
+                (register_id, gateway_id, line, utility_id, kind, severity, started_at, ended_at, evidence)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             [
-                (f.register_id, f.utility_id, f.kind, f.severity, f.started_at, f.ended_at, Jsonb(f.evidence))
+                (*f.subject, f.utility_id, f.kind, f.severity, f.started_at, f.ended_at, Jsonb(f.evidence))
                 for f in findings
             ],
         )

@@ -40,9 +40,9 @@ class RegisterRow:
     """A register to judge, with what the registry knows of its meter.
 
     `capacity` in micro-units; `qmax` in micro-m3 an hour; `interval` between two readings that are due.
-    `verified_until` is the last day of the meter's verification. `house`: the meter is of a site that holds
-    other sites, so somebody behind it always uses something. `removed_at`: the meter is installed nowhere
-    since then.
+    `verified_until` is the last day of the meter's verification. `house`: the meter measures at a site that
+    holds other sites (its service point's, or else its own), so somebody behind it always uses something.
+    `removed_at`: the meter is installed nowhere since then.
     """
 
     id: int
@@ -126,7 +126,12 @@ def registers_of(connection: Connection, block: int) -> list[RegisterRow]:
             """
             select r.id, r.utility_id, u.time_zone as zone, m.code as meter, r.obis, r.kind, r.unit,
                    r.capacity, r.expected_interval as interval, m.qmax, m.verified_until,
-                   exists (select from sites s where s.parent_id = m.site_id) as house,
+                   exists (select from sites s where s.parent_id = coalesce(
+                       (select p.site_id
+                        from installations i join service_points p on p.id = i.service_point_id
+                        where i.meter_id = m.id
+                        order by i.valid_to desc nulls first, i.valid_from desc limit 1),
+                       m.site_id)) as house,
                    (select max(i.valid_to) from installations i where i.meter_id = m.id
                     having bool_and(i.valid_to is not null)) as removed_at
             from registers r join meters m on m.id = r.meter_id join utilities u on u.id = r.utility_id

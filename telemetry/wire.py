@@ -132,6 +132,7 @@ class LineHealth(Struct, frozen=True):
 class MeterHealth(Struct, frozen=True):
     """`failures` counts polls in a row without an answer; `last_success` is None before the first.
 
+    `polls` and `errors` count since start: how often it was asked, and how often that gave no readout.
     `clock_drift` in seconds: how far the meter's clock is ahead of the gateway's; None where it is not known.
     """
 
@@ -139,6 +140,8 @@ class MeterHealth(Struct, frozen=True):
     last_success: Milliseconds | None = None
     failures: Count = 0
     clock_drift: float | None = None
+    polls: Count = 0
+    errors: Count = 0
 
 
 class Health(Struct, frozen=True):
@@ -176,8 +179,9 @@ class DesiredConfig(Struct, frozen=True):
 class Command(Struct, frozen=True, omit_defaults=True):
     """What a gateway is asked to do once. Topic: command.
 
-    `id` comes back in every `Reply`. `command`: read-now, scan, restart-line, set-clock, log-level.
-    `line` and `meter` say where; `level` is for log-level. Not begun any more after `expires_at`.
+    `id` comes back in every `Reply`. `command`: read-now, scan, restart-line, set-clock, log-level,
+    show-config. `line` and `meter` say where; `level` is for log-level. Not begun any more after
+    `expires_at`.
     """
 
     id: Annotated[str, Meta(min_length=1, max_length=64)]

@@ -3,13 +3,16 @@
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hesper.commands.store_url import check_login
 from hesper.logs import LogStyle, configure_logging
 from store.roles import Role
+
+if TYPE_CHECKING:
+    from api.gateway_check import ConfigurationCheck
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -72,7 +75,16 @@ def run(
         raise typer.Exit(2) from None
     check_login(database_url, Role.API)
     configure_logging(log)
-    Server(create_app(settings), host, port).run()
+    Server(create_app(settings, check=_configuration_check()), host, port).run()
+
+
+def _configuration_check() -> "ConfigurationCheck | None":
+    """None where the gateway's software is not installed: then a gateway says itself what it refuses."""
+    try:
+        from hesper.gateway_check import check_configuration
+    except ImportError:
+        return None
+    return check_configuration
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,6 +1,7 @@
 """`hesper export`: readings of a range as CSV or Parquet."""
 
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,7 @@ from psycopg import Connection
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
 from store.database import StoreError, connect
-from store.export import Range, blocks, csv, registers
+from store.export import Block, Range, blocks, csv, registers
 from store.roles import Role
 
 
@@ -79,13 +80,22 @@ def _write_csv(connection: Connection[Any], wanted: Range, output: Path) -> None
 
 def _write_parquet(connection: Connection[Any], wanted: Range, output: Path) -> None:
     try:
-        from hesper.exporting import write_parquet
+        from store.files.readings import pieces
     except ModuleNotFoundError as error:
         if error.name != "pyarrow":
             raise
         _fail('Parquet needs the Python package pyarrow: install "hesper[parquet]", or export as CSV')
-    known = registers(connection, wanted)
-    count = write_parquet(output, blocks(connection, wanted), known)
+    count = 0
+
+    def counted() -> Iterator[Block]:
+        nonlocal count
+        for block in blocks(connection, wanted):
+            count += len(block.values)
+            yield block
+
+    with output.open("wb") as file:
+        for piece in pieces(counted(), registers(connection, wanted)):
+            file.write(piece)
     typer.echo(f"{count} readings in {output}", err=True)
 
 

@@ -10,10 +10,10 @@ import typer
 from hesper.commands.delivery import DeliveryError, period_name, show_table, utility_code
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from ingest.billing.formats import formats
-from ingest.billing.formats.delimited import DIALECTS
 from ingest.billing.formats.reading_types import UnsayableError
 from store.billing import utility as utility_of
 from store.content import decimal
+from store.files.delimited import DIALECTS
 from store.outgoing import held, issue
 from store.statements import Line, exclusions, reconcile, totals, versions
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
@@ -17,6 +16,7 @@ from rich.table import Table
 from anomaly.series import Severity
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
+from ingest.billing.delivery.address import AddressError, parse
 from ingest.billing.delivery.signature import new_secret
 from ingest.validation import main
 from ingest.validation.alarms import MailServer
@@ -132,6 +132,9 @@ def route(
         str | None, typer.Option(help="22:00-06:00, local time: only alarms are told in between.")
     ] = None,
     digest: Annotated[str | None, typer.Option(help="07:00, local time: one message a day.")] = None,
+    allow_private: Annotated[
+        bool, typer.Option(help="The URL may be of your own network, and http://.")
+    ] = False,
     off: Annotated[bool, typer.Option("--off", help="Tell nobody by it any more.")] = False,
     utility: Annotated[str | None, typer.Option(help="Whose; needed where there are several.")] = None,
     database_url: DatabaseUrl = None,
@@ -149,7 +152,7 @@ def route(
             if not alarms.end_route(connection, place.id, name):
                 raise ParameterError(f"no route {name!r}", advice="`hesper validate route` shows them")
         else:
-            way, target = _target(email, webhook)
+            way, target = _target(email, webhook, allow_private=allow_private)
             secret = None if way == "email" else new_secret()
             alarms.set_route(
                 connection,
@@ -161,16 +164,24 @@ def route(
                 severity=severity.value,
                 quiet=None if quiet is None else _span(quiet),
                 digest_at=None if digest is None else _time(digest),
+                allow_private=allow_private,
             )
             typer.echo(f"{name} tells {target}" + (f"; its secret is {secret}" if secret else ""))
 
 
-def _target(email: str | None, webhook: str | None) -> tuple[str, str]:
+def _target(email: str | None, webhook: str | None, *, allow_private: bool) -> tuple[str, str]:
     if email is not None and webhook is None and "@" in email:
         return "email", email
-    if webhook is not None and email is None and urlsplit(webhook).scheme in {"http", "https"}:
-        return "webhook", webhook
-    raise ParameterError("whom?", advice="give --email ADDRESS or --webhook https://...")
+    if webhook is None or email is not None:
+        raise ParameterError("whom?", advice="give --email ADDRESS or --webhook https://...")
+    try:
+        parse(webhook, allow_private=allow_private)
+    except AddressError as error:
+        raise ParameterError(
+            f"nothing can be sent to this address: {error}",
+            advice="give an https:// address, or --allow-private",
+        ) from None
+    return "webhook", webhook
 
 
 def _span(text: str) -> tuple[time, time]:

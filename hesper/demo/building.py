@@ -6,7 +6,7 @@ live polls and a second start tell one story.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ import numpy as np
 from hesper.demo.consumption import (
     Household,
     Micro,
+    Part,
     Series,
     Sum,
     Use,
@@ -39,6 +40,7 @@ COLD, HOT, HEAT, POWER = "8-0:1.0.0", "9-0:1.0.0", "6-0:1.0.0", "1-0:1.8.0"
 
 _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Source(Protocol):
@@ -85,6 +87,30 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class Leak:
+    """Something runs day and night from `since` on, `per_hour` micro-units an hour."""
+
+    since: int
+    per_hour: int
+
+    def used(self, instants: Micro) -> Micro:
+        """Micro-units that ran until instants (int64 microseconds since 1970)."""
+        return np.maximum(instants - self.since, 0) // _SECOND * self.per_hour // 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Leaking:
+    """A register that counts a leak beside what is used on purpose."""
+
+    source: Source
+    leak: Leak
+    resolution: int
+
+    def at(self, instants: Micro) -> Micro:
+        return self.source.at(instants) + self.leak.used(instants) // self.resolution * self.resolution
+
+
+@dataclass(frozen=True, slots=True)
 class Rollover:
     """The register has no more digits and goes on at 0."""
 
@@ -108,8 +134,8 @@ class Fault:
 class BuildingMeter:
     """One meter: who it is, where it hangs, and what its billed register shows.
 
-    `digits` are the register's whole digits. `silent` is a span in which it did not answer. `offset` is
-    the place in the line's round, in seconds after the full hour.
+    `digits` are the register's whole digits. `silent` is a span in which it did not answer, for ever where it
+    ends after the demo was born. `offset` is the place in the line's round, in seconds after the full hour.
     """
 
     meter: str
@@ -129,6 +155,7 @@ class BuildingMeter:
     installed_from: datetime | None = None
     installed_to: datetime | None = None
     silent: tuple[datetime, datetime] | None = None
+    verified_until: date | None = None
 
     def value(self, instant: datetime) -> int:
         """Micro-units that the register shows."""
@@ -151,6 +178,11 @@ class Building:
     @property
     def meters_now(self) -> list[BuildingMeter]:
         return [meter for meter in self.meters if meter.installed_to is None]
+
+    @property
+    def answering(self) -> list[BuildingMeter]:
+        """Those of them that are not dead."""
+        return [meter for meter in self.meters_now if meter.silent is None or meter.silent[1] <= self.born]
 
 
 def microseconds(instant: datetime) -> int:
@@ -217,7 +249,7 @@ class _Builder:
         self.origin = self.begins - timedelta(days=2)  # a counter's own beginning, safely before
         self.meters: list[BuildingMeter] = []
         self.faults: list[Fault] = []
-        self.parts: dict[str, list[Series]] = {kind.code: [] for kind in _FLAT_METERS}
+        self.parts: dict[str, list[Part]] = {kind.code: [] for kind in _FLAT_METERS}
         self.addresses: dict[str, int] = {}
 
     def build(self) -> Building:
@@ -280,6 +312,12 @@ class _Builder:
             point="common-el", obis=POWER, unit="kW.h", digits=6, source=common,
             **house | {"point_name": "Stairs and lift, electricity"},
         )  # fmt: skip
+        heated = Sum(self.parts["hw"], factor=1.0, start=2_870 * MICRO, resolution=1000)
+        self._add(
+            meter="KAM-61000005", medium=Medium.COLD_WATER, model="flowIQ 2200", line="water",
+            point="boiler-cw", obis=COLD, unit="m3", digits=6, source=heated,
+            **house | {"point_name": "Boiler, cold water to be heated"},
+        )  # fmt: skip
 
     def _add(self, *, meter: str, line: str, **fields: object) -> None:
         address = self.addresses.get(line, 0) + 1
@@ -301,6 +339,9 @@ class _Builder:
         self._plant_silence("flat-08-el", this_month - timedelta(days=4), timedelta(days=7))
         self._plant_silence("flat-21-el", this_month - timedelta(hours=20), timedelta(hours=33))
         self._plant_swap("flat-05-heat", last_month + timedelta(days=12, hours=9))
+        self._plant_leak("flat-07-cw", self.born - timedelta(days=23, hours=6), 14_000)  # a cistern's 14 l/h
+        self._plant_death("flat-18-hw", self.born - timedelta(days=6, hours=3))
+        self._let_verification_expire("flat-12-heat", self.born.date() - timedelta(days=54))
 
     def _change(self, point: str, kind: str, at: datetime, fault: Callable[[Source, int], Source]) -> None:
         index, meter = self._find(point)
@@ -321,6 +362,28 @@ class _Builder:
         index, meter = self._find(point)
         self.meters[index] = replace(meter, silent=(since, min(since + length, self.born)))
         self.faults.append(Fault(meter.meter, "silent", since))
+
+    def _plant_leak(self, point: str, at: datetime, per_hour: int) -> None:
+        """It runs through the house meter, too."""
+        index, meter = self._find(point)
+        leak = Leak(microseconds(at), per_hour)
+        self.meters[index] = replace(meter, source=Leaking(meter.source, leak, 1000))
+        self.parts["cw"].append(leak)
+        self.faults.append(Fault(meter.meter, "leak", at))
+
+    def _plant_death(self, point: str, at: datetime) -> None:
+        index, meter = self._find(point)
+        self.meters[index] = replace(meter, silent=(at, _NEVER))
+        self.faults.append(Fault(meter.meter, "dead", at))
+
+    def _let_verification_expire(self, point: str, day: date) -> None:
+        index, meter = self._find(point)
+        self.meters[index] = replace(meter, verified_until=day)
+        self.faults.append(
+            Fault(
+                meter.meter, "verification expired", datetime(day.year, day.month, day.day, tzinfo=TIME_ZONE)
+            )
+        )
 
     def _plant_swap(self, point: str, at: datetime) -> None:
         index, old = self._find(point)

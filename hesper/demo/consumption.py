@@ -4,11 +4,11 @@ Each day of each meter is drawn from its own random stream (seed, meter, day), s
 weeks later continues the series that it began, without keeping anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -42,9 +42,12 @@ def household(seed: int, flat: int) -> Household:
     return Household(int(random.integers(1, 5)), float(random.lognormal(0.0, 0.2)))
 
 
-def _season(day: int) -> float:
-    """0 in summer, 1 on the coldest day (late January); `day` counts from 1970-01-01."""
-    return max(0.0, float(np.cos(2 * np.pi * ((day - 25) % 365.25) / 365.25) * 0.6 + 0.4))
+def season(day: int) -> float:
+    """1 on the coldest day (late January), 0 from the end of May to late September, when nobody heats.
+
+    `day` counts from 1970-01-01.
+    """
+    return max(0.0, float(np.cos(2 * np.pi * ((day - 25) % 365.25) / 365.25) * 0.65 + 0.35))
 
 
 def _draws(random: np.random.Generator, profile: Hours, litres: float) -> Hours:
@@ -80,7 +83,7 @@ def heating(home: Household) -> Use:
 
     def day_of(random: np.random.Generator, day: int) -> Hours:
         weather = float(random.lognormal(0.0, 0.15))
-        return np.asarray(_HEAT / _HEAT.sum() * 35.0 * home.habit * weather * _season(day))
+        return np.asarray(_HEAT / _HEAT.sum() * 35.0 * home.habit * weather * season(day))
 
     return day_of
 
@@ -143,10 +146,18 @@ class Series:
         return self._use(np.random.default_rng([*self._key, day]), day)
 
 
+class Part(Protocol):
+    """Something that uses."""
+
+    def used(self, instants: Micro) -> Micro:
+        """Micro-units used (int64, same shape) until instants (int64 microseconds since 1970)."""
+        ...
+
+
 class Sum:
     """A house meter: what several series use together, times a factor for losses."""
 
-    def __init__(self, parts: list[Series], *, factor: float, start: int, resolution: int) -> None:
+    def __init__(self, parts: Sequence[Part], *, factor: float, start: int, resolution: int) -> None:
         self._parts = parts
         self._factor = factor
         self._start = start

@@ -22,7 +22,7 @@ _TIME_SCALE = 0.1  # meters react ten times as quickly as real ones: a demo's pa
 def lines(building: Building) -> dict[str, VirtualBus]:
     """Each line's meters on its wire."""
     buses: dict[str, VirtualBus] = {}
-    for meter in building.meters_now:
+    for meter in building.answering:
         buses.setdefault(meter.line, VirtualBus([])).meters.append(virtual_meter(meter, _now))
     return buses
 

@@ -1,7 +1,7 @@
 """The building's meters as virtual meters that speak their protocols, showing what the model says."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from drivers.catalogue import open_driver
@@ -21,6 +21,7 @@ from drivers.optical.virtual import VirtualOpticalMeter
 from drivers.simulated import SimulatedLine
 from hesper.demo.building import POWER as POWER_REGISTER
 from hesper.demo.building import TIME_ZONE, BuildingMeter, month_start
+from hesper.demo.consumption import season
 from telemetry.meter_id import split_meter_id
 from telemetry.micro import from_micro
 from telemetry.obis import Medium
@@ -36,6 +37,10 @@ SETTINGS = {
 
 _MBUS_MEDIA = {Medium.COLD_WATER: 0x16, Medium.HOT_WATER: 0x15, Medium.HEAT: 0x04}
 _LITRE = Decimal("0.001")
+_WATER_HOLDS = Decimal("1.163")  # kWh a cubic metre and kelvin
+_COOLING = Decimal(20)  # kelvin, from flow to return
+_ROOM = Decimal(22)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def virtual_meter(meter: BuildingMeter, clock: Clock) -> VirtualMeter:
@@ -85,16 +90,21 @@ def _energy(micro: int, *, storage: int = 0) -> bytes:
 
 
 def _heat_records(meter: BuildingMeter, now: datetime) -> list[bytes]:
-    """Energy, and what goes with it: 30 kWh a cubic metre, and temperatures that follow the load."""
+    """Energy, and what goes with it: the water that carries it, and temperatures that follow the weather."""
     energy = meter.value(now)
-    last_day = max(0, energy - meter.value(max(now - timedelta(days=1), meter.installed_from or now)))
+    yesterday = now - timedelta(days=1)
+    last_day = max(0, energy - meter.value(max(yesterday, meter.installed_from or yesterday)))
     kilowatts = from_micro(last_day) / 24
+    flow, back = _ROOM, _ROOM  # pipes in which nothing flows
+    if last_day:
+        flow = 40 + 20 * Decimal(season((now - _EPOCH).days))
+        back = flow - _COOLING
     return [
         _energy(energy),
-        record(VOLUME, from_micro(energy) / 30, "m3", resolution=_LITRE),
+        record(VOLUME, from_micro(energy) / (_WATER_HOLDS * _COOLING), "m3", resolution=_LITRE),
         record(POWER, kilowatts * 1000, "W", resolution=Decimal(1)),
-        record(FLOW_TEMPERATURE, 45 + kilowatts * 6, "Cel", resolution=Decimal("0.1"), coding=Coding.BCD4),
-        record(RETURN_TEMPERATURE, 35 + kilowatts, "Cel", resolution=Decimal("0.1"), coding=Coding.BCD4),
+        record(FLOW_TEMPERATURE, flow, "Cel", resolution=Decimal("0.1"), coding=Coding.BCD4),
+        record(RETURN_TEMPERATURE, back, "Cel", resolution=Decimal("0.1"), coding=Coding.BCD4),
     ]
 
 

@@ -27,6 +27,7 @@ from hesper.demo.registry import registry_of
 from hesper.demo.state import DemoState
 from hesper.supervise import Program, Supervisor, hesper_command
 from ingest.billing.close import close
+from store.access import Scope
 from store.api_keys import issue, verify
 from store.database import connect
 from store.findings import counts
@@ -137,7 +138,7 @@ class Demo:
         """The figures, read from the store."""
         now = self.standing()
         return Summary(
-            meters=len(self.building.meters_now),
+            meters=len(self.building.answering),
             meters_read=self.meters_read,
             readings_sent=self.history.readings,
             readings_stored=now.readings,
@@ -166,13 +167,14 @@ class Demo:
         return state.but(ports=ports).save(self.place)
 
     def _kept_key(self) -> str:
-        """The API key of this folder, made at the first start."""
+        """The API key of this folder, made at the first start. It opens all that a demo is to show."""
         path = self.folder / "demo-key"
         if path.exists():
             key = path.read_text(encoding="utf-8").strip()
             if verify(self.connection, key) is not None:
                 return key
-        key = issue(self.connection, UTILITY, f"demo {secrets.token_hex(2)}")
+        scopes = frozenset(Scope) - {Scope.AUDIT_READ}
+        key = issue(self.connection, UTILITY, f"demo {secrets.token_hex(2)}", scopes=scopes)
         path.touch(mode=0o600)
         path.write_text(key, encoding="utf-8")
         return key
@@ -215,7 +217,7 @@ class Demo:
 
     def _await_polls(self) -> int:
         started = datetime.now(UTC)
-        wanted = {meter.meter for meter in self.building.meters_now}
+        wanted = {meter.meter for meter in self.building.answering}
         read: set[str] = set()
 
         def count() -> int:

@@ -2,17 +2,18 @@
 
 A route tells each finding once, all that wait in one message. In its quiet hours only alarms are told, the
 rest afterwards; a digest is one message a day. What is told is noted after it was taken: a process that dies
-in between tells it again, so receivers go by the findings' ids. Webhooks are signed as Standard Webhooks 1.0.
+in between tells it again, so receivers go by the findings' ids. Webhooks are signed as Standard Webhooks 1.0,
+and go as billing's do: to public addresses alone unless the operator allowed others, following no redirect.
 """
 
 import hashlib
 import json
 import smtplib
+import ssl
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, time, timedelta
 from email.message import EmailMessage
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -21,6 +22,8 @@ import structlog
 from psycopg import Connection
 
 from ingest.billing.delivery import signature
+from ingest.billing.delivery.address import AddressError
+from ingest.billing.delivery.post import AttemptError, Post
 from store.alarms import AlarmRoute, Told, note_failure, note_told, take_route, untold, waiting_routes
 
 TIMEOUT_SECONDS = 10.0
@@ -57,24 +60,37 @@ class MailServer:
         return cls(parts.hostname, port, sender, tls, user, unquote(parts.password or ""))
 
     def send(self, message: EmailMessage) -> None:
-        """Hand it in. Raises NotTakenError."""
+        """Hand it in. Raises NotTakenError, also for a server whose certificate nobody vouches for."""
+        trust = ssl.create_default_context()  # what smtplib takes by itself would take any certificate
         try:
-            kind = smtplib.SMTP_SSL if self.tls else smtplib.SMTP
-            with kind(self.host, self.port, timeout=TIMEOUT_SECONDS) as server:
+            with (
+                smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT_SECONDS, context=trust)
+                if self.tls
+                else smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_SECONDS)
+            ) as server:
                 if self.user is not None:
                     if not self.tls:
-                        server.starttls()
+                        server.starttls(context=trust)
                     server.login(self.user, self.password)
                 server.send_message(message)
         except (OSError, smtplib.SMTPException) as error:
             raise NotTakenError(" ".join(str(error).split())) from None
 
 
-def tell(connection: Connection, now: datetime, mail: MailServer | None) -> int:
+def tell(connection: Connection, now: datetime, mail: MailServer | None, post: Post | None = None) -> int:
     """Tell what is due now by every route; how many messages were taken. Outside of any transaction."""
     with connection.transaction():
         routes = waiting_routes(connection, now)
-    return sum(_tell_route(connection, identity, now, mail) for identity in routes)
+    ways = _Ways(mail, post or Post(seconds=TIMEOUT_SECONDS))
+    return sum(_tell_route(connection, identity, now, ways) for identity in routes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """By what things are told; without a mail server no letter goes out."""
+
+    mail: MailServer | None
+    post: Post
 
 
 def due(route: AlarmRoute, now: datetime) -> str | None:
@@ -95,37 +111,46 @@ def _between(at: time, first: time, end: time) -> bool:
     return first <= at < end if first <= end else at >= first or at < end
 
 
-def _tell_route(connection: Connection, identity: int, now: datetime, mail: MailServer | None) -> bool:
+def _tell_route(connection: Connection, identity: int, now: datetime, ways: _Ways) -> int:
+    """How many messages were taken."""
     with connection.transaction():
         route = take_route(connection, identity)
         severity = None if route is None else due(route, now)
         if route is None or severity is None:
-            return False
-        findings = untold(connection, route, severity)
-        if not findings:
-            return False
-        try:
-            if route.way == "email":
-                if mail is None:
-                    raise NotTakenError("no mail server is set")
-                mail.send(_letter(route, findings, mail.sender))
-            else:
-                _post(route, findings, now)
-        except NotTakenError as error:
-            rest = min(_FIRST_REST * 2 ** min(route.failures, 10), _LONGEST_REST)
-            note_failure(connection, route, str(error), now + rest)
-            if not route.failures:  # said once
-                log.warning("an alarm route fails", route=route.name, reason=str(error))
-            return False
-        note_told(connection, route, findings, now)
-        return True
+            return 0
+        told = 0
+        while findings := untold(
+            connection, route, severity
+        ):  # a digest is due once a day, with all there is
+            try:
+                _hand_over(route, findings, now, ways)
+            except NotTakenError as error:
+                rest = min(_FIRST_REST * 2 ** min(route.failures, 10), _LONGEST_REST)
+                note_failure(connection, route, str(error), now + rest)
+                if not route.failures:  # said once
+                    log.warning("an alarm route fails", route=route.name, reason=str(error))
+                break
+            note_told(connection, route, findings, now)
+            told += 1
+        return told
 
 
-def _letter(route: AlarmRoute, findings: Sequence[Told], sender: str) -> EmailMessage:
+def _hand_over(route: AlarmRoute, findings: Sequence[Told], now: datetime, ways: _Ways) -> None:
+    """Raises NotTakenError."""
+    if route.way == "webhook":
+        _post(ways.post, route, findings, now)
+    elif ways.mail is None:
+        raise NotTakenError("no mail server is set: name one with --mail or HESPER_SMTP")
+    else:
+        ways.mail.send(_letter(route, findings, ways.mail.sender, now))
+
+
+def _letter(route: AlarmRoute, findings: Sequence[Told], sender: str, now: datetime) -> EmailMessage:
     alarms = sum(finding.severity == "alarm" for finding in findings)
     zone = ZoneInfo(route.zone)
     letter = EmailMessage()
     letter["From"], letter["To"] = sender, route.target
+    letter["Date"] = now
     letter["Subject"] = f"Hesper, {route.utility}: {len(findings)} findings, {alarms} of them alarms"
     letter["Message-ID"] = f"<{_identity(route, findings)}@{sender.rpartition('@')[2]}>"
     letter.set_content("\n".join(_line(finding, zone) for finding in findings))
@@ -135,32 +160,30 @@ def _letter(route: AlarmRoute, findings: Sequence[Told], sender: str) -> EmailMe
 def _line(finding: Told, zone: ZoneInfo) -> str:
     since = finding.started_at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
     figures = ", ".join(f"{name} {figure}" for name, figure in finding.evidence.items())
-    place = f"{finding.meter} {finding.register}"
+    place = " ".join(
+        part for part in (finding.meter, finding.register, finding.gateway, finding.line) if part
+    )
     return f"{finding.severity.upper()} {finding.kind}: {place} since {since}\n  {figures}"
 
 
-def _post(route: AlarmRoute, findings: Sequence[Told], now: datetime) -> None:
+def _post(post: Post, route: AlarmRoute, findings: Sequence[Told], now: datetime) -> None:
     content: dict[str, Any] = {
         "type": "findings",
         "timestamp": now.isoformat(),
         "data": {"utility": route.utility, "findings": [asdict(finding) for finding in findings]},
     }
     body = json.dumps(content, default=datetime.isoformat).encode()
-    parts = urlsplit(route.target)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     assert route.secret is not None  # the table holds that
     signed = signature.headers(_identity(route, findings), int(now.timestamp()), body, [route.secret])
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    link = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+    headers = {"content-type": "application/json"} | signed
     try:
-        link.request("POST", path, body, {"content-type": "application/json"} | signed)
-        status = link.getresponse().status
-    except (OSError, HTTPException) as error:
-        raise NotTakenError(" ".join(str(error).split()) or type(error).__name__) from None
-    finally:
-        link.close()
-    if not 200 <= status < 300:
-        raise NotTakenError(f"answered {status}")
+        answer = post(route.target, headers, body, allow_private=route.allow_private)
+    except AddressError as error:
+        raise NotTakenError(f"nothing is sent to this address: {error}") from None
+    except AttemptError as error:
+        raise NotTakenError(str(error)) from None
+    if not answer.taken:
+        raise NotTakenError(f"answered {answer.status}")
 
 
 def _identity(route: AlarmRoute, findings: Sequence[Told]) -> str:

@@ -16,6 +16,7 @@ from anomaly.catalogue import VERDICTS, Verdict
 from anomaly.judge import judge_block
 from anomaly.rules import Rules
 from anomaly.series import Finding, Judgement
+from ingest.validation.circumstances import Circumstances
 from ingest.validation.memory import StoredSeries
 from ingest.validation.parameters import Parameters
 from store.arrays import from_microseconds, microseconds
@@ -50,6 +51,7 @@ def judge_registers(
     series: Mapping[int, StoredSeries],
     edits: Iterable[Decision],
     parameters: Parameters,
+    known: Circumstances | None = None,
 ) -> Judged:
     """What is said of the registers `rows`, each with its series; all registers of a meter are among them."""
     excluded: dict[int, list[int]] = {}
@@ -63,9 +65,10 @@ def judge_registers(
         id_: each.part(~np.isin(each.times, excluded[id_])) if id_ in excluded else each
         for id_, each in series.items()
     }
+    known = known or Circumstances()
     judged = Judged([], [])
     for group in _groups(rows, left):
-        for since, until, block in _blocks(group, left, parameters):
+        for since, until, block in _blocks(group, left, parameters, known):
             for row, judgement in zip(group.rows, judge_block(block), strict=True):
                 _tell(judged, row, left[row.id], _within(judgement, left[row.id], since, until), accepted)
     return Judged(judged.marks, list(_single(judged.findings)))
@@ -94,18 +97,22 @@ def _heard(series: StoredSeries) -> int:
 
 
 def _blocks(
-    group: _Group, series: Mapping[int, StoredSeries], parameters: Parameters
+    group: _Group, series: Mapping[int, StoredSeries], parameters: Parameters, known: Circumstances
 ) -> Iterator[tuple[int, int | None, Block]]:
     """The block under each set of parameters, and the instants from and before which that one counts."""
     columns = [series[row.id].columns() for row in group.rows]
     times, values, status, received = (np.concatenate(column) for column in zip(*columns, strict=True))
     bounds = np.cumsum([0, *(len(each[0]) for each in columns)], dtype=np.int64)
-    days = sorted({day for row in group.rows for day in parameters.changes(row.utility_id, _obis(row))})
+    clocks = [known.clocks(row.id, series[row.id].times, series[row.id].status) for row in group.rows]
+    days = sorted(
+        {day for row in group.rows for day in parameters.changes(row.utility_id, _obis(row))}
+        | {day for row in group.rows for day in known.changes(row.id, group.zone)}
+    )
     first = datetime.fromtimestamp(int(times.min(initial=group.until)) / 1e6, group.zone).date()
     days = [day for day in days if day > first]
     starts = [_EVER, *(_midnight(day, group.zone) for day in days)]
     for start, end, day in zip(starts, [*starts[1:], None], [first, *days], strict=True):
-        registers = tuple(_register(row, parameters, day, group.zone) for row in group.rows)
+        registers = tuple(_register(row, parameters, known, day, group.zone) for row in group.rows)
         block = Block(
             registers,
             bounds,
@@ -113,14 +120,16 @@ def _blocks(
             values,
             status,
             received,
-            np.full(len(times), UNKNOWN, dtype=np.int64),  # what a meter's own clock showed is not stored
+            np.concatenate(clocks),
             group.until,
             group.zone,
         )
         yield start, end, block
 
 
-def _register(row: RegisterRow, parameters: Parameters, day: date, zone: ZoneInfo) -> Register:
+def _register(
+    row: RegisterRow, parameters: Parameters, known: Circumstances, day: date, zone: ZoneInfo
+) -> Register:
     obis = _obis(row)
     rules = parameters.of(row.utility_id, obis, day, house=row.house)
     try:
@@ -136,20 +145,23 @@ def _register(row: RegisterRow, parameters: Parameters, day: date, zone: ZoneInf
         row.unit,
         row.capacity,
         None if row.interval is None else row.interval // timedelta(microseconds=1),
-        _max_rate(row),
+        _max_rate(row, known.max_rate(row.id, obis, row.unit, day, zone)),
         None if verified is None else _midnight(verified + timedelta(days=1), zone),
+        known.paid_for(row.id),
         rules=rules,
     )
 
 
-def _max_rate(row: RegisterRow) -> int | None:
-    """The meter's Qmax for a register that counts volume, in its own micro-units an hour."""
-    if row.qmax is None or row.kind != RegisterKind.COUNTER.value:
+def _max_rate(row: RegisterRow, by_fuse: int | None) -> int | None:
+    """The meter's Qmax for a register that counts volume, in its own micro-units an hour; else by fuses."""
+    if row.kind != RegisterKind.COUNTER.value:
         return None
+    if row.qmax is None:
+        return by_fuse
     try:
         return round(row.qmax * ratio("m3", row.unit))
     except UnitError:
-        return None
+        return by_fuse
 
 
 def _obis(row: RegisterRow) -> Obis:

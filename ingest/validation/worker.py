@@ -19,10 +19,13 @@ from psycopg.pq import TransactionStatus
 from anomaly.catalogue import REGISTER_KINDS
 from ingest.arrival import ArrivalCount
 from ingest.validation.alarms import MailServer, tell
+from ingest.validation.circumstances import Circumstances
 from ingest.validation.judging import judge_registers
 from ingest.validation.memory import SeriesMemory, StoredSeries
 from ingest.validation.parameters import Parameters
+from ingest.validation.rounds import Rounds
 from store.arrays import from_microseconds
+from store.balances import note_houses
 from store.database import UnreachableError, connect
 from store.edits import decisions
 from store.findings import sync_findings
@@ -90,11 +93,13 @@ class Validator:
         ids = [row.id for row in rows]
         series = self._memory.fetch(self._connection, claimed, ids)
         parameters = Parameters(parameters_of(self._connection, sorted({row.utility_id for row in rows})))
-        judged = judge_registers(rows, series, decisions(self._connection, ids), parameters)
+        known = Circumstances.of(self._connection, ids)
+        judged = judge_registers(rows, series, decisions(self._connection, ids), parameters, known)
         changed = sync_marks(self._connection, ids, judged.marks)
         changed += sync_findings(self._connection, ids, REGISTER_KINDS, judged.findings)
         last = {id_: from_microseconds(each.times[-1]) for id_, each in series.items() if len(each.times)}
         set_validated(self._connection, last)
+        note_houses(self._connection, ids, claimed.days)
         return series, changed
 
 
@@ -130,7 +135,7 @@ def _run(database_url: str, stop: threading.Event, mail: MailServer | None) -> N
     with connect(database_url, application="hesper validate", role=Role.INGEST) as connection:
         connection.autocommit = True
         validator = Validator(connection)
-        arrivals = ArrivalCount(connection)
+        arrivals, rounds = ArrivalCount(connection), Rounds(connection)
         log.info("validating")
         due = tell_next = 0.0
         while not stop.is_set():
@@ -138,6 +143,7 @@ def _run(database_url: str, stop: threading.Event, mail: MailServer | None) -> N
                 tell(connection, datetime.now(UTC), mail)
                 tell_next = time.monotonic() + TELL_SECONDS
             arrivals.step()
+            rounds.step()
             progress = validator.step()
             if progress is None and time.monotonic() >= due:
                 _keep_up(connection)

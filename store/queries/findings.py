@@ -1,4 +1,4 @@
-"""What validation and the detectors found, for the API and the pages."""
+"""What validation and the detectors found, for the API and the pages: of meters, and of gateways."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -144,5 +144,49 @@ def findings_of_register(
             order by f.started_at limit %s
             """,
             (register_id, end, start, limit),
+        )
+        return cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFinding:
+    """One finding of a gateway, or of the one of its lines that `line` names; else as `FindingRow`."""
+
+    id: int
+    gateway: str
+    line: str
+    site_name: str | None
+    kind: str
+    severity: str
+    state: str
+    started_at: datetime
+    ended_at: datetime | None
+    detected_at: datetime
+    evidence: dict[str, Any]
+
+
+def gateway_findings(
+    connection: Connection[Any],
+    utility_id: int,
+    *,
+    limit: int,
+    gateway: str | None = None,
+    state: str | None = "open",
+    before: int | None = None,
+) -> list[GatewayFinding]:
+    """At most `limit` findings of gateways, the last detected first; `before` is the last id seen."""
+    with connection.cursor(row_factory=class_row(GatewayFinding)) as cursor:
+        cursor.execute(
+            """
+            select f.id, g.code as gateway, f.line, s.name as site_name, f.kind, f.severity, f.state,
+                   f.started_at, f.ended_at, f.detected_at, f.evidence
+            from findings f join gateways g on g.id = f.gateway_id left join sites s on s.id = g.site_id
+            where f.utility_id = %(utility)s
+              and (%(gateway)s::text is null or g.code = %(gateway)s)
+              and (%(state)s::text is null or f.state = %(state)s)
+              and (%(before)s::bigint is null or f.id < %(before)s)
+            order by f.id desc limit %(limit)s
+            """,
+            {"utility": utility_id, "gateway": gateway, "state": state, "before": before, "limit": limit},
         )
         return cursor.fetchall()

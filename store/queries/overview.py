@@ -55,19 +55,21 @@ class GatewayRow:
 
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """A site and how many meters it has."""
+    """A site, and the one that it is part of."""
 
     code: str
     name: str
     address: str
-    meters: int
+    parent_code: str | None
+    parent_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Counts over the whole utility, meters that were removed apart.
 
-    `late` meters have no reading since an instant that the caller sets.
+    `late` meters have no reading since an instant that the caller sets. Alarms, warnings and notes are those
+    of meters: `queries/findings.py` has those of gateways.
     """
 
     meters: int
@@ -87,11 +89,18 @@ def meter_states(
     site: str | None = None,
     search: str | None = None,
 ) -> list[MeterStateRow]:
-    """At most `limit` meters by site and service point, removed ones last, behind the meter id `after`."""
+    """At most `limit` meters by site and service point, removed ones last, behind the meter id `after`.
+
+    `site` means that site with all that is below it.
+    """
     with connection.cursor(row_factory=class_row(MeterStateRow)) as cursor:
         cursor.execute(
             """
-            with placed as (
+            with recursive inside as (
+                select s.id from sites s where s.utility_id = %(utility)s and s.code = %(site)s
+                union
+                select s.id from sites s join inside i on s.parent_id = i.id
+            ), placed as (
                 select m.id, m.code, m.model, m.medium, s.code as site_code, s.name as site_name,
                        p.code as point_code, p.name as point_name, p.valid_to as removed_at,
                        row(coalesce(s.name, '~'), p.valid_to is not null, coalesce(p.code, '~'),
@@ -104,7 +113,8 @@ def meter_states(
                     where i.meter_id = m.id and sp.utility_id = m.utility_id
                     order by i.valid_to desc nulls first, i.valid_from desc limit 1
                 ) p on true
-                where m.utility_id = %(utility)s and (%(site)s::text is null or s.code = %(site)s)
+                where m.utility_id = %(utility)s
+                  and (%(site)s::text is null or m.site_id in (select id from inside))
             ), page as (
                 select * from placed
                 where (%(after)s::text is null
@@ -165,7 +175,8 @@ def totals(connection: Connection[Any], utility_id: int, late_since: datetime) -
             from (select count(*) filter (where severity = 'alarm')::int as alarms,
                          count(*) filter (where severity = 'warning')::int as warnings,
                          count(*) filter (where severity = 'info')::int as notes
-                  from findings where utility_id = %(utility)s and state = 'open') open
+                  from findings
+                  where utility_id = %(utility)s and state = 'open' and register_id is not null) open
             """,
             {"utility": utility_id, "since": late_since},
         )
@@ -196,18 +207,18 @@ def gateways(connection: Connection[Any], utility_id: int) -> list[GatewayRow]:
         return cursor.fetchall()
 
 
-def sites(connection: Connection[Any], utility_id: int) -> list[SiteRow]:
-    """The utility's sites that have meters."""
+def site_of_code(connection: Connection[Any], utility_id: int, code: str) -> SiteRow | None:
+    """The utility's site of this code."""
     with connection.cursor(row_factory=class_row(SiteRow)) as cursor:
         cursor.execute(
             """
-            select s.code, s.name, s.address, count(*)::int as meters
-            from sites s join meters m on m.site_id = s.id
-            where s.utility_id = %s group by s.id order by s.name, s.code
+            select s.code, s.name, s.address, p.code as parent_code, p.name as parent_name
+            from sites s left join sites p on p.id = s.parent_id
+            where s.utility_id = %s and s.code = %s
             """,
-            (utility_id,),
+            (utility_id, code),
         )
-        return cursor.fetchall()
+        return cursor.fetchone()
 
 
 def consumption_between(

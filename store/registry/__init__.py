@@ -10,6 +10,8 @@ from store.registry.admission import add_register, admit_meters, register_import
 from store.registry.apply import apply, apply_entries, rehearse
 from store.registry.checks import RegistryError, check
 from store.registry.entries import (
+    ContractEntry,
+    FuseEntry,
     GatewayEntry,
     InstallationEntry,
     LineEntry,
@@ -34,6 +36,8 @@ from store.registry.snapshot import (
 )
 
 __all__ = [
+    "ContractEntry",
+    "FuseEntry",
     "GatewayEntry",
     "InstallationEntry",
     "KnownGateway",

@@ -16,6 +16,8 @@ from psycopg import Connection
 from store.registry.admission import capacity_of, defaults
 from store.registry.checks import RegistryError, check, medium_of, problems
 from store.registry.entries import (
+    ContractEntry,
+    FuseEntry,
     GatewayEntry,
     InstallationEntry,
     MeterEntry,
@@ -130,6 +132,12 @@ class _Utility:
             for installation in point.installations if point_id is not None else ():
                 name = f"service point {point.code}, installation of {installation.meter}"
                 self._try(name, self._installation, (point_id, installation))
+            for fuse in point.fuses if point_id is not None else ():
+                name = f"service point {point.code}, fuse of {fuse.since}"
+                self._try(name, self._fuse, (point_id, fuse))
+            for contract in point.contracts if point_id is not None else ():
+                name = f"service point {point.code}, contract from {contract.valid_from}"
+                self._try(name, self._contract, (point_id, contract))
 
     def _try(self, name: str, put: Callable[[str, Any], int], entry: Any) -> int | None:
         """What `put` returns; None where the entry was refused, and that is only to be told."""
@@ -195,6 +203,8 @@ class _Utility:
                 "model": meter.model,
                 "medium": int(medium_of(meter.medium)),
                 "qmax": None if meter.qmax is None else to_micro(meter.qmax),
+                "imax": None if meter.imax is None else to_micro(meter.imax),
+                "phases": meter.phases,
                 "verified_until": self._verified_until(meter),
             },
         )
@@ -306,6 +316,42 @@ class _Utility:
                 "start_values": micro_values(installation.start_values),
                 "end_values": micro_values(installation.end_values),
             },
+        )
+
+    def _fuse(self, _name: str, place: tuple[int, FuseEntry]) -> int:
+        point_id, fuse = place
+        return self.rows.put(
+            "fuses",
+            {"service_point_id": point_id, "since": fuse.since},
+            {"amperes": to_micro(fuse.amperes), "phases": fuse.phases},
+            {"utility_id": self.id},
+            identity="service_point_id",
+        )
+
+    def _contract(self, name: str, place: tuple[int, ContractEntry]) -> int:
+        point_id, contract = place
+        start = self._instant(contract.valid_from)
+        end = None if contract.valid_to is None else self._instant(contract.valid_to)
+        overlap = self.connection.execute(
+            """
+            select c.valid_from from contracts c
+            where c.service_point_id = %(point)s and c.valid_from <> %(start)s
+              and tstzrange(c.valid_from, c.valid_to) && tstzrange(%(start)s, %(end)s)
+            """,
+            {"point": point_id, "start": start, "end": end},
+        ).fetchone()
+        if overlap is not None:
+            raise RegistryError(
+                name,
+                f"overlaps the contract from {overlap[0]:%Y-%m-%d %H:%M %Z}",
+                "end the one before the other begins",
+            )
+        return self.rows.put(
+            "contracts",
+            {"service_point_id": point_id, "valid_from": start},
+            {"valid_to": end, "account": contract.account},
+            {"utility_id": self.id},
+            identity="service_point_id",
         )
 
     def _instant(self, moment: datetime) -> datetime:

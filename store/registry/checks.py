@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -16,6 +16,8 @@ from telemetry.units import UnitError, unit
 
 if TYPE_CHECKING:
     from store.registry.entries import (
+        ContractEntry,
+        FuseEntry,
         InstallationEntry,
         MeterEntry,
         RegisterEntry,
@@ -78,6 +80,11 @@ def _problems_of_utility(utility: "UtilityEntry") -> Iterator[RegistryError]:
         for installation in point.installations:
             where = f"{place}, installation of {installation.meter}"
             yield from _caught(check_installation, where, installation)
+        for fuse in point.fuses:
+            yield from _caught(_check_fuse, f"{place}, fuse of {fuse.since}", fuse)
+        for contract in point.contracts:
+            where = f"{place}, contract from {contract.valid_from}"
+            yield from _caught(_check_contract, where, contract)
 
 
 def _caught(rule: Callable[[str, Any], None], name: str, entry: Any) -> Iterator[RegistryError]:
@@ -113,17 +120,36 @@ def _check_meter(name: str, meter: "MeterEntry") -> None:
     _medium(name, meter.medium)
     if meter.line is not None and meter.gateway is None:
         raise RegistryError(name, f"is on line {meter.line} of no gateway", "name the gateway too")
-    if meter.qmax is not None:
-        _check_qmax(name, meter.qmax)
+    if meter.qmax is not None and not _is_positive(meter.qmax):
+        raise RegistryError(name, f"qmax is {meter.qmax!r}", 'write the flow in m3/h as text, such as "2.5"')
+    if meter.imax is not None:
+        _check_current(name, "imax", meter.imax)
+        if meter.phases is None:
+            raise RegistryError(name, "has an imax and no phases", "say whether phases is 1 or 3")
+    if meter.phases is not None:
+        _check_phases(name, meter.phases)
 
 
-def _check_qmax(name: str, qmax: str) -> None:
+def _is_positive(amount: str) -> bool:
     try:
-        positive = to_micro(qmax) > 0
+        return to_micro(amount) > 0
     except ValueOutOfRangeError:
-        positive = False
-    if not positive:
-        raise RegistryError(name, f"qmax is {qmax!r}", 'write the flow in m3/h as text, such as "2.5"')
+        return False
+
+
+def _check_current(name: str, what: str, amperes: str) -> None:
+    if not _is_positive(amperes):
+        raise RegistryError(name, f"{what} is {amperes!r}", 'write the current in A as text, such as "63"')
+
+
+def _check_phases(name: str, phases: int) -> None:
+    if phases not in (1, 3):
+        raise RegistryError(name, f"phases is {phases}", "write 1 or 3")
+
+
+def _check_fuse(name: str, fuse: "FuseEntry") -> None:
+    _check_current(name, "amperes", fuse.amperes)
+    _check_phases(name, fuse.phases)
 
 
 def _check_verification(name: str, verification: "VerificationEntry") -> None:
@@ -152,12 +178,19 @@ def _check_register(name: str, register: "RegisterEntry") -> None:
     _positive(name, register.boundary_tolerance)
 
 
-def check_installation(name: str, installation: "InstallationEntry") -> None:
-    start, end = installation.valid_from, installation.valid_to
+def _check_contract(name: str, contract: "ContractEntry") -> None:
+    _check_span(name, contract.valid_from, contract.valid_to)
+
+
+def _check_span(name: str, start: datetime, end: datetime | None) -> None:
     if end is not None and (start.tzinfo is None) != (end.tzinfo is None):
         raise RegistryError(name, "one instant has an offset, the other none", "write both the same way")
     if end is not None and end <= start:
         raise RegistryError(name, "ends before it begins", "let valid_to lie after valid_from")
+
+
+def check_installation(name: str, installation: "InstallationEntry") -> None:
+    _check_span(name, installation.valid_from, installation.valid_to)
     try:
         multiplier = Decimal(installation.multiplier)
     except InvalidOperation:

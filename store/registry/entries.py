@@ -18,6 +18,7 @@
     code = "flat-12-heat"
     medium = "heat"
     installations = [{ meter = "KAM-06855817", valid_from = 2026-10-01T00:00:00 }]
+    contracts = [{ valid_from = 2026-10-01T00:00:00, account = "4711" }]
 
 Instants without an offset are local time of the utility. Durations are ISO 8601 (`PT15M`, `P3D`). Values
 of registers are decimal texts in the register's unit. A reference (`gateway`, `site`, `meter`, `parent`)
@@ -63,7 +64,8 @@ class VerificationEntry(Struct, frozen=True, forbid_unknown_fields=True):
 class MeterEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`code` is the meter id. Without `gateway` any gateway of the utility may read it.
 
-    `line` is one of that gateway's. `qmax`: the highest permitted flow, as decimal text in m3/h. Each of
+    `line` is one of that gateway's. `qmax`: the highest permitted flow, as decimal text in m3/h; `imax`: the
+    largest current in A, which an electricity meter with 1 or 3 `phases` is made for. Each of
     `verifications` is kept; with any, the latest `until` is what `verified_until` says. Registers that are
     not listed are added with their first reading.
     """
@@ -76,6 +78,8 @@ class MeterEntry(Struct, frozen=True, forbid_unknown_fields=True):
     verified_until: date | None = None
     line: str | None = None
     qmax: str | None = None
+    imax: str | None = None
+    phases: int | None = None
     verifications: list[VerificationEntry] = []
     registers: list[RegisterEntry] = []
 
@@ -91,10 +95,27 @@ class InstallationEntry(Struct, frozen=True, forbid_unknown_fields=True):
     end_values: dict[str, str] = {}
 
 
+class FuseEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rating of the main circuit breaker from a local day on: decimal text in A, of 1 or 3 phases."""
+
+    since: date
+    amperes: str
+    phases: int = 1
+
+
+class ContractEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody pays for what is used, from when to when. `account` is the billing system's reference."""
+
+    valid_from: datetime
+    valid_to: datetime | None = None
+    account: str = ""
+
+
 class ServicePointEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """Where something is delivered. `account` is the billing system's reference.
 
-    From `ended_at` on nothing is delivered, and the month close misses no meter.
+    From `ended_at` on nothing is delivered, and the month close misses no meter. With any `contracts`, what
+    is used outside of them is a finding; without, nobody's is.
     """
 
     code: str
@@ -104,6 +125,8 @@ class ServicePointEntry(Struct, frozen=True, forbid_unknown_fields=True):
     account: str = ""
     ended_at: datetime | None = None
     installations: list[InstallationEntry] = []
+    fuses: list[FuseEntry] = []
+    contracts: list[ContractEntry] = []
 
 
 class SiteEntry(Struct, frozen=True, forbid_unknown_fields=True):

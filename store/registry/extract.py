@@ -13,6 +13,8 @@ from psycopg.rows import dict_row
 from store.billing import utility_codes
 from store.registry.checks import RegistryError
 from store.registry.entries import (
+    ContractEntry,
+    FuseEntry,
     GatewayEntry,
     InstallationEntry,
     LineEntry,
@@ -90,6 +92,8 @@ def _meters(connection: Connection[Any], utility: str) -> list[MeterEntry]:
             verified_until=row["verified_until"],
             line=row["line"],
             qmax=None if row["qmax"] is None else _decimal(row["qmax"]),
+            imax=None if row["imax"] is None else _decimal(row["imax"]),
+            phases=row["phases"],
             verifications=verifications[row["id"]],
             registers=registers[row["id"]],
         )
@@ -113,6 +117,13 @@ def _service_points(connection: Connection[Any], utility: str, zone: ZoneInfo) -
                 {obis: _decimal(value) for obis, value in row["end_values"].items()},
             )
         )
+    fuses, contracts = defaultdict(list), defaultdict(list)
+    for row in _rows(connection, _FUSES, utility):
+        fuse = FuseEntry(row["since"], _decimal(row["amperes"]), row["phases"])
+        fuses[row["service_point_id"]].append(fuse)
+    for row in _rows(connection, _CONTRACTS, utility):
+        contract = ContractEntry(row["valid_from"].astimezone(zone), local(row["valid_to"]), row["account"])
+        contracts[row["service_point_id"]].append(contract)
     return [
         ServicePointEntry(
             row["code"],
@@ -122,6 +133,8 @@ def _service_points(connection: Connection[Any], utility: str, zone: ZoneInfo) -
             row["account"],
             local(row["ended_at"]),
             installations[row["id"]],
+            fuses[row["id"]],
+            contracts[row["id"]],
         )
         for row in _rows(connection, _SERVICE_POINTS, utility)
     ]
@@ -165,7 +178,7 @@ _LINES = """
 """
 _METERS = """
     select m.id, m.code, m.medium, m.model, g.code as gateway, s.code as site, m.verified_until,
-           l.code as line, m.qmax
+           l.code as line, m.qmax, m.imax, m.phases
     from meters m
     left join gateways g on g.id = m.gateway_id
     left join sites s on s.id = m.site_id
@@ -192,4 +205,12 @@ _INSTALLATIONS = """
     join service_points p on p.id = i.service_point_id
     join meters m on m.id = i.meter_id
     where p.utility_id = (select id from utilities where code = %s) order by i.valid_from, m.code
+"""
+_FUSES = """
+    select service_point_id, since, amperes, phases from fuses
+    where utility_id = (select id from utilities where code = %s) order by since
+"""
+_CONTRACTS = """
+    select service_point_id, valid_from, valid_to, account from contracts
+    where utility_id = (select id from utilities where code = %s) order by valid_from
 """

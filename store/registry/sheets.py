@@ -3,11 +3,13 @@
     sites.csv          code, name, address, parent
     gateways.csv       code, site
     lines.csv          gateway, code, protocol, address
-    meters.csv         code, medium, model, gateway, site, verified_until, line, qmax
+    meters.csv         code, medium, model, gateway, site, verified_until, line, qmax, imax, phases
     verifications.csv  meter, on, until, certificate
     registers.csv      meter, obis, unit, digits, billed, interval, boundary_tolerance
     service_points.csv code, medium, name, site, account, ended_at
     installations.csv  service_point, meter, valid_from, valid_to, multiplier, start_values, end_values
+    fuses.csv          service_point, since, amperes, phases
+    contracts.csv      service_point, valid_from, valid_to, account
 
 UTF-8 with a header; separated by commas, or by semicolons if the header is. What the fields mean is said in
 entries.py; values of registers are written `8-0:1.0.0=123.456`, several with spaces between. Files, columns
@@ -25,6 +27,8 @@ import msgspec
 from msgspec import Struct
 
 from store.registry.entries import (
+    ContractEntry,
+    FuseEntry,
     GatewayEntry,
     InstallationEntry,
     LineEntry,
@@ -77,6 +81,13 @@ SHEETS = (
         "installations",
         InstallationEntry,
         ("service_point", "meter", "valid_from"),
+        ("service_point", "service_points"),
+    ),
+    Sheet("fuses", FuseEntry, ("service_point", "since"), ("service_point", "service_points")),
+    Sheet(
+        "contracts",
+        ContractEntry,
+        ("service_point", "valid_from"),
         ("service_point", "service_points"),
     ),
 )

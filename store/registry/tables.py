@@ -232,5 +232,7 @@ def _name(utility: UtilityEntry, sheet: Sheet, owner: str, entry: Any) -> str:
         "registers": lambda: f"register {entry.obis}",
         "verifications": lambda: f"verification of {entry.on}",
         "installations": lambda: f"installation of {entry.meter}",
+        "fuses": lambda: f"fuse of {entry.since}",
+        "contracts": lambda: f"contract from {entry.valid_from}",
     }[sheet.name]()
     return f"utility {utility.code}, {sheet.owner[0].replace('_', ' ')} {owner}, {what}"

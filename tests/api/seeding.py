@@ -15,6 +15,7 @@ from store.api_keys import issue
 from store.content import Content, decimal, instant
 from telemetry.micro import MICRO
 from telemetry.wire import Batch, WireReadout, encode, to_milliseconds
+from tests.api.gateways import seed_gateway
 
 NOW = datetime(2026, 11, 21, 17, 40, tzinfo=UTC)
 PERIOD = "2026-10"
@@ -142,6 +143,7 @@ def seed(
             registers.append(register)
     _findings(connection, utility, registers, now)
     told = _told(connection, owners, code, registers[-1], now - timedelta(days=days))
+    seed_gateway(connection, code, gateway, meters, now)
     key = issue(connection, code, f"{name} billing", scopes=frozenset(Scope) - {Scope.AUDIT_READ})
     connection.commit()
     bills = connection.execute(

@@ -63,10 +63,13 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "edit_id": str(whose.edit),
         "entry_id": str(whose.waiting),
         "request_id": str(whose.request),
-        "problem": "forbidden",
         "site": "house-1",
+        "problem": "forbidden",
+        "file_format": "csv",
         "gateway": "gw-lindenhof",
         "installation_id": str(whose.installations[0]),
+        "command_id": "1",
+        "version": "1",
     }
     for route in api_routes(app):
         path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], route.path)

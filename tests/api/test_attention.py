@@ -16,7 +16,7 @@ PRAGUE = ZoneInfo("Europe/Prague")
 
 
 def rows_of(page: str) -> list[tuple[str, str]]:
-    """(meter, state) of the overview's table, in its order."""
+    """(meter, state) of the table of meters, in its order."""
     rows = page.split('<tr data-meter="')[1:]
     return [(row.split('"')[0], row.split('data-state="')[1].split('"')[0]) for row in rows]
 
@@ -44,12 +44,12 @@ def exchange(connection: psycopg.Connection, ours: Seeded) -> str:
 def test_troubled_meters_lead_their_site_and_removed_ones_end_it(
     browser: TestClient, ours: Seeded, connection: psycopg.Connection
 ) -> None:
-    rows = rows_of(browser.get("/").text)
+    rows = rows_of(browser.get("/meters").text)
     assert rows[:2] == [(ours.meters[1], "finding"), (ours.meters[0], "finding")], (
         "the alarm, then the warning"
     )
     exchange(connection, ours)
-    rows = rows_of(browser.get("/").text)
+    rows = rows_of(browser.get("/meters").text)
     assert rows[-1] == (ours.meters[0], "removed")
 
 

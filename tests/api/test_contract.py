@@ -55,6 +55,8 @@ def test_every_role_is_answered_by_the_schema_whatever_it_sends(
         "site": "house-1",
         "gateway": "gw-lindenhof",
         "installation_id": ours.installations[0],
+        "command_id": 1,
+        "version": 1,
     }
     tried = []
     with TestClient(

@@ -55,6 +55,9 @@ def _look(page: str) -> Inline:
 def _pages(meter: str) -> list[str]:
     return [
         *("/", "/?q=flat", "/?q=nothing-like-this", "/findings", "/findings?state=all"),
+        *("/meters", "/meters?q=nothing", "/sites/house-1"),
+        *("/sites/house-1/arrival", "/sites/house-1/balance"),
+        *("/verification", "/verification?month=unknown"),
         *("/findings?state=resolved", f"/meters/{meter}", f"/meters/{meter}?range=2d", "/months/2026-10"),
         *("/months/2026-09", "/sign-in"),
     ]
@@ -97,7 +100,8 @@ def test_hostile_names_are_shown_as_text(
     connection.execute("update closes set author = %s", (HOSTILE,))
     connection.execute("update billing_readings set end_method = %s", (HOSTILE,))
     connection.commit()
-    for path in [*_pages(ours.meters[0]), f"/?q={HOSTILE}&site={HOSTILE}", f"/sign-in?next=/{HOSTILE}"]:
+    asked = (f"/?q={HOSTILE}", f"/meters?q={HOSTILE}", f"/sign-in?next=/{HOSTILE}")
+    for path in [*_pages(ours.meters[0]), *asked]:
         page = browser.get(path, headers={"Accept": "text/html"}).text
         assert "<script>alert" not in page, path
         assert "<img" not in page, path
@@ -107,15 +111,16 @@ def test_hostile_names_are_shown_as_text(
 
 def test_the_overview_begins_with_what_needs_attention(browser: TestClient, ours: Seeded) -> None:
     page = browser.get("/").text
-    assert page.index("Needs attention") < page.index("Lindenhof 7 <span")
+    assert page.index("Needs attention") < page.index('data-site="house-1"')
     text = _look(page).text
     assert "gw-keller" in text
     assert "Glitch" in text
     assert text.index("Register stuck") < text.index("Glitch"), "alarms before warnings"
+    page = browser.get("/sites/house-1").text
     assert page.count('data-state="finding"') == 2
     assert page.count('data-state="good"') == 4
     for meter in ours.meters:
-        assert meter in text
+        assert meter in page
 
 
 def test_a_meter_that_misses_its_readings_is_late(
@@ -126,7 +131,7 @@ def test_a_meter_that_misses_its_readings_is_late(
         (ours.registers[5], NOW.replace(hour=12)),
     )
     connection.commit()
-    page = browser.get("/").text
+    page = browser.get("/meters").text
     row = page.split(f'data-meter="{ours.meters[5]}"')[1].split(">")[0]
     assert 'data-state="late"' in row
 

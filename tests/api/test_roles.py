@@ -54,6 +54,8 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/v1/installations/{installation_id}"): _ALL,
     ("PATCH", "/v1/installations/{installation_id}"): {_E},
     ("GET", "/v1/registry-changes"): _ALL,
+    ("GET", "/v1/exports/readings.{file_format}"): _LOOKS,
+    ("GET", "/v1/exports/billing/{period}.{file_format}"): _BILLS,
     # readings
     ("GET", "/v1/meters/{meter_id}/readings"): _LOOKS,
     ("GET", "/v1/meters/{meter_id}/findings"): _LOOKS,
@@ -94,9 +96,35 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("POST", "/v1/new-meters/{meter_id}/acceptance"): {_E},
     ("GET", "/v1/requests"): _ALL,
     ("GET", "/v1/requests/{request_id}"): _ALL,
+    # Gateways: everybody looks, engineers ask
+    ("GET", "/v1/gateways/{gateway}/health"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/health/history"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/lines"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/meters"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/commands"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/commands/{command_id}"): _ALL,
+    ("POST", "/v1/gateways/{gateway}/commands"): {_E},
+    ("GET", "/v1/gateways/{gateway}/configurations"): _ALL,
+    ("GET", "/v1/gateways/{gateway}/configurations/{version}"): _ALL,
+    ("POST", "/v1/gateways/{gateway}/configurations/{version}/restore"): {_E},
+    ("GET", "/v1/gateways/{gateway}/configuration"): _ALL,
+    ("PUT", "/v1/gateways/{gateway}/configuration"): {_E},
+    ("POST", "/v1/gateways/{gateway}/configuration/preview"): {_E},
+    ("GET", "/gateways/{gateway}"): _ALL,
+    ("GET", "/gateways/{gateway}/trend"): _ALL,
+    ("POST", "/gateways/{gateway}/commands"): {_E},
+    ("GET", "/gateways/{gateway}/commands/{command_id}"): _ALL,
+    ("POST", "/gateways/{gateway}/configurations/preview"): {_E},
+    ("POST", "/gateways/{gateway}/configurations"): {_E},
+    ("POST", "/gateways/{gateway}/configurations/{version}/restore"): {_E},
     ("GET", "/v1/events"): _ALL,
     ("GET", "/events"): _ALL,
     ("GET", "/"): _ALL,
+    ("GET", "/meters"): _ALL,
+    ("GET", "/sites/{site}"): _ALL,
+    ("GET", "/sites/{site}/arrival"): _ALL,
+    ("GET", "/sites/{site}/balance"): _LOOKS,
+    ("GET", "/verification"): _ALL,
     ("GET", "/findings"): _LOOKS,
     ("GET", "/meters/{meter_id}"): _LOOKS,
     ("GET", "/meters/{meter_id}/chart"): _LOOKS,
@@ -222,7 +250,7 @@ def test_what_a_role_does_not_read_is_not_on_its_overview_either(
         user_id = person(connection, role, "alpha", role)
         enrol(connection, user_id)
         open_session(anonymous, connection, ours.id, user_id, clock.now)
-        shown[role] = anonymous.get("/").text
+        shown[role] = anonymous.get("/").text + anonymous.get("/meters").text
     for part in ('class="spark"', 'data-tile="month"', 'href="/findings"'):
         assert part in shown[UserRole.VIEWER], part
     assert 'class="spark"' not in shown[UserRole.ADMINISTRATOR]

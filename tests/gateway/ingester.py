@@ -87,6 +87,10 @@ class Ingester:
         """Send a command, or a configuration, to the gateway of the tests."""
         self._client.publish(str(Topic("stadtwerke", "gw-7", kind)), encode(message), 1, retain)
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Whatever it is."""
+        self._client.publish(topic, payload, 1)
+
     def replies(self, id: str) -> list[Reply]:  # noqa: A002 - the contract's own word
         """What was answered to this id."""
         own = str(Topic("stadtwerke", "gw-7", Kind.REPLY))

@@ -16,6 +16,7 @@ from gateway.commands import KNOWN, Commands
 from gateway.config import GatewayConfig, RemoteConfig
 from gateway.line_tasks import SCAN_SECONDS
 from gateway.poller import LinePoller
+from gateway.shown_config import NotShownError
 from telemetry.wire import Command, Reply, encode, to_milliseconds
 from tests.gateway.conftest import HandClock
 from tests.gateway.scripted import Bench
@@ -29,6 +30,7 @@ class Desk:
         self.bench = Bench(clock, 3)
         self.replies: list[Reply] = []
         self.clock_is_right = True
+        self.text: str | None = "utility = 1"
         self.config = GatewayConfig.model_validate(
             {
                 "utility": "stadtwerke",
@@ -46,7 +48,13 @@ class Desk:
             clock=clock,
             monotonic=clock.monotonic,
             clock_is_right=lambda: self.clock_is_right,
+            shown=self.shown,
         )
+
+    def shown(self) -> tuple[str, str]:
+        if self.text is None:
+            raise NotShownError("a configuration is being tried")
+        return self.text, "12"
 
     def poller(self, line_name: str) -> LinePoller:
         return {"basement": self.bench.poller}[line_name]
@@ -98,6 +106,24 @@ def test_read_now_reads_a_whole_line_and_a_due_poll_has_its_turn_in_between(
     assert done.result["failed"] == {"KAM-00000003": "no answer from 3"}
     asked = [address for address, _ in desk.bench.driver.reads]
     assert asked == ["1", "2", "2", "3", "3"], "asked for and due by turns; 1 had been read within its slot"
+
+
+def test_show_config_gives_what_runs_and_its_version_or_says_why_not(desk: Desk) -> None:
+    desk.send("show-config")
+    assert desk.replies[-1].result == {"version": "12", "toml": "utility = 1"}
+    desk.text = None
+    desk.send("show-config", id="c2")
+    assert (desk.states[-1], desk.replies[-1].detail) == (("c2", "failed"), "a configuration is being tried")
+
+
+def test_a_readout_beside_the_schedule_counts_as_a_poll(desk: Desk) -> None:
+    desk.send("read-now", meter="KAM-00000001")
+    desk.work()
+    desk.bench.driver.errors["1"] = NoAnswerError("no answer from 1")
+    desk.send("read-now", id="c2", meter="KAM-00000001")
+    desk.work()
+    health = desk.bench.poller.meter_health()[0]
+    assert (health.polls, health.errors, health.failures) == (2, 1, 0)
 
 
 def test_a_meter_that_does_not_answer_is_a_command_that_failed_with_advice(desk: Desk) -> None:

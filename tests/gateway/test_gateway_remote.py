@@ -43,11 +43,18 @@ def test_a_gateway_does_what_it_is_asked_and_takes_back_what_silences_a_line(
             central.wait_until(lambda: [r.state for r in central.replies("c1")] == ["running", "done"])
             assert central.replies("c1")[-1].result["readouts"] >= 1
 
+            central.ask(Kind.COMMAND, Command("c2", "show-config"))
+            central.wait_until(lambda: [r.state for r in central.replies("c2")] == ["done"])
+            assert central.replies("c2")[0].result == {"version": "", "toml": installed.read_text()}
+
             wanted = DesiredConfig("both", head + MBUS_METER.format(address=1) + MBUS_METER.format(address=2))
             central.ask(Kind.CONFIG, wanted, retain=True)
             central.wait_until(lambda: [r.state for r in central.replies("both")][-1:] == ["done"])
             central.wait_until(lambda: len(meters(central)) == 2)
             central.wait_until(lambda: "both" in versions(central))
+            central.ask(Kind.COMMAND, Command("c3", "show-config"))
+            central.wait_until(lambda: [r.state for r in central.replies("c3")] == ["done"])
+            assert central.replies("c3")[0].result == {"version": "both", "toml": wanted.toml}
 
             nobody = DesiredConfig("nobody", head + MBUS_METER.format(address=77))
             central.ask(Kind.CONFIG, nobody, retain=True)

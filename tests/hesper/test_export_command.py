@@ -126,7 +126,7 @@ def test_without_pyarrow_the_extra_is_named(
     connection: psycopg.Connection, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(connection, 1)
-    monkeypatch.delitem(sys.modules, "hesper.exporting", raising=False)
+    monkeypatch.delitem(sys.modules, "store.files.readings", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     code, output = hesper(database, "-o", str(tmp_path / "x.parquet"))
     assert code == 1

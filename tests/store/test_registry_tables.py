@@ -64,6 +64,11 @@ boundary_tolerance = "PT3H"
 [[utilities.meters]]
 code = "KAM-1"
 medium = "cold water"
+[[utilities.meters]]
+code = "EAS-1"
+medium = "electricity"
+imax = "100"
+phases = 3
 [[utilities.service_points]]
 code = "flat-1"
 name = "Flat 1, left"
@@ -75,6 +80,17 @@ meter = "KAM-06855817"
 valid_from = 2026-10-01T00:00:00
 multiplier = "40"
 start_values = { "6-0:1.0.0" = "12.345" }
+[[utilities.service_points]]
+code = "flat-1-el"
+medium = "electricity"
+fuses = [
+    { since = 2020-05-01, amperes = "35", phases = 3 },
+    { since = 2026-02-01, amperes = "63.5", phases = 3 },
+]
+contracts = [
+    { valid_from = 2026-10-01T00:00:00, valid_to = 2026-11-01T00:00:00, account = "4711" },
+    { valid_from = 2026-11-15T12:00:00 },
+]
 """
 
 
@@ -97,7 +113,7 @@ def problems(folder: Path, stored: UtilityEntry, **files: str) -> list[str]:
 def test_applying_what_was_extracted_changes_nothing(
     connection: psycopg.Connection, stored: UtilityEntry
 ) -> None:
-    assert stored.meters[0].verified_until is not None
+    assert stored.meters[1].verified_until is not None
     assert apply(connection, Registry([stored])).nothing_changed
 
 
@@ -131,7 +147,7 @@ def test_columns_and_files_that_are_not_there_leave_things_as_they_are(
     assert tables.problems == []
     summary = apply(connection, tables.registry)
     assert (summary.of("meters").changed, summary.of("sites").unchanged) == (1, 0)
-    (meter, _) = extract(connection, "aurora").meters
+    (_, meter, _) = extract(connection, "aurora").meters
     assert (meter.model, meter.qmax, meter.line, len(meter.verifications)) == (
         "Multical 603",
         "2.5",
@@ -287,3 +303,33 @@ def test_no_change_of_the_registry_goes_around_its_history(
             connection.transaction(),
         ):
             connection.execute(statement)
+
+
+def test_fuses_and_contracts_have_their_history_and_follow_the_rules(
+    connection: psycopg.Connection, stored: UtilityEntry, tmp_path: Path
+) -> None:
+    told = problems(
+        tmp_path,
+        stored,
+        fuses="service_point,since,amperes,phases\nflat-1-el,2026-10-01,-5,3\nflat-1-el,2026-11-01,63,2\n",
+        contracts="service_point,valid_from,valid_to\nflat-1-el,2026-12-01,2026-11-20\n",
+    )
+    assert told == [
+        "contracts.csv:2: ends before it begins",
+        "fuses.csv:2: amperes is '-5'",
+        "fuses.csv:3: phases is 2",
+    ]
+    (tmp_path / "fuses.csv").write_text("service_point,since,amperes,phases\nflat-1-el,2026-12-01,100,3\n")
+    (tmp_path / "contracts.csv").write_text("service_point,valid_from\nflat-1-el,2026-10-20\n")
+    tables = read_tables(tmp_path, stored)
+    assert tables.problems == []
+    with pytest.raises(RegistryError, match="overlaps the contract from 2026-09-30 21:00"):
+        apply(connection, tables.registry)
+    (tmp_path / "contracts.csv").unlink()
+    apply(connection, read_tables(tmp_path, stored).registry)
+    change = history(connection, "aurora", "flat-1-el")[-1]
+    assert (change.entity, change.entry, change.after["amperes"]) == (
+        "fuses",
+        "flat-1-el 2026-12-01",
+        100_000_000,
+    )

@@ -25,6 +25,21 @@ _ROWS = """
         insert into sites (utility_id, code, name) select id, 's', 's' from u returning *
     ), g as (
         insert into gateways (utility_id, code) select id, 'g' from u returning *
+    ), gh as (
+        insert into gateway_health (gateway_id, at, utility_id, clock_ahead, clock_synchronised,
+                                    buffered_readouts, buffer_full, version, config_version, lines)
+        select id, now(), utility_id, 0, true, 0, false, '', '', '[]' from g
+    ), gs as (
+        insert into gateway_states (utility_id, gateway_id, state) select utility_id, id, 'online' from g
+    ), gc as (
+        insert into gateway_commands (utility_id, gateway_id, command, author, reason, expires_at)
+        select utility_id, id, 'scan', 'anna', '', now() + interval '1 hour' from g returning *
+    ), gv as (
+        insert into gateway_configurations (utility_id, gateway_id, version, toml, author, reason)
+        select utility_id, id, 1, '', 'anna', '' from g
+    ), gr as (
+        insert into gateway_replies (utility_id, gateway_id, command_id, at, state, detail, result)
+        select utility_id, gateway_id, id, now(), 'done', '', '{}' from gc
     ), l as (
         insert into lines (utility_id, gateway_id, code) select utility_id, id, 'l' from g
     ), m as (
@@ -50,6 +65,24 @@ _ROWS = """
     ), ar as (
         insert into arrivals (register_id, utility_id, day, slots, in_time)
         select id, utility_id, '2026-11-01', B'1', 1 from r
+    ), fu as (
+        insert into fuses (utility_id, service_point_id, since, amperes, phases)
+        select utility_id, id, '2026-01-01', 63000000, 3 from p
+    ), co as (
+        insert into contracts (utility_id, service_point_id, valid_from) select utility_id, id, now() from p
+    ), gh as (
+        insert into gateway_hours (gateway_id, hour, utility_id, clock_ahead)
+        select id, now(), utility_id, 0 from g
+    ), lh as (
+        insert into line_hours
+            (gateway_id, line, hour, utility_id, told_at, exchanges, retries, crc_errors)
+        select id, 'l', now(), utility_id, now(), 1, 0, 0 from g
+    ), mc as (
+        insert into meter_clocks (meter_id, day, utility_id, ahead)
+        select id, '2026-11-01', utility_id, 3 from m
+    ), bd as (
+        insert into balance_days (site_id, medium, day, utility_id, obis, unit, points, used, measured)
+        select id, 8, '2026-11-01', utility_id, '8-0:1.0.0', 'm3', '{}', '{}', '{}' from s
     ), k as (
         insert into marks (register_id, measured_at, rule, quality, usable, evidence)
         select id, now(), 'glitch', 10, false, '{}' from r
@@ -369,6 +402,10 @@ def test_readings_themselves_are_open_to_no_reader(two: tuple[psycopg.Connection
         "delete from telegrams",
         "delete from quarantine",
         "delete from registers",
+        "delete from gateway_commands",
+        "update gateway_commands set reason = 'x'",
+        "update gateway_configurations set toml = 'x'",
+        "update gateway_replies set detail = 'x'",
         "update registers set unit = 'L'",
         "select * from api_keys",
         "select * from billing_readings",

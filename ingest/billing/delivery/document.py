@@ -6,10 +6,10 @@ nothing in it that could change after the close.
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from store.content import decimal, instant
+from store.content import decimal, instant, offset
 from store.outgoing import OutgoingReading
 from telemetry.quality import Quality
 
@@ -66,15 +66,3 @@ def reading(row: OutgoingReading) -> dict[str, Any]:
         "created_at": instant(row.created_at),
         "details": f"/v1/billing-readings/{row.cursor}",
     }
-
-
-def offset(of: timedelta) -> str:
-    """Local minus UTC: '+05:30'; seconds of a local mean time are dropped, since ISO 8601 has none."""
-    minutes = round(of / timedelta(minutes=1))
-    hours, rest = divmod(abs(minutes), 60)
-    return f"{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
-
-
-def local(at: datetime, of: timedelta) -> str:
-    """An instant with the local offset of that time: '2026-10-01T00:00:00+02:00'."""
-    return f"{(at + timedelta(minutes=round(of / timedelta(minutes=1)))):%Y-%m-%dT%H:%M:%S}{offset(of)}"

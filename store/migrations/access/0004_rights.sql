@@ -61,7 +61,7 @@ grant execute on function person_of_login, session_of_token, person_of_subject, 
     people_of_utility to hesper_api, hesper_admin;
 
 -- Whoever calls them, they do what the settings say.
-revoke execute on function expire from public;
+revoke execute on function expire, expire_other from public;
 grant execute on function expire to hesper_ingest, hesper_admin;
 do $$ begin
     if to_regproc('make_months') is not null then
@@ -104,6 +104,21 @@ grant insert, update on alarm_routes to hesper_admin;
 grant select, insert on missed_polls to hesper_ingest;
 grant select, insert, update, delete on arrivals, arrival_queue to hesper_ingest;
 grant select on missed_polls, arrivals to hesper_api;
+
+-- What gateways told and were asked: the API asks, ingesters send it and keep what comes back.
+grant select, insert on gateway_health, gateway_states, gateway_replies to hesper_ingest;
+grant select on gateway_commands, gateway_configurations to hesper_ingest;
+grant update (state, state_at, sent_at) on gateway_commands to hesper_ingest;
+grant update (state, state_at, sent_at, reported_at) on gateway_configurations to hesper_ingest;
+grant select on gateway_health, gateway_states, gateway_replies, gateway_commands, gateway_configurations
+    to hesper_api;
+grant insert on gateway_commands, gateway_configurations to hesper_api;
+
+-- How gateways, lines and meters' clocks were, and what houses used: told and counted, and kept for a while.
+grant select, insert, update, delete on gateway_hours, line_hours, meter_clocks, balance_days, balance_queue
+    to hesper_ingest;
+grant select on fuses, contracts, lines, service_points to hesper_ingest;
+grant select on gateway_hours, line_hours, meter_clocks, balance_days, fuses, contracts to hesper_api;
 
 -- The API: one utility's rows (0002), its readings by the views (0003).
 grant select on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
@@ -156,7 +171,7 @@ revoke select on destinations from hesper_admin;  -- a secret is given, and neve
 grant select (id, utility_id, url, allow_private, previous_until, resting_until, author, created_at, removed_at)
     on destinations to hesper_admin;
 grant insert, update on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
-    installations, api_keys, users, user_roles to hesper_admin;
+    installations, fuses, contracts, api_keys, users, user_roles to hesper_admin;
 grant update (ended_at) on sessions to hesper_admin;
 grant insert on audit_log to hesper_admin;
 grant update (keep) on retention to hesper_admin;

@@ -15,6 +15,7 @@ from hesper.demo.registry import registry_of
 from hesper.demo.run import full_months
 from hesper.demo.state import DemoState
 from store.registry import check
+from telemetry.obis import Medium
 from telemetry.readout import Readout
 from telemetry.status import Status
 from telemetry.wire import Batch, Outcome, encode, read_back
@@ -39,8 +40,8 @@ def batches(history: History, limit: int = 7) -> list[Batch]:
 
 
 def test_twenty_four_flats_and_their_house_meters(building: Building) -> None:
-    assert len(building.meters_now) == 24 * 4 + 4
-    assert len({meter.meter for meter in building.meters}) == len(building.meters) == 101  # one was swapped
+    assert len(building.meters_now) == 24 * 4 + 5
+    assert len({meter.meter for meter in building.meters}) == len(building.meters) == 102  # one was swapped
     assert {meter.line for meter in building.meters} == {"water", "heat", "electricity", "optical"}
 
 
@@ -75,6 +76,24 @@ def test_a_house_meter_shows_what_the_flats_used_and_a_loss(building: Building) 
     assert used == pytest.approx(flats * 1.02, rel=0.001)
 
 
+def test_a_leak_runs_through_the_house_meter_too(building: Building) -> None:
+    night = BORN - timedelta(days=2), BORN - timedelta(days=1)
+    leaking, house = at_point(building, "flat-07-cw"), at_point(building, "house-cw")
+    (leak,) = [fault for fault in building.faults if fault.kind == "leak"]
+    assert leak.meter == leaking.meter
+    assert leaking.value(night[1]) - leaking.value(night[0]) > 24 * 14_000
+    assert house.value(night[1]) - house.value(night[0]) > leaking.value(night[1]) - leaking.value(night[0])
+
+
+def test_a_dead_meter_does_not_answer_and_an_expired_verification_is_known(building: Building) -> None:
+    (dead,) = [fault.meter for fault in building.faults if fault.kind == "dead"]
+    assert dead not in {meter.meter for meter in building.answering}
+    assert dead in {meter.meter for meter in building.meters_now}
+    expired = at_point(building, "flat-12-heat").verified_until
+    assert expired is not None
+    assert expired < BORN.date()
+
+
 @pytest.mark.parametrize(
     "point", ["flat-01-cw", "flat-01-hw", "flat-02-heat", "flat-02-el", "house-el", "common-el"]
 )
@@ -101,7 +120,7 @@ def test_history_is_the_same_batches_each_time_with_rising_numbers(building: Bui
     instants = [readout.at for batch in first for readout in batch.readouts]
     assert min(instants) >= since.timestamp() * 1000
     assert max(instants) < BORN.timestamp() * 1000
-    assert len(instants) == 3 * 24 * 100
+    assert len(instants) == 3 * 24 * len(building.answering)
 
 
 def test_a_month_begins_with_real_telegrams(building: Building) -> None:
@@ -109,7 +128,11 @@ def test_a_month_begins_with_real_telegrams(building: Building) -> None:
     history = History(building, begin, begin + timedelta(hours=2))
     readouts: list[Readout] = [read_back(one) for batch in batches(history) for one in batch.readouts]
     with_bytes = {readout.meter for readout in readouts if readout.raw}
-    silent = {meter.meter for meter in building.meters_now if meter.silent and meter.silent[1] > begin}
+    silent = {
+        meter.meter
+        for meter in building.meters_now
+        if meter.silent and meter.silent[0] <= begin < meter.silent[1]
+    }
     assert with_bytes == {meter.meter for meter in building.meters_now} - silent
     assert any(Status.HISTORICAL in readout.status for readout in readouts)
 
@@ -140,7 +163,37 @@ def test_the_registry_and_the_gateway_configuration_follow_the_rules(building: B
             gateway_config(building, DemoState(1, BORN, None, ports), place, ("127.0.0.1", 1883), "15s")
         )
         config = load_config(place / "gateway.toml")
-    assert sum(len(line.meter) for line in config.line) == 100
+    assert sum(len(line.meter) for line in config.line) == 101
+
+
+def test_heat_meters_show_the_water_that_carries_their_energy(building: Building) -> None:
+    """Q = V x 1.163 kWh/(m3 K) x the cooling, in a flat as in the whole house, and nothing in summer."""
+    for point in ("flat-02-heat", "house-heat"):
+        meter = at_point(building, point)
+        shown = read_at(meter, BORN)[0].values
+        energy, volume, flow, back = (
+            shown[code].micro for code in ("6-0:1.0.0", "6-0:2.0.0", "6-0:10.0.0", "6-0:11.0.0")
+        )
+        assert energy == pytest.approx(volume * 1.163 * (flow - back) / 1e6, rel=0.001)
+        assert 40e6 < flow <= 60e6
+        july = BORN.replace(month=7)
+        assert meter.value(july) == meter.value(july - timedelta(days=20))
+        assert read_at(meter, july)[0].values["6-0:10.0.0"] == read_at(meter, july)[0].values["6-0:11.0.0"]
+
+
+def test_what_enters_the_house_is_what_its_parts_use_and_a_small_loss(building: Building) -> None:
+    (utility,) = registry_of(building).utilities
+    parts = {site.code for site in utility.sites if site.parent == "linden-street-4"}
+    month = (month_start(BORN, 6), month_start(BORN, 5))
+    used: dict[tuple[bool, Medium], int] = {}
+    for point in utility.service_points:
+        if point.code == "flat-19-cw":  # rolls over
+            continue
+        meter = at_point(building, point.code)
+        where = point.site in parts, meter.medium
+        used[where] = used.get(where, 0) + meter.value(month[1]) - meter.value(month[0])
+    for medium, loss in ((Medium.COLD_WATER, 0.08), (Medium.HEAT, 0.07), (Medium.ELECTRICITY, 0.01)):
+        assert 0 <= 1 - used[True, medium] / used[False, medium] < loss
 
 
 def test_months_are_closed_up_to_the_present() -> None:

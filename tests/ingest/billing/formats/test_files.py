@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.billing.formats import formats
-from ingest.billing.formats.delimited import COLUMNS
 from ingest.billing.formats.reading_types import POWERS, UnsayableError
+from store.files.delimited import COLUMNS
 from store.outgoing import Issue, OutgoingReading
 from telemetry.micro import from_micro, to_micro
 from telemetry.quality import Quality

@@ -3,18 +3,19 @@
 Needs pyarrow, which the extra `parquet` brings. Its releases may differ in the bytes that they write.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any
 
+from store.files.pieces import Pieces
 from store.outgoing import Issue, OutgoingReading
 from telemetry.micro import from_micro
 
 _ROWS_PER_GROUP = 20_000
 
 
-def write(issue: Issue, readings: Iterable[OutgoingReading], out: BinaryIO) -> int:
-    """Write the file; how many readings it holds. Raises ModuleNotFoundError without pyarrow."""
+def pieces(issue: Issue, readings: Iterable[OutgoingReading]) -> Iterator[bytes]:
+    """The file, a row group in each piece. Raises ModuleNotFoundError without pyarrow."""
     import pyarrow as pa  # noqa: PLC0415 - an extra: the other formats do without
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -45,13 +46,13 @@ def write(issue: Issue, readings: Iterable[OutgoingReading], out: BinaryIO) -> i
             ("created_at", at),
         ]
     )
-    count = 0
+    out = Pieces()
     with pq.ParquetWriter(out, schema, compression="zstd") as file:
         rest = iter(readings)
         while rows := list(islice(rest, _ROWS_PER_GROUP)):
             file.write_table(pa.Table.from_pylist([_record(issue.utility, row) for row in rows], schema))
-            count += len(rows)
-    return count
+            yield out.take()
+    yield out.take()
 
 
 def _record(utility: str, row: OutgoingReading) -> dict[str, Any]:

@@ -6,14 +6,14 @@ the utility with their offset from UTC, values exact decimals in the register's 
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
-from ingest.billing.delivery.document import local
-from store.content import decimal, instant
+from store.content import decimal, instant, local
 from store.outgoing import Issue, OutgoingReading
 from telemetry.quality import Quality
+
+_AT_ONCE = 8 * 1024  # characters of a piece
 
 COLUMNS = (
     "utility",
@@ -51,16 +51,18 @@ class Dialect:
 DIALECTS = {"rfc4180": Dialect(",", "."), "de": Dialect(";", ",")}
 
 
-def write(issue: Issue, readings: Iterable[OutgoingReading], out: BinaryIO, dialect: Dialect) -> int:
-    """Write the file; how many readings it holds. `out` stays open."""
-    text = io.TextIOWrapper(out, "utf-8", newline="", write_through=True)
+def pieces(issue: Issue, readings: Iterable[OutgoingReading], dialect: Dialect) -> Iterator[bytes]:
+    """The file, piece by piece."""
+    text = io.StringIO(newline="")
     lines = csv.writer(text, delimiter=dialect.delimiter, lineterminator="\r\n")
     lines.writerow(COLUMNS)
-    count = 0
-    for count, row in enumerate(readings, 1):  # noqa: B007 - the last number is how many there were
+    for row in readings:
         lines.writerow(_fields(issue.utility, row, dialect))
-    text.detach()
-    return count
+        if text.tell() >= _AT_ONCE:
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode()
 
 
 def _fields(utility: str, row: OutgoingReading, dialect: Dialect) -> tuple[object, ...]:

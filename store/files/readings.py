@@ -1,7 +1,9 @@
-"""Readings as Parquet: blocks of numpy columns into row groups, values as exact decimals."""
+"""Readings as Parquet: blocks of numpy columns into row groups, values as exact decimals.
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+Needs pyarrow, which the extra `parquet` brings.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store.export import Block, Register
+from store.files.pieces import Pieces
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 _VALUE = pa.decimal128(18, 6)
@@ -25,14 +28,14 @@ SCHEMA = pa.schema(
 )
 
 
-def write_parquet(path: Path, blocks: Iterable[Block], registers: Mapping[int, Register]) -> int:
-    """Write the blocks, a row group each; how many readings there were."""
-    count = 0
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+def pieces(blocks: Iterable[Block], registers: Mapping[int, Register]) -> Iterator[bytes]:
+    """The file, a block in each piece."""
+    out = Pieces()
+    with pq.ParquetWriter(out, SCHEMA, compression="zstd") as writer:
         for block in blocks:
             writer.write_table(_table(block, registers))
-            count += len(block.values)
-    return count
+            yield out.take()
+    yield out.take()
 
 
 def _table(block: Block, registers: Mapping[int, Register]) -> pa.Table:

@@ -1,33 +1,34 @@
-"""The first page: what needs attention, then every meter by site with its last reading and recent days."""
+"""Meters by site, each with its last reading, recent days and state: all of them, or those of a site."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api.authentication import PageVisitor, Store, requires
 from api.language import Language, language_of
+from api.pages.fleet import LATE_AFTER
 from api.pages.rendering import page
 from api.presentation import Sparkline, local_midnights, sparkline
+from api.problems import not_found
 from api.services import services
 from store.access import Scope
-from store.queries import billing as billing_queries
 from store.queries import overview as queries
-from store.queries.findings import gravest_findings
+from store.queries.overview import SiteRow, site_of_code
 
 router = APIRouter(include_in_schema=False)
 
 DAYS = 14
 _PAGE = 200
-_FINDINGS_SHOWN = 6
-_SILENT_AFTER = timedelta(minutes=10)  # a gateway says how it is once a minute
-_LATE_AFTER = timedelta(hours=36)  # where a register does not say how often a reading is due
 _MISSED_READINGS = 3
+
+Search = Annotated[str | None, Query(max_length=100)]
+After = Annotated[str | None, Query(max_length=40)]
 
 
 class MeterState(StrEnum):
@@ -53,21 +54,61 @@ class MeterLine:
     spark: Sparkline | None
 
 
-@router.get("/", dependencies=[requires(Scope.METERS_READ)])
-def overview(
+@router.get("/meters", dependencies=[requires(Scope.METERS_READ)])
+def meters(
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    q: Search = None,
+    after: After = None,
+) -> Response:
+    """All meters of the utility."""
+    return _list(request, visitor, store, site=None, q=q, after=after)
+
+
+@router.get("/sites/{site}", dependencies=[requires(Scope.METERS_READ)])
+def site_meters(
     *,
     request: Request,
     visitor: PageVisitor,
     store: Store,
-    site: Annotated[str | None, Query(max_length=100)] = None,
-    q: Annotated[str | None, Query(max_length=100)] = None,
-    after: Annotated[str | None, Query(max_length=40)] = None,
+    site: Annotated[str, Path(max_length=100)],
+    q: Search = None,
+    after: After = None,
 ) -> Response:
-    """All meters, or those of a site or that a search finds, in pages of 200; troubled ones first."""
+    """The meters of a site and of all below it."""
+    return _list(
+        request,
+        visitor,
+        store,
+        site=find_site(store, visitor.caller.utility.id, site),
+        q=q,
+        after=after,
+    )
+
+
+def find_site(store: Store, utility_id: int, code: str) -> SiteRow:
+    """The site of this code. Raises Problem where there is none."""
+    found = site_of_code(store, utility_id, code)
+    if found is None:
+        raise not_found("This site", "The overview shows the sites of your utility.")
+    return found
+
+
+def _list(
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    *,
+    site: SiteRow | None,
+    q: str | None,
+    after: str | None,
+) -> Response:
+    """In pages of 200; troubled ones first within their site."""
     caller, now = visitor.caller, services(request).clock()
     utility, language = caller.utility, language_of(request)
     rows = queries.meter_states(
-        store, utility.id, after=after, limit=_PAGE + 1, site=site or None, search=q or None
+        store, utility.id, after=after, limit=_PAGE + 1, site=site.code if site else None, search=q or None
     )
     shown = rows[:_PAGE]
     counters = {row.register_id: row.capacity for row in shown if row.register_id and row.kind == "counter"}
@@ -80,24 +121,12 @@ def overview(
     for name, site_rows in groupby(shown, lambda row: row.site_name):
         lines = [_line(row, days.get(row.register_id or 0, []), now, language) for row in site_rows]
         groups.append((name, sorted(lines, key=lambda line: (_RANK[line.state], not line.alarm))))
-    gateways = queries.gateways(store, utility.id)
-    closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
-    gravest = (
-        gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
-    )
     return page(
         request,
         visitor,
-        "overview.html",
-        totals=queries.totals(store, utility.id, now - _LATE_AFTER),
-        gateways=gateways,
-        silent=[gateway for gateway in gateways if _silent(gateway, now)],
-        findings=[finding for finding in gravest if finding.severity != "info"],
-        close=closes[0] if closes else None,
-        exceptions=queries.exception_count(store, closes[0].id) if closes else 0,
-        sites=queries.sites(store, utility.id),
-        groups=groups,
+        "meter_list.html",
         site=site,
+        groups=groups,
         q=q,
         after=after,
         next_after=shown[-1].code if len(rows) > _PAGE else None,
@@ -108,7 +137,7 @@ def overview(
 def _line(
     row: queries.MeterStateRow, days: Sequence[int | None], now: datetime, language: Language
 ) -> MeterLine:
-    due = _MISSED_READINGS * row.expected_interval if row.expected_interval else _LATE_AFTER
+    due = _MISSED_READINGS * row.expected_interval if row.expected_interval else LATE_AFTER
     if row.removed_at is not None:
         state = MeterState.REMOVED
     elif row.measured_at is None:
@@ -121,9 +150,3 @@ def _line(
         state = MeterState.GOOD
     alarm = state is MeterState.FINDING and row.gravest_severity == "alarm"
     return MeterLine(row, state, alarm, sparkline(days, row.unit or "", language))
-
-
-def _silent(gateway: queries.GatewayRow, now: datetime) -> bool:
-    if gateway.state != "online":
-        return True
-    return gateway.health_at is not None and now - gateway.health_at > _SILENT_AFTER

@@ -1,0 +1,150 @@
+"""The first page: what needs attention before anything else, the fleet as a tree of sites, and one search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from api.authentication import PageVisitor, Store, requires
+from api.pages.rendering import page
+from api.services import services
+from store.access import Scope
+from store.arrival import Group, shares
+from store.queries import billing as billing_queries
+from store.queries import fleet as queries
+from store.queries import overview
+from store.queries.findings import gravest_findings
+
+router = APIRouter(include_in_schema=False)
+
+LATE_AFTER = timedelta(hours=36)  # where a register does not say how often a reading is due
+_FINDINGS_SHOWN = 6
+_SILENT_AFTER = timedelta(minutes=10)  # a gateway says how it is once a minute
+_UNFOLDED = 200  # sites that are shown with all below them; of more only the uppermost
+_FULL = 0.85  # share of its wire time from which on a line is near what it can carry
+
+
+@dataclass(frozen=True, slots=True)
+class FullLine:
+    """A line that is down, or has little wire time left."""
+
+    gateway: str
+    line: str
+    utilisation: float  # 0 to 1
+    down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Readings that came of those that were due, today until now, and of yesterday; `in_time` by 06:00."""
+
+    today_due: int
+    today: int
+    yesterday_due: int
+    yesterday: int
+    in_time: int
+
+    @property
+    def share_today(self) -> float | None:
+        """0 to 1; None where nothing was due yet."""
+        return self.today / self.today_due if self.today_due else None
+
+    @property
+    def share_yesterday(self) -> float | None:
+        """0 to 1; None where nothing was due."""
+        return self.yesterday / self.yesterday_due if self.yesterday_due else None
+
+    @property
+    def share_in_time(self) -> float | None:
+        """0 to 1; None where nothing was due."""
+        return self.in_time / self.yesterday_due if self.yesterday_due else None
+
+
+@router.get("/", dependencies=[requires(Scope.METERS_READ)])
+def fleet(
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    q: Annotated[str | None, Query(max_length=100)] = None,
+) -> Response:
+    """The whole utility, or what a search for `q` finds in it."""
+    caller, now = visitor.caller, services(request).clock()
+    utility = caller.utility
+    text = (q or "").strip()
+    today = now.astimezone(utility.zone).date()
+    gateways = overview.gateways(store, utility.id)
+    sites = queries.site_counts(store, utility.id, today)
+    by_site = {
+        one.name: Arrived(
+            one.today_due,
+            one.today_arrived,
+            one.yesterday_due,
+            one.yesterday_arrived + one.yesterday_late,
+            one.yesterday_arrived,
+        )
+        for one in shares(store, utility.code, now, Group.SITE)
+    }
+    closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
+    gravest = (
+        gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
+    )
+    return page(
+        request,
+        visitor,
+        "fleet.html",
+        q=text,
+        hits=queries.search(store, utility.id, text) if text else [],
+        totals=overview.totals(store, utility.id, now - LATE_AFTER),
+        gateways=gateways,
+        silent=[gateway for gateway in gateways if is_silent(gateway, now)],
+        full=[line for gateway in gateways for line in _full_lines(gateway)],
+        findings=[finding for finding in gravest if finding.severity != "info"],
+        close=closes[0] if closes else None,
+        exceptions=overview.exception_count(store, closes[0].id) if closes else 0,
+        waiting_month=_last_month(today) if not closes or closes[0].period < _last_month(today) else None,
+        branches=queries.tree(sites),
+        unfolded=len(sites) <= _UNFOLDED,
+        arrived=_sum(by_site.values()),
+        by_site=by_site,
+        expired=sum(site.expired for site in sites),
+    )
+
+
+def is_silent(gateway: overview.GatewayRow, now: datetime) -> bool:
+    """Whether a gateway says that it is gone, or says nothing any more."""
+    if gateway.state != "online":
+        return True
+    return gateway.health_at is not None and now - gateway.health_at > _SILENT_AFTER
+
+
+def _full_lines(gateway: overview.GatewayRow) -> list[FullLine]:
+    """From the last health message, which a gateway of another version may have written."""
+    lines: Any = (gateway.health or {}).get("lines")
+    found = []
+    for line in lines if isinstance(lines, list) else []:
+        if not isinstance(line, dict):
+            continue
+        used, down = line.get("utilisation", 0), bool(line.get("down"))
+        share = float(used) if isinstance(used, int | float) else 0.0
+        if down or share >= _FULL:
+            found.append(FullLine(gateway.code, str(line.get("line", "")), share, down))
+    return found
+
+
+def _sum(arrived: Sequence[Arrived] | Any) -> Arrived:
+    every = list(arrived)
+    return Arrived(
+        sum(one.today_due for one in every),
+        sum(one.today for one in every),
+        sum(one.yesterday_due for one in every),
+        sum(one.yesterday for one in every),
+        sum(one.in_time for one in every),
+    )
+
+
+def _last_month(today: date) -> str:
+    """The calendar month that is over: '2026-10' on any day of November."""
+    return f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"

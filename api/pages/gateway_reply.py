@@ -1,0 +1,61 @@
+"""What a gateway's reply to a command has for people."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.authentication import Caller
+from api.gateway_commands import shown_result
+from api.language import Language
+from store.gateway_requests import CommandState
+from store.queries.gateway_requests import CommandRow
+
+_OVER = (CommandState.DONE, CommandState.FAILED, CommandState.EXPIRED)
+_DECIMAL = re.compile(r"-?\d+(\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a gateway's reply has for people. It comes from outside: what is not of its form is left out.
+
+    `values`: of each meter, its registers as they were read. `lists`: meters found, or not read, and a word.
+    """
+
+    over: bool
+    values: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ()
+    lists: Sequence[tuple[str, str]] = ()
+    configuration: bool = False
+
+
+def told_by(command: CommandRow, caller: Caller, language: Language) -> Told:
+    """What the last reply to a command has for people."""
+    over = command.state in _OVER
+    result = shown_result(command, caller)
+    if not isinstance(result, dict):
+        return Told(over)
+    values = [
+        (meter, [(obis, _figure(value, language)) for obis, value in _items(read.get("values"))])
+        for meter, read in _items(result.get("values"))
+        if isinstance(read, dict)
+    ]
+    found = result.get("found")
+    meters = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    address = language.gettext("address")
+    lists = [
+        *((str(one.get("meter", "?")), f"{address} {one.get('address', '?')}") for one in meters),
+        *((meter, str(why)) for meter, why in _items(result.get("failed"))),
+    ]
+    return Told(over, values, lists, command.command == "show-config" and "toml" in result)
+
+
+def _items(told: object) -> list[tuple[str, Any]]:
+    return list(told.items()) if isinstance(told, dict) else []
+
+
+def _figure(value: object, language: Language) -> str:
+    """'56.108 m3' as the language writes it; anything else as it came."""
+    number, _, unit = str(value).partition(" ")
+    if not _DECIMAL.fullmatch(number):
+        return str(value)
+    return f"{language.decimal(number)}\u202f{language.unit(unit)}"

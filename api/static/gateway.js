@@ -1,0 +1,145 @@
+// The gateway page's charts: a small pane for each figure that it tells, all over the same time.
+// Lines of one pane differ by their dashes as well as by their hue, and the legend names them.
+
+const place = document.getElementById("trends");
+const status = place?.querySelector("[data-status]");
+
+const HUES = ["--accent", "--heat", "--cold", "--electricity", "--gas", "--good"];
+const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3], [1, 5], [12, 4]];
+const HEIGHT = 130;
+
+function token(name) {
+  return getComputedStyle(place).getPropertyValue(name).trim();
+}
+
+// Where no line can be drawn: nothing is known before and after.
+function alone(values) {
+  const known = (index) => (values[index] ?? null) !== null;
+  return [...values.keys()].filter((index) => known(index) && !known(index - 1) && !known(index + 1));
+}
+
+class Trends {
+  constructor(content) {
+    this.content = content;
+    this.plots = [];
+    const options = { timeZone: content.zone, hourCycle: "h23" };
+    this.moment = new Intl.DateTimeFormat(content.locale, { ...options, day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+    this.hours = new Intl.DateTimeFormat(content.locale, { ...options, hour: "2-digit", minute: "2-digit" });
+    this.days = new Intl.DateTimeFormat(content.locale, { ...options, day: "numeric", month: "short" });
+  }
+
+  draw() {
+    this.plots.forEach((plot) => plot.destroy());
+    this.plots = [];
+    place.replaceChildren();
+    for (const pane of this.content.panes) {
+      if (pane.series.some((one) => one.values.some((value) => value !== null))) this.pane(pane);
+    }
+  }
+
+  pane(pane) {
+    const box = document.createElement("div");
+    box.className = "pane";
+    const heading = document.createElement("h3");
+    heading.textContent = pane.unit ? `${pane.title}, ${pane.unit}` : pane.title;
+    box.append(heading);
+    place.append(box);
+    const axis = {
+      stroke: token("--muted"), font: `12px ${getComputedStyle(document.body).fontFamily}`,
+      grid: { stroke: token("--line"), width: 1 }, ticks: { show: false },
+    };
+    const written = (value) => this.written(value) + (pane.unit ? `\u202f${pane.unit}` : "");
+    this.plots.push(new uPlot(
+      {
+        width: box.clientWidth,
+        height: HEIGHT,
+        padding: [8, 12, 0, 0],
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), this.content.zone),
+        cursor: { sync: { key: "gateway", setSeries: false }, y: false, drag: { x: false, y: false } },
+        legend: { show: true, live: true },
+        scales: {
+          x: { time: true, range: () => [this.content.from, this.content.to] },
+          y: { range: (_plot, _low, high) => [0, pane.unit === "%" ? 100 : Math.max(1, (high ?? 0) * 1.15)] },
+        },
+        axes: [
+          { ...axis, space: 64, size: 28, values: (_plot, splits, _axis, _space, step) => splits.map((at) => this.label(at, step)) },
+          { ...axis, space: 30, size: 52, values: (_plot, splits) => splits.map((value) => this.written(value)) },
+        ],
+        series: [
+          { label: this.content.time, value: (_plot, at) => (at === null ? "" : this.moment.format(at * 1000)) },
+          ...pane.series.map((one, index) => ({
+            label: one.label,
+            stroke: token(HUES[index % HUES.length]),
+            dash: DASHES[index % DASHES.length],
+            width: 1.75,
+            points: { size: 5, filter: (plot, series) => alone(plot.data[series]) },
+            value: (_plot, value) => (value === null ? "" : written(value)),
+          })),
+        ],
+      },
+      [this.content.at, ...pane.series.map((one) => one.values)],
+      box,
+    ));
+    box.append(this.figures(pane, written));
+  }
+
+  written(value) {
+    return String(Math.round(value * 10) / 10).replace(".", this.content.decimal).replace("-", "\u2212");
+  }
+
+  label(at, step) {
+    const hours = this.hours.format(at * 1000);
+    return step >= 86400 || hours === "00:00" ? this.days.format(at * 1000) : hours;
+  }
+
+  // The same for those who do not see the lines.
+  figures(pane, written) {
+    const hidden = document.createElement("div");
+    hidden.className = "unseen";
+    const table = document.createElement("table");
+    hidden.append(table);
+    const caption = table.createCaption();
+    caption.textContent = pane.title;
+    const head = table.createTHead().insertRow();
+    head.insertCell();
+    for (const one of pane.series) {
+      const cell = document.createElement("th");
+      cell.scope = "col";
+      cell.textContent = one.label;
+      head.append(cell);
+    }
+    const body = table.createTBody();
+    this.content.at.forEach((at, index) => {
+      if (pane.series.every((one) => one.values[index] === null)) return;
+      const row = body.insertRow();
+      row.insertCell().textContent = this.moment.format(at * 1000);
+      for (const one of pane.series) row.insertCell().textContent = one.values[index] === null ? "" : written(one.values[index]);
+    });
+    return hidden;
+  }
+
+  resize() {
+    for (const plot of this.plots) plot.setSize({ width: plot.root.parentElement.clientWidth, height: HEIGHT });
+  }
+}
+
+async function begin() {
+  const answer = await fetch(place.dataset.source, { headers: { accept: "application/json" } });
+  if (!answer.ok) throw new Error(`the figures did not come (${answer.status})`);
+  const content = await answer.json();
+  if (content.empty) {
+    status.textContent = place.dataset.nothing;
+  } else {
+    const trends = new Trends(content);
+    trends.draw();
+    new ResizeObserver(() => trends.resize()).observe(place);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => trends.draw());
+  }
+  place.dataset.drawn = "true";
+}
+
+if (place) begin().catch((error) => {
+  status.textContent = place.dataset.failed;
+  place.dataset.drawn = "true";
+  console.warn(error);
+});

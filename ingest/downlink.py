@@ -1,0 +1,123 @@
+"""What people ask of gateways, from the database to MQTT; `gateway_reports.py` keeps what they answer.
+
+Looked for once a second. A row is claimed, published, confirmed by the broker and only then called sent:
+dying in between publishes it twice, which a gateway answers like once. Commands are sent again until they
+are answered or too old; a configuration is retained by the broker, and sent again to one that we connect to
+anew, which may have lost it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Any, Protocol
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from store import downlink
+from store.database import StoreError, connect
+from store.downlink import DueCommand, DueConfiguration
+from store.roles import Role
+from telemetry.topics import Kind, Topic
+from telemetry.wire import Command, DesiredConfig, encode, to_milliseconds
+
+LOOK_SECONDS = 1.0
+SEND_AGAIN = timedelta(seconds=15)
+_AT_ONCE = 50
+_PAUSE = 5.0  # seconds before a database that is away is tried again
+_SHORTEST = 60  # seconds that the broker keeps a command for a gateway that is on its way back
+
+log = structlog.get_logger(__name__)
+
+
+class Broker(Protocol):
+    """The ingester's connection (`Subscriber`)."""
+
+    connection: int
+
+    @property
+    def listening(self) -> bool:
+        """Whether replies would reach us."""
+        ...
+
+    def deliver(self, topic: str, payload: bytes, *, retain: bool = False, expiry: int | None = None) -> bool:
+        """Whether the broker has taken it."""
+        ...
+
+
+class Downlink:
+    """`run` in a thread of its own, or `turn` by turn. Any number of ingesters do this side by side."""
+
+    def __init__(self, database_url: str, broker: Broker, clock: Callable[[], datetime]) -> None:
+        self._database_url = database_url
+        self._broker = broker
+        self._clock = clock
+        self._connection = 0  # of the broker, when it was last given what nobody had answered
+
+    def run(self, stop: Event) -> None:
+        """Look for what is due until `stop`, however long the database is away in between."""
+        away = False
+        while not stop.is_set():
+            try:
+                with connect(self._database_url, application="hesper downlink", role=Role.INGEST) as session:
+                    if away:
+                        log.info("requests to gateways are sent again")
+                    away = False
+                    while not stop.wait(LOOK_SECONDS):
+                        self.turn(session)
+            except (StoreError, psycopg.Error) as error:
+                if not away:
+                    log.info(
+                        "requests to gateways wait for the database", reason=" ".join(str(error).split())
+                    )
+                away = True
+                stop.wait(_PAUSE)
+
+    def turn(self, session: Connection[Any]) -> int:
+        """Send what is due; how much the broker took. Raises psycopg.Error."""
+        if not self._broker.listening:
+            return 0
+        with session.transaction():
+            downlink.expire_commands(session, self._clock())
+            if self._connection != self._broker.connection:
+                downlink.send_configurations_again(session)
+                self._connection = self._broker.connection
+        return self._send_configurations(session) + self._send_commands(session)
+
+    def _send_configurations(self, session: Connection[Any]) -> int:
+        sent = 0
+        with session.transaction():
+            for desired in downlink.due_configurations(session, _AT_ONCE):
+                if self._publish_configuration(desired):
+                    downlink.configuration_sent(session, desired.id, self._clock())
+                    sent += 1
+        return sent
+
+    def _send_commands(self, session: Connection[Any]) -> int:
+        sent = 0
+        with session.transaction():
+            for command in downlink.due_commands(session, self._clock(), SEND_AGAIN, _AT_ONCE):
+                if self._publish_command(command):
+                    downlink.command_sent(session, command.id, self._clock())
+                    sent += 1
+        return sent
+
+    def _publish_configuration(self, desired: DueConfiguration) -> bool:
+        topic = Topic(desired.utility, desired.gateway, Kind.CONFIG)
+        return self._broker.deliver(
+            str(topic), encode(DesiredConfig(str(desired.version), desired.toml)), retain=True
+        )
+
+    def _publish_command(self, due: DueCommand) -> bool:
+        topic = Topic(due.utility, due.gateway, Kind.COMMAND)
+        command = Command(
+            str(due.wire_id),
+            due.command,
+            line=due.line,
+            meter=due.meter,
+            level=due.level,
+            expires_at=to_milliseconds(due.expires_at),
+        )
+        left = int((due.expires_at - self._clock()).total_seconds())
+        return self._broker.deliver(str(topic), encode(command), expiry=max(left, _SHORTEST))

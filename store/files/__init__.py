@@ -1,0 +1,1 @@
+"""Files that leave, in pieces as they are made: billing readings as CSV and Parquet, readings as Parquet."""

@@ -1,0 +1,145 @@
+"""What people ask of gateways: a command to be done once, and a configuration to be run from now on.
+
+Rows are added here and sent by ingesters (`downlink.py`). What was asked is never altered: whoever changes
+his mind asks again, and an earlier configuration comes back as a new version.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from psycopg import Connection
+from psycopg.errors import UniqueViolation
+
+
+class CommandState(StrEnum):
+    """What became of a command."""
+
+    QUEUED = "queued"
+    SENT = "sent"  # the broker took it; the gateway has not answered
+    RUNNING = "running"  # the gateway said that it does it
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"  # nobody answered in time
+
+
+class ConfigurationState(StrEnum):
+    """What became of a configuration."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    TRIED = "tried"  # it runs, until meters have answered
+    KEPT = "kept"
+    ROLLED_BACK = "rolled back"  # it was tried, and the one before runs again
+    REFUSED = "refused"  # it was not even tried
+    SUPERSEDED = "superseded"  # by a later one, before the gateway said anything
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRequest:
+    """Who asks what, and why. `line`, `meter` and `level` as the command takes them, else empty."""
+
+    command: str
+    author: str
+    reason: str
+    created_at: datetime
+    expires_at: datetime
+    line: str = ""
+    meter: str = ""
+    level: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRequest:
+    """A text to be run, by whom and why. `restores`: the earlier version whose text it is."""
+
+    toml: str
+    author: str
+    reason: str
+    created_at: datetime
+    restores: int | None = None
+
+
+def ask(connection: Connection[Any], gateway_id: int, request: CommandRequest) -> int:
+    """Queue a command; its id."""
+    row = connection.execute(
+        """
+        insert into gateway_commands
+            (utility_id, gateway_id, command, line, meter, level, author, reason, created_at,
+             state_at, expires_at)
+        select utility_id, id, %s, %s, %s, %s, %s, %s, %s, %s, %s from gateways where id = %s
+        returning id
+        """,
+        (
+            request.command,
+            request.line,
+            request.meter,
+            request.level,
+            request.author,
+            request.reason,
+            request.created_at,
+            request.created_at,
+            request.expires_at,
+            gateway_id,
+        ),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def open_commands(connection: Connection[Any], gateway_id: int, now: datetime) -> int:
+    """How many commands to a gateway wait for their end."""
+    row = connection.execute(
+        """
+        select count(*) from gateway_commands
+        where gateway_id = %s and state in ('queued', 'sent', 'running') and expires_at > %s
+        """,
+        (gateway_id, now),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def latest_version(connection: Connection[Any], gateway_id: int) -> int:
+    """The highest version of a gateway's configurations; 0 where there is none."""
+    row = connection.execute(
+        "select coalesce(max(version), 0) from gateway_configurations where gateway_id = %s", (gateway_id,)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def put_configuration(
+    connection: Connection[Any], gateway_id: int, after: int, request: ConfigurationRequest
+) -> int | None:
+    """Let a gateway run this text, as the version after version `after`; the new version.
+
+    None where there is a later one than `after` by now: somebody else was faster.
+    """
+    if latest_version(connection, gateway_id) != after:
+        return None
+    try:
+        with connection.transaction():
+            connection.execute(
+                """
+                insert into gateway_configurations
+                    (utility_id, gateway_id, version, toml, author, reason, restores, created_at,
+                     state_at)
+                select utility_id, id, %(version)s, %(toml)s, %(author)s, %(reason)s, %(restores)s, %(at)s,
+                       %(at)s
+                from gateways where id = %(gateway)s
+                """,
+                {
+                    "version": after + 1,
+                    "toml": request.toml,
+                    "author": request.author,
+                    "reason": request.reason,
+                    "restores": request.restores,
+                    "at": request.created_at,
+                    "gateway": gateway_id,
+                },
+            )
+    except UniqueViolation:  # two at the same moment
+        return None
+    return after + 1

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from typing import Any
 
 import httpx
 import psycopg
-from starlette.testclient import TestClient
+from starlette.exceptions import StarletteDeprecationWarning
 
 from api.app import create_app
 from api.server import Server
@@ -44,6 +45,10 @@ from store.database import connect
 from store.embedded import EmbeddedPostgres
 from store.migrate import migrate
 from store.roles import Role
+
+with warnings.catch_warnings():  # starlette's test client wants httpx2, which the rest of us does not need
+    warnings.simplefilter("ignore", StarletteDeprecationWarning)
+    from fastapi.testclient import TestClient
 
 PERIOD = "2026-10"
 UNLIMITED = 10**9  # requests a second

@@ -17,6 +17,8 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from store.deliveries import note_delivered
+
 READINGS_PER_MESSAGE = 200
 
 
@@ -278,6 +280,7 @@ def acknowledge(
         connection.execute(
             "update outbox set state = 'acknowledged', acknowledged_at = %s where id = %s", (now, sent.id)
         )
+        note_delivered(connection, sent.utility_id, sent.period, f"key {key_id}")
 
 
 def last_claim(connection: Connection[Any], message_id: int) -> ClaimRow | None:

@@ -15,7 +15,7 @@ from ingest.billing.common import common_needs
 from store.billing import utility as utility_of
 from store.content import Issued, decimal
 from store.content import verify as verify_hashes
-from store.drafts import to_work_off
+from store.drafted import to_work_off
 
 
 def table(summaries: Sequence[Summary]) -> Table:

@@ -17,27 +17,30 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
-from ingest.billing.calendar import Period, PeriodError, period_of
+from ingest.billing.calendar import PeriodError, period_of
 from ingest.billing.draft import BLOCK_SIZE, Told, draft_blocks
 from ingest.billing.gather import Month
 from ingest.billing.rules import Rules, parse_rules
 from store.billing import utility as load_utility
-from store.closes import CloseRow, events, exceptions_of, last_run, lock_period, note
+from store.closes import exceptions_of, last_run, lock_period, note
 from store.content import instant
+from store.drafted import counted, drafted_exceptions
 from store.drafts import (
+    ApprovalError,
     DraftRow,
+    Span,
+    approve_news,
     begin,
     complete,
-    counted,
     cut,
     draft_of,
-    drafted_exceptions,
-    issue,
     progress,
     remove,
 )
-from store.outbox import put
+from store.drafts import withdraw as withdraw_draft
 from store.rules import RulesRow, rules_on
+
+__all__ = ["ApprovalError", "State", "Summary", "approve", "close", "draft", "withdraw"]
 
 
 class State(StrEnum):
@@ -45,10 +48,6 @@ class State(StrEnum):
 
     DRAFTED = "drafted"
     APPROVED = "approved"
-
-
-class ApprovalError(ValueError):
-    """What was drafted cannot be approved, or not by this person; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,55 +129,36 @@ def draft(
         if not _news(connection, begun, summary):
             remove(connection, begun)
             return replace(summary, run=begun.base_run, state=State.APPROVED)
-        complete(connection, begun)
-        _note(connection, begun, summary, begun.author)
+        complete(connection, begun, _told(summary))
+        _note(connection, begun, summary)
     return summary
 
 
 def approve(connection: Connection, utility: str, period: str, author: str) -> Summary:
-    """Issue what was drafted, as `author`. Commits, unless the caller is in a transaction.
+    """Issue what was drafted, as `author`, who may have drafted it where nothing is corrected.
 
-    Raises LookupError for an unknown utility, and ApprovalError.
+    Commits, unless the caller is in a transaction. Raises LookupError for an unknown utility, and
+    ApprovalError.
     """
     with connection.transaction():
-        month, rules = _month(connection, utility, period)
-        lock_period(connection, month.utility.id, period)
-        found = _complete_draft(connection, month, None if rules is None else rules.id)
-        summary = _summary(month, found, counted(connection, found))
-        said = [each for each in events(connection, found.utility_id, period) if each.state == State.DRAFTED]
-        if not said or said[-1].summary != _told(summary):
-            raise ApprovalError(f"the draft of {period} was lost with the server: draft it again")
-        if summary.corrected and author == found.author:
-            raise ApprovalError(
-                f"{period}: {summary.corrected} billing readings change that were issued before; "
-                f"that is approved by another person than {author}, who drafted it"
-            )
-        summary = replace(summary, state=State.APPROVED)
-        # Here, and nowhere else, billing readings come to be: what has to be told of them belongs beside it.
-        put(connection, issue(connection, found, _close_row(month, found.author, summary), summary.run))
-        _note(connection, found, summary, author)
-        remove(connection, found)
-    return summary
+        known = load_utility(connection, utility)
+        issued = approve_news(connection, known.id, period, author)
+    assert issued.summary is not None
+    return Summary(
+        utility=known.code,
+        period=period,
+        starts_at=instant(issued.starts_at),
+        ends_at=instant(issued.ends_at),
+        run=issued.base_run + 1,
+        state=State.APPROVED,
+        **issued.summary,
+    )
 
 
 def withdraw(connection: Connection, utility: str, period: str, author: str) -> None:
     """Leave nothing of a draft but the fact. Raises LookupError and ApprovalError."""
     with connection.transaction():
-        month, _ = _month(connection, utility, period)
-        lock_period(connection, month.utility.id, period)
-        found = draft_of(connection, month.utility.id, period)
-        if found is None:
-            raise ApprovalError(f"nothing of {period} is drafted")
-        note(
-            connection,
-            found.utility_id,
-            period,
-            run=found.base_run + 1,
-            state="withdrawn",
-            author=author,
-            summary={},
-        )
-        remove(connection, found)
+        withdraw_draft(connection, load_utility(connection, utility).id, period, author)
 
 
 def _month(connection: Connection, utility: str, period: str) -> tuple[Month, RulesRow | None]:
@@ -196,7 +176,10 @@ def _begun(connection: Connection, month: Month, author: str, rules: int | None)
     known = draft_of(connection, utility_id, period)
     if known is not None and known.drafted_at is None and (known.base_run, known.rules) == (run, rules):
         return known
-    return begin(connection, utility_id, period, base_run=run, author=author, rules=rules)
+    span = Span(
+        month.period.starts_at, month.period.ends_at, month.period.start_offset, month.period.end_offset
+    )
+    return begin(connection, utility_id, period, span, base_run=run, author=author, rules=rules)
 
 
 def _refuse_others(connection: Connection, begun: DraftRow) -> None:
@@ -207,23 +190,6 @@ def _refuse_others(connection: Connection, begun: DraftRow) -> None:
         raise ApprovalError(
             f"{begun.period} was drafted by somebody else at the same time: look at that, or draft it again"
         )
-
-
-def _complete_draft(connection: Connection, month: Month, rules: int | None) -> DraftRow:
-    period = month.period.name
-    found = draft_of(connection, month.utility.id, period)
-    if found is None:
-        raise ApprovalError(
-            f"nothing of {period} waits for approval: draft it first, with `hesper close {period}`"
-        )
-    done, blocks = progress(connection, found)
-    if found.drafted_at is None or done < blocks:
-        raise ApprovalError(f"the draft of {period} is not complete: `hesper close {period}` completes it")
-    if found.base_run != last_run(connection, found.utility_id, period):
-        raise ApprovalError(f"{period} was closed since this was drafted: draft it again")
-    if found.rules != rules:
-        raise ApprovalError(f"{period} has other rules since this was drafted: draft it again")
-    return found
 
 
 def _news(connection: Connection, draft: DraftRow, summary: Summary) -> bool:
@@ -271,27 +237,13 @@ def _told(summary: Summary) -> dict[str, Any]:
     return told
 
 
-def _note(connection: Connection, draft: DraftRow, summary: Summary, author: str) -> None:
+def _note(connection: Connection, draft: DraftRow, summary: Summary) -> None:
     note(
         connection,
         draft.utility_id,
         draft.period,
         run=summary.run,
         state=summary.state,
-        author=author,
+        author=draft.author,
         summary=_told(summary),
-    )
-
-
-def _close_row(month: Month, author: str, summary: Summary) -> CloseRow:
-    span: Period = month.period
-    return CloseRow(
-        month.utility.id,
-        span.name,
-        span.starts_at,
-        span.ends_at,
-        span.start_offset,
-        span.end_offset,
-        author,
-        _told(summary),
     )

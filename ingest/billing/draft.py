@@ -28,7 +28,8 @@ from ingest.billing.unmeasured import never_read, no_meter
 from ingest.billing.verdict import Context, Explanations, missing_places, verdict
 from store.billing import Points, stored_beside, unmetered, unread
 from store.closes import BillingRow, ExceptionRow, IssuedRow, issued, last_run
-from store.drafts import Block, DraftRow, add_drafted, claim, count_block, progress
+from store.drafted import add_drafted, count_block
+from store.drafts import Block, DraftRow, claim, progress
 from store.ordinary import Drafted, Setting, draft_ordinary
 from store.validation import await_validators
 from telemetry.quality import Quality

@@ -232,6 +232,7 @@ def _approve(connection: Connection[Any], draft: DraftRow, approver: str) -> Dra
     run = draft.base_run + 1
     # Here, and nowhere else, billing readings come to be: what has to be told of them belongs beside it.
     close_id = _issue(connection, draft, run)
+    connection.execute("select note_disputable_telegrams(%s)", (close_id,))
     put(connection, close_id)
     note(
         connection,
@@ -310,6 +311,7 @@ def _issue(connection: Connection[Any], draft: DraftRow, run: int) -> int:
     ).fetchone()
     assert row is not None
     parameters["close"] = row[0]
+    connection.execute("set local work_mem = '256MB'")  # or a join of a million goes by the disk
     connection.execute(
         """
         insert into billing_readings

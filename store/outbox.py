@@ -88,6 +88,8 @@ class ClaimRow:
 def put(connection: Connection[Any], close_id: int, *, destination_id: int | None = None) -> int:
     """Messages with the billing readings that a close added, for each destination of its utility, or for
     this one alone; how many. Part of the close's transaction. What is there already is left."""
+    if not _is_awaited(connection, close_id):
+        return 0
     return connection.execute(
         """
         insert into outbox
@@ -113,6 +115,20 @@ def put(connection: Connection[Any], close_id: int, *, destination_id: int | Non
         """,
         {"close": close_id, "size": READINGS_PER_MESSAGE, "destination": destination_id},
     ).rowcount
+
+
+def _is_awaited(connection: Connection[Any], close_id: int) -> bool:
+    """Whether there is any destination: numbering the readings of a close takes a while."""
+    return (
+        connection.execute(
+            """
+            select from closes c join destinations d on d.utility_id = c.utility_id
+            where c.id = %s and d.removed_at is null limit 1
+            """,
+            (close_id,),
+        ).rowcount
+        > 0
+    )
 
 
 def put_closed(connection: Connection[Any], destination_id: int, since: str) -> int:

@@ -35,7 +35,7 @@ from store.validation import await_validators
 from telemetry.quality import Quality
 from telemetry.status import Status
 
-BLOCK_SIZE = 2_000  # service points: a statement that fits in memory, and some tenths of a second of work
+BLOCK_SIZE = 5_000  # service points: a statement that fits in memory, and some tenths of a second of work
 
 _HOWEVER_FAR = timedelta(days=36_500)
 _ORDINARY_STATUS = (Status.HISTORICAL, Status.IMPORTED, Status.POWER_LOW)  # with or without each of these

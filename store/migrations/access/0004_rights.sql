@@ -105,6 +105,8 @@ grant select on close_drafts, draft_blocks, draft_readings, draft_exceptions, cl
     edit_approvals to hesper_api;
 grant insert on closes, billing_readings, billing_exceptions, close_events, outbox to hesper_api;
 grant delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to hesper_api;
+revoke execute on function note_disputable_telegrams from public;
+grant execute on function note_disputable_telegrams to hesper_api, hesper_admin;
 
 -- Delivery: the one who reads the secrets that sign, and nothing but what is sent.
 grant select on utilities, service_points, billing_readings, destinations, outbox to hesper_deliver;

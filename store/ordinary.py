@@ -48,8 +48,8 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """How many were ordinary; of these, first and further versions, and how many are followed by another
-    value.
+    """How many were ordinary; of these, first and further versions, how many are followed by another value,
+    and how many end with the meter's own set-day value.
 
     `rest`: (service point id, register) of all others.
     """
@@ -58,6 +58,7 @@ class Drafted:
     new: int
     corrected: int
     following: int
+    set_day: int
     rest: Sequence[tuple[int, str]]
 
 
@@ -95,6 +96,8 @@ _ORDINARY = f"""
         join meters m on m.id = i.meter_id
         join registers r on r.meter_id = m.id and r.billed and r.kind = 'counter'
         where p.utility_id = %(utility_id)s and p.id between %(first)s and %(last)s
+          and (%(of_draft)s::bigint is null or exists (select from draft_points t
+               where t.draft_id = %(of_draft)s and t.service_point_id = p.id))
           and i.valid_from < %(ends)s and (i.valid_to is null or i.valid_to > %(starts)s)
     ), bounded as (
         select x.*, s.measured_at as start_at, s.value as start_value, s.status as start_status,
@@ -189,6 +192,7 @@ _ORDINARY = f"""
     )
     select (select count(*) from drafted), (select count(*) from added where version = 1),
            (select count(*) from added where version > 1), (select count(*) from known where moved),
+           (select count(*) from drafted where end_method = 'set_day'),
            array(select point_id from rest order by point_id, obis),
            array(select obis from rest order by point_id, obis)
 """  # noqa: S608 - fragments of this module
@@ -200,6 +204,7 @@ def draft_ordinary(connection: Connection, draft: DraftRow, points: Points, sett
         "utility_id": points.utility_id,
         "first": points.first,
         "last": points.last,
+        "of_draft": points.of_draft,
         "utility": setting.utility,
         "period": draft.period,
         "starts": setting.starts_at,
@@ -224,5 +229,6 @@ def draft_ordinary(connection: Connection, draft: DraftRow, points: Points, sett
     connection.execute("set local jit = off")
     row = connection.execute(_ORDINARY.encode(), parameters).fetchone()
     assert row is not None
-    billed, new, corrected, following, points_left, registers = row
-    return Drafted(billed, new, corrected, following, list(zip(points_left, registers, strict=True)))
+    billed, new, corrected, following, set_day, points_left, registers = row
+    rest = list(zip(points_left, registers, strict=True))
+    return Drafted(billed, new, corrected, following, set_day, rest)

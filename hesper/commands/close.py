@@ -60,6 +60,9 @@ def close(
     draft: Annotated[bool, typer.Option(help="Issue nothing yet; show what there is to work off.")] = False,
     approve: Annotated[bool, typer.Option(help="Issue what was drafted.")] = False,
     withdraw: Annotated[bool, typer.Option(help="Put the draft away.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Look at every service point, also where nothing happened since.")
+    ] = False,
     sessions: Annotated[int, typer.Option(min=1, max=64, help="Draft in so many sessions side by side.")] = 2,
     common: Annotated[
         bool, typer.Option(help="Close nothing; show house meters less the meters behind them.")
@@ -69,11 +72,13 @@ def close(
     """Close a month: a billing reading for every billed register, or an exception that says what to do.
 
     What waits for validation is validated first. Closing again adds only what has changed, as a new version;
-    what was issued is never altered. Where something changes that was issued before, the draft waits until
-    another person approves it. A close that was interrupted goes on where it stopped.
+    what was issued is never altered. It looks where something happened since the last close; `--all` looks
+    everywhere, as after an upgrade, and comes to the same. Where something changes that was issued before,
+    the draft waits until another person approves it. A close that was interrupted goes on where it stopped.
 
         hesper close 2026-10
         hesper close 2026-10 --draft
+        hesper close 2026-10 --all
         hesper close 2026-10 --approve --author boris
         hesper close --from 2016-03 --to 2017-02 --utility daiad
         hesper close --verify 2026-10
@@ -115,6 +120,7 @@ def close(
                     author=who,
                     console=console,
                     step=step,
+                    scope=month.Scope.ALL if everything else month.Scope.CHANGED,
                     sessions=sessions,
                 )
             waiting = [] if json_output else work_left(store, code, summaries)
@@ -138,6 +144,7 @@ def _close(
     author: str,
     console: Console,
     step: Step,
+    scope: month.Scope,
     sessions: int,
 ) -> list[Summary]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -162,7 +169,7 @@ def _close(
                 progress.update(task, completed=done, total=blocks)
 
             now = datetime.now(UTC)
-            summary = month.draft([store, *others], code, name, author, now, told=told)
+            summary = month.draft([store, *others], code, name, author, now, scope=scope, told=told)
             if summary.state is State.DRAFTED and step is Step.CLOSE and not summary.corrected:
                 progress.update(drafting, description=f"issuing {name}")
                 summary = month.approve(store, code, name, author)

@@ -17,7 +17,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from store.deliveries import note_delivered
+from store.deliveries import control_sums, note_delivered
 
 READINGS_PER_MESSAGE = 200
 
@@ -251,16 +251,16 @@ def message(
 
 
 def sent_totals(connection: Connection[Any], sent: MessageRow) -> dict[str, int]:
-    """What a message holds: {"8-0:1.0.0 m3": sum of consumption in micro-units}."""
+    """The control totals of a message, in micro-units."""
     rows = connection.execute(
         """
-        select obis || ' ' || unit, sum(consumption)::bigint from billing_readings
+        select obis || ' ' || unit, sum(consumption)::bigint, sum(true_up)::bigint from billing_readings
         where utility_id = %s and period = %s and close_id = %s and id between %s and %s
         group by 1 order by 1
         """,
         (sent.utility_id, sent.period, sent.close_id, sent.first_reading, sent.last_reading),
     )
-    return dict(rows.fetchall())
+    return control_sums(rows.fetchall())
 
 
 def differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:

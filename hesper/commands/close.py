@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from hesper.central import BusyError, Central, Role, running
-from hesper.commands.close_report import remarks, show_common, show_verified, table, work_left
+from hesper.commands.close_report import remarks, show_common, show_status, show_verified, table, work_left
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month
@@ -67,6 +67,9 @@ def close(
     common: Annotated[
         bool, typer.Option(help="Close nothing; show house meters less the meters behind them.")
     ] = False,
+    status: Annotated[
+        bool, typer.Option(help="Close nothing; show how far closes are: drafted, approved, delivered.")
+    ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="The summaries as JSON on stdout.")] = False,
 ) -> None:
     """Close a month: a billing reading for every billed register, or an exception that says what to do.
@@ -83,6 +86,7 @@ def close(
         hesper close --from 2016-03 --to 2017-02 --utility daiad
         hesper close --verify 2026-10
         hesper close --common 2026-10
+        hesper close --status
 
     Exit code: 0 when the periods are closed or drafted, exceptions or not, and 2 when they could not be;
     with --verify 0 when every billing reading has the hash that it was issued with, and 1 when one was
@@ -90,7 +94,7 @@ def close(
     """
     console = Console(stderr=True)
     try:
-        periods = _periods(period, first, last)
+        periods = [] if status and (period, first, last) == (None,) * 3 else _periods(period, first, last)
         with (
             _store(data, database_url) as url,
             connect(url, application="hesper close", role=DatabaseRole.ADMIN) as store,
@@ -99,6 +103,9 @@ def close(
             store.commit()
             if verify:
                 show_verified(store, code, periods, json_output=json_output)
+                return
+            if status:
+                show_status(store, code, periods, json_output=json_output)
                 return
             if common:
                 show_common(store, code, periods)

@@ -101,8 +101,8 @@ grant update (state, acknowledged_at) on outbox to hesper_api;
 grant insert on delivery_acknowledgements, submissions to hesper_api;
 
 -- Who approves in the browser issues what was drafted: rows are added, and nothing but the draft goes.
-grant select on close_drafts, draft_blocks, draft_readings, draft_exceptions, draft_points, close_events, billing_rules, edits,
-    edit_approvals to hesper_api;
+grant select on close_drafts, draft_blocks, draft_readings, draft_exceptions, draft_points, close_events,
+    billing_rules to hesper_api;
 grant insert on closes, billing_readings, billing_exceptions, close_events, outbox to hesper_api;
 grant delete on close_drafts, draft_blocks, draft_readings, draft_exceptions, draft_points to hesper_api;
 revoke execute on function note_disputable_telegrams from public;

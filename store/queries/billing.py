@@ -8,7 +8,7 @@ from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
-from store.deliveries import note_delivered
+from store.deliveries import control_sums, note_delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,19 +219,19 @@ def control_totals(
 ) -> tuple[int, dict[str, int]]:
     """What someone holds who took all of a period up to `cursor`, corrections in place of what they correct.
 
-    (billing readings, {"8-0:1.0.0 m3": sum of consumption in micro-units}).
+    (billing readings, `store.deliveries.control_sums` of them).
     """
     rows = connection.execute(
         """
-        select obis || ' ' || unit, count(*)::int, sum(consumption)::bigint
-        from (select distinct on (service_point_id, obis) obis, unit, consumption
+        select obis || ' ' || unit, count(*)::int, sum(consumption)::bigint, sum(true_up)::bigint
+        from (select distinct on (service_point_id, obis) obis, unit, consumption, true_up
               from billing_readings where utility_id = %s and period = %s and id <= %s
               order by service_point_id, obis, version desc) taken
         group by obis, unit order by 1
         """,
         (utility_id, period, cursor),
     ).fetchall()
-    return sum(row[1] for row in rows), {row[0]: row[2] for row in rows}
+    return sum(row[1] for row in rows), control_sums((row[0], row[2], row[3]) for row in rows)
 
 
 def highest_cursor(connection: Connection[Any], utility_id: int, period: str) -> int | None:

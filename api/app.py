@@ -26,6 +26,7 @@ from api.rates import Lockout, TokenBuckets
 from api.services import Services
 from api.sessions import Signer
 from api.settings import ApiSettings
+from api.telegrams import Decode, undecoded
 from store.access import Scope
 from store.database import pool
 from store.roles import Role
@@ -49,8 +50,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The app; its pool is opened when it starts and closed when it ends.
+def create_app(
+    settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now, decode: Decode = undecoded
+) -> FastAPI:
+    """The app; its pool is opened when it starts and closed when it ends. `decode` explains telegrams.
 
     Starting raises store.database.UnreachableError where the database cannot be had.
     """
@@ -80,6 +83,7 @@ def create_app(settings: ApiSettings, *, clock: Callable[[], datetime] = utc_now
             if settings.oidc and client
             else None,
             templates=templates(),
+            decode=decode,
         )
         try:
             yield

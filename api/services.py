@@ -15,11 +15,15 @@ from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
 from api.sessions import Signer
 from api.settings import ApiSettings
+from api.telegrams import Decode
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC."""
+    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC.
+
+    `decode` says what a stored telegram means.
+    """
 
     settings: ApiSettings
     pool: ConnectionPool[psycopg.Connection]
@@ -32,6 +36,7 @@ class Services:
     addresses: Lockout
     provider: Provider | None
     templates: Jinja2Templates
+    decode: Decode
 
 
 def services(request: Request) -> Services:

@@ -55,6 +55,7 @@ def run(
     from api.app import create_app
     from api.oidc import OidcSettingsError, load
     from api.settings import ApiSettings, SettingsError, kept_session_secret
+    from hesper.telegrams import decode
 
     if plain_http and not _is_loopback(host):
         typer.echo(
@@ -74,7 +75,7 @@ def run(
     check_login(database_url, Role.API)
     configure_logging(log)
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, decode=decode),
         host=host,
         port=port,
         log_config=None,  # uvicorn logs where we do

@@ -1,4 +1,4 @@
-"""Findings as a person reads them: a title for each kind, its evidence as a sentence with advice, what was lost.
+"""Findings as a person reads them: a title, the evidence as a sentence with advice, and what was lost.
 
 The sentences carry the numbers of the evidence, exactly. A kind that has none here is shown with its
 evidence as it was written. `N_` marks a text of a table that is translated where it is used.

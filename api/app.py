@@ -15,8 +15,25 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, billing, deliveries, health, meters, problems, statements, submissions
+from api import (
+    audit,
+    billing,
+    closes,
+    deliveries,
+    edits,
+    health,
+    live,
+    marks,
+    meters,
+    problems,
+    quarantine,
+    requests,
+    statements,
+    submissions,
+)
+from api import findings as finding_resources
 from api.authentication import SignInRequiredError, requires
+from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
 from api.pages import account, billing_reading, findings, meter, month, overview, problem, sign_in
@@ -38,8 +55,13 @@ _PROVIDER_SECONDS = 5
 _TAGS = [
     {"name": "meters", "description": "Meters, their registers, and what was found at them."},
     {"name": "readings", "description": "What meters showed, and what people hand in."},
+    {"name": "findings", "description": "What somebody should look at, and what people make of it."},
+    {"name": "closes", "description": "Months as they are drafted, looked at, approved, delivered."},
     {"name": "billing", "description": "Billing readings by cursor, their evidence, and acknowledgements."},
     {"name": "deliveries", "description": "What is pushed to billing systems."},
+    {"name": "quarantine", "description": "What could not be used, and meters that nobody registered."},
+    {"name": "requests", "description": "What was asked for and is done by a worker."},
+    {"name": "events", "description": "What changes, as it changes."},
     {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "For supervisors."},
 ]
@@ -84,10 +106,12 @@ def create_app(
             else None,
             templates=templates(),
             decode=decode,
+            live=Live(settings.database_url),
         )
         try:
             yield
         finally:
+            app.state.services.live.close()
             sessions.close()
             if client:
                 client.close()
@@ -103,7 +127,10 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,  # what client generators name their methods
     )
     app.include_router(health.router)
-    for module in (meters, billing, deliveries, statements, submissions, audit):
+    for module in (
+        *(meters, finding_resources, marks, edits, billing, closes, deliveries, statements, submissions),
+        *(quarantine, requests, audit, live),
+    ):
         app.include_router(module.router, responses=problems.RESPONSES)
     for page in (problem, sign_in, account, overview, meter, findings, month, billing_reading):
         app.include_router(page.router)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import psycopg
 from fastapi import Request
@@ -16,6 +16,9 @@ from api.rates import Lockout, TokenBuckets
 from api.sessions import Signer
 from api.settings import ApiSettings
 from api.telegrams import Decode
+
+if TYPE_CHECKING:  # its routes ask for services
+    from api.live import Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Services:
     provider: Provider | None
     templates: Jinja2Templates
     decode: Decode
+    live: "Live"
 
 
 def services(request: Request) -> Services:

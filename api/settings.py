@@ -33,6 +33,7 @@ class ApiSettings:
     pool_size: int = 8
     statement_seconds: int = 15
     max_body_bytes: int = 64 * 1024
+    stream_seconds: float = 300  # how long a stream of events lasts: a revoked key is noticed after that
     address_rate: float = 100
     address_burst: int = 1000
     caller_rate: float = 50

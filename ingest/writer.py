@@ -12,7 +12,7 @@ from ingest.decode import Decoded
 from ingest.directory import Directory
 from ingest.quarantine import Reason, Refusal, count_by_reason, refuse_message
 from ingest.resolve import Columns, Resolved, code_at, refuse_values, resolve
-from store import misses, quarantine
+from store import changes, misses, quarantine
 from store.readings import Telegrams, WriteResult, insert, insert_telegrams, mark_for_validation
 from telemetry.wire import Outcome, from_milliseconds
 
@@ -38,6 +38,8 @@ def store_readings(
         mark_for_validation(connection, columns.register_ids[result.new], columns.measured_at[result.new])
         _refuse_conflicts(messages, resolved, result)
         _keep(connection, directory, messages, resolved.refusals)
+        if len(result.new):
+            changes.announce(connection, _utilities(directory, messages), changes.Topic.READINGS)
     return _outcomes(messages, resolved, result)
 
 
@@ -113,6 +115,11 @@ def _keep(
         for refusal in refused
     ]
     quarantine.insert(connection, entries)
+
+
+def _utilities(directory: Directory, messages: Sequence[Decoded]) -> set[int]:
+    named = {message.topic.utility for message in messages if message.topic}
+    return {found for code in named if (found := directory.utility(code)) is not None}
 
 
 def _outcomes(messages: Sequence[Decoded], resolved: Resolved, result: WriteResult) -> list[Outcome | None]:

@@ -189,6 +189,18 @@ def approve(connection: Connection[Any], utility_id: int, period: str, approver:
         return _approve(connection, draft, approver)
 
 
+def withdraw(connection: Connection[Any], utility_id: int, period: str, author: str) -> None:
+    """Leave nothing of a draft but the fact. Commits, unless the caller is in one. Raises ApprovalError."""
+    with connection.transaction():
+        lock_period(connection, utility_id, period)
+        found = draft_of(connection, utility_id, period)
+        if found is None:
+            raise ApprovalError(f"nothing of {period} is drafted")
+        run = found.base_run + 1
+        note(connection, utility_id, period, run=run, state="withdrawn", author=author, summary={})
+        remove(connection, found)
+
+
 def approve_news(connection: Connection[Any], utility_id: int, period: str, approver: str) -> DraftRow:
     """The same, but whoever drafted it may do it where nothing changes that was issued before."""
     with connection.transaction():

@@ -83,10 +83,7 @@ def change(
     """
     ids = sorted(set(finding_ids))
     _check(connection, ids, wanted)
-    known = connection.execute(
-        "select id from findings where utility_id = %s and id = any(%s) order by id for update",
-        (utility_id, ids),
-    ).fetchall()
+    known = lock(connection, utility_id, ids)
     changed = connection.execute(
         """
         insert into finding_changes (utility_id, finding_id, state, assignee, note, author)
@@ -108,9 +105,18 @@ def change(
     ).fetchall()
     return (
         dict.fromkeys(ids, Outcome.UNKNOWN)
-        | {identity: Outcome.UNCHANGED for (identity,) in known}
+        | dict.fromkeys(known, Outcome.UNCHANGED)
         | {identity: Outcome.CHANGED for (identity,) in changed}
     )
+
+
+def lock(connection: Connection[Any], utility_id: int, finding_ids: Iterable[int]) -> list[int]:
+    """Keep others from changing these findings until the transaction ends; those that the utility has."""
+    rows = connection.execute(
+        "select id from findings where utility_id = %s and id = any(%s) order by id for update",
+        (utility_id, list(finding_ids)),
+    )
+    return [identity for (identity,) in rows]
 
 
 def _check(connection: Connection[Any], ids: Sequence[int], wanted: FindingChange) -> None:

@@ -50,10 +50,9 @@ def run(
 
     Elsewhere than on loopback put a proxy with TLS in front: sessions are then for https only.
     """
-    import uvicorn
-
     from api.app import create_app
     from api.oidc import OidcSettingsError, load
+    from api.server import Server
     from api.settings import ApiSettings, SettingsError, kept_session_secret
     from hesper.telegrams import decode
 
@@ -74,16 +73,7 @@ def run(
         raise typer.Exit(2) from None
     check_login(database_url, Role.API)
     configure_logging(log)
-    uvicorn.run(
-        create_app(settings, decode=decode),
-        host=host,
-        port=port,
-        log_config=None,  # uvicorn logs where we do
-        log_level="warning",
-        access_log=False,  # request lines would keep personal searches
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
+    Server(create_app(settings, decode=decode), host, port).run()
 
 
 def _is_loopback(host: str) -> bool:

@@ -37,6 +37,7 @@ from store.drafts import (
     progress,
     remove,
 )
+from store.drafts import withdraw as withdraw_draft
 from store.rules import RulesRow, rules_on
 
 __all__ = ["ApprovalError", "State", "Summary", "approve", "close", "draft", "withdraw"]
@@ -157,21 +158,7 @@ def approve(connection: Connection, utility: str, period: str, author: str) -> S
 def withdraw(connection: Connection, utility: str, period: str, author: str) -> None:
     """Leave nothing of a draft but the fact. Raises LookupError and ApprovalError."""
     with connection.transaction():
-        month, _ = _month(connection, utility, period)
-        lock_period(connection, month.utility.id, period)
-        found = draft_of(connection, month.utility.id, period)
-        if found is None:
-            raise ApprovalError(f"nothing of {period} is drafted")
-        note(
-            connection,
-            found.utility_id,
-            period,
-            run=found.base_run + 1,
-            state="withdrawn",
-            author=author,
-            summary={},
-        )
-        remove(connection, found)
+        withdraw_draft(connection, load_utility(connection, utility).id, period, author)
 
 
 def _month(connection: Connection, utility: str, period: str) -> tuple[Month, RulesRow | None]:

@@ -129,6 +129,45 @@ def billing_page(
         return cursor.fetchall()
 
 
+def billing_versions(
+    connection: Connection[Any],
+    utility_id: int,
+    *,
+    after: int,
+    limit: int,
+    period: str | None = None,
+    service_point: str | None = None,
+    account: str | None = None,
+    current: bool = False,
+) -> list[BillingRow]:
+    """At most `limit` billing readings behind the cursor `after`; `current`: only versions that hold."""
+    with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
+        cursor.execute(
+            _BILLING
+            + """
+            where b.utility_id = %(utility)s and b.id > %(after)s
+              and (%(period)s::text is null or b.period = %(period)s)
+              and (%(point)s::text is null or p.code = %(point)s)
+              and (%(account)s::text is null or p.account = %(account)s)
+              and (not %(current)s or not exists (
+                  select from billing_readings newer
+                  where newer.service_point_id = b.service_point_id and newer.obis = b.obis
+                    and newer.period = b.period and newer.version > b.version))
+            order by b.id limit %(limit)s
+            """,
+            {
+                "utility": utility_id,
+                "after": after,
+                "limit": limit,
+                "period": period,
+                "point": service_point,
+                "account": account,
+                "current": current,
+            },
+        )
+        return cursor.fetchall()
+
+
 def billing_reading(connection: Connection[Any], utility_id: int, reading_id: int) -> BillingRow | None:
     """The utility's billing reading with this id, whatever its version."""
     with connection.cursor(row_factory=class_row(BillingRow)) as cursor:

@@ -8,7 +8,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 _FINDING = """
-    select f.id, m.code as meter, m.medium, r.obis, r.unit, s.name as site_name,
+    select f.id, m.code as meter, m.medium, r.obis, r.unit, s.code as site, s.name as site_name,
            coalesce(nullif(p.name, ''), p.code) as point_name, f.kind, f.severity, f.state, f.assignee,
            f.started_at, f.ended_at, f.detected_at, f.evidence
     from findings f
@@ -35,6 +35,7 @@ class FindingRow:
     medium: int
     obis: str
     unit: str
+    site: str | None
     site_name: str | None
     point_name: str | None
     kind: str

@@ -38,7 +38,11 @@ def clock() -> Clock:
 @pytest.fixture
 def settings(database: str) -> ApiSettings:
     return ApiSettings(
-        database_url=database, session_secret=b"t" * 32, secure_cookies=False, password_memory_kib=64
+        database_url=database,
+        session_secret=b"t" * 32,
+        secure_cookies=False,
+        password_memory_kib=64,
+        stream_seconds=0,
     )
 
 

@@ -58,6 +58,11 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "delivery_id": "1",
         "account": "40001",
         "code": "flat-01-8",
+        "run": "1",
+        "finding_id": str(whose.finding),
+        "edit_id": str(whose.edit),
+        "entry_id": str(whose.waiting),
+        "request_id": str(whose.request),
         "problem": "forbidden",
     }
     for route in api_routes(app):

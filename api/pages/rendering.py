@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 
 from api import presentation, vocabulary
 from api.authentication import Visitor
-from api.explanations import explain, finding_title
+from api.explanations import estimated_loss, explain, finding_title
 from api.language import Language, language_of, languages
 from api.models import plain
 from api.pages.spans import chart_of
@@ -79,6 +79,11 @@ def templates() -> Jinja2Templates:
         "finding_title": _told(finding_title),
         "explain": _told(
             lambda finding, zone, language: explain(
+                finding.kind, finding.evidence, finding.unit, zone, language
+            )
+        ),
+        "estimated_loss": _told(
+            lambda finding, zone, language: estimated_loss(
                 finding.kind, finding.evidence, finding.unit, zone, language
             )
         ),

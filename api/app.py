@@ -36,7 +36,18 @@ from api.authentication import SignInRequiredError, requires
 from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import account, billing_reading, findings, meter, month, overview, problem, sign_in
+from api.pages import (
+    account,
+    billing_reading,
+    findings,
+    meter,
+    month,
+    month_actions,
+    overview,
+    problem,
+    sign_in,
+    statement,
+)
 from api.pages.rendering import templates
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
@@ -132,7 +143,10 @@ def create_app(
         *(quarantine, requests, audit, live),
     ):
         app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (problem, sign_in, account, overview, meter, findings, month, billing_reading):
+    for page in (
+        *(problem, sign_in, account, overview, meter, findings),
+        *(month, month_actions, billing_reading, statement),
+    ):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)

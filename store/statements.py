@@ -35,6 +35,7 @@ class VersionRow:
     created_at: datetime
     delivered_at: datetime | None
     acknowledged_at: datetime | None
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A register in a month. `unit` is empty where nothing was ever issued."""
+    """A register in a month. `unit` is empty where nothing was ever issued.
+
+    `remarks` say in English what `issued` (our last version), `acknowledged` (theirs) and `excluded` say too.
+    """
 
     period: str
     service_point: str
@@ -67,6 +71,14 @@ class Line:
     ours: Side | None
     theirs: Side | None
     remarks: tuple[str, ...]
+    issued: VersionRow | None
+    acknowledged: VersionRow | None
+    excluded: ExclusionRow | None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether our figure was not measured."""
+        return self.issued is not None and Quality(self.issued.quality) not in _MEASURED
 
     @property
     def difference(self) -> int:
@@ -105,7 +117,7 @@ def versions(
                    least(sent.acknowledged_at,
                          (select min(a.at) from billing_acknowledgements a
                           where a.utility_id = b.utility_id and a.period = b.period and a.cursor >= b.id)
-                   ) as acknowledged_at
+                   ) as acknowledged_at, b.id
             from issued b
             join service_points p on p.id = b.service_point_id
             cross join lateral (
@@ -166,7 +178,8 @@ def _line(place: tuple[str, str, str], issued: Sequence[VersionRow], exclusion: 
         if Quality(ours.quality) not in _MEASURED:
             remarks.append(f"version {ours.version} is {Quality(ours.quality).label}, not measured")
         remarks += _pending(ours, theirs)
-    return Line(*place, ours.unit if ours else "", _side(ours), _side(theirs), tuple(remarks))
+    sides = _side(ours), _side(theirs)
+    return Line(*place, ours.unit if ours else "", *sides, tuple(remarks), ours, theirs, exclusion)
 
 
 def _pending(ours: VersionRow, theirs: VersionRow | None) -> list[str]:

@@ -71,6 +71,8 @@ def templates() -> Jinja2Templates:
         "local_instants": _spoken(Language.local_instants),
         "month": _spoken(Language.month),
         "words": _told(vocabulary.phrase),
+        "remedy": _told(vocabulary.remedy),
+        "facts_of": vocabulary.facts_of,
         "state_name": _told(vocabulary.state_name),
         "method": _told(vocabulary.method_name),
         "medium": _told(vocabulary.medium_name),

@@ -176,7 +176,13 @@ def billing_reading(connection: Connection[Any], utility_id: int, reading_id: in
 
 
 def current_billing_readings(
-    connection: Connection[Any], utility_id: int, period: str, *, after: str | None, limit: int
+    connection: Connection[Any],
+    utility_id: int,
+    period: str,
+    *,
+    after: str | None,
+    limit: int,
+    quality: int | None = None,
 ) -> list[BillingRow]:
     """The highest version of each billing reading of a period, by service point and register.
 
@@ -188,9 +194,10 @@ def current_billing_readings(
             + """
               and b.period = %(period)s
               and (%(after)s::text is null or p.code || ' ' || b.obis > %(after)s)
+              and (%(quality)s::int is null or b.quality = %(quality)s)
             order by p.code || ' ' || b.obis limit %(limit)s
             """,
-            {"utility": utility_id, "period": period, "after": after, "limit": limit},
+            {"utility": utility_id, "period": period, "after": after, "limit": limit, "quality": quality},
         )
         return cursor.fetchall()
 

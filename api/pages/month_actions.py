@@ -30,7 +30,9 @@ def draft(request: Request, visitor: PageVisitor, store: Store, period: PeriodPa
     utility = visitor.caller.utility
     if period >= f"{services(request).clock().astimezone(utility.zone):%Y-%m}":
         return _refused(
-            request, visitor, store, period, N_("This month is not over yet: draft it after that.")
+            *(request, visitor, store),
+            period=period,
+            said=N_("This month is not over yet: draft it after that."),
         )
     ask(store, utility.id, Task.DRAFT, {"period": period}, author=visitor.caller.actor)
     return _back(period)

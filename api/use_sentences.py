@@ -38,13 +38,23 @@ USE_SENTENCES: Mapping[str, Sentence] = {
         ),
         amounts="per_hour limit_per_hour busy_days_per_hour ran",
     ),
-    "catch_up": Told(
-        N_(
-            "Silent for %(silent_hours)s, from %(since)s to %(until)s, while %(used)s were used: "
-            "%(used_a_day)s a day, where %(usual_day)s are usual. It is billed; when in the silence it was "
-            "used is not known."
+    "catch_up": either(
+        known("usual_day"),
+        Told(
+            N_(
+                "Silent for %(silent_hours)s, from %(since)s to %(until)s, while %(used)s were used: "
+                "%(used_a_day)s a day, where %(usual_day)s are usual. It is billed; when in the silence it "
+                "was used is not known."
+            ),
+            amounts="used used_a_day usual_day",
         ),
-        amounts="used used_a_day usual_day",
+        Told(
+            N_(
+                "Silent for %(silent_hours)s, from %(since)s to %(until)s, while %(used)s were used: "
+                "%(used_a_day)s a day. It is billed; when in the silence it was used is not known."
+            ),
+            amounts="used used_a_day",
+        ),
     ),
     "level_shift": either(
         _lower,

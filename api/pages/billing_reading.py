@@ -1,5 +1,6 @@
 """One billed figure, explained in words: from the month down to the bytes that the meter sent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -36,9 +37,9 @@ _QUALITIES: dict[int, str] = {
     Quality.VALID: N_("the values at both ends were measured"),
     Quality.INTERPOLATED: N_("the values at both ends were interpolated"),
     Quality.MIXED: N_("one end was measured and another interpolated"),
-    Quality.ESTIMATED: N_("a value at one end was estimated, because nothing was measured"),
     Quality.QUESTIONABLE: N_("a finding says that the register stood still, and nobody has resolved it"),
 }
+_ESTIMATED = N_("a value at one end was estimated, because nothing usable was measured there")
 
 
 @router.get("/billing/{reading_id}", dependencies=[requires(Scope.BILLING_READ)])
@@ -54,7 +55,7 @@ def show_billing_reading(
     if trace is None:
         raise not_found("This billing reading", "A month's page lists its billing readings.")
     language, parts = language_of(request), trace.evidence.installations
-    why = _QUALITIES.get(trace.row.quality)
+    why = _ESTIMATED if _is_estimated(parts) else _QUALITIES.get(trace.row.quality)
     return page(
         request,
         visitor,
@@ -90,6 +91,10 @@ def _said(
                 records = records_of(said, trace.row.obis, reading.value)
                 found[part.meter, reading.at] = behind, said, records
     return found
+
+
+def _is_estimated(parts: Sequence[InstallationEvidence]) -> bool:
+    return any(end.basis is not None for part in parts for end in (part.start, part.end))
 
 
 def records_of(said: Telegram, obis: str, value: str) -> frozenset[int]:

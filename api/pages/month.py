@@ -34,6 +34,7 @@ _OUTLIERS = 20
 _RUNS = 20
 _MONTHS = 36
 _MESSAGES = 1000
+_ESTIMATES = ("average", "normative")
 _REQUESTS = 50
 
 PeriodPath = Annotated[str, Path(pattern=r"^[1-9]\d{3}-(0[1-9]|1[0-2])$")]
@@ -77,17 +78,19 @@ def month(
     reason: Annotated[str | None, Query(max_length=100)] = None,
     exception: RowSeen = None,
     quality: Annotated[int | None, Query(ge=0, le=99)] = None,
+    method: Annotated[str | None, Query(max_length=40)] = None,
     after: RowSeen = None,
 ) -> Response:
     """One period, whatever its state. `exception` and `after`: the last rows seen of either list.
 
-    `reason` and `quality` narrow them.
+    `reason`, `quality` and `method` (`estimate`: any of them) narrow them.
     """
     return show_month(
         *(request, visitor, store, period),
         reason=reason,
         exception=exception,
         quality=quality,
+        method=method or None,
         after=after,
     )
 
@@ -101,6 +104,7 @@ def show_month(
     reason: str | None = None,
     exception: str | None = None,
     quality: int | None = None,
+    method: str | None = None,
     after: str | None = None,
     error: tuple[str, str] | None = None,
 ) -> Response:
@@ -121,7 +125,11 @@ def show_month(
         shares = closes.shares(*about)
         outliers = closes.outliers_page(*about, limit=_OUTLIERS)
     rows = queries.current_billing_readings(
-        store, utility.id, period, after=after, limit=_PAGE + 1, quality=quality
+        *(store, utility.id, period),
+        after=after,
+        limit=_PAGE + 1,
+        quality=quality,
+        methods=_ESTIMATES if method == "estimate" else (method,) if method else (),
     )
     places = {row.service_point for row in exceptions} | {row.service_point for row in outliers}
     answer = page(
@@ -148,6 +156,7 @@ def show_month(
         **_distribution(shares),
         rows=rows[:_PAGE],
         quality=quality,
+        method=method,
         after=after,
         next_after=_row(rows[_PAGE - 1]) if len(rows) > _PAGE else None,
         deliveries=_deliveries(store, visitor, period),
@@ -173,6 +182,9 @@ def _distribution(shares: Sequence[closes.ShareRow]) -> dict[str, object]:
         sums[share.medium, share.unit] += share.consumption + share.true_up
     return {
         "readings": by_quality.total(),
+        "estimated": sum(
+            share.readings for share in shares if {share.start_method, share.end_method} & {*_ESTIMATES}
+        ),
         "by_quality": sorted(by_quality.items()),
         "by_method": by_method.most_common(),
         "sums": sorted(sums.items()),

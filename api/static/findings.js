@@ -1,5 +1,6 @@
 // The list of findings under the keyboard: arrows go from box to box, Shift with a click or Space chooses
 // all between, and one box chooses all. While something is chosen the list does not change under one's hands.
+// The address says what the list was narrowed to, so that it can be kept and sent to somebody.
 
 const boxes = () => [...document.querySelectorAll("[data-work] .tick")];
 const chosen = () => boxes().filter((box) => box.checked);
@@ -30,6 +31,10 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("change", (event) => {
+  const filter = event.target.form;
+  if (filter?.matches(".work-filter")) {
+    history.replaceState(null, "", `${filter.action}?${new URLSearchParams(new FormData(filter))}`);
+  }
   if (event.target.closest?.("[data-choose-all]")) {
     for (const box of boxes()) box.checked = event.target.checked;
     tell();

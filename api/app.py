@@ -52,12 +52,16 @@ from api.pages import (
     arrival,
     balance,
     billing_reading,
+    chart,
     findings,
     fleet,
     gateway,
     gateway_trend,
     meter,
+    meter_edits,
     meter_list,
+    meter_telegrams,
+    meter_year,
     month,
     problem,
     sign_in,
@@ -70,6 +74,7 @@ from api.rates import Lockout, TokenBuckets
 from api.services import Services
 from api.sessions import Signer
 from api.settings import ApiSettings
+from api.telegrams import Decode, undecoded
 from store.access import Scope
 from store.database import pool
 from store.roles import Role
@@ -112,8 +117,11 @@ def create_app(
     *,
     clock: Callable[[], datetime] = utc_now,
     check: ConfigurationCheck | None = None,
+    decode: Decode = undecoded,
 ) -> FastAPI:
-    """The app; its pool is opened when it starts and closed when it ends. `check` judges configurations.
+    """The app; its pool is opened when it starts and closed when it ends.
+
+    `check` judges configurations of gateways, `decode` explains telegrams.
 
     Starting raises store.database.UnreachableError where the database cannot be had.
     """
@@ -144,6 +152,7 @@ def create_app(
             else None,
             check=check,
             templates=templates(),
+            decode=decode,
             live=Live(settings.database_url),
             exports=BoundedSemaphore(settings.exports_at_once),
         )
@@ -199,6 +208,10 @@ def create_app(
         arrival,
         balance,
         meter,
+        chart,
+        meter_edits,
+        meter_telegrams,
+        meter_year,
         gateway,
         gateway_trend,
         findings,
@@ -208,6 +221,7 @@ def create_app(
         billing_reading,
     ):
         app.include_router(page.router)
+    app.include_router(live.pages)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)
 

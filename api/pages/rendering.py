@@ -16,7 +16,7 @@ from api.authentication import Visitor
 from api.explanations import explain, finding_title
 from api.language import Language, language_of, languages
 from api.models import plain
-from api.pages.spans import chart_of
+from api.pages.spans import bucket_name, chart_of
 from api.presentation import N_
 from api.services import services
 from store.access import Scope
@@ -79,6 +79,8 @@ def templates() -> Jinja2Templates:
         "register": _told(vocabulary.register_name),
         "quality": _told(vocabulary.quality_name),
         "finding_title": _told(finding_title),
+        "expiry": _told(presentation.expiry),
+        "bucket": _told(bucket_name),
         "explain": _told(
             lambda finding, zone, language: explain(
                 finding.kind, finding.evidence, finding.unit, zone, language

@@ -71,7 +71,10 @@ class RegisterRow:
 
 @dataclass(frozen=True, slots=True)
 class InstallationRow:
-    """A meter's time at a service point; `valid_to` None: it is there now."""
+    """A meter's time at a service point; `valid_to` None: it is there now.
+
+    `start_values` and `end_values` are what its registers showed then, by OBIS in micro-units, where known.
+    """
 
     meter: str
     point_code: str
@@ -80,6 +83,8 @@ class InstallationRow:
     valid_from: datetime
     valid_to: datetime | None
     multiplier: Decimal
+    start_values: dict[str, int]
+    end_values: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,7 @@ def installations(connection: Connection[Any], utility_id: int, meter_id: int) -
         cursor.execute(
             """
             select m.code as meter, p.code as point_code, p.name as point_name, p.account,
-                   i.valid_from, i.valid_to, i.multiplier
+                   i.valid_from, i.valid_to, i.multiplier, i.start_values, i.end_values
             from installations i join service_points p on p.id = i.service_point_id
             join meters m on m.id = i.meter_id
             where i.meter_id = %s and p.utility_id = %s
@@ -214,7 +219,7 @@ def exchanges(connection: Connection[Any], utility_id: int, meter_id: int) -> li
         cursor.execute(
             """
             select m.code as meter, p.code as point_code, p.name as point_name, p.account,
-                   i.valid_from, i.valid_to, i.multiplier
+                   i.valid_from, i.valid_to, i.multiplier, i.start_values, i.end_values
             from service_points p
             join installations i on i.service_point_id = p.id
             join meters m on m.id = i.meter_id

@@ -63,6 +63,7 @@ def addresses(app: FastAPI, whose: Seeded) -> Iterator[tuple[str, str]]:
         "edit_id": str(whose.edit),
         "entry_id": str(whose.waiting),
         "request_id": str(whose.request),
+        "year": "2026",
         "site": "house-1",
         "problem": "forbidden",
         "file_format": "csv",

@@ -128,6 +128,11 @@ LISTED: dict[tuple[str, str], set[UserRole]] = {
     ("GET", "/findings"): _LOOKS,
     ("GET", "/meters/{meter_id}"): _LOOKS,
     ("GET", "/meters/{meter_id}/chart"): _LOOKS,
+    # A meter's page: what it prints, decodes and changes.
+    ("GET", "/meters/{meter_id}/year/{year}.pdf"): _LOOKS,
+    ("GET", "/meters/{meter_id}/telegrams"): {_E},
+    ("POST", "/meters/{meter_id}/edits"): {_E},
+    ("POST", "/meters/{meter_id}/edits/{edit_id}/approval"): {_A},
     ("GET", "/quarantine"): {_E},
     ("GET", "/quarantine/{entry_id}"): {_E},
     ("POST", "/quarantine/replay"): {_E},

@@ -25,7 +25,7 @@ _ROWS = """
         insert into sites (utility_id, code, name) select id, 's', 's' from u returning *
     ), g as (
         insert into gateways (utility_id, code) select id, 'g' from u returning *
-    ), gh as (
+    ), told as (
         insert into gateway_health (gateway_id, at, utility_id, clock_ahead, clock_synchronised,
                                     buffered_readouts, buffer_full, version, config_version, lines)
         select id, now(), utility_id, 0, true, 0, false, '', '', '[]' from g
@@ -70,7 +70,7 @@ _ROWS = """
         select utility_id, id, '2026-01-01', 63000000, 3 from p
     ), co as (
         insert into contracts (utility_id, service_point_id, valid_from) select utility_id, id, now() from p
-    ), gh as (
+    ), gho as (
         insert into gateway_hours (gateway_id, hour, utility_id, clock_ahead)
         select id, now(), utility_id, 0 from g
     ), lh as (

@@ -1,76 +1,89 @@
-"""What is said of single readings, as a person reads it: the kind, which has a sign on charts, and why."""
+"""`/v1/marks`: what rules and people say of single readings. A reading without a mark is valid."""
 
-from enum import Enum
-from zoneinfo import ZoneInfo
+from datetime import datetime
+from typing import Annotated, Any
 
-from api.explanations import explain, finding_title
-from api.language import Language
-from api.presentation import N_
-from api.vocabulary import phrase
-from store.queries.judged import JudgedRow, Said
-from telemetry.quality import Quality
-from telemetry.status import Status
+from fastapi import Query, Request
+from pydantic import BaseModel
 
-EDIT = "edit"  # the rule of the marks that edits leave (store/migrations/core/0057_edits_take_effect.sql)
+from api.authentication import KeyCaller, Store, requires
+from api.fields import Fields, Sparse, fields_of
+from api.models import Instant, QualityCode, local_instant, quality_code
+from api.parameters import Code, From, Limit, ObisFilter, To, cursor_of, place_of, span
+from api.routing import resources
+from api.services import services
+from store.access import Scope
+from store.queries.marks import MarkFilter, MarkRow, marks_page
+from store.queries.utilities import UtilityRow
 
-_BREAKS = ("glitch", "jitter", "rollover", "reset", "swap_suspect")
-_DECIDED = {
-    "exclude": N_("Left out"),
-    "enter": N_("Entered by hand"),
-    "accept": N_("Accepted"),
-    "withdrawn": N_("Entry withdrawn"),
-}
+router = resources("readings")
 
 
-class Kind(Enum):
-    """What a reading is on a chart and in a table: (name for style and script, words)."""
+class Mark(Sparse):
+    """`usable` false: never a boundary value of a bill. `evidence`: the numbers that a person can check."""
 
-    EXCLUDED = ("excluded", N_("left out of accounting"))
-    QUESTIONABLE = ("questionable", N_("questionable"))
-    ESTIMATED = ("estimated", N_("estimated"))
-    MANUAL = ("manual", N_("entered or handed in"))
-    NOTED = ("noted", N_("noted"))
-
-    def __init__(self, code: str, words: str) -> None:
-        self.code = code
-        self.words = words
-
-
-def kind_of(row: JudgedRow) -> Kind:
-    """The gravest that is said of it."""
-    if not row.usable:
-        return Kind.EXCLUDED
-    if row.quality in (Quality.ESTIMATED, Quality.INTERPOLATED, Quality.DERIVED, Quality.MIXED):
-        return Kind.ESTIMATED
-    if Status.MANUAL in Status(row.status) or row.quality == Quality.EDITED:
-        return Kind.MANUAL
-    return Kind.QUESTIONABLE if row.quality == Quality.QUESTIONABLE else Kind.NOTED
+    meter: str
+    obis: str
+    measured_at: Instant
+    rule: str
+    quality: QualityCode
+    usable: bool
+    author: str
+    created_at: datetime
+    evidence: dict[str, Any]
 
 
-def reasons_of(row: JudgedRow, unit: str, zone: ZoneInfo, language: Language) -> str:
-    """Every reason in a line; of a reading that was handed in, that it was. `unit` is the register's."""
-    told = [_reason(said, unit, zone, language) for said in row.said]
-    if Status.MANUAL in Status(row.status) and not any(said.rule == EDIT for said in row.said):
-        told.append(language.gettext("Handed in by a resident or an inspector"))
-    return "; ".join(told)
+class MarkList(BaseModel):
+    """By register, instant and rule; `next_cursor` null: this is the last page."""
+
+    marks: list[Mark]
+    next_cursor: str | None
 
 
-def _reason(said: Said, unit: str, zone: ZoneInfo, language: Language) -> str:
-    if said.rule == EDIT:
-        decided = language.gettext(_DECIDED.get(str(said.evidence.get("action")), "Accepted"))
-        return language.gettext(
-            "%(decided)s by %(author)s: %(reason)s",
-            decided=decided,
-            author=said.author,
-            reason=said.evidence.get("reason", ""),
-        )
-    kind = f"negative_step.{said.rule}" if said.rule in _BREAKS else said.rule
-    title = finding_title(kind, language)
-    if sentence := explain(kind, said.evidence, unit, zone, language):
-        return f"{title}: {sentence}"
-    facts = ", ".join(
-        f"{phrase(name, language).lower()} {language.fact(value, zone)}"
-        for name, value in said.evidence.items()
-        if not isinstance(value, dict | list)
+@router.get(
+    "/marks", dependencies=[requires(Scope.READINGS_READ)], summary="What rules and people say of readings"
+)
+def list_marks(
+    *,
+    request: Request,
+    caller: KeyCaller,
+    store: Store,
+    meter: Code = None,
+    obis: ObisFilter = None,
+    rule: Annotated[str | None, Query(max_length=60, examples=["glitch", "edit"])] = None,
+    start: From = None,
+    end: To = None,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    limit: Limit = 100,
+    only: Annotated[Fields, fields_of(Mark)],
+) -> MarkList:
+    """Of readings from `from` to `to`, at most 400 days."""
+    since, until = span(start, end, services(request).clock())
+    rows = marks_page(
+        store,
+        caller.utility.id,
+        MarkFilter(since, until, meter, obis, rule),
+        after=place_of(cursor),
+        limit=limit + 1,
     )
-    return f"{title} ({facts})" if facts else title
+    page = rows[:limit]
+    return MarkList(
+        marks=[only.of(_mark(row, caller.utility)) for row in page],
+        next_cursor=cursor_of(page[-1].register_id, page[-1].measured_at, page[-1].rule)
+        if len(rows) > limit
+        else None,
+    )
+
+
+def _mark(row: MarkRow, utility: UtilityRow) -> Mark:
+    return Mark(
+        meter=row.meter,
+        obis=row.obis,
+        measured_at=local_instant(row.measured_at, utility.zone),
+        rule=row.rule,
+        quality=quality_code(row.quality),
+        usable=row.usable,
+        author=row.author,
+        created_at=row.created_at,
+        evidence=row.evidence,
+    )

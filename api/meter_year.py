@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from api.language import Language
-from api.marks import Kind, kind_of, reasons_of
+from api.mark_words import Kind, kind_of, reasons_of
 from api.pdf import Column, Letterhead, bars, heading, space, table, text
 from api.subject import Subject
 from api.vocabulary import medium_name, method_name, quality_name, register_name

@@ -28,6 +28,8 @@ _METHODS = {
     "normative": "norm",
 }
 _STATES = ("open", "acknowledged", "resolved", "false alarm", "alarm", "warning", "info")
+_REQUESTS = ("waiting", "done", "failed", "replayed", "discarded", "replay", "discard", "accept", "draft")
+_OUTCOMES = ("tried", "stored", "waiting", "readouts", "discarded")  # the figures of a request
 _CONNECTIONS = ("online", "offline", "never seen")
 _NUMBERED = re.compile(r"(.+) (L?\d+)")  # 'tariff 2', 'voltage L3'
 
@@ -44,6 +46,8 @@ def terms() -> Iterator[str]:
     yield from (*_STATES, *_CONNECTIONS)
     yield from (state.value for states in (CommandState, ConfigurationState) for state in states)
     yield from (reason.value for reason in MissReason)
+    yield from _REQUESTS
+    yield from (in_words(name) for name in _OUTCOMES)
     yield from (role.value for role in UserRole)
     yield from (reason.value for reason in MissReason)
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 
 from api.authentication import PageVisitor, Store, requires
 from api.explanations import explain, finding_title
-from api.marks import EDIT, kind_of, reasons_of
+from api.mark_words import EDIT, kind_of, reasons_of
 from api.models import decimal_text
 from api.pages.chart_events import Event, events
 from api.pages.chart_words import words

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from api.language import Language
-from api.marks import Kind
+from api.mark_words import Kind
 from api.presentation import N_
 
 _WORDS: Mapping[str, str] = {

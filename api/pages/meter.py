@@ -79,7 +79,9 @@ def meter_page(
         later=last_day + timedelta(days=shown.span.days) if shown.end < now else None,
         today=now.astimezone(utility.zone).date(),
         health=health_of(store, utility, meter, now, language),
-        findings=finding_queries.findings_page(store, utility.id, meter_id=meter.id, limit=_FINDINGS_SHOWN),
+        findings=finding_queries.findings_page(
+            store, utility.id, finding_queries.FindingFilter(meter_id=meter.id), limit=_FINDINGS_SHOWN
+        ),
         installations=meter_queries.installations(store, utility.id, meter.id),
         exchanges=meter_queries.exchanges(store, utility.id, meter.id),
         verifications=meter_queries.verifications(store, meter.id),

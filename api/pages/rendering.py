@@ -37,6 +37,7 @@ class Place:
 MENU = (
     Place("overview", N_("Overview"), "/", Scope.METERS_READ),
     Place("findings", N_("Findings"), "/findings", Scope.FINDINGS_READ),
+    Place("quarantine", N_("Quarantine"), "/quarantine", Scope.TELEGRAMS_READ),
     Place("verification", N_("Verification"), "/verification", Scope.METERS_READ),
     Place("months", N_("Months"), "/months", Scope.BILLING_READ),
 )

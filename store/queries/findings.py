@@ -1,6 +1,6 @@
 """What validation and the detectors found, for the API and the pages: of meters, and of gateways."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +8,8 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 _FINDING = """
-    select f.id, m.code as meter, m.medium, r.obis, r.unit, s.name as site_name,
-           coalesce(nullif(p.name, ''), p.code) as point_name, f.kind, f.severity, f.state,
+    select f.id, m.code as meter, m.medium, r.obis, r.unit, s.code as site, s.name as site_name,
+           coalesce(nullif(p.name, ''), p.code) as point_name, f.kind, f.severity, f.state, f.assignee,
            f.started_at, f.ended_at, f.detected_at, f.evidence
     from findings f
     join registers r on r.id = f.register_id
@@ -35,26 +35,42 @@ class FindingRow:
     medium: int
     obis: str
     unit: str
+    site: str | None
     site_name: str | None
     point_name: str | None
     kind: str
     severity: str
     state: str
+    assignee: str
     started_at: datetime
     ended_at: datetime | None
     detected_at: datetime
     evidence: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class FindingFilter:
+    """Which findings are wanted; None: all. `kind` stands for its parts too (`stuck` for `stuck.zero`).
+
+    `site` is a site's code, `medium` the OBIS value group A, `assignee` a login, or empty for nobody's.
+    """
+
+    state: str | None = None
+    kind: str | None = None
+    severity: str | None = None
+    site: str | None = None
+    medium: int | None = None
+    assignee: str | None = None
+    meter_id: int | None = None
+
+
 def findings_page(
     connection: Connection[Any],
     utility_id: int,
+    wanted: FindingFilter,
     *,
     limit: int,
     before: int | None = None,
-    meter_id: int | None = None,
-    state: str | None = None,
-    severity: str | None = None,
 ) -> list[FindingRow]:
     """At most `limit` findings, the last detected first; `before` is the id of the last one seen."""
     with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
@@ -63,21 +79,25 @@ def findings_page(
             + """
             where f.utility_id = %(utility)s
               and (%(before)s::bigint is null or f.id < %(before)s)
-              and (%(meter)s::int is null or m.id = %(meter)s)
+              and (%(meter_id)s::int is null or m.id = %(meter_id)s)
               and (%(state)s::text is null or f.state = %(state)s)
+              and (%(kind)s::text is null or f.kind = %(kind)s or starts_with(f.kind, %(kind)s || '.'))
               and (%(severity)s::text is null or f.severity = %(severity)s)
+              and (%(site)s::text is null or s.code = %(site)s)
+              and (%(medium)s::int is null or m.medium = %(medium)s)
+              and (%(assignee)s::text is null or f.assignee = %(assignee)s)
             order by f.id desc limit %(limit)s
             """,
-            {
-                "utility": utility_id,
-                "before": before,
-                "meter": meter_id,
-                "state": state,
-                "severity": severity,
-                "limit": limit,
-            },
+            asdict(wanted) | {"utility": utility_id, "before": before, "limit": limit},
         )
         return cursor.fetchall()
+
+
+def finding(connection: Connection[Any], utility_id: int, finding_id: int) -> FindingRow | None:
+    """One finding."""
+    with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
+        cursor.execute(_FINDING + " where f.utility_id = %s and f.id = %s", (utility_id, finding_id))
+        return cursor.fetchone()
 
 
 def gravest_findings(

@@ -144,7 +144,7 @@ def test_a_reading_some_seconds_after_midnight_closes_the_day_before(
 def test_a_finding_leads_to_a_chart_that_shows_all_of_it(days: float, span: str) -> None:
     started = NOW - timedelta(days=300)
     finding = FindingRow(
-        *(1, "KAM-1", 8, "8-0:1.0.0", "m3", None, None, "stuck", "info", "open", started),
+        *(1, "KAM-1", 8, "8-0:1.0.0", "m3", None, None, None, "stuck", "info", "open", "", started),
         *(started + timedelta(days=days), NOW, {}),
     )
     query = parse_qs(urlsplit(chart_of(finding, NOW, PRAGUE)).query)

@@ -195,14 +195,28 @@ def failed(
     )
 
 
-def requeue(connection: Connection[Any], message_ids: Sequence[int] | None, now: datetime) -> int:
-    """Dead messages wait again, with all their attempts: those with these ids, or (None) all; how many."""
+def requeue(
+    connection: Connection[Any],
+    message_ids: Sequence[int] | None,
+    now: datetime,
+    *,
+    utility_id: int | None = None,
+) -> int:
+    """Dead messages wait again, with all their attempts: those with these ids, or (None) all; how many.
+
+    Of one utility, or (None) of any.
+    """
     return connection.execute(
         """
         update outbox set state = 'waiting', attempts = 0, due_at = %(now)s
         where state = 'dead' and (%(ids)s::bigint[] is null or id = any(%(ids)s))
+          and (%(utility)s::int is null or utility_id = %(utility)s)
         """,
-        {"now": now, "ids": None if message_ids is None else list(message_ids)},
+        {
+            "now": now,
+            "ids": None if message_ids is None else list(message_ids),
+            "utility": utility_id,
+        },
     ).rowcount
 
 

@@ -35,6 +35,7 @@ class VersionRow:
     created_at: datetime
     delivered_at: datetime | None
     acknowledged_at: datetime | None
+    id: int
     true_up: int | None = None
 
 
@@ -60,7 +61,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A register in a month. `unit` is empty where nothing was ever issued."""
+    """A register in a month. `unit` is empty where nothing was ever issued.
+
+    `remarks` say in English what `issued` (our last version), `acknowledged` (theirs) and `excluded` say too.
+    """
 
     period: str
     service_point: str
@@ -69,6 +73,14 @@ class Line:
     ours: Side | None
     theirs: Side | None
     remarks: tuple[str, ...]
+    issued: VersionRow | None
+    acknowledged: VersionRow | None
+    excluded: ExclusionRow | None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether our figure was not measured."""
+        return self.issued is not None and Quality(self.issued.quality) not in _MEASURED
 
     @property
     def difference(self) -> int:
@@ -107,7 +119,7 @@ def versions(
                    least(sent.acknowledged_at,
                          (select min(a.at) from billing_acknowledgements a
                           where a.utility_id = b.utility_id and a.period = b.period and a.cursor >= b.id)
-                   ) as acknowledged_at
+                   ) as acknowledged_at, b.id
             from issued b
             join service_points p on p.id = b.service_point_id
             cross join lateral (
@@ -170,7 +182,8 @@ def _line(place: tuple[str, str, str], issued: Sequence[VersionRow], exclusion: 
         if ours.true_up is not None:
             remarks.append(f"and {decimal(ours.true_up)} {ours.unit} to settle earlier estimates")
         remarks += _pending(ours, theirs)
-    return Line(*place, ours.unit if ours else "", _side(ours), _side(theirs), tuple(remarks))
+    sides = _side(ours), _side(theirs)
+    return Line(*place, ours.unit if ours else "", *sides, tuple(remarks), ours, theirs, exclusion)
 
 
 def _pending(ours: VersionRow, theirs: VersionRow | None) -> list[str]:

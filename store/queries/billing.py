@@ -1,5 +1,6 @@
 """Billing readings as those who bill see them: pages by cursor, control totals, and the state of a month."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -176,11 +177,19 @@ def billing_reading(connection: Connection[Any], utility_id: int, reading_id: in
 
 
 def current_billing_readings(
-    connection: Connection[Any], utility_id: int, period: str, *, after: str | None, limit: int
+    connection: Connection[Any],
+    utility_id: int,
+    period: str,
+    *,
+    after: str | None,
+    limit: int,
+    quality: int | None = None,
+    methods: Sequence[str] = (),
 ) -> list[BillingRow]:
     """The highest version of each billing reading of a period, by service point and register.
 
-    `after` is `<service point> <obis>` of the last row seen.
+    `after` is `<service point> <obis>` of the last row seen. With a `quality` or `methods` only those of that
+    quality, and of which an end was found by one of these.
     """
     with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
         cursor.execute(
@@ -188,9 +197,18 @@ def current_billing_readings(
             + """
               and b.period = %(period)s
               and (%(after)s::text is null or p.code || ' ' || b.obis > %(after)s)
+              and (%(quality)s::int is null or b.quality = %(quality)s)
+              and (%(methods)s::text[] = '{}' or array[b.start_method, b.end_method] && %(methods)s)
             order by p.code || ' ' || b.obis limit %(limit)s
             """,
-            {"utility": utility_id, "period": period, "after": after, "limit": limit},
+            {
+                "utility": utility_id,
+                "period": period,
+                "after": after,
+                "limit": limit,
+                "quality": quality,
+                "methods": list(methods),
+            },
         )
         return cursor.fetchall()
 

@@ -27,7 +27,10 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class BehindRow:
-    """The telegram that brought a meter's readings of an instant, and the message that it came in."""
+    """The telegram that brought a meter's readings of an instant, and the message that it came in.
+
+    `model`: the meter's in the registry.
+    """
 
     meter: str
     measured_at: datetime
@@ -36,6 +39,7 @@ class BehindRow:
     epoch: str
     batch: int
     raw: bytes
+    model: str
 
 
 def utility_of_billing_reading(connection: Connection[Any], reading_id: int) -> int | None:
@@ -71,7 +75,7 @@ def telegrams_behind(
         cursor.execute(
             """
             select distinct m.code as meter, t.measured_at, t.received_at, g.code as gateway, t.epoch,
-                   t.batch, t.raw
+                   t.batch, t.raw, m.model
             from unnest(%s::text[], %s::timestamptz[]) as wanted (meter, measured_at)
             join meters m on m.utility_id = %s and m.code = wanted.meter
             join telegrams t on t.meter_id = m.id and t.measured_at = wanted.measured_at

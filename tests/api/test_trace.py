@@ -134,7 +134,7 @@ def test_the_month_page_leads_to_the_figure_in_words_down_to_the_bytes(person: T
     assert f'href="{path}"' in person.get("/meters/AAA-1").text
     assert "How 31.25 m³ comes about" in text
     assert "runs from 1 Oct 2026, 00:00 (+02:00) to 1 Nov 2026, 00:00 (+01:00)" in text
-    assert "AAA-1 went from 100.5 m³ to 131.75 m³ : 31.25 m³" in text
+    assert "AAA-1 : 100.5 m³ → 131.75 m³ = 31.25 m³" in text
     assert "The nearest usable reading, 1 h before this instant." in text
     assert "A reading at this very instant." in text
     assert "68 0f 0f 68 08 01 72 78" in text
@@ -151,7 +151,7 @@ def test_the_page_of_a_superseded_version_leads_to_the_one_that_holds(person: Te
     assert f'data-superseded>This version was corrected: <a href="/billing/{second}">' in page
     text = words(page)
     assert "On the straight line from the last usable reading before to the first one after." in text
-    assert "reading the nearest is 22 h away, the tolerance 2 h" in text
+    assert "reading the nearest is 22 h away, the tolerance is 2 h" in text
     assert "data-superseded" not in person.get(f"/billing/{second}").text
 
 

@@ -130,7 +130,7 @@ grant update (revoked_at, last_used_at) on api_keys to hesper_api;
 grant insert on billing_acknowledgements to hesper_api;
 grant select on outbox, delivery_acknowledgements, submission_windows, submissions to hesper_api;
 grant select (id, utility_id, url, allow_private, created_at, removed_at) on destinations to hesper_api;
-grant update (state, acknowledged_at) on outbox to hesper_api;
+grant update (state, acknowledged_at, attempts, due_at) on outbox to hesper_api;  -- acknowledged, or sent again
 grant insert on delivery_acknowledgements, submissions to hesper_api;
 
 -- Who approves in the browser issues what was drafted: rows are added, and nothing but the draft goes.

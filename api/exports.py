@@ -16,7 +16,7 @@ import psycopg
 from fastapi import Path, Query, Request
 from fastapi.responses import StreamingResponse
 from psycopg.abc import Buffer
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, StringConstraints
 from starlette.concurrency import iterate_in_threadpool
 
 from api.authentication import Caller, KeyCaller, requires
@@ -53,6 +53,7 @@ _FILES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {media_type: {} for media_type in _MEDIA_TYPES.values()}}
 }
 
+MeterName = Annotated[str, StringConstraints(max_length=40)]
 FormatName = Annotated[FileFormat, Path(description="How the file is written.")]
 
 
@@ -72,7 +73,7 @@ def export_readings(
     end: Annotated[AwareDatetime | None, Query(alias="to")] = None,
     site: Annotated[str | None, Query(max_length=100)] = None,
     medium: Annotated[str | None, Query(max_length=30, examples=["heat"])] = None,
-    meter: Annotated[list[str] | None, Query(max_length=_MOST_METERS)] = None,
+    meter: Annotated[list[MeterName] | None, Query(max_length=_MOST_METERS)] = None,
 ) -> StreamingResponse:
     """From `from` (included) to `to` (not), as they are stored, by register and instant: else the last day.
 

@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 
 from api.services import Services
 from tests.api.seeding import NOW, PERIOD, Seeded, correct
-from tests.api.test_integrate_billing import serving
+from tests.support.browsing import serving
 
 RANGE = {"from": (NOW - timedelta(days=2)).isoformat(), "to": NOW.isoformat()}
 READINGS = "/v1/exports/readings"

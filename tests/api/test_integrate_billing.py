@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +56,27 @@ def test_a_month_is_pulled_acknowledged_and_later_corrected(
         assert len(held) == 5
         assert sorted({reading["version"] for reading in held.values()}) == [1, 2]
         assert example["acknowledge"](PERIOD, held, again)["cursor"] == again
+
+
+def test_the_client_keeps_books_that_survive_and_takes_corrections_alone(
+    app: FastAPI, ours: Seeded, connection: psycopg.Connection, example: dict[str, Any], tmp_path: Path
+) -> None:
+    with serving(app) as url:
+        books = str(tmp_path / "books.sqlite")
+        assert example["monthly"](url, ours.key, books, PERIOD) == (5, None)
+        assert example["monthly"](url, ours.key, books, PERIOD) == (0, None)
+        correct(connection, ours, by=1)
+        assert example["monthly"](url, ours.key, books, PERIOD) == (1, None)
+        with sqlite3.connect(books) as kept:
+            held = kept.execute("select version, details from readings order by version").fetchall()
+            kept.execute("update readings set consumption = '1' where version = 2")
+        kept.close()
+        assert [version for version, _ in held] == [1, 1, 1, 1, 2]
+        came, said = example["monthly"](url, ours.key, books, PERIOD)
+        assert came == 0
+        assert "What you hold differs" in said
+    row = connection.execute("select count(*), max(cursor) from billing_acknowledgements").fetchone()
+    assert row == (3, int(held[-1][1].rpartition("/")[2]))
 
 
 def test_messages_are_received_verified_and_taken_once(

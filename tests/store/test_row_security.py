@@ -69,7 +69,7 @@ _ROWS = """
         select utility_id, id, '2026-01-01', 63000000, 3 from p
     ), co as (
         insert into contracts (utility_id, service_point_id, valid_from) select utility_id, id, now() from p
-    ), gh as (
+    ), gho as (
         insert into gateway_hours (gateway_id, hour, utility_id, clock_ahead)
         select id, now(), utility_id, 0 from g
     ), lh as (

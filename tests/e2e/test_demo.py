@@ -168,7 +168,9 @@ def test_a_meter_is_read_now_from_the_gateways_page(living: Living, page: Page) 
     row.get_by_role("button").click()
     expect(row.locator("[data-state=done]")).to_contain_text("1-0:1.8.0", timeout=20_000)
     page.reload()
-    expect(page.locator("#commands [data-command=read-now]").first).to_contain_text("1-0:1.8.0")
+    asked = page.locator("#commands [data-command=read-now]").first
+    asked.get_by_role("link").click()
+    expect(asked).to_contain_text("1-0:1.8.0")
 
 
 @pytest.mark.e2e

@@ -121,7 +121,7 @@ def test_once_finds_the_planted_faults_and_nothing_else(once: dict[str, Any]) ->
 @pytest.mark.e2e
 def test_once_closes_the_last_month_with_a_reading_or_a_reason_for_each_meter(once: dict[str, Any]) -> None:
     assert once["billing_readings"] + once["exceptions"] >= 100
-    # the reset, and the meter that was silent across the month's end: no month before is closed to estimate by
+    # the reset, and the meter that was silent across the month's end: no earlier month is closed to go by
     assert once["exceptions"] >= 2
 
 

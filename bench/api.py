@@ -29,6 +29,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 from starlette.exceptions import StarletteDeprecationWarning
 
@@ -85,10 +86,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Milliseconds by share, and requests a second."""
+    """Milliseconds by share, requests a second, and milliseconds of processor time that each costs.
+
+    The last is of the API's process, or of the one that sends the statements: the database's is in neither.
+    """
 
     by_share: dict[int, float]
     a_second: float
+    processor: float
 
 
 def fill_more(connection: psycopg.Connection, registers: int) -> None:
@@ -159,8 +164,8 @@ def calls(registers: int, now: datetime) -> list[Call]:
 
 
 @contextmanager
-def served(url: str) -> Iterator[str]:
-    """The API as a process of its own; its address."""
+def served(url: str) -> Iterator[tuple[str, psutil.Process]]:
+    """The API as a process of its own, and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -174,7 +179,7 @@ def served(url: str) -> Iterator[str]:
                 break
             except httpx.TransportError:
                 time.sleep(0.1)
-        yield address
+        yield address, psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -197,7 +202,9 @@ def _settings(url: str) -> ApiSettings:
     )
 
 
-def asked(address: str, call: Call, headers: dict[str, str], options: argparse.Namespace) -> Figures:
+def asked(
+    api: tuple[str, psutil.Process], call: Call, headers: dict[str, str], options: argparse.Namespace
+) -> Figures:
     """What wrk measures. Raises RuntimeError where an answer was no 2xx."""
     with TemporaryDirectory(prefix="hesper-bench-") as folder:
         paths, script = Path(folder) / "paths", Path(folder) / "ask.lua"
@@ -207,13 +214,17 @@ def asked(address: str, call: Call, headers: dict[str, str], options: argparse.N
         command += [f"-d{options.seconds}s", "-s", str(script)]
         for name, value in headers.items():
             command += ["-H", f"{name}: {value}"]
+        address, process = api
+        before = process.cpu_times()
         told = subprocess.run([*command, address], check=True, capture_output=True, text=True).stdout
     figures = json.loads(told[told.index("{") :])
-    if figures["bad"]:
-        raise RuntimeError(f"{call.name}: {figures['bad']} answers were errors")
+    after = process.cpu_times()
+    if figures["bad"] or not figures["requests"]:
+        raise RuntimeError(f"{call.name}: {figures['requests']} answers, {figures['bad']} of them errors")
     return Figures(
         {share: figures[f"p{share}"] / 1_000 for share in SHARES},
         figures["requests"] / figures["microseconds"] * 1_000_000,
+        (after.user + after.system - before.user - before.system) / figures["requests"] * 1_000,
     )
 
 
@@ -248,6 +259,7 @@ def alone(url: str, listed: list[list[Statement]], options: argparse.Namespace) 
             spent.extend(mine)
 
     threads = [threading.Thread(target=work, args=(first,)) for first in range(options.connections)]
+    processor = time.process_time()
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -256,6 +268,7 @@ def alone(url: str, listed: list[list[Statement]], options: argparse.Namespace) 
     return Figures(
         {share: spent[min(len(spent) - 1, len(spent) * share // 100)] for share in SHARES},
         len(spent) / options.seconds,
+        (time.process_time() - processor) / len(spent) * 1_000,
     )
 
 
@@ -263,18 +276,19 @@ def measure(url: str, api_url: str, options: argparse.Namespace, now: datetime) 
     """Each call beside its SQL alone."""
     headers = _signed_in(url)
     with (
-        served(api_url) as address,
+        served(api_url) as api_process,
         TestClient(create_app(_settings(api_url)), base_url="http://127.0.0.1") as client,
     ):
         for call in calls(options.registers, now):
             if options.call and options.call not in call.name:
                 continue
             sql = alone(api_url, statements(call, headers, client), options)
-            asked(address, call, headers, argparse.Namespace(**vars(options) | {"seconds": 2}))  # warm
-            api = asked(address, call, headers, options)
+            asked(api_process, call, headers, argparse.Namespace(**vars(options) | {"seconds": 2}))  # warm
+            api = asked(api_process, call, headers, options)
             for share in SHARES:
                 yield Measurement(f"{call.name}, p{share}", api.by_share[share], "ms", sql.by_share[share])
             yield Measurement(f"{call.name}, throughput", api.a_second, "requests/s", sql.a_second)
+            yield Measurement(f"{call.name}, processor time", api.processor, "ms", sql.processor)
             yield Measurement(
                 f"{call.name}, p95 beside what is wanted", api.by_share[95], "ms", WANTED_MS, "<= 1"
             )

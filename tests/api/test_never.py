@@ -228,6 +228,8 @@ def test_09_every_read_of_personal_data_and_every_change_is_in_the_audit_log(
             assert actor in {"anna", f"key 1 ({ours.code})"} or actor.startswith("key "), actor
             assert json.loads(detail) == {"method": method, "query": {"span": "day"}}
             noted += 1
+        elif pattern == "/v1/gateways/{gateway}/commands/{command_id}":  # its reply says what a meter shows
+            assert [row[1] for row in after] == ["read personal data"]
         else:
             assert after == [], path
     assert noted >= 10

@@ -132,9 +132,7 @@ def test_a_second_start_goes_on_with_what_was_kept(living: Living, once: dict[st
     with httpx.Client(base_url=living.url, headers=headers, timeout=20) as client:
         assert client.get("/health").status_code == 200
         meters = client.get("/v1/meters", params={"limit": 200}).raise_for_status().json()
-        assert (
-            len(meters["meters"]) == once["meters"] + 2
-        )  # a dead one, and one that was swapped
+        assert len(meters["meters"]) == once["meters"] + 2  # a dead one, and one that was swapped
         billing = client.get(f"/v1/billing/{once['period']}").raise_for_status().json()
         assert billing["readings"]
     assert httpx.get(f"{living.url}/v1/meters", timeout=20).status_code == 401

@@ -322,11 +322,9 @@ def test_04_no_change_reaches_another_utilitys_finding_edit_or_quarantine(
 
 
 def test_07_what_is_changed_at_once_is_bounded(client: TestClient, ours: Seeded) -> None:
-    note, ids = {"state": "acknowledged"}, list(range(1, 1002))
-    assert client.post("/v1/findings/changes", json=note | {"ids": ids[:501]}).status_code == 422
-    assert (
-        client.post("/v1/findings/changes", json=note | {"ids": [1], "note": "x" * 2001}).status_code == 422
-    )
+    path, change, ids = "/v1/findings/changes", {"state": "acknowledged"}, list(range(1, 1002))
+    assert client.post(path, json=change | {"ids": ids[:501]}).status_code == 422
+    assert client.post(path, json=change | {"ids": [1], "note": "x" * 2001}).status_code == 422
     task = {"reason": "r", "entries": {"ids": ids}}
     assert client.post("/v1/quarantine/discards", json=task).status_code == 422
 
@@ -346,7 +344,10 @@ def test_10_nobody_approves_their_own_edit_after_the_close(
     assert (approved.status_code, approved.json()["waits"]) == (201, False)
 
 
-def _edit(whose: Seeded, at: datetime = NOW.replace(minute=0)) -> dict[str, str]:
+_LAST_HOUR = NOW.replace(minute=0)
+
+
+def _edit(whose: Seeded, at: datetime = _LAST_HOUR) -> dict[str, str]:
     return {
         "meter": whose.meters[0],
         "obis": "8-0:1.0.0",

@@ -63,8 +63,10 @@ from api.pages import (
     meter_telegrams,
     meter_year,
     month,
+    month_actions,
     problem,
     sign_in,
+    statement,
     verification,
 )
 from api.pages import quarantine as quarantine_page
@@ -218,7 +220,9 @@ def create_app(
         quarantine_page,
         verification,
         month,
+        month_actions,
         billing_reading,
+        statement,
     ):
         app.include_router(page.router)
     app.include_router(live.pages)

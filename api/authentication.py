@@ -30,9 +30,10 @@ _SAFE = {"GET", "HEAD"}
 _KEY_LENGTH = 256  # characters that a key can have at the most
 
 # What a request that was answered leaves in the audit log; with any other scope a change does.
+READ_PERSONAL = "read personal data"
 _NOTED = {
-    Scope.READINGS_READ: "read personal data",
-    Scope.TELEGRAMS_READ: "read personal data",
+    Scope.READINGS_READ: READ_PERSONAL,
+    Scope.TELEGRAMS_READ: READ_PERSONAL,
     Scope.BILLING_READ: "read billing data",
     Scope.AUDIT_READ: "read the audit log",
 }

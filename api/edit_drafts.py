@@ -4,13 +4,16 @@ Faults are sentences in the reader's language that say what to do; nothing is wr
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from api.mark_words import EDIT, Kind, kind_of, reasons_of
 from api.subject import Subject
 from store.edits import Action, Edit
 from store.queries import judged as queries
 from telemetry.micro import MICRO, ValueOutOfRangeError, to_micro
+from telemetry.status import Status
+
+_LONGEST_AGO = timedelta(days=3 * 366)  # what can be disputed still
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def chosen_reading(about: Subject, at: datetime | None) -> ChosenReading | None:
     row = queries.reading_at(about.store, about.register.id, at) if at else None
     if row is None:
         return None
-    kind = kind_of(row) if row.said or row.status else None
+    kind = kind_of(row) if row.said or Status.MANUAL in Status(row.status) else None
     held = any(said.rule == EDIT for said in row.said)
     return ChosenReading(
         row.measured_at,
@@ -104,16 +107,18 @@ def _instant(text: str, about: Subject) -> datetime:
     language = about.language
     try:
         wall = datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
+        first, second = (wall.replace(tzinfo=about.zone, fold=fold) for fold in (0, 1))
+        at = first.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise FaultyError(
             language.gettext("Give the day and the time at which the meter was read.")
         ) from None
-    first, second = (wall.replace(tzinfo=about.zone, fold=fold) for fold in (0, 1))
-    at = first.astimezone(UTC)
     if first.utcoffset() != second.utcoffset():
         raise FaultyError(language.gettext("Clocks are changed in that hour: take another one."))
     if at > about.now:
         raise FaultyError(language.gettext("That time is still to come."))
+    if at < about.now - _LONGEST_AGO:
+        raise FaultyError(language.gettext("That is too long ago. Check the year."))
     return at
 
 

@@ -26,8 +26,8 @@ from api.problems import Problem
 from api.routing import resources
 from api.services import services
 from store.access import Scope
-from store.changes import Change, Topic, changes, listen
 from store.database import StoreError, connect
+from store.notices import Change, Topic, changes, listen
 from store.roles import Role
 
 router = resources("events")

@@ -1,13 +1,32 @@
-"""When a close is delivered: billing has said of every billing reading that it added that it has it.
+"""Control totals, and when a close is delivered: billing said of all that it added that it has it.
 
 Where it was pushed, every message is acknowledged with its control totals, at every destination that is
 still there. Where it was pushed nowhere, somebody pulled the period to the close's last cursor and
 acknowledged that. The fact is a step of the close (`close_events`), noted once.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from psycopg import Connection
+
+TRUE_UP = "true_up"
+"""What the control total of true-ups is called, behind the register and unit that they belong to."""
+
+
+def control_sums(rows: Iterable[tuple[str, int, int | None]]) -> dict[str, int]:
+    """Control totals of (register and unit, consumption, true-up or None), both in micro-units.
+
+    True-ups are a total of their own, there where there is any: `{"8-0:1.0.0 m3": 31000000,
+    "8-0:1.0.0 m3 true_up": -2250000}`.
+    """
+    sums: dict[str, int] = {}
+    for name, consumption, true_up in rows:
+        sums[name] = sums.get(name, 0) + consumption
+        if true_up is not None:
+            settled = f"{name} {TRUE_UP}"
+            sums[settled] = sums.get(settled, 0) + true_up
+    return dict(sorted(sums.items()))
 
 
 def note_delivered(connection: Connection[Any], utility_id: int, period: str, author: str) -> int:

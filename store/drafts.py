@@ -6,7 +6,7 @@ transaction, `approve`, and nothing of it is left behind.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,7 +45,8 @@ class Span:
 class DraftRow:
     """The draft of a period. `base_run`: the last close when it began; `drafted_at` None: not complete.
 
-    `blocks` and `summary`: how many it came to, and the counts of the close, once it is complete.
+    `blocks` and `summary`: how many it came to, and the counts of the close, once it is complete. `whole`: it
+    is of all service points, not of those alone that something happened to since the last close.
     """
 
     id: int
@@ -62,6 +63,7 @@ class DraftRow:
     drafted_at: datetime | None
     blocks: int | None
     summary: dict[str, Any] | None
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def draft_of(connection: Connection[Any], utility_id: int, period: str) -> Draft
         return cursor.execute(
             """
             select id, utility_id, period, starts_at, ends_at, start_offset, end_offset, base_run, author,
-                   rules, begun_at, drafted_at, blocks, summary
+                   rules, begun_at, drafted_at, blocks, summary, whole
             from close_drafts where utility_id = %s and period = %s
             """,
             (utility_id, period),
@@ -123,10 +125,23 @@ def begin(
     return begun
 
 
-def cut(connection: Connection, draft: DraftRow, size: int) -> None:
-    """Have the utility's service points in blocks of `size`, where they are not already.
+def is_cut(connection: Connection[Any], draft: DraftRow) -> bool:
+    """Whether the draft has blocks: they go when the server loses power."""
+    return (
+        connection.execute("select from draft_blocks where draft_id = %s limit 1", (draft.id,)).rowcount > 0
+    )
 
-    The last one has no end, for points that are registered meanwhile.
+
+def narrow(connection: Connection[Any], draft: DraftRow) -> DraftRow:
+    """The draft, of the service points in `draft_points` alone (store/changes.py)."""
+    connection.execute("update close_drafts set whole = false where id = %s", (draft.id,))
+    return replace(draft, whole=False)
+
+
+def cut(connection: Connection[Any], draft: DraftRow, size: int) -> None:
+    """Have the service points that the draft is about in blocks of `size`.
+
+    The last one of a whole draft has no end, for points that are registered meanwhile.
     """
     connection.execute(
         """
@@ -135,11 +150,20 @@ def cut(connection: Connection, draft: DraftRow, size: int) -> None:
                case when block = 0 then 0 else min(id) end,
                coalesce(lead(min(id)) over (order by block) - 1, %(last)s)
         from (select id, (row_number() over (order by id) - 1) / %(size)s as block
-              from service_points where utility_id = %(utility)s) numbered
-        where not exists (select from draft_blocks where draft_id = %(draft)s)
+              from service_points p
+              where utility_id = %(utility)s
+                and (%(whole)s or exists (select from draft_points t
+                                          where t.draft_id = %(draft)s and t.service_point_id = p.id))
+             ) numbered
         group by block
         """,
-        {"utility": draft.utility_id, "draft": draft.id, "size": size, "last": LAST_POINT},
+        {
+            "utility": draft.utility_id,
+            "draft": draft.id,
+            "size": size,
+            "last": LAST_POINT,
+            "whole": draft.whole,
+        },
     )
 
 
@@ -241,15 +265,15 @@ def _approve(connection: Connection[Any], draft: DraftRow, approver: str) -> Dra
         raise SecondPersonError(
             f"{draft.period} contains {edits} edits by {approver}: another person approves it"
         )
-    run = draft.base_run + 1
     # Here, and nowhere else, billing readings come to be: what has to be told of them belongs beside it.
-    close_id = _issue(connection, draft, run)
+    close_id = _issue(connection, draft)
+    connection.execute("select note_disputable_telegrams(%s)", (close_id,))
     put(connection, close_id)
     note(
         connection,
         draft.utility_id,
         draft.period,
-        run=run,
+        run=draft.base_run + 1,
         state="approved",
         author=approver,
         summary=draft.summary or {},
@@ -297,8 +321,8 @@ def _own_edits(connection: Connection[Any], draft: DraftRow, person: str) -> int
     return int(row[0])
 
 
-def _issue(connection: Connection[Any], draft: DraftRow, run: int) -> int:
-    """Make what was drafted the run `run` of the period's close; the id of its row in `closes`."""
+def _issue(connection: Connection[Any], draft: DraftRow) -> int:
+    """Make what was drafted the next run of the period's close; the id of its row in `closes`."""
     parameters = {
         "utility": draft.utility_id,
         "period": draft.period,
@@ -306,22 +330,21 @@ def _issue(connection: Connection[Any], draft: DraftRow, run: int) -> int:
         "ends": draft.ends_at,
         "start_offset": draft.start_offset,
         "end_offset": draft.end_offset,
-        "run": run,
-        "author": draft.author,
-        "begun": draft.begun_at,
-        "summary": Jsonb(draft.summary),
         "draft": draft.id,
     }
     row = connection.execute(
         """
-        insert into closes (utility_id, period, starts_at, ends_at, run, author, summary, drafted_at)
-        values (%(utility)s, %(period)s, %(starts)s, %(ends)s, %(run)s, %(author)s, %(summary)s, %(begun)s)
-        returning id
+        insert into closes (utility_id, period, starts_at, ends_at, run, author, summary, drafted_at, rules,
+                            seen, cluster)
+        select utility_id, period, starts_at, ends_at, base_run + 1, author, summary, begun_at, rules, seen,
+               cluster
+        from close_drafts where id = %(draft)s returning id
         """,
         parameters,
     ).fetchone()
     assert row is not None
     parameters["close"] = row[0]
+    connection.execute("set local work_mem = '256MB'")  # or a join of a million goes by the disk
     connection.execute(
         """
         insert into billing_readings
@@ -354,6 +377,7 @@ def remove(connection: Connection[Any], draft: DraftRow) -> None:
         "delete from draft_blocks where draft_id = %s",  # first: waits for those who are at work on one
         "delete from draft_readings where draft_id = %s",
         "delete from draft_exceptions where draft_id = %s",
+        "delete from draft_points where draft_id = %s",
         "delete from close_drafts where id = %s",
     ):
         connection.execute(statement, (draft.id,))

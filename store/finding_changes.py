@@ -153,3 +153,19 @@ def changes_of(connection: Connection[Any], utility_id: int, finding_id: int) ->
             (utility_id, finding_id),
         )
         return cursor.fetchall()
+
+
+def last_changes(
+    connection: Connection[Any], utility_id: int, finding_ids: Iterable[int]
+) -> dict[int, FindingChangeRow]:
+    """What was done last with each of these findings, where anything was."""
+    with connection.cursor(row_factory=class_row(FindingChangeRow)) as cursor:
+        cursor.execute(
+            """
+            select distinct on (finding_id) id, finding_id, state, assignee, note, author, created_at
+            from finding_changes where utility_id = %s and finding_id = any(%s)
+            order by finding_id, id desc
+            """,
+            (utility_id, list(finding_ids)),
+        )
+        return {row.finding_id: row for row in cursor.fetchall()}

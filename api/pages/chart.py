@@ -3,7 +3,7 @@
 Figures are exact decimal strings, instants are seconds since 1970; words are in the reader's language.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -14,8 +14,8 @@ from api.mark_words import EDIT, kind_of, reasons_of
 from api.models import decimal_text
 from api.pages.chart_events import Event, events
 from api.pages.chart_words import words
-from api.pages.meter_choice import By, MeterId, RegisterCode, shown_of, subject
-from api.pages.spans import Span, SpanCode, finest, gap_after
+from api.pages.meter_choice import AskedFor, shown_of, subject
+from api.pages.spans import finest, gap_after
 from api.problems import invalid
 from api.subject import Subject
 from api.vocabulary import register_name, state_name
@@ -43,11 +43,7 @@ def chart(
     request: Request,
     visitor: PageVisitor,
     store: Store,
-    meter_id: MeterId,
-    register: RegisterCode = None,
-    span: SpanCode = Span.MONTH.code,
-    by: By = None,
-    to: date | None = None,
+    asked: AskedFor,
     since: Seconds = None,
     until: Seconds = None,
 ) -> dict[str, Any]:
@@ -56,14 +52,14 @@ def chart(
     `consumption` of a point is counted since `since`, null where the register dropped; `gap`: readings are
     missing in between. `kind` is what is said of a point's reading, `counted` of what was counted to it.
     """
-    about = subject(request, visitor, store, meter_id, register)
+    about = subject(request, visitor, store, asked.meter_id, asked.register)
     if since is not None and until is not None:
         start, end = datetime.fromtimestamp(since, UTC), min(about.now, datetime.fromtimestamp(until, UTC))
         if end <= start:
             raise invalid("until", "The time has to end after it begins, and to begin in the past.")
         bucket = finest(end - start, about.register)
     else:
-        shown = shown_of(store, span, by, to, register=about.register, now=about.now, zone=about.zone)
+        shown = shown_of(store, asked, register=about.register, now=about.now, zone=about.zone)
         bucket, start, end = shown.bucket, shown.start, shown.end
     language, chosen = about.language, about.register
     said = judged_queries.judged(store, chosen.id, start, end, _JUDGED)

@@ -1,9 +1,8 @@
 """One meter: a chart of register and consumption, its health, telegrams, places, edits and bills."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from http import HTTPStatus
-from urllib.parse import urlencode
 
 import psycopg
 from fastapi import APIRouter, Request
@@ -13,10 +12,10 @@ from pydantic import AwareDatetime
 from api.authentication import PageVisitor, Store, Visitor, requires
 from api.edit_drafts import Draft, chosen_reading
 from api.language import language_of
-from api.pages.meter_choice import By, MeterId, RegisterCode, choose, find_meter, shown_of
+from api.pages.meter_choice import Asked, AskedFor, choose, find_meter, shown_of
 from api.pages.meter_health import health_of
 from api.pages.rendering import page
-from api.pages.spans import Span, SpanCode
+from api.pages.spans import Span
 from api.services import services
 from api.subject import Subject
 from store.access import Scope
@@ -25,7 +24,6 @@ from store.queries import billing as billing_queries
 from store.queries import findings as finding_queries
 from store.queries import meters as meter_queries
 from store.queries import readings as reading_queries
-from store.queries.readings import Bucket
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,45 +34,16 @@ _BILLS_SHOWN = 13  # months
 _BILLED_REGISTERS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the page is to show, as its address says it."""
-
-    meter_id: str
-    register: str | None = None
-    span: str = Span.MONTH.code
-    by: Bucket | None = None
-    to: date | None = None
-
-    def query(self, **other: str | date | None) -> str:
-        """The address's query with some of it changed; None takes a part out."""
-        parts: dict[str, object] = {
-            "register": self.register,
-            "range": self.span,
-            "by": self.by,
-            "to": self.to,
-        }
-        return urlencode({name: str(value) for name, value in (parts | other).items() if value is not None})
-
-
 @router.get("/meters/{meter_id}", dependencies=[requires(Scope.READINGS_READ)])
 def show_meter(
     *,
     request: Request,
     visitor: PageVisitor,
     store: Store,
-    meter_id: MeterId,
-    register: RegisterCode = None,
-    span: SpanCode = Span.MONTH.code,
-    by: By = None,
-    to: date | None = None,
+    asked: AskedFor,
     at: AwareDatetime | None = None,
 ) -> Response:
-    """The chart is of `register` (default: the leading one), over `range` up to the end of local day `to`.
-
-    `at` is the instant of a reading that somebody wants to change.
-    """
-    asked = Asked(meter_id, register, span, by, to)
+    """The chart and the rest; `at` is the instant of a reading that somebody wants to change."""
     return meter_page(request, visitor, store, asked, Draft(at=at))
 
 
@@ -87,7 +56,7 @@ def meter_page(
     meter = find_meter(store, utility.id, asked.meter_id)
     registers = meter_queries.registers(store, meter.id)
     chosen = choose(registers, asked.register)
-    shown = shown_of(store, asked.span, asked.by, asked.to, register=chosen, now=now, zone=utility.zone)
+    shown = shown_of(store, asked, register=chosen, now=now, zone=utility.zone)
     last_day = (shown.end - timedelta(microseconds=1)).astimezone(utility.zone).date()
     telegrams = (
         reading_queries.telegrams(store, utility.id, meter.id, limit=_TELEGRAMS_SHOWN)

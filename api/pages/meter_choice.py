@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import psycopg
-from fastapi import Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 
 from api.authentication import Visitor
 from api.language import language_of
-from api.pages.spans import Span, bounds, span_of
+from api.pages.spans import Span, SpanCode, bounds, span_of
 from api.problems import not_found
 from api.services import services
 from api.subject import Subject
@@ -21,7 +22,34 @@ from store.queries.readings import Bucket
 
 MeterId = Annotated[str, Path(max_length=40)]
 RegisterCode = Annotated[str | None, Query(max_length=20)]
-By = Annotated[Bucket | None, Query(description="What is added up: readings, hours, days, months or years.")]
+LastDay = Annotated[date | None, Query(ge=date(1970, 1, 2), le=date(2100, 1, 1))]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a page or a chart of a meter is to show, as its address says it.
+
+    Of `register` (default: the leading one), `range` up to the end of local day `to`, added up `by` hour ...
+    """
+
+    meter_id: MeterId
+    register: RegisterCode = None
+    span: SpanCode = Span.MONTH.code
+    by: Bucket | None = None
+    to: LastDay = None
+
+    def query(self, **other: str | date | None) -> str:
+        """The address's query with some of it changed; None takes a part out."""
+        parts: dict[str, object] = {
+            "register": self.register,
+            "range": self.span,
+            "by": self.by,
+            "to": self.to,
+        }
+        return urlencode({name: str(value) for name, value in (parts | other).items() if value is not None})
+
+
+AskedFor = Annotated[Asked, Depends()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +93,11 @@ def subject(
 
 
 def shown_of(
-    store: psycopg.Connection,
-    span: str,
-    by: Bucket | None,
-    to: date | None,
-    *,
-    register: RegisterRow | None,
-    now: datetime,
-    zone: ZoneInfo,
+    store: psycopg.Connection, asked: Asked, *, register: RegisterRow | None, now: datetime, zone: ZoneInfo
 ) -> Shown:
     """What was asked for, as far as it fits."""
-    chosen = span_of(span)
-    bucket = chosen.bucket_for(register, by) if register else chosen.bucket
+    chosen = span_of(asked.span)
+    bucket = chosen.bucket_for(register, asked.by) if register else chosen.bucket
     first = reading_queries.first_reading_at(store, register.id) if register and chosen is Span.LIFE else None
-    start, end = bounds(chosen, to, register, now, zone=zone, bucket=bucket, first=first)
+    start, end = bounds(chosen, asked.to, register, now, zone=zone, bucket=bucket, first=first)
     return Shown(chosen, bucket, start, end)

@@ -5,7 +5,6 @@ itself, beside what was typed in.
 """
 
 from dataclasses import replace
-from datetime import date
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
@@ -16,9 +15,8 @@ from pydantic import AwareDatetime
 
 from api.authentication import PageVisitor, Store, requires
 from api.edit_drafts import Draft, FaultyError, edit_of
-from api.pages.meter import Asked, meter_page
-from api.pages.meter_choice import By, MeterId, RegisterCode, find_meter, subject
-from api.pages.spans import Span, SpanCode
+from api.pages.meter import meter_page
+from api.pages.meter_choice import Asked, AskedFor, find_meter, subject
 from api.problems import not_found
 from store import edits
 from store.access import Scope
@@ -35,28 +33,23 @@ def add_edit(
     request: Request,
     visitor: PageVisitor,
     store: Store,
-    meter_id: MeterId,
+    asked: AskedFor,
     action: Text = "",
     reason: Text = "",
     at: Annotated[AwareDatetime | None, Form()] = None,
     local: Text = "",
     value: Text = "",
     confirmed: Annotated[bool, Form()] = False,
-    register: RegisterCode = None,
-    span: SpanCode = Span.MONTH.code,
-    by: By = None,
-    to: date | None = None,
 ) -> Response:
     """Write the edit down and go back to the page, or show it with what is wrong."""
-    about = subject(request, visitor, store, meter_id, register)
-    asked = Asked(meter_id, register, span, by, to)
+    about = subject(request, visitor, store, asked.meter_id, asked.register)
     draft = Draft(at, action, local, value, reason, confirmed)
     try:
         edits.add(store, edit_of(draft, about, visitor.caller.actor))
     except FaultyError as error:
         return meter_page(request, visitor, store, asked, replace(draft, faults=(error.fault,)))
     except EditError as error:
-        return meter_page(request, visitor, store, asked, replace(draft, faults=(str(error),)))
+        return meter_page(request, visitor, store, asked, replace(draft, faults=(_told(error),)))
     return _back(asked)
 
 
@@ -66,25 +59,24 @@ def approve_edit(
     request: Request,
     visitor: PageVisitor,
     store: Store,
-    meter_id: MeterId,
+    asked: AskedFor,
     edit_id: Annotated[int, Path(ge=1, le=2**62)],
-    register: RegisterCode = None,
-    span: SpanCode = Span.MONTH.code,
-    by: By = None,
-    to: date | None = None,
 ) -> Response:
     """Let an edit of a closed month hold, as the second person."""
     utility = visitor.caller.utility
-    meter = find_meter(store, utility.id, meter_id)
-    asked = Asked(meter_id, register, span, by, to)
+    meter = find_meter(store, utility.id, asked.meter_id)
     found = edits.edit(store, utility.id, edit_id)
     if found is None or found.meter != meter.code:
         raise not_found("This edit", "The meter's page lists its edits.")
     try:
         edits.approve(store, utility.id, edit_id, visitor.caller.actor)
     except EditError as error:
-        return meter_page(request, visitor, store, asked, Draft(faults=(str(error),)))
+        return meter_page(request, visitor, store, asked, Draft(faults=(_told(error),)))
     return _back(asked)
+
+
+def _told(error: EditError) -> str:
+    return f"{error}: {error.advice}" if error.advice else str(error)
 
 
 def _back(asked: Asked) -> Response:

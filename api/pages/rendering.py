@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 
 from api import presentation, vocabulary
 from api.authentication import Visitor
-from api.explanations import explain, finding_title
+from api.explanations import estimated_loss, explain, finding_title
 from api.language import Language, language_of, languages
 from api.models import plain
 from api.pages.spans import bucket_name, chart_of
@@ -73,6 +73,8 @@ def templates() -> Jinja2Templates:
         "local_instants": _spoken(Language.local_instants),
         "month": _spoken(Language.month),
         "words": _told(vocabulary.phrase),
+        "remedy": _told(vocabulary.remedy),
+        "facts_of": vocabulary.facts_of,
         "state_name": _told(vocabulary.state_name),
         "method": _told(vocabulary.method_name),
         "medium": _told(vocabulary.medium_name),
@@ -83,6 +85,11 @@ def templates() -> Jinja2Templates:
         "bucket": _told(bucket_name),
         "explain": _told(
             lambda finding, zone, language: explain(
+                finding.kind, finding.evidence, finding.unit, zone, language
+            )
+        ),
+        "estimated_loss": _told(
+            lambda finding, zone, language: estimated_loss(
                 finding.kind, finding.evidence, finding.unit, zone, language
             )
         ),

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
 from ingest.billing.calendar import PeriodError, period_of
-from ingest.billing.draft import BLOCK_SIZE, Told, draft_blocks
+from ingest.billing.draft import BLOCK_SIZE, Told, draft_blocks, left_alone, note_changes
 from ingest.billing.gather import Month
 from ingest.billing.rules import Rules, parse_rules
 from store.billing import utility as load_utility
@@ -34,13 +34,21 @@ from store.drafts import (
     complete,
     cut,
     draft_of,
+    is_cut,
     progress,
     remove,
 )
 from store.drafts import withdraw as withdraw_draft
 from store.rules import RulesRow, rules_on
 
-__all__ = ["ApprovalError", "State", "Summary", "approve", "close", "draft", "withdraw"]
+__all__ = ["ApprovalError", "Scope", "State", "Summary", "approve", "close", "draft", "withdraw"]
+
+
+class Scope(Enum):
+    """What a draft looks at where the period was closed before."""
+
+    CHANGED = "changed"  # the service points that something happened to since
+    ALL = "all"
 
 
 class State(StrEnum):
@@ -67,6 +75,7 @@ class Summary:
     corrected: int  # of the billed: further versions
     unchanged: int  # of the billed: as issued before
     qualities: dict[str, int]  # of the billed
+    methods: dict[str, int]  # of the billed: how the values at their ends were found
     exceptions: dict[str, int]  # by reason
     standing: int  # exceptions for which an earlier version was issued, which stands until it is corrected
     following: int  # billing readings of the next period that do not begin where these end: close that again
@@ -104,14 +113,16 @@ def draft(
     author: str,
     now: datetime,
     *,
+    scope: Scope = Scope.CHANGED,
     block_size: int = BLOCK_SIZE,
     told: Told | None = None,
 ) -> Summary:
     """Draft `period` in these sessions at once; a draft that was interrupted is completed.
 
-    Where nothing differs from what was issued nothing is left to approve, and the summary says so. Raises
-    LookupError for an unknown utility, PeriodError for a period that has not ended at `now`, and
-    RulesError.
+    A period that was closed before is drafted where something happened since, unless `scope` says that all
+    of it is; both come to the same. Where nothing differs from what was issued nothing is left to approve,
+    and the summary says so. Raises LookupError for an unknown utility, PeriodError for a period that has not
+    ended at `now`, and RulesError.
     """
     connection = sessions[0]
     with connection.transaction():
@@ -119,13 +130,19 @@ def draft(
         if month.period.ends_at > now:
             raise PeriodError(f"{period} ends at {instant(month.period.ends_at)}; close it after that")
         lock_period(connection, month.utility.id, period)
-        begun = _begun(connection, month, author, None if rules is None else rules.id)
-        cut(connection, begun, block_size)
+        begun = _begun(connection, month, author, None if rules is None else rules.id, scope)
+        if not is_cut(connection, begun):
+            if scope is Scope.CHANGED:
+                begun = note_changes(connection, begun, month)
+            cut(connection, begun, block_size)
     draft_blocks(sessions, begun, month, told)
     with connection.transaction():
         lock_period(connection, month.utility.id, period)
         _refuse_others(connection, begun)
-        summary = _summary(month, begun, counted(connection, begun))
+        blocks = counted(connection, begun)
+        if not begun.whole:
+            blocks.append(left_alone(connection, begun))
+        summary = _summary(month, begun, blocks)
         if not _news(connection, begun, summary):
             remove(connection, begun)
             return replace(summary, run=begun.base_run, state=State.APPROVED)
@@ -169,12 +186,18 @@ def _month(connection: Connection, utility: str, period: str) -> tuple[Month, Ru
     return Month(calendar, span, Rules() if row is None else parse_rules(row.content)), row
 
 
-def _begun(connection: Connection, month: Month, author: str, rules: int | None) -> DraftRow:
-    """The draft to complete: one that was interrupted and still fits, or a new one."""
+def _begun(connection: Connection, month: Month, author: str, rules: int | None, scope: Scope) -> DraftRow:
+    """The draft to complete: one of all points that was interrupted and still fits, or a new one."""
     utility_id, period = month.utility.id, month.period.name
     run = last_run(connection, utility_id, period)
     known = draft_of(connection, utility_id, period)
-    if known is not None and known.drafted_at is None and (known.base_run, known.rules) == (run, rules):
+    if (
+        known is not None
+        and known.drafted_at is None
+        and (known.base_run, known.rules) == (run, rules)
+        and known.whole
+        and (run == 0 or scope is Scope.ALL)
+    ):
         return known
     span = Span(
         month.period.starts_at, month.period.ends_at, month.period.start_offset, month.period.end_offset
@@ -223,6 +246,7 @@ def _summary(month: Month, draft: DraftRow, blocks: Sequence[dict[str, Any]]) ->
         corrected=corrected,
         unchanged=billed - new - corrected,
         qualities=tally("qualities"),
+        methods=tally("methods"),
         exceptions=exceptions,
         standing=total("standing"),
         following=total("following"),

@@ -1,5 +1,6 @@
 """Meters, their registers and where they were installed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -252,3 +253,19 @@ def unbilled_months(
             {"utility": utility_id, "meter": meter_id, "obis": obis, "limit": limit},
         )
         return cursor.fetchall()
+
+
+def meters_at(connection: Connection[Any], utility_id: int, points: Sequence[str]) -> dict[str, str]:
+    """The meter that is at each of these service points, or was there last, by the point's code."""
+    rows = connection.execute(
+        """
+        select distinct on (p.code) p.code, m.code
+        from service_points p
+        join installations i on i.service_point_id = p.id
+        join meters m on m.id = i.meter_id
+        where p.utility_id = %s and p.code = any(%s)
+        order by p.code, i.valid_to desc nulls first, i.valid_from desc
+        """,
+        (utility_id, list(points)),
+    )
+    return dict(rows.fetchall())

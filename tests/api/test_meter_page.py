@@ -176,11 +176,13 @@ def test_figures_come_by_hour_day_month_and_year_as_they_fit_the_time(
         assert all(content["from"] < at <= content["to"] for at in content["points"]["at"])
 
 
-def test_a_zoom_that_ends_before_it_begins_is_refused(browser: TestClient, meter: str) -> None:
-    assert (
-        browser.get(f"{meter}/chart", params={"since": 1_795_000_000, "until": 1_700_000_000}).status_code
-        == 422
-    )
+def test_a_time_that_ends_before_it_begins_or_is_beyond_calendars_is_refused(
+    browser: TestClient, meter: str
+) -> None:
+    backwards = {"since": 1_795_000_000, "until": 1_700_000_000}
+    assert browser.get(f"{meter}/chart", params=backwards).status_code == 422
+    for last_day in ("0001-01-01", "9999-12-31"):
+        assert browser.get(meter, params={"to": last_day}).status_code == 422
 
 
 def test_the_script_has_its_words_from_the_server(browser: TestClient, meter: str) -> None:
@@ -266,6 +268,8 @@ FAULTS = (
     ({"action": "enter", "local": "2026-11-20T10:00", "value": "500", "reason": "x"}, "There is a reading"),
     ({"action": "enter", "local": "2026-12-24T10:30", "value": "500", "reason": "x"}, "still to come"),
     ({"action": "enter", "local": "2026-10-25T02:30", "value": "500", "reason": "x"}, "Clocks are changed"),
+    ({"action": "enter", "local": "1026-11-20T10:30", "value": "500", "reason": "x"}, "too long ago"),
+    ({"action": "enter", "local": "0001-01-01T00:00", "value": "500", "reason": "x"}, "the day and the"),
     ({"action": "enter", "local": "tomorrow", "value": "500", "reason": "x"}, "the day and the time"),
     ({"action": "exclude", "at": "2026-11-15T14:00:01Z", "reason": "x"}, "no reading of that instant"),
     ({"action": "restore", "at": OPEN_MONTH.isoformat(), "reason": "x"}, "what is to be done"),

@@ -28,7 +28,7 @@ from store.queries.closes import (
     states,
 )
 from store.roles import Role, assume, enter_utility
-from tests.support.town import NOW, UTILITY, Town
+from tests.support.town import NOW, UTILITY, VOLUME, Town
 
 OCTOBER = datetime(2026, 9, 30, 22, tzinfo=UTC)  # local midnights in Madrid
 NOVEMBER = datetime(2026, 10, 31, 23, tzinfo=UTC)
@@ -226,6 +226,18 @@ def test_close_is_delivered_when_all_of_it_was_pulled_and_acknowledged(town: Tow
     town.read("AAA-2", {NOVEMBER + timedelta(minutes=1): "171.5"})
     town.close("2026-10")
     assert [row.state for row in states(town.connection, own, limit=9)] == ["approved", "delivered"]
+
+
+def test_true_ups_have_control_totals_of_their_own(town: Town) -> None:
+    add_destination(
+        town.connection, UTILITY, "https://one.example/in", "whsec_x", "anna", allow_private=False
+    )
+    town.close("2026-10")
+    town.connection.execute("update billing_readings set true_up = -2250000 where id = 1")
+    (message,) = messages(town.connection, utility_id=identity(town))
+    expected = {f"{VOLUME} m3": (3 * 31 + 310) * 1_000_000, f"{VOLUME} m3 true_up": -2_250_000}
+    assert sent_totals(town.connection, message) == expected
+    assert control_totals(town.connection, identity(town), "2026-10", message.last_reading) == (4, expected)
 
 
 def test_close_is_delivered_when_every_destination_acknowledged_every_message(town: Town) -> None:

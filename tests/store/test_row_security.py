@@ -15,7 +15,13 @@ from store.database import connect
 from store.roles import Role, RoleError, assume, enter_person, enter_utility, set_password
 
 _OPEN = {"schema_migrations"}  # says nothing of any utility
-_DRAFTS = {"close_drafts", "draft_blocks", "draft_readings", "draft_exceptions"}  # go when they are issued
+_DRAFTS = {
+    "close_drafts",
+    "draft_blocks",
+    "draft_readings",
+    "draft_exceptions",
+    "draft_points",
+}  # go when they are issued
 _PERSONAL = {"users"}  # a row is seen by the session of that person alone, of whatever utility
 
 _ROWS = """
@@ -158,6 +164,9 @@ _ROWS = """
     ), de as (
         insert into draft_exceptions (utility_id, draft_id, service_point_id, obis, reason, detail, evidence)
         select cd.utility_id, cd.id, p.id, '8-0:2.0.0', 'no_reading', '', '{}' from cd, p
+    ), dp as (
+        insert into draft_points (utility_id, draft_id, service_point_id)
+        select cd.utility_id, cd.id, p.id from cd, p
     ), z as (
         insert into submission_windows (utility_id, medium, valid_from, opens_day, closes_day, author)
         select id, 8, '2026-01-01', 15, 25, 'anna' from u

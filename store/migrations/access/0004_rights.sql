@@ -130,14 +130,16 @@ grant update (revoked_at, last_used_at) on api_keys to hesper_api;
 grant insert on billing_acknowledgements to hesper_api;
 grant select on outbox, delivery_acknowledgements, submission_windows, submissions to hesper_api;
 grant select (id, utility_id, url, allow_private, created_at, removed_at) on destinations to hesper_api;
-grant update (state, acknowledged_at) on outbox to hesper_api;
+grant update (state, acknowledged_at, attempts, due_at) on outbox to hesper_api;  -- acknowledged, or sent again
 grant insert on delivery_acknowledgements, submissions to hesper_api;
 
 -- Who approves in the browser issues what was drafted: rows are added, and nothing but the draft goes.
-grant select on close_drafts, draft_blocks, draft_readings, draft_exceptions, close_events, billing_rules, edits,
-    edit_approvals to hesper_api;
+grant select on close_drafts, draft_blocks, draft_readings, draft_exceptions, draft_points, close_events,
+    billing_rules to hesper_api;
 grant insert on closes, billing_readings, billing_exceptions, close_events, outbox to hesper_api;
-grant delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to hesper_api;
+grant delete on close_drafts, draft_blocks, draft_readings, draft_exceptions, draft_points to hesper_api;
+revoke execute on function note_disputable_telegrams from public;
+grant execute on function note_disputable_telegrams to hesper_api, hesper_admin;
 
 -- What it asks others to do: `hesper work run` writes down what came of it.
 grant select, insert on requests to hesper_api;
@@ -177,7 +179,9 @@ grant insert on audit_log to hesper_admin;
 grant update (keep) on retention to hesper_admin;
 grant insert on closes, billing_readings, billing_exceptions, close_events, billing_rules,
     service_point_coefficients to hesper_admin;
-grant insert, update, delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to hesper_admin;
+grant insert, update, delete on close_drafts, draft_blocks, draft_readings, draft_exceptions, draft_points
+    to hesper_admin;
+grant delete on touched_days to hesper_admin;
 grant insert on destinations, outbox to hesper_admin;
 grant update (secret, previous_until, removed_at) on destinations to hesper_admin;
 grant update (state, attempts, due_at, last_error) on outbox to hesper_admin;

@@ -232,7 +232,8 @@ def test_09_every_read_of_personal_data_and_every_change_is_in_the_audit_log(
             assert json.loads(detail) == {"method": method, "query": {"span": "day"}}
             noted += 1
         else:
-            assert after == [], path
+            # an answer of a gateway may hold readings: its route says so itself
+            assert all(row[1:3] == ("read personal data", path) for row in after), path
     assert noted >= 10
     chains = audit.verify(connection)
     assert all(isinstance(chain, Head) for chain in chains), chains

@@ -11,7 +11,7 @@ from store.statements import ExclusionRow, VersionRow, reconcile, totals
 ISSUED = datetime(2026, 11, 1, 5, tzinfo=UTC)
 SENT = datetime(2026, 11, 1, 6, tzinfo=UTC)
 TAKEN = datetime(2026, 11, 1, 7, tzinfo=UTC)
-FIRST = VersionRow("2026-10", "flat-1", "8-0:1.0.0", "m3", 1, 31_000_000, 0, ISSUED, SENT, TAKEN)
+FIRST = VersionRow("2026-10", "flat-1", "8-0:1.0.0", "m3", 1, 31_000_000, 0, ISSUED, SENT, TAKEN, 1)
 
 
 def test_what_was_acknowledged_as_issued_needs_no_words() -> None:

@@ -1,10 +1,15 @@
 """The reconciliation statement of an account on screen and on paper, in the reader's language."""
 
+from functools import partial
+
 import psycopg
+import pytest
 from fastapi.testclient import TestClient
 
+from api.pdf import document
 from store.queries.billing import record_acknowledgement
 from tests.api.seeding import Seeded, correct
+from tests.support.pdf_text import pdf_text
 
 STATEMENT = "/accounts/40001/statement"
 
@@ -55,6 +60,17 @@ def test_it_is_printed(browser: TestClient) -> None:
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "application/pdf"
         assert answer.content.startswith(b"%PDF-")
+
+
+def test_the_sheet_says_what_the_page_says(
+    browser: TestClient, ours: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readable = partial(document, compressed=False)
+    monkeypatch.setattr("api.pages.statement.document", readable)
+    said = pdf_text(browser.get(f"{STATEMENT}.pdf", headers={"Accept-Language": "uk"}).content)
+    whole = " ".join(said.split())
+    for part in ("Акт звіряння", "40001", "Flat 1", "Версію 1 ще не підтверджено.", "Сума:", "Надруковано"):
+        assert part in whole, part
 
 
 def test_months_out_of_order_and_unknown_accounts_are_refused(browser: TestClient) -> None:

@@ -1,0 +1,219 @@
+"""What is settled of a register: all that its past can still mean for what is yet to come.
+
+New readings are judged by what they add: instead of a register's whole series a block may hold its tail and a
+`Settled`, made of the judgement of the whole at a `cut`, a local Monday's midnight. A judgement from there on
+says the same, to the last figure of evidence, as one from the beginning; a test holds the two together for
+any series. It rests on what rules remember:
+
+- the pace of a week, the days of use and the hours of past weeks are figures that are carried on;
+- an event of days (a leak, another level) is looked for anew from the day `since`, which lies within none;
+- a standstill is carried on with its beginning and the longest one before it (`stuck.Standing`);
+- everything else remembers no more than a day, and `_is_calm` refuses a cut near which anything was said.
+
+Where a register had been reset or exchanged before, a new step like that may be explained by both, however
+long ago the first was: such a register is doubtful, and its meter is judged from the beginning (`judge.py`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomaly import compare, device, electricity, heat, negative_step, rates, schedule, stuck, usage, water
+from anomaly.block import UNKNOWN, Block, local, midnight
+from anomaly.pace import FIRST_WEEKS, WEEKS, Weeks, week_of
+from anomaly.rules import Rules
+from anomaly.series import DAY, Finding, Judgement
+from anomaly.steps import COLUMNS, FloatArray
+from anomaly.study import Study
+from telemetry.obis import RegisterKind
+
+OF_DAYS = frozenset(
+    {
+        rates.HIGH,
+        rates.LOW,
+        water.LEAK,
+        usage.LEVEL_SHIFT,
+        heat.RETURN_TEMPERATURE,
+        heat.SMALL_DIFFERENCE,
+        heat.SWAPPED_SENSORS,
+        heat.NO_VOLUME,
+        heat.NO_ENERGY,
+        heat.OFF_SEASON,
+        electricity.THEFT_LIKE,
+        electricity.BASE_LOAD,
+        electricity.PHASE_IMBALANCE,
+    }
+)
+_STANDSTILLS = frozenset({stuck.KIND, stuck.ZERO})
+_BROKEN = frozenset(negative_step.KINDS) - {negative_step.JITTER}
+_READINGS = 10  # before the cut that say nothing: more than a glitch, and more than costs less than a break
+_EVENTS = 42  # days before the cut from which events are looked for anew: whatever opens one is seen within
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Instants are microseconds since 1970, days local days since then.
+
+    `cut`: every reading before it went into this, none after it. `tail`: the first reading that a judgement
+    still needs. `final`: what is said of readings before it is final. `since`: so are events of days that
+    begin before this day. `weeks`: at the most those that later weeks learn from. `first_day`, `days`:
+    the figures of days, shape (len(COLUMNS), days). `first_hour`, `hours`: use of each local hour, shape
+    (n,), where a rule asks for it. `standing` is None before the first reading. `broken`: it was reset,
+    exchanged or rolled over once.
+    """
+
+    cut: int
+    week: int
+    tail: int
+    final: int
+    since: int
+    events_from: int
+    weeks: Weeks
+    first_day: int
+    days: FloatArray
+    first_hour: int
+    hours: FloatArray
+    standing: stuck.Standing | None
+    broken: bool
+
+    def open_from(self, kind: str) -> int:
+        """The instant from which on what is said of a kind is not final."""
+        if kind in OF_DAYS:
+            return self.events_from
+        if kind in _STANDSTILLS and self.standing is not None:
+            return self.standing.begin
+        if kind == device.VERIFICATION_EXPIRED:
+            return UNKNOWN
+        return self.final
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.days.nbytes + self.hours.nbytes + 6 * self.weeks.row.nbytes
+
+
+def cut_before(instant: int, block: Block) -> int:
+    """The local day of the Monday at or before an instant."""
+    day = int(local(np.array([instant], dtype=np.int64), block.zone)[0]) // DAY
+    return day - (day + 3) % 7
+
+
+def settle(study: Study, weeks: Weeks, judged: tuple[Judgement, ...], row: int, day: int) -> Settled | None:
+    """What is settled of a register at the beginning of the local day `day`, a Monday; None where too much is
+    in the air, or too little known."""
+    block = study.block
+    zone, before = block.zone, block.past[row]
+    cut, final = midnight(day, zone), midnight(day - 2, zone)
+    times = block.series(row).times
+    if not len(times):
+        return _nothing(cut, week_of(np.array([day * DAY]))[0])
+    first = int(np.searchsorted(times, midnight(day - 4, zone))) - 1
+    first = min(first, int(np.searchsorted(times, final)) - _READINGS)
+    if first < 0 or not _is_calm(study, judged[row], row, first, (final, cut)):
+        return None
+    week = int(week_of(np.array([day * DAY]))[0])
+    begin, end = np.searchsorted(weeks.row, [row, row + 1])
+    known = weeks.part(slice(int(begin), int(end)))
+    known = known.part(known.week < week)
+    counter = block.registers[row].kind is RegisterKind.COUNTER
+    if counter and before is None and len(known.row) < FIRST_WEEKS:
+        return None
+    since = _since(judged[row], day - 2 - _EVENTS, block)
+    days = study.days
+    columns = slice(max(0, since - _longest(block.registers[row].rules) - 7 - days.first),
+                    max(0, day - 2 - days.first))  # fmt: skip
+    first_hour, hours = usage.past_hours(study, row, day - 2)
+    broken = any(each.kind in _BROKEN for each in judged[row].findings)
+    return Settled(
+        cut,
+        week,
+        int(times[first]),
+        final,
+        since,
+        midnight(since, zone),
+        known.part(slice(max(0, len(known.row) - WEEKS - _READINGS - 2), None)),
+        days.first + columns.start,
+        np.stack([getattr(days, name)[row, columns] for name in COLUMNS]),
+        first_hour,
+        hours,
+        stuck.standing(block.series(row), judged[row].usable, first, None if before is None else before.standing)
+        if counter
+        else None,
+        broken or (before is not None and before.broken),
+    )
+
+
+def _nothing(cut: int, week: int) -> Settled:
+    none = np.zeros(0, dtype=np.int64)
+    return Settled(
+        cut,
+        week,
+        UNKNOWN,
+        UNKNOWN,
+        0,
+        UNKNOWN,
+        Weeks(none, none, none, none, none, none),
+        0,
+        np.zeros((len(COLUMNS), 0)),
+        0,
+        np.zeros(0),
+        None,
+        False,
+    )
+
+
+def _is_calm(study: Study, judged: Judgement, row: int, first: int, span: tuple[int, int]) -> bool:
+    """Whether nothing that was said, and nothing that could still be said, reaches across the cut."""
+    final, cut = span
+    series, register = study.block.series(row), study.block.registers[row]
+    last = int(np.searchsorted(series.times, cut))
+    values = series.values[first:last]
+    if register.kind is not RegisterKind.COUNTER:
+        if (register.obis.c, register.obis.d) == (16, 7) and (values < 0).any():
+            return False
+    elif (np.diff(values) < 0).any() or not judged.usable[first:last].all():
+        return False
+    broken = [finding.started_at for finding in judged.findings if finding.kind in _BROKEN]
+    past = study.block.past[row]
+    was_broken = (past is not None and past.broken) or any(each < cut for each in broken)
+    if was_broken and any(each >= cut for each in broken):
+        return False
+    if any(_reaches(finding, final, cut) for finding in judged.findings):
+        return False
+    start = int(study.block.bounds[row])
+    off = schedule.off(study)[start + first : start + last - 1]
+    return not (off & (series.times[first + 1 : last] >= final - DAY)).any()
+
+
+def _reaches(finding: Finding, final: int, cut: int) -> bool:
+    if finding.kind in OF_DAYS or finding.kind in _STANDSTILLS or finding.started_at >= cut:
+        return False
+    if finding.kind == device.VERIFICATION_EXPIRED:
+        return False
+    apart = negative_step.JITTER_APART if finding.kind == negative_step.JITTER else DAY
+    return finding.ended_at is None or finding.ended_at >= final - apart
+
+
+def _since(judged: Judgement, day: int, block: Block) -> int:
+    """The last day up to `day` that lies within no event of days."""
+    while True:
+        instant = midnight(day, block.zone)
+        across = [
+            finding.started_at
+            for finding in judged.findings
+            if finding.kind in OF_DAYS
+            and finding.started_at < instant
+            and (finding.ended_at is None or finding.ended_at > instant)
+        ]
+        if not across:
+            return day
+        day = int(local(np.array([min(across)], dtype=np.int64), block.zone)[0]) // DAY
+
+
+def _longest(rules: Rules) -> int:
+    """Days from which the rules learn, at the most."""
+    of = (rules.high_low, rules.spike, rules.leak, rules.burst, rules.catch_up, rules.shift)
+    told = [rule.history for rule in of if rule is not None]
+    if rules.electricity is not None:
+        told += [rules.electricity.theft.history, rules.electricity.base.history]
+    return max(told, default=0)

@@ -64,10 +64,10 @@ class Block:
     shape (n,): `times` (int64, microseconds since 1970, strictly increasing within a register), `values`
     (int64, micro-units), `status` (int16, telemetry.status.Status), `received` and `clocks` (int64 instants
     at which the reading arrived and that the meter's own clock showed, `UNKNOWN` where nobody recorded it).
-    `until`: the instant up to which readings of each register can be expected, int64, shape (registers,). `zone`: the place whose nights and seasons
-    count. `past`: what is settled of each register, of which then only the readings of its tail are here
-    (`settled.py`). A block holds all registers of its meters, or rules that compare registers have nothing
-    to compare.
+    `until`: the instant up to which readings of each register can be expected, int64, shape (registers,).
+    `zone`: the place whose nights and seasons count. `past`: what is settled of each register, of which then
+    only the readings of its tail are here (`settled.py`). A block holds all registers of its meters, or
+    rules that compare registers have nothing to compare.
     """
 
     registers: tuple[Register, ...]

@@ -79,7 +79,7 @@ def _differences(
     hits = []
     agree = (apart <= allowed)[None]
     since = study.days.opens[total : total + 1]
-    for episode in episodes((on[None], agree), (agree, on[None]), _DAILY, since):
+    for episode in episodes((on[None], agree), (agree, on[None]), _DAILY, since=since):
         span = episode.days
         mine, theirs = own[span][on[span]].sum(), other[span][on[span]].sum()
         told = evidence | {

@@ -51,9 +51,8 @@ def _theft_like(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit
 
     hits = []
     only = np.array([row in wanted for row in range(len(study.block))])[:, None]
-    dropped = departures(
-        np.where(only, -days.night_mean, np.nan), -nights, (down, 0.0), ((1 + down) / 2, 0.0), by, days.opens
-    )
+    measured = np.where(only, -days.night_mean, np.nan)
+    dropped = departures(measured, -nights, (down, 0.0), ((1 + down) / 2, 0.0), by, since=days.opens)
     for episode in dropped:
         before, now = usual[episode.row, episode.first], mean(days.total[episode.row, episode.days])
         if not now < before * down[episode.row]:
@@ -84,7 +83,7 @@ def _base_load(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]
 
     only = np.array([row in wanted for row in range(len(study.block))])[:, None]
     measured = np.where(only, days.night_mean, np.nan)
-    jumped = departures(measured, nights, (up, least), ((1 + up) / 2, least / 2), by, days.opens)
+    jumped = departures(measured, nights, (up, least), ((1 + up) / 2, least / 2), by, since=days.opens)
     hits = []
     for episode in jumped:
         now = mean(days.night_mean[episode.row, episode.days])
@@ -109,7 +108,7 @@ def _phase_imbalance(study: Study, row: int, rule: ElectricityRule, phases: list
     off = loaded & ~on
     hits = []
     by, since = Hysteresis(rule.days, rule.days), study.days.opens[row : row + 1]
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since):
+    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
         parts = np.nansum(used[:, episode.days], axis=1)
         evidence: dict[str, str | int] = {
             f"share_l{phase + 1}": share(parts[phase] / parts.sum()) for phase in range(3)
@@ -129,7 +128,7 @@ def _fed_in(study: Study, rule: ElectricityRule, export: int | None) -> list[Hit
     off = ~np.isnan(fed) & ~on
     hits = []
     by, since = Hysteresis(1, rule.days), study.days.opens[export : export + 1]
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since):
+    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
         evidence: dict[str, str | int] = {
             "fed_in": said(np.nansum(fed[episode.days])),
             "days": int(np.count_nonzero(on[episode.days])),

@@ -50,6 +50,7 @@ def episodes(
     opening: tuple[BoolArray, BoolArray],
     closing: tuple[BoolArray, BoolArray],
     by: _By,
+    *,
     since: Int64Array | None = None,
 ) -> list[Episode]:
     """Events of conditions of each day: bool, shape (k, days).
@@ -74,6 +75,7 @@ def departures(
     rise: tuple[npt.ArrayLike, npt.ArrayLike],
     fall: tuple[npt.ArrayLike, npt.ArrayLike],
     by: _By,
+    *,
     since: Int64Array | None = None,
 ) -> list[Episode]:
     """Events in which `x` leaves what was normal. Both float64, shape (k, days), NaN where not known.

@@ -91,7 +91,7 @@ def _events(
     by = Hysteresis(meter.rule.days, meter.rule.days)
     hits = []
     since = study.days.opens[meter.row : meter.row + 1]
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since):
+    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
         part = episode.days
         evidence: dict[str, str | int] = {
             "energy": said(np.nansum(meter.energy[part])),
@@ -112,7 +112,7 @@ def _events(
 
 
 def _unbilled(meter: _Meter, part: slice) -> str:
-    """Energy that the volume would have carried at the cooling of the days with energy in the weeks before."""
+    """Energy that the volume would have carried at the cooling of the days and weeks before with energy."""
     cooling = meter.cooling[max(0, part.start - _BEFORE) : part.stop]
     usual = cooling[cooling >= _NO_COOLING * 1e6]
     if not len(usual):

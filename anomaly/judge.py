@@ -2,6 +2,7 @@
 registers."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,10 +23,10 @@ from anomaly import (
 from anomaly.block import Block, edges
 from anomaly.catalogue import VERDICTS, Verdict
 from anomaly.pace import Paces, Weeks, impossible, learn, of_block
-from anomaly.series import BoolArray, Finding, Int64Array, Judgement, Mark, Series, Severity
+from anomaly.rules import Rules
+from anomaly.series import BoolArray, Finding, Judgement, Mark, Series, Severity
 from anomaly.settled import Settled, settle
 from anomaly.stuck import StuckRule
-from anomaly.rules import Rules
 from anomaly.study import Study, scale
 from telemetry.obis import RegisterKind
 from telemetry.quality import Quality
@@ -85,7 +86,11 @@ class Examination:
     def settled(self, row: int, day: int) -> Settled | None:
         """What is settled of a register at the beginning of a local day, a Monday; None where too much is in
         the air."""
-        return settle(self.study, self.weeks, self.judged, row, day)
+        return settle(self.study, self.weeks, self.judged[row], row, day=day, off_schedule=self._off_schedule)
+
+    @cached_property
+    def _off_schedule(self) -> BoolArray:
+        return schedule.off(self.study)
 
 
 def examine(block: Block) -> Examination:
@@ -160,7 +165,7 @@ def _counter(block: Block, row: int, paces: Paces) -> Judgement:
     zero = (
         ()
         if rules.zero is None
-        else stuck.detect(series, steps.usable, rules.zero, stuck.ZERO, Severity.INFO, before)
+        else stuck.detect(series, steps.usable, rules.zero, stuck.ZERO, Severity.INFO, before=before)
     )
     return _ordered((*steps.findings, *findings, *standing, *zero), (*steps.marks, *marks), steps.usable)
 

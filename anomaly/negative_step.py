@@ -33,7 +33,9 @@ Stretch = tuple[int, int]  # first and last index, inclusive
 def detect(series: Series, paces: Paces) -> Judgement:
     """Every backward step and impossible jump of the series, explained."""
     steps = series.steps()
-    if not ((steps < 0) | impossible(steps, np.diff(series.times), paces.part(slice(1, None)))).any():  # the usual case
+    if not (
+        (steps < 0) | impossible(steps, np.diff(series.times), paces.part(slice(1, None)))
+    ).any():  # the usual case
         return Judgement((), (), np.ones(len(series), dtype=np.bool_))
     life = trace(series, paces)
     usable = life.chain.copy()

@@ -164,9 +164,11 @@ def _quantile(where: Int64Array, x: Int64Array, share: float, count: int) -> Int
 def paces_of(
     rows: Int64Array, week: Int64Array, weeks: Weeks, settled: BoolArray, max_rate: FloatArray
 ) -> Paces:
-    """The pace of each reading. `rows`, `week`: of the readings, shape (n,). `settled`: registers (shape (k,))
-    whose first weeks are over and need not be among `weeks`. `max_rate`: micro-units an hour that each can
-    measure at all, NaN where nobody told."""
+    """The pace of each reading. `rows`, `week`: of the readings, shape (n,).
+
+    `settled`: registers (shape (k,)) whose first weeks are over and need not be among `weeks`. `max_rate`:
+    micro-units an hour that each can measure at all, NaN where nobody told.
+    """
     key = weeks.row * 2 * _SHIFT + weeks.week + _SHIFT
     begin, end = np.searchsorted(weeks.row, weeks.row, "left"), np.searchsorted(weeks.row, weeks.row, "right")
     at = np.arange(len(key))

@@ -51,7 +51,7 @@ def high_low(study: Study) -> list[Hit]:
     )
     for kind, bar, usual, sign in bars:
         back = 1.0, 0.0
-        for episode in departures(sign * days.total, sign * bar, back, back, _A_DAY_OR_TWO, days.opens):
+        for episode in departures(sign * days.total, sign * bar, back, back, _A_DAY_OR_TWO, since=days.opens):
             part = days.total[episode.row, episode.days]
             most = np.nanargmax(sign * part)
             evidence: dict[str, str | int] = {

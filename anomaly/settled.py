@@ -15,14 +15,15 @@ long ago the first was: such a register is doubtful, and its meter is judged fro
 """
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from anomaly import compare, device, electricity, heat, negative_step, rates, schedule, stuck, usage, water
+from anomaly import device, electricity, heat, negative_step, rates, stuck, usage, water
 from anomaly.block import UNKNOWN, Block, local, midnight
-from anomaly.pace import FIRST_WEEKS, WEEKS, Weeks, week_of
+from anomaly.pace import FIRST_WEEKS, WEEKS, Weeks
 from anomaly.rules import Rules
-from anomaly.series import DAY, Finding, Judgement
+from anomaly.series import DAY, BoolArray, Finding, Judgement
 from anomaly.steps import COLUMNS, FloatArray
 from anomaly.study import Study
 from telemetry.obis import RegisterKind
@@ -54,16 +55,16 @@ _EVENTS = 42  # days before the cut from which events are looked for anew: whate
 class Settled:
     """Instants are microseconds since 1970, days local days since then.
 
-    `cut`: every reading before it went into this, none after it. `tail`: the first reading that a judgement
-    still needs. `final`: what is said of readings before it is final. `since`: so are events of days that
-    begin before this day. `weeks`: at the most those that later weeks learn from. `first_day`, `days`:
-    the figures of days, shape (len(COLUMNS), days). `first_hour`, `hours`: use of each local hour, shape
-    (n,), where a rule asks for it. `standing` is None before the first reading. `broken`: it was reset,
-    exchanged or rolled over once.
+    `cut`: the beginning of `day`, a Monday; every reading before it went into this. `tail`: the first reading
+    that a judgement still needs. `final`: what is said of readings before it is final. `since`: so are events
+    of days that begin before this day, at `events_from`. `weeks`: at the most those that later weeks learn
+    from. `first_day`, `days`: the figures of days, shape (len(COLUMNS), days). `first_hour`, `hours`: use of
+    each local hour, shape (n,), where a rule asks for it. `standing` is None before the first reading.
+    `broken`: it was reset, exchanged or rolled over once.
     """
 
+    day: int
     cut: int
-    week: int
     tail: int
     final: int
     since: int
@@ -87,46 +88,72 @@ class Settled:
         return self.final
 
     @property
+    def week(self) -> int:
+        """The week that begins at the cut."""
+        return (self.day + 3) // 7
+
+    @property
+    def reaches(self) -> int:
+        """Days that events are looked for further back than usual."""
+        return self.day - 2 - _EVENTS - self.since
+
+    @property
+    def earliest(self) -> int:
+        """The earliest instant at which what is not final can have begun."""
+        began = self.tail if self.standing is None else self.standing.begin
+        return min(self.events_from, self.tail, began)
+
+    @property
+    def earliest_end(self) -> int:
+        """The earliest instant at which what is not final can have ended."""
+        return min(self.events_from, self.tail)
+
+    @property
     def nbytes(self) -> int:
         """Memory that it takes."""
         return self.days.nbytes + self.hours.nbytes + 6 * self.weeks.row.nbytes
 
 
-def cut_before(instant: int, block: Block) -> int:
+def monday(instant: int, zone: ZoneInfo) -> int:
     """The local day of the Monday at or before an instant."""
-    day = int(local(np.array([instant], dtype=np.int64), block.zone)[0]) // DAY
+    day = int(local(np.array([instant], dtype=np.int64), zone)[0]) // DAY
     return day - (day + 3) % 7
 
 
-def settle(study: Study, weeks: Weeks, judged: tuple[Judgement, ...], row: int, day: int) -> Settled | None:
+def settle(
+    study: Study, weeks: Weeks, judged: Judgement, row: int, *, day: int, off_schedule: BoolArray
+) -> Settled | None:
     """What is settled of a register at the beginning of the local day `day`, a Monday; None where too much is
-    in the air, or too little known."""
+    in the air, or too little known. `off_schedule` as of `schedule.off`."""
     block = study.block
     zone, before = block.zone, block.past[row]
     cut, final = midnight(day, zone), midnight(day - 2, zone)
     times = block.series(row).times
     if not len(times):
-        return _nothing(cut, week_of(np.array([day * DAY]))[0])
+        return _nothing(day, cut)
     first = int(np.searchsorted(times, midnight(day - 4, zone))) - 1
     first = min(first, int(np.searchsorted(times, final)) - _READINGS)
-    if first < 0 or not _is_calm(study, judged[row], row, first, (final, cut)):
+    if first < 0 or not _is_calm(study, judged, row, first, (final, cut)):
         return None
-    week = int(week_of(np.array([day * DAY]))[0])
+    start, last = int(block.bounds[row]), int(np.searchsorted(times, cut))
+    if (off_schedule[start + first : start + last - 1] & (times[first + 1 : last] >= final - DAY)).any():
+        return None
     begin, end = np.searchsorted(weeks.row, [row, row + 1])
     known = weeks.part(slice(int(begin), int(end)))
-    known = known.part(known.week < week)
+    known = known.part(known.week < (day + 3) // 7)
     counter = block.registers[row].kind is RegisterKind.COUNTER
-    if counter and before is None and len(known.row) < FIRST_WEEKS:
+    is_new = before is None or before.standing is None
+    if counter and is_new and len(known.row) < FIRST_WEEKS:
         return None
-    since = _since(judged[row], day - 2 - _EVENTS, block)
+    since = _since(judged, day - 2 - _EVENTS, block)
     days = study.days
-    columns = slice(max(0, since - _longest(block.registers[row].rules) - 7 - days.first),
-                    max(0, day - 2 - days.first))  # fmt: skip
+    needed = since - _longest(block.registers[row].rules) - 7
+    columns = slice(max(0, needed - days.first), max(0, day - 2 - days.first))
     first_hour, hours = usage.past_hours(study, row, day - 2)
-    broken = any(each.kind in _BROKEN for each in judged[row].findings)
+    broken = any(each.kind in _BROKEN and each.started_at < cut for each in judged.findings)
     return Settled(
+        day,
         cut,
-        week,
         int(times[first]),
         final,
         since,
@@ -136,21 +163,25 @@ def settle(study: Study, weeks: Weeks, judged: tuple[Judgement, ...], row: int, 
         np.stack([getattr(days, name)[row, columns] for name in COLUMNS]),
         first_hour,
         hours,
-        stuck.standing(block.series(row), judged[row].usable, first, None if before is None else before.standing)
-        if counter
-        else None,
+        _standing(study, judged, row, first) if counter else None,
         broken or (before is not None and before.broken),
     )
 
 
-def _nothing(cut: int, week: int) -> Settled:
+def _standing(study: Study, judged: Judgement, row: int, reading: int) -> stuck.Standing:
+    past = study.block.past[row]
+    before = None if past is None else past.standing
+    return stuck.standing(study.block.series(row), judged.usable, reading, before)
+
+
+def _nothing(day: int, cut: int) -> Settled:
     none = np.zeros(0, dtype=np.int64)
     return Settled(
+        day,
         cut,
-        week,
         UNKNOWN,
         UNKNOWN,
-        0,
+        day - 2 - _EVENTS,
         UNKNOWN,
         Weeks(none, none, none, none, none, none),
         0,
@@ -178,11 +209,7 @@ def _is_calm(study: Study, judged: Judgement, row: int, first: int, span: tuple[
     was_broken = (past is not None and past.broken) or any(each < cut for each in broken)
     if was_broken and any(each >= cut for each in broken):
         return False
-    if any(_reaches(finding, final, cut) for finding in judged.findings):
-        return False
-    start = int(study.block.bounds[row])
-    off = schedule.off(study)[start + first : start + last - 1]
-    return not (off & (series.times[first + 1 : last] >= final - DAY)).any()
+    return not any(_reaches(finding, final, cut) for finding in judged.findings)
 
 
 def _reaches(finding: Finding, final: int, cut: int) -> bool:

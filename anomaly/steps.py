@@ -141,9 +141,7 @@ def days_of(block: Block, steps: Steps) -> Days:
     return Days(first, **found, opens=opens, fresh=fresh)
 
 
-def _from_steps(
-    steps: Steps, clock: Int64Array, first: int, shape: tuple[int, int]
-) -> dict[str, FloatArray]:
+def _from_steps(steps: Steps, clock: Int64Array, first: int, shape: tuple[int, int]) -> dict[str, FloatArray]:
     hours = (steps.end - steps.begin) / HOUR
     known = steps.known & (steps.moved >= 0) & (hours <= _WHOLE)
     cell = steps.row * shape[1] + clock // DAY - first
@@ -207,9 +205,7 @@ def _levels(block: Block, first: int, shape: tuple[int, int]) -> FloatArray:
         day = local(block.times[part], block.zone) // DAY - first
         inside = (day >= 0) & (day < shape[1])
         readings = np.bincount(day[inside], minlength=shape[1])
-        summed = np.bincount(
-            day[inside], block.values[part][inside].astype(np.float64), minlength=shape[1]
-        )
+        summed = np.bincount(day[inside], block.values[part][inside].astype(np.float64), minlength=shape[1])
         with np.errstate(invalid="ignore", divide="ignore"):
             levels[row] = summed / np.where(readings > 0, readings, np.nan)
     return levels

@@ -48,8 +48,8 @@ class Standing:
 
 
 def standing(series: Series, on_chain: BoolArray, reading: int, before: Standing | None) -> Standing:
-    """How it stood at a reading (an index) of the chain; `before`: at the first reading of the series, if that
-    is not the first of all."""
+    """How it stood at a reading (an index) of the chain; `before`: at the first of the series, if that is not
+    the first of all."""
     chain = np.flatnonzero(on_chain[: reading + 1])
     since, ends, start = _stretches(series, chain, before)
     durations = series.times[chain][ends] - since
@@ -80,6 +80,7 @@ def detect(
     rule: StuckRule,
     kind: str = KIND,
     severity: Severity = Severity.WARNING,
+    *,
     before: Standing | None = None,
 ) -> tuple[Finding, ...]:
     """Stuck stretches, judged on readings `on_chain` (bool, shape (n,)): a glitch does not end one. `before`:

@@ -47,8 +47,7 @@ class Study:
         return days_of(self.block, self.steps)
 
     def usual(self, x: FloatArray, history: FloatArray, share: float, least: int = 14) -> FloatArray:
-        """What was usual before, of a matrix like those of `days`: as `steps.recent`, for the days that matter
-        still."""
+        """What was usual before, of a matrix like those of `days` (`steps.recent`), where that matters."""
         begin = int(self.days.opens.min()) if len(self.block) else 0
         return recent(x, self.days.first, history, share, least=least, begin=begin)
 

@@ -34,8 +34,8 @@ def level_shift(study: Study) -> list[Hit]:
         return Hysteresis(on[row].days, max(1, on[row].days // 2), on[row].settle)
 
     ways = (
-        departures(days.total, usual, (up, least), ((1 + up) / 2, least / 2), by, days.opens),
-        departures(-days.total, -worth_it, (down, 0.0), ((1 + down) / 2, 0.0), by, days.opens),
+        departures(days.total, usual, (up, least), ((1 + up) / 2, least / 2), by, since=days.opens),
+        departures(-days.total, -worth_it, (down, 0.0), ((1 + down) / 2, 0.0), by, since=days.opens),
     )
     hits = []
     for episode in ways[0] + ways[1]:
@@ -121,7 +121,7 @@ def _hourly(study: Study, row: int) -> tuple[int, FloatArray]:
 
 
 def past_hours(study: Study, row: int, day: int) -> tuple[int, FloatArray]:
-    """The use of the hours before local day `day` from which later weeks learn, and which hour is the first."""
+    """Use of the hours before local day `day` from which later weeks learn, and which hour is the first."""
     rule = study.block.registers[row].rules.seasonal
     if rule is None or study.block.registers[row].kind is not RegisterKind.COUNTER:
         return 0, np.zeros(0)

@@ -35,15 +35,16 @@ def leak(study: Study) -> list[Hit]:
     with np.errstate(invalid="ignore"):
         dry, nights = days.least <= flow, (days.night_least <= flow, days.night_least > flow)
         wet, much = rests & (days.least > flow), rests & (days.least > alarm)
-    never_dry = episodes((wet, dry), nights, lambda row: Hysteresis(on[row].days, on[row].dry), days.opens)
-    never_dry += episodes((much, dry), nights, lambda row: Hysteresis(1, on[row].dry), days.opens)
+    since = days.opens
+    never_dry = episodes((wet, dry), nights, lambda row: Hysteresis(on[row].days, on[row].dry), since=since)
+    never_dry += episodes((much, dry), nights, lambda row: Hysteresis(1, on[row].dry), since=since)
     wet_nights = departures(
         days.night_least,
         usual,
         (times, above),
         (times, above / 2),
         lambda row: Hysteresis(on[row].nights, on[row].dry),
-        days.opens,
+        since=since,
     )
     return [_leak(study, on[event.row], event) for event in _together(never_dry + wet_nights)]
 

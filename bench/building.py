@@ -12,7 +12,7 @@ from anomaly.block import Block, Register
 from anomaly.judge import judge_block
 from anomaly.pace import of_block
 from anomaly.rules import Rules
-from anomaly.series import DAY, HOUR, Judgement, Series
+from anomaly.series import DAY, HOUR, Judgement
 from anomaly.study import Study
 from bench.events import DELAYS, MONTH, Event, Score, Trial, first_said, score
 from bench.planted import Int64Array

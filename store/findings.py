@@ -1,6 +1,6 @@
 """Findings: events that people look at. One row per event, which keeps its id and state while it goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,42 +43,69 @@ class _Stored:
     finding: FindingRow
 
 
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """Which stored findings may change. Of registers in `since` what ended before then stays as it is; of the
+    rest that which is not `open`."""
+
+    since: Mapping[int, datetime]
+    open: Callable[[FindingRow], bool]
+
+
+_ALL = Concerned({}, lambda _: True)
+
+
 def sync_findings(
-    connection: Connection, register_ids: Sequence[int], kinds: Sequence[str], findings: Sequence[FindingRow]
+    connection: Connection,
+    register_ids: Sequence[int],
+    kinds: Sequence[str],
+    findings: Sequence[FindingRow],
+    concerned: Concerned = _ALL,
 ) -> int:
     """Make the findings of these `kinds` on these registers `findings`; how many rows were touched.
 
     An event that continues, or whose beginning moved because of late data, keeps its row. One that is not
     seen any more is removed, unless a person has dealt with it: then it stays as a thing of the past.
     """
-    stored = {row.finding.key: row for row in _stored(connection, register_ids, kinds)}
+    stored = {
+        row.finding.key: row
+        for row in _stored(connection, register_ids, kinds, concerned.since)
+        if concerned.open(row.finding)
+    }
     wanted = {finding.key: finding for finding in findings}
     fresh = [finding for key, finding in wanted.items() if key not in stored]
-    touched = 0
+    touched, changed = 0, []
     for key, row in stored.items():
         finding = wanted.get(key) or _successor(row.finding, fresh)
         if finding is None:
             touched += _withdraw(connection, row)
         elif finding != row.finding:
-            _update(connection, row.id, finding)
-            touched += 1
+            changed.append((row.id, finding))
         if finding in fresh:
             fresh.remove(finding)
+    _update(connection, changed)
     _insert(connection, fresh)
-    return touched + len(fresh)
+    return touched + len(changed) + len(fresh)
 
 
 def _successor(finding: FindingRow, candidates: Sequence[FindingRow]) -> FindingRow | None:
     return next((candidate for candidate in candidates if candidate.overlaps(finding)), None)
 
 
-def _stored(connection: Connection, register_ids: Sequence[int], kinds: Sequence[str]) -> list[_Stored]:
+def _stored(
+    connection: Connection,
+    register_ids: Sequence[int],
+    kinds: Sequence[str],
+    since: Mapping[int, datetime],
+) -> list[_Stored]:
     rows = connection.execute(
         """
         select id, state, register_id, utility_id, kind, severity, started_at, ended_at, evidence
-        from findings where register_id = any(%s) and kind = any(%s) order by register_id, kind, started_at
+        from findings join unnest(%s::int[], %s::timestamptz[]) as asked (register, since)
+             on register_id = register and (ended_at is null or since is null or ended_at >= since)
+        where kind = any(%s) order by register_id, kind, started_at
         """,
-        (list(register_ids), list(kinds)),
+        (list(register_ids), [since.get(each) for each in register_ids], list(kinds)),
     )
     return [_Stored(identity, state, FindingRow(*rest)) for identity, state, *rest in rows]
 
@@ -91,10 +118,25 @@ def _withdraw(connection: Connection, row: _Stored) -> int:
     ).rowcount
 
 
-def _update(connection: Connection, identity: int, finding: FindingRow) -> None:
+def _update(connection: Connection, changed: Sequence[tuple[int, FindingRow]]) -> None:
+    """Write what is said now of findings, by id."""
+    if not changed:
+        return
     connection.execute(
-        "update findings set severity = %s, started_at = %s, ended_at = %s, evidence = %s where id = %s",
-        (finding.severity, finding.started_at, finding.ended_at, Jsonb(finding.evidence), identity),
+        """
+        update findings set severity = new.severity, started_at = new.started_at, ended_at = new.ended_at,
+                            evidence = new.evidence
+        from unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::jsonb[])
+             as new (id, severity, started_at, ended_at, evidence)
+        where findings.id = new.id
+        """,
+        (
+            [identity for identity, _ in changed],
+            [each.severity for _, each in changed],
+            [each.started_at for _, each in changed],
+            [each.ended_at for _, each in changed],
+            [Jsonb(each.evidence) for _, each in changed],
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """The entries for those who store the result: one counter's boundaries, or everything of a block of
 registers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -83,10 +84,10 @@ class Examination:
     judged: tuple[Judgement, ...]
     doubtful: BoolArray
 
-    def settled(self, row: int, day: int) -> Settled | None:
-        """What is settled of a register at the beginning of a local day, a Monday; None where too much is in
-        the air."""
-        return settle(self.study, self.weeks, self.judged[row], row, day=day, off_schedule=self._off_schedule)
+    def settled(self, rows: Sequence[int], day: int) -> list[Settled]:
+        """What is settled of all registers of a meter at the beginning of a local day, a Monday; none where
+        too much is in the air."""
+        return settle(self.study, self.weeks, self.judged, rows, day=day, off_schedule=self._off_schedule)
 
     @cached_property
     def _off_schedule(self) -> BoolArray:
@@ -112,7 +113,16 @@ def examine(block: Block) -> Examination:
         for hit in detector(study):
             hits[hit.row].append(hit.finding)
     judged = tuple(_with(*each) if each[1] else each[0] for each in zip(counted, hits, strict=True))
-    return Examination(study, weeks, judged, odd & broken)
+    return Examination(study, weeks, judged, (odd & broken) | _rewritten(block, judged))
+
+
+def _rewritten(block: Block, judged: Sequence[Judgement]) -> BoolArray:
+    """Registers of which even settled readings turn out not to be usable: bool, shape (k,)."""
+    found = np.zeros(len(block), dtype=np.bool_)
+    for row, past in enumerate(block.past):
+        if past is not None and not judged[row].usable.all():
+            found[row] = (~judged[row].usable & (block.series(row).times < past.final)).any()
+    return found
 
 
 def _contradictions(block: Block, paces: Paces, moving: BoolArray) -> tuple[BoolArray, BoolArray]:

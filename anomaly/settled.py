@@ -14,7 +14,8 @@ Where a register had been reset or exchanged before, a new step like that may be
 long ago the first was: such a register is doubtful, and its meter is judged from the beginning (`judge.py`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -48,6 +49,7 @@ OF_DAYS = frozenset(
 _STANDSTILLS = frozenset({stuck.KIND, stuck.ZERO})
 _BROKEN = frozenset(negative_step.KINDS) - {negative_step.JITTER}
 _READINGS = 10  # before the cut that say nothing: more than a glitch, and more than costs less than a break
+_NO_DAYS = np.zeros((len(COLUMNS), 0))
 _EVENTS = 42  # days before the cut from which events are looked for anew: whatever opens one is seen within
 
 
@@ -121,13 +123,51 @@ def monday(instant: int, zone: ZoneInfo) -> int:
 
 
 def settle(
+    study: Study,
+    weeks: Weeks,
+    judged: Sequence[Judgement],
+    rows: Sequence[int],
+    *,
+    day: int,
+    off_schedule: BoolArray,
+) -> list[Settled]:
+    """What is settled of all registers of a meter at the beginning of the local day `day`, a Monday.
+
+    None where too much is in the air, or too little known. `off_schedule` as of `schedule.off`.
+    """
+    since = _since(
+        [finding for row in rows for finding in judged[row].findings], day - 2 - _EVENTS, study.block
+    )
+    needed = since - 7 - max(_longest(study.block.registers[row].rules) for row in rows)
+    found = []
+    for row in rows:
+        one = _of_register(study, weeks, judged[row], row, day=day, off_schedule=off_schedule)
+        if one is None:
+            return []
+        columns = slice(max(0, needed - study.days.first), max(0, day - 2 - study.days.first))
+        days = np.stack([getattr(study.days, name)[row, columns] for name in COLUMNS])
+        events_from = midnight(since, study.block.zone)
+        found.append(
+            replace(
+                one,
+                since=since,
+                events_from=events_from,
+                first_day=study.days.first + columns.start,
+                days=days,
+            )
+        )
+    return found
+
+
+def _of_register(
     study: Study, weeks: Weeks, judged: Judgement, row: int, *, day: int, off_schedule: BoolArray
 ) -> Settled | None:
-    """What is settled of a register at the beginning of the local day `day`, a Monday; None where too much is
-    in the air, or too little known. `off_schedule` as of `schedule.off`."""
+    """The same of one register, but for what is common to those of its meter: the days."""
     block = study.block
     zone, before = block.zone, block.past[row]
     cut, final = midnight(day, zone), midnight(day - 2, zone)
+    if block.until[row] < cut:
+        return None
     times = block.series(row).times
     if not len(times):
         return _nothing(day, cut)
@@ -145,10 +185,6 @@ def settle(
     is_new = before is None or before.standing is None
     if counter and is_new and len(known.row) < FIRST_WEEKS:
         return None
-    since = _since(judged, day - 2 - _EVENTS, block)
-    days = study.days
-    needed = since - _longest(block.registers[row].rules) - 7
-    columns = slice(max(0, needed - days.first), max(0, day - 2 - days.first))
     first_hour, hours = usage.past_hours(study, row, day - 2)
     broken = any(each.kind in _BROKEN and each.started_at < cut for each in judged.findings)
     return Settled(
@@ -156,11 +192,11 @@ def settle(
         cut,
         int(times[first]),
         final,
-        since,
-        midnight(since, zone),
+        0,
+        UNKNOWN,
         known.part(slice(max(0, len(known.row) - WEEKS - _READINGS - 2), None)),
-        days.first + columns.start,
-        np.stack([getattr(days, name)[row, columns] for name in COLUMNS]),
+        0,
+        _NO_DAYS,
         first_hour,
         hours,
         _standing(study, judged, row, first) if counter else None,
@@ -181,11 +217,11 @@ def _nothing(day: int, cut: int) -> Settled:
         cut,
         UNKNOWN,
         UNKNOWN,
-        day - 2 - _EVENTS,
+        0,
         UNKNOWN,
         Weeks(none, none, none, none, none, none),
         0,
-        np.zeros((len(COLUMNS), 0)),
+        _NO_DAYS,
         0,
         np.zeros(0),
         None,
@@ -221,13 +257,13 @@ def _reaches(finding: Finding, final: int, cut: int) -> bool:
     return finding.ended_at is None or finding.ended_at >= final - apart
 
 
-def _since(judged: Judgement, day: int, block: Block) -> int:
+def _since(findings: Sequence[Finding], day: int, block: Block) -> int:
     """The last day up to `day` that lies within no event of days."""
     while True:
         instant = midnight(day, block.zone)
         across = [
             finding.started_at
-            for finding in judged.findings
+            for finding in findings
             if finding.kind in OF_DAYS
             and finding.started_at < instant
             and (finding.ended_at is None or finding.ended_at > instant)

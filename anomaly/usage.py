@@ -68,9 +68,11 @@ def seasonal_outlier(study: Study) -> list[Hit]:
         first, use = _hourly(study, row)
         where = study.step_hours[steps] - first
         usual, spread = _hours_of_week(use, rule.weeks)
+        least = rule.least * scale(register)
+        spread = np.maximum(spread, least / rule.z)  # hours without any use have none
         with np.errstate(invalid="ignore", divide="ignore"):
             z = ((use - usual) / spread).ravel()
-            odd = (np.abs(z) > rule.z) & (np.abs(use - usual) > rule.least * scale(register)).ravel()
+            odd = (np.abs(z) > rule.z) & (np.abs(use - usual) > least).ravel()
         past = study.block.past[row]
         if past is not None:
             odd[: max(0, past.first_hour + len(past.hours) - first)] = False  # told already

@@ -223,15 +223,13 @@ def _settle(
 
 def _of_all_eras(places: list[int], day: int, eras: Sequence[Examination]) -> list[Settled]:
     """What is settled of a meter's registers at a Monday, by all parameters; none where it is not."""
-    cut = []
-    for place in places:
-        found = [one for era in eras if (one := era.settled(place, day)) is not None]
-        if len(found) < len(eras):
-            return []
-        longest = max(found, key=lambda each: each.days.shape[1])
-        since = min(each.since for each in found)
-        cut.append(replace(longest, since=since, events_from=min(each.events_from for each in found)))
-    return cut
+    found = [era.settled(places, day) for era in eras]
+    if not all(found):
+        return []
+    since = min(of_era[0].since for of_era in found)
+    events_from = min(of_era[0].events_from for of_era in found)
+    longest = max(found, key=lambda of_era: max(each.days.shape[1] for each in of_era))
+    return [replace(each, since=since, events_from=events_from) for each in longest]
 
 
 def _open(judgement: Judgement, series: StoredSeries, past: Settled | None) -> Judgement:

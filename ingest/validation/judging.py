@@ -2,7 +2,7 @@
 
 Registers are judged together with all others of their meter, from the last Monday up to which all is settled
 of them (`anomaly/settled.py`), or from the beginning; both say the same. Where a utility changed its
-parameters, what begins before that day is judged by the old ones and what begins after it by the new ones.
+parameters, each reading is judged by those of its day (`eras.py`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ from anomaly.judge import Examination, examine
 from anomaly.rules import Rules
 from anomaly.series import DAY, HOUR, Finding, Judgement
 from anomaly.settled import Settled, monday
+from ingest.validation.eras import Era, over_time
 from ingest.validation.memory import StoredSeries
 from ingest.validation.parameters import Parameters
 from store.arrays import from_microseconds, microseconds
@@ -114,7 +115,7 @@ def judge_registers(
         if doubtful and whole is not None:
             again = left(whole([row.id for row in doubtful]))
             todo += [(each, again, {}) for each in _groups(doubtful, until, {})]
-    return replace(judged, findings=list(_single(judged.findings)))
+    return judged
 
 
 def _expected(rows: Sequence[RegisterRow], series: Mapping[int, StoredSeries]) -> dict[int, int]:
@@ -182,9 +183,9 @@ def _judge(
         past = settled.get(row.id)
         if past is not None:
             judged.settled[row.id] = past
-        for since, until, found in eras:
-            said = _within(found.judged[place], series[row.id], since, until)
-            _tell(judged, row, series[row.id], _open(said, series[row.id], past), accepted)
+        by_era = [Era(since, until, found.judged[place]) for since, until, found in eras]
+        said = over_time(by_era, series[row.id].times)
+        _tell(judged, row, series[row.id], _open(said, series[row.id], past), accepted)
     rest = [row for row in group.rows if (row.utility_id, row.meter) in doubtful]
     _settle(judged, group, doubtful, settled, [found for _, _, found in eras])
     return rest
@@ -327,21 +328,6 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
     return microseconds(datetime.combine(day, time(), zone).astimezone(UTC))
 
 
-def _within(judgement: Judgement, series: StoredSeries, since: int, until: int | None) -> Judgement:
-    """What begins from `since` to before `until`."""
-    if since == _EVER and until is None:
-        return judgement
-
-    def inside(instant: int) -> bool:
-        return since <= instant and (until is None or instant < until)
-
-    return Judgement(
-        tuple(finding for finding in judgement.findings if inside(finding.started_at)),
-        tuple(mark for mark in judgement.marks if inside(int(series.times[mark.index]))),
-        judgement.usable,
-    )
-
-
 def _tell(
     judged: Judged,
     row: RegisterRow,
@@ -384,13 +370,3 @@ def _tell(
 def _objects(finding: Finding) -> bool:
     """Whether the finding is about its readings, and not about what was used."""
     return VERDICTS[finding.kind] is not Verdict.INFO
-
-
-def _single(findings: Iterable[FindingRow]) -> Iterator[FindingRow]:
-    """One finding for an event that goes on across a change of parameters: the one that began first."""
-    last: dict[tuple[int, str], FindingRow] = {}
-    for finding in sorted(findings, key=lambda each: each.started_at):
-        before = last.get((finding.register_id, finding.kind))
-        if before is None or not before.overlaps(finding):
-            last[finding.register_id, finding.kind] = finding
-            yield finding

@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from ingest.validation import Validator
 from store.database import connect
 from store.edits import Action, Edit, add
+from store.rule_parameters import set_parameter
 from tests.support.judged import judged
 from tests.support.town import Town
 
@@ -60,6 +61,26 @@ def hours(shown: list[int], days: range) -> dict[datetime, str]:
     }
 
 
+def people(town: Town, day: int) -> None:
+    """What people decide on some days about days before: a parameter while leaks are going on, an edit."""
+    if day == 55:
+        set_parameter(
+            town.connection,
+            1,
+            medium=8,
+            obis=None,
+            name="leak.alarm",
+            value="3000",
+            valid_from=date(2026, 6, 20),
+            author="anna",
+            reason="old pipes",
+        )
+    elif day == 60:
+        wrong = START + 50 * 24 * HOUR
+        add(town.connection, Edit(town.registers["AAA-4"], wrong, Action.EXCLUDE, "anna", "wrong meter"))
+    town.connection.commit()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_day_by_day_is_as_all_at_once(town: Town, database: str, seed: int) -> None:
     chance = random.Random(seed)
@@ -80,12 +101,7 @@ def test_day_by_day_is_as_all_at_once(town: Town, database: str, seed: int) -> N
                 for (other, missed), delay in late.items():
                     if other == code and missed + delay == day:
                         town.read(code, hours(values, range(missed, missed + 1)))
-            if day == 60:
-                edit = Edit(
-                    town.registers["AAA-4"], START + 50 * 24 * HOUR, Action.EXCLUDE, "anna", "wrong meter"
-                )
-                add(town.connection, edit)
-                town.connection.commit()
+            people(town, day)
             if chance.random() < 0.6:
                 progress = validators[chance.random() < 0.1].step()
                 assert progress is not None

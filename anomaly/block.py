@@ -52,7 +52,7 @@ class Register:
     def __post_init__(self) -> None:
         """Raises telemetry.units.UnitError where the rules' amounts cannot be converted to the register's
         unit."""
-        if self.rules.unit and self.unit:
+        if self.rules.unit and self.unit and self.unit != self.rules.unit:
             ratio(self.rules.unit, self.unit)
 
 

@@ -116,9 +116,9 @@ class Days:
 COLUMNS = ("total", "least", "rested", "night_least", "night_mean", "highest", "third", "busiest", "level")
 
 
-def days_of(block: Block, steps: Steps) -> Days:
+def days_of(block: Block, steps: Steps, two: FloatArray) -> Days:
     """Every register day by day, behind the days that are settled. A step belongs to the day in which its
-    middle lies."""
+    middle lies. `two` are the rates of `over_two`."""
     clock = local((steps.begin + steps.end) // 2, block.zone)
     day = clock // DAY
     kept = [(row, past) for row, past in enumerate(block.past) if past is not None and past.days.size]
@@ -130,7 +130,7 @@ def days_of(block: Block, steps: Steps) -> Days:
     first = min(begins, default=0)
     count = max(ends, default=first) - first
     shape = (len(block), count)
-    found = _from_steps(steps, clock, first, shape) | {"level": _levels(block, first, shape)}
+    found = _from_steps(steps, two, clock, first, shape) | {"level": _levels(block, first, shape)}
     opens, fresh = np.zeros((2, len(block)), dtype=np.int64)
     for row, past in kept:
         begin, end = past.first_day - first, past.first_day - first + past.days.shape[1]
@@ -141,7 +141,9 @@ def days_of(block: Block, steps: Steps) -> Days:
     return Days(first, **found, opens=opens, fresh=fresh)
 
 
-def _from_steps(steps: Steps, clock: Int64Array, first: int, shape: tuple[int, int]) -> dict[str, FloatArray]:
+def _from_steps(
+    steps: Steps, two: FloatArray, clock: Int64Array, first: int, shape: tuple[int, int]
+) -> dict[str, FloatArray]:
     hours = (steps.end - steps.begin) / HOUR
     known = steps.known & (steps.moved >= 0) & (hours <= _WHOLE)
     cell = steps.row * shape[1] + clock // DAY - first
@@ -168,8 +170,7 @@ def _from_steps(steps: Steps, clock: Int64Array, first: int, shape: tuple[int, i
     rested = np.full(shape, np.nan)
     rested.ravel()[key[at_least]] = end[at_least]  # of several the last stays
     highest, third = _highest(key, rate, shape)
-    flow, _ = over_two(steps)
-    two = np.flatnonzero(~np.isnan(flow))
+    pairs = np.flatnonzero(~np.isnan(two))
     return {
         "total": total,
         "least": least,
@@ -178,7 +179,7 @@ def _from_steps(steps: Steps, clock: Int64Array, first: int, shape: tuple[int, i
         "night_mean": night_mean,
         "highest": highest,
         "third": third,
-        "busiest": -_least(cell[two], -flow[two], shape),
+        "busiest": -_least(cell[pairs], -two[pairs], shape),
     }
 
 

@@ -12,7 +12,7 @@ from anomaly.episodes import Episode
 from anomaly.pace import Paces
 from anomaly.rules import Rules
 from anomaly.series import Evidence, Finding, Int64Array, Judgement, Severity
-from anomaly.steps import Days, FloatArray, Steps, days_of, recent, steps_of
+from anomaly.steps import Days, FloatArray, Steps, days_of, over_two, recent, steps_of
 from telemetry.micro import from_micro
 from telemetry.obis import RegisterKind
 from telemetry.units import ratio
@@ -44,7 +44,12 @@ class Study:
     @cached_property
     def days(self) -> Days:
         """Counters day by day."""
-        return days_of(self.block, self.steps)
+        return days_of(self.block, self.steps, self.over_two[0])
+
+    @cached_property
+    def over_two(self) -> tuple[FloatArray, Int64Array]:
+        """Rates over each step and the one before, and their beginnings (`steps.over_two`)."""
+        return over_two(self.steps)
 
     def usual(self, x: FloatArray, history: FloatArray, share: float, least: int = 14) -> FloatArray:
         """What was usual before, of a matrix like those of `days` (`steps.recent`), where that matters."""

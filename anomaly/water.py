@@ -8,7 +8,7 @@ from anomaly.block import midnight
 from anomaly.episodes import Episode, Hysteresis, departures, episodes
 from anomaly.rules import LeakRule, Rules
 from anomaly.series import DAY, HOUR, Severity, iso
-from anomaly.steps import FloatArray, over_two
+from anomaly.steps import FloatArray
 from anomaly.study import Hit, Study, exact, groups, said, scale
 
 LEAK, BURST, CATCH_UP = "leak", "burst", "catch_up"
@@ -96,7 +96,7 @@ def burst(study: Study) -> list[Hit]:
     times = study.parameters(lambda rules: rules.burst, lambda rule: rule.times)
     least = study.amounts(lambda rules: rules.burst, lambda rule: rule.least)
     history = study.parameters(lambda rules: rules.burst, lambda rule: rule.history)
-    flow, begin = over_two(steps)
+    flow, begin = study.over_two
     at = np.flatnonzero(~np.isnan(flow))
     day = study.step_hours[at] // 24 - days.first
     usual = study.usual(days.busiest, history, _BUSY_DAYS)[steps.row[at], day]

@@ -4,13 +4,14 @@
 
 The embedded PostgreSQL holds hourly readings of cold water meters, with the faults that life brings: every
 eighth meter has a glitch, every sixteenth a reset, every fifth leaks for some weeks, a few stand still. A
-pass is what `hesper validate run` does after all of it was touched: blocks are claimed, whole series read,
+full pass is what `hesper validate run` does when it begins: blocks are claimed, whole series read,
 all rules and detectors applied, marks and findings written, committed. The limit is Oracle's published
 figure for Utilities Meter Data Management on a full Exadata rack (2011), 278,000 readings a second.
 
-Beside it, in the same run: the reading alone, the rules alone (from memory), and a pass over what is judged
-already. A day's new readings are judged together with all that came before them, so of *new* readings far
-fewer pass a second: two figures say how many, a day and thirty days at a time, with series remembered.
+Beside it, in the same run: the reading alone, the rules alone (from memory), and a pass after late readings
+that nothing settled survives. New readings are judged from the last Monday up to which all is settled
+(`anomaly/settled.py`): two figures say how many of *new* readings pass, a fortnight day by day and two months
+thirty days at a time. Neither depends on `--days`.
 """
 
 import argparse
@@ -185,7 +186,7 @@ def measure(url: str, meters: int, days: int, validators: int) -> Iterator[Measu
 
         yield told("rules and detectors alone", timed(rules))
         touch(connection, meters)
-        yield told("again, series remembered, nothing to write", timed(judge_all))
+        yield told("a late reading of the first day, all judged anew", timed(judge_all))
         seconds: dict[int, list[tuple[int, float]]] = {}
         for more in BATCHES:
             homes, new = arrive(connection, homes, more)

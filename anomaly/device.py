@@ -73,10 +73,7 @@ def verification_expired(study: Study) -> list[Hit]:
         if until is None or first == last or study.block.times[last - 1] < until:
             continue
         begin = int(np.searchsorted(study.block.times[first:last], until))
-        evidence: dict[str, str | int] = {
-            "verified_until": iso(until),
-            "readings_since": last - first - begin,
-        }
+        evidence: dict[str, str | int] = {"verified_until": iso(until)}
         readings = begin, last - first - 1
         hits.append(
             study.hit(row, VERIFICATION_EXPIRED, Severity.WARNING, readings, (until, None), evidence=evidence)

@@ -234,7 +234,7 @@ def test_readings_after_the_verification_ended_are_one_open_finding() -> None:
     made = shown(register(verified_until=at(30)), np.arange(50) * 5_000)
     (finding,) = findings(made, "verification_expired")
     assert (finding.started_at, finding.ended_at) == (at(30), None)
-    assert finding.evidence == {"verified_until": "2024-01-02T06:00:00Z", "readings_since": 20}
+    assert finding.evidence == {"verified_until": "2024-01-02T06:00:00Z"}
 
 
 def test_use_between_two_contracts() -> None:

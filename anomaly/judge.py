@@ -84,10 +84,18 @@ class Examination:
     judged: tuple[Judgement, ...]
     doubtful: BoolArray
 
-    def settled(self, rows: Sequence[int], day: int) -> list[Settled]:
+    def settled(self, rows: Sequence[int], day: int, since: int | None = None) -> list[Settled]:
         """What is settled of all registers of a meter at the beginning of a local day, a Monday; none where
-        too much is in the air."""
-        return settle(self.study, self.weeks, self.judged, rows, day=day, off_schedule=self._off_schedule)
+        too much is in the air. `since`: the latest day from which events of days are looked for anew."""
+        return settle(
+            self.study,
+            self.weeks,
+            self.judged,
+            rows,
+            day=day,
+            off_schedule=self._off_schedule,
+            since=since,
+        )
 
     @cached_property
     def _off_schedule(self) -> BoolArray:

@@ -34,7 +34,7 @@ class Register:
     microseconds between two scheduled readings, None where nothing is promised. `max_rate`: micro-units an
     hour that the meter's Qmax or the fuse lets through. `verified_until`: the instant (microseconds since
     1970) at which the verification ends. `contracts`: spans (from, to or None) in which somebody pays for
-    what is used, None where that is not judged. `rules` are those in force for the register's medium and
+    what is used, None where that is not judged. `billed`: a bill rests on it. `rules` are those in force for the register's medium and
     kind: the caller selects them.
     """
 
@@ -47,6 +47,7 @@ class Register:
     max_rate: int | None = None
     verified_until: int | None = None
     contracts: tuple[tuple[int, int | None], ...] | None = None
+    billed: bool = False
     rules: Rules = field(default_factory=Rules)
 
     def __post_init__(self) -> None:

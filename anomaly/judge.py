@@ -84,10 +84,18 @@ class Examination:
     judged: tuple[Judgement, ...]
     doubtful: BoolArray
 
-    def settled(self, rows: Sequence[int], day: int) -> list[Settled]:
+    def settled(self, rows: Sequence[int], day: int, since: int | None = None) -> list[Settled]:
         """What is settled of all registers of a meter at the beginning of a local day, a Monday; none where
-        too much is in the air."""
-        return settle(self.study, self.weeks, self.judged, rows, day=day, off_schedule=self._off_schedule)
+        too much is in the air. `since`: the latest day from which events of days are looked for anew."""
+        return settle(
+            self.study,
+            self.weeks,
+            self.judged,
+            rows,
+            day=day,
+            off_schedule=self._off_schedule,
+            since=since,
+        )
 
     @cached_property
     def _off_schedule(self) -> BoolArray:
@@ -177,6 +185,7 @@ def _counter(block: Block, row: int, paces: Paces) -> Judgement:
         if rules.zero is None
         else stuck.detect(series, steps.usable, rules.zero, stuck.ZERO, Severity.INFO, before=before)
     )
+    zero = tuple(each for each in zero if each.started_at not in {other.started_at for other in standing})
     return _ordered((*steps.findings, *findings, *standing, *zero), (*steps.marks, *marks), steps.usable)
 
 

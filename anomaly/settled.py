@@ -49,7 +49,6 @@ OF_DAYS = frozenset(
 _STANDSTILLS = frozenset({stuck.KIND, stuck.ZERO})
 _BROKEN = frozenset(negative_step.KINDS) - {negative_step.JITTER}
 _READINGS = 10  # before the cut that say nothing: more than a glitch, and more than costs less than a break
-_NO_DAYS = np.zeros((len(COLUMNS), 0))
 _EVENTS = 42  # days before the cut from which events are looked for anew: whatever opens one is seen within
 
 
@@ -89,6 +88,17 @@ class Settled:
             return UNKNOWN
         return self.final
 
+    def agrees(self, other: "Settled") -> bool:
+        """Whether both carry on the same figures, as far back as both go: what parameters and facts of
+        different times say may differ in what is possible, and so in what a day used."""
+        days = min(self.days.shape[1], other.days.shape[1])
+        hours = min(len(self.hours), len(other.hours))
+        return (
+            (self.tail, self.standing, self.broken) == (other.tail, other.standing, other.broken)
+            and np.array_equal(_last(self.days, days), _last(other.days, days), equal_nan=True)
+            and np.array_equal(_last(self.hours, hours), _last(other.hours, hours), equal_nan=True)
+        )
+
     @property
     def week(self) -> int:
         """The week that begins at the cut."""
@@ -116,10 +126,25 @@ class Settled:
         return self.days.nbytes + self.hours.nbytes + 6 * self.weeks.row.nbytes
 
 
+def _last(figures: FloatArray, count: int) -> FloatArray:
+    return figures[..., figures.shape[-1] - count :]
+
+
 def monday(instant: int, zone: ZoneInfo) -> int:
     """The local day of the Monday at or before an instant."""
     day = int(local(np.array([instant], dtype=np.int64), zone)[0]) // DAY
     return day - (day + 3) % 7
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """At the beginning of `day`: events of days are looked for from `since` on, for which the `columns` of
+    days are needed. `off_schedule` as of `schedule.off`."""
+
+    day: int
+    since: int
+    columns: slice
+    off_schedule: BoolArray
 
 
 def settle(
@@ -130,77 +155,74 @@ def settle(
     *,
     day: int,
     off_schedule: BoolArray,
+    since: int | None = None,
 ) -> list[Settled]:
     """What is settled of all registers of a meter at the beginning of the local day `day`, a Monday.
 
-    None where too much is in the air, or too little known. `off_schedule` as of `schedule.off`.
+    None where too much is in the air, or too little known. `off_schedule` as of `schedule.off`. Events of
+    days are looked for anew from `since` at the latest.
     """
-    since = _since(
-        [finding for row in rows for finding in judged[row].findings], day - 2 - _EVENTS, study.block
-    )
-    needed = since - 7 - max(_longest(study.block.registers[row].rules) for row in rows)
-    found = []
-    for row in rows:
-        one = _of_register(study, weeks, judged[row], row, day=day, off_schedule=off_schedule)
-        if one is None:
-            return []
-        columns = slice(max(0, needed - study.days.first), max(0, day - 2 - study.days.first))
-        days = np.stack([getattr(study.days, name)[row, columns] for name in COLUMNS])
-        events_from = midnight(since, study.block.zone)
-        found.append(
-            replace(
-                one,
-                since=since,
-                events_from=events_from,
-                first_day=study.days.first + columns.start,
-                days=days,
-            )
-        )
-    return found
+    latest = day - 2 - _EVENTS
+    said = [finding for row in rows for finding in judged[row].findings]
+    begin = _since(said, latest if since is None else min(latest, since), study.block)
+    needed = begin - 7 - max(_longest(study.block.registers[row].rules) for row in rows)
+    columns = slice(max(0, needed - study.days.first), max(0, day - 2 - study.days.first))
+    cut = _Cut(day, begin, columns, off_schedule)
+    found = [_of_register(study, weeks, judged[row], row, cut) for row in rows]
+    return [one for one in found if one is not None] if None not in found else []
 
 
-def _of_register(
-    study: Study, weeks: Weeks, judged: Judgement, row: int, *, day: int, off_schedule: BoolArray
-) -> Settled | None:
-    """The same of one register, but for what is common to those of its meter: the days."""
-    block = study.block
+def _of_register(study: Study, weeks: Weeks, judged: Judgement, row: int, at: _Cut) -> Settled | None:
+    block, day = study.block, at.day
     zone, before = block.zone, block.past[row]
     cut, final = midnight(day, zone), midnight(day - 2, zone)
     if block.until[row] < cut:
         return None
+    days = np.stack([getattr(study.days, name)[row, at.columns] for name in COLUMNS])
+    nothing = Settled(
+        day=day,
+        cut=cut,
+        tail=UNKNOWN,
+        final=UNKNOWN,
+        since=at.since,
+        events_from=midnight(at.since, zone),
+        weeks=weeks.part(slice(0, 0)),
+        first_day=study.days.first + at.columns.start,
+        days=days,
+        first_hour=0,
+        hours=np.zeros(0),
+        standing=None,
+        broken=False,
+    )
     times = block.series(row).times
     if not len(times):
-        return _nothing(day, cut)
+        return nothing
     first = int(np.searchsorted(times, midnight(day - 4, zone))) - 1
     first = min(first, int(np.searchsorted(times, final)) - _READINGS)
     if first < 0 or not _is_calm(study, judged, row, first, (final, cut)):
         return None
     start, last = int(block.bounds[row]), int(np.searchsorted(times, cut))
-    if (off_schedule[start + first : start + last - 1] & (times[first + 1 : last] >= final - DAY)).any():
+    off = at.off_schedule[start + first : start + last - 1]
+    if (off & (times[first + 1 : last] >= final - DAY)).any():
         return None
     begin, end = np.searchsorted(weeks.row, [row, row + 1])
     known = weeks.part(slice(int(begin), int(end)))
-    known = known.part(known.week < (day + 3) // 7)
+    known = known.part(known.week < nothing.week)
     counter = block.registers[row].kind is RegisterKind.COUNTER
     is_new = before is None or before.standing is None
     if counter and is_new and len(known.row) < FIRST_WEEKS:
         return None
     first_hour, hours = usage.past_hours(study, row, day - 2)
     broken = any(each.kind in _BROKEN and each.started_at < cut for each in judged.findings)
-    return Settled(
-        day,
-        cut,
-        int(times[first]),
-        final,
-        0,
-        UNKNOWN,
-        known.part(slice(max(0, len(known.row) - WEEKS - _READINGS - 2), None)),
-        0,
-        _NO_DAYS,
-        first_hour,
-        hours,
-        _standing(study, judged, row, first) if counter else None,
-        broken or (before is not None and before.broken),
+    return replace(
+        nothing,
+        tail=int(times[first]),
+        final=final,
+        weeks=known.part(slice(max(0, len(known.row) - WEEKS - _READINGS - 2), None)),
+        first_hour=first_hour,
+        hours=hours,
+        standing=_standing(study, judged, row, first) if counter else None,
+        broken=broken or (before is not None and before.broken),
     )
 
 
@@ -208,25 +230,6 @@ def _standing(study: Study, judged: Judgement, row: int, reading: int) -> stuck.
     past = study.block.past[row]
     before = None if past is None else past.standing
     return stuck.standing(study.block.series(row), judged.usable, reading, before)
-
-
-def _nothing(day: int, cut: int) -> Settled:
-    none = np.zeros(0, dtype=np.int64)
-    return Settled(
-        day,
-        cut,
-        UNKNOWN,
-        UNKNOWN,
-        0,
-        UNKNOWN,
-        Weeks(none, none, none, none, none, none),
-        0,
-        _NO_DAYS,
-        0,
-        np.zeros(0),
-        None,
-        False,
-    )
 
 
 def _is_calm(study: Study, judged: Judgement, row: int, first: int, span: tuple[int, int]) -> bool:

@@ -8,7 +8,7 @@ from anomaly.block import midnight
 from anomaly.episodes import Episode, Hysteresis, departures, episodes
 from anomaly.rules import LeakRule, Rules
 from anomaly.series import DAY, HOUR, Severity, iso
-from anomaly.steps import FloatArray
+from anomaly.steps import SILENCE, FloatArray
 from anomaly.study import Hit, Study, exact, groups, said, scale
 
 LEAK, BURST, CATCH_UP = "leak", "burst", "catch_up"
@@ -125,14 +125,25 @@ def burst(study: Study) -> list[Hit]:
 
 
 def catch_up(study: Study) -> list[Hit]:
-    """The register had gone on during a silence: what was used then, and whether that is like other days."""
+    """The register had gone on during a silence: what was used then, and whether that is like other days.
+
+    A silence is one where readings were due: by the register's schedule, or because the one before had come
+    in a third of the time. Values of the first of each month that a meter kept are none.
+    """
     steps, days = study.steps, study.days
     silence = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.silence)
     history = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.history)
     elapsed = steps.end - steps.begin
+    scheduled = np.array([register.interval is not None for register in study.block.registers])
+    due = np.zeros(len(steps), dtype=np.bool_)
+    due[1:] = (np.diff(steps.row) == 0) & (elapsed[1:] > SILENCE * elapsed[:-1])
     with np.errstate(invalid="ignore"):
         silent = np.flatnonzero(
-            steps.whole & (elapsed >= silence[steps.row]) & (steps.moved > 0) & ~steps.known
+            steps.whole
+            & (elapsed >= silence[steps.row])
+            & (steps.moved > 0)
+            & ~steps.known
+            & (due | scheduled[steps.row])
         )
     if not len(silent):
         return []

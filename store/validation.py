@@ -57,6 +57,7 @@ class RegisterRow:
     interval: timedelta | None
     qmax: int | None
     verified_until: date | None
+    billed: bool
     house: bool
     removed_at: datetime | None
 
@@ -136,7 +137,7 @@ def registers_of(connection: Connection, blocks: Sequence[int]) -> list[Register
             """
             select r.id, h.home / %(size)s as home, r.utility_id, u.time_zone as zone, m.code as meter,
                    r.obis, r.kind, r.unit, r.capacity, r.expected_interval as interval, m.qmax,
-                   m.verified_until,
+                   m.verified_until, r.billed,
                    exists (select from sites s where s.parent_id = coalesce(
                        (select p.site_id
                         from installations i join service_points p on p.id = i.service_point_id

@@ -142,6 +142,7 @@ def _register(row: RegisterRow, rules: Rules, known: Circumstances, day: date, z
         _max_rate(row, known.max_rate(row.id, obis, row.unit, day, zone)),
         None if verified is None else _midnight(verified + timedelta(days=1), zone),
         known.paid_for(row.id),
+        row.billed,
         rules=rules,
     )
 

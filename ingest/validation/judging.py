@@ -6,7 +6,7 @@ parameters, or a point its fuse, each reading is judged by what held on its day 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -201,13 +201,17 @@ def _settle(
 
 def _of_all_eras(places: list[int], day: int, eras: Sequence[Examination]) -> list[Settled]:
     """What is settled of a meter's registers at a Monday, by all parameters; none where it is not."""
-    found = [era.settled(places, day) for era in eras]
-    if not all(found):
-        return []
-    since = min(of_era[0].since for of_era in found)
-    events_from = min(of_era[0].events_from for of_era in found)
-    longest = max(found, key=lambda of_era: max(each.days.shape[1] for each in of_era))
-    return [replace(each, since=since, events_from=events_from) for each in longest]
+    since: int | None = None
+    while True:
+        found = [era.settled(places, day, since) for era in eras]
+        if not all(found) or not all(
+            one.agrees(other) for of_era in found[1:] for one, other in zip(found[0], of_era, strict=True)
+        ):
+            return []
+        earliest = min(of_era[0].since for of_era in found)
+        if since == earliest or len(eras) == 1:
+            return max(found, key=lambda of_era: of_era[0].days.shape[1])
+        since = earliest
 
 
 def _open(judgement: Judgement, series: StoredSeries, past: Settled | None) -> Judgement:

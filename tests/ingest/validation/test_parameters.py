@@ -136,20 +136,7 @@ def test_readings_before_the_day_are_judged_by_the_old_parameters(town: Town) ->
 
     both = [START + timedelta(days=40), START + timedelta(days=75)]
     assert high_days() == both
-    utility = town.connection.execute("select id from utilities").fetchone()
-    assert utility is not None
-    set_parameter(
-        town.connection,
-        utility[0],
-        medium=8,
-        obis=None,
-        name="high_low.high",
-        value="10",
-        valid_from=date(2026, 8, 1),
-        author="anna",
-        reason="gardens",
-    )
-    town.judge()
+    set_from(town, "high_low.high", "10", date(2026, 8, 1))
     assert high_days() == both[:1]
 
 

@@ -174,7 +174,7 @@ def test_two_validators_share_the_blocks_and_judge_each_once(town: Town, databas
     meters = 3 * BLOCK
     for number in range(meters):
         town.meter(f"AAA-{number}", {START: "1"})
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=120)
     judged_by: list[list[int]] = [[], []]
 
     def work(mine: list[int]) -> None:
@@ -195,7 +195,7 @@ def test_two_validators_share_the_blocks_and_judge_each_once(town: Town, databas
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(240)
     first, second = judged_by
     assert first
     assert second

@@ -34,8 +34,8 @@ class Register:
     microseconds between two scheduled readings, None where nothing is promised. `max_rate`: micro-units an
     hour that the meter's Qmax or the fuse lets through. `verified_until`: the instant (microseconds since
     1970) at which the verification ends. `contracts`: spans (from, to or None) in which somebody pays for
-    what is used, None where that is not judged. `billed`: a bill rests on it. `rules` are those in force for the register's medium and
-    kind: the caller selects them.
+    what is used, None where that is not judged. `billed`: a bill rests on it. `rules` are those in force for
+    the register's medium and kind: the caller selects them.
     """
 
     meter: str

@@ -134,7 +134,7 @@ def catch_up(study: Study) -> list[Hit]:
     silence = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.silence)
     history = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.history)
     elapsed = steps.end - steps.begin
-    scheduled = np.array([register.interval is not None for register in study.block.registers])
+    scheduled = np.array([each.interval is not None for each in study.block.registers], dtype=np.bool_)
     due = np.zeros(len(steps), dtype=np.bool_)
     due[1:] = (np.diff(steps.row) == 0) & (elapsed[1:] > SILENCE * elapsed[:-1])
     with np.errstate(invalid="ignore"):

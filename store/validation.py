@@ -41,7 +41,8 @@ class RegisterRow:
 
     `capacity` in micro-units; `qmax` in micro-m3 an hour; `interval` between two readings that are due.
     `verified_until` is the last day of the meter's verification. `house`: the meter measures at a site that
-    holds other sites (its service point's, or else its own), so somebody behind it always uses something.
+    holds other sites (its service point's, or else its own), so somebody behind it always uses something;
+    `submetered`: sites behind it have service points of its medium.
     `removed_at`: the meter is installed nowhere since then.
     """
 
@@ -59,6 +60,7 @@ class RegisterRow:
     verified_until: date | None
     billed: bool
     house: bool
+    submetered: bool
     removed_at: datetime | None
 
 
@@ -138,12 +140,14 @@ def registers_of(connection: Connection, blocks: Sequence[int]) -> list[Register
             select r.id, h.home / %(size)s as home, r.utility_id, u.time_zone as zone, m.code as meter,
                    r.obis, r.kind, r.unit, r.capacity, r.expected_interval as interval, m.qmax,
                    m.verified_until, r.billed,
-                   exists (select from sites s where s.parent_id = coalesce(
-                       (select p.site_id
-                        from installations i join service_points p on p.id = i.service_point_id
-                        where i.meter_id = m.id
-                        order by i.valid_to desc nulls first, i.valid_from desc limit 1),
-                       m.site_id)) as house,
+                   exists (select from sites s where s.parent_id = place.site) as house,
+                   exists (
+                       with recursive below (site) as (
+                           select id from sites where parent_id = place.site
+                           union all
+                           select s.id from below b join sites s on s.parent_id = b.site)
+                       select from below b
+                       join service_points p on p.site_id = b.site and p.medium = m.medium) as submetered,
                    (select max(i.valid_to) from installations i where i.meter_id = m.id
                     having bool_and(i.valid_to is not null)) as removed_at
             from (
@@ -154,6 +158,14 @@ def registers_of(connection: Connection, blocks: Sequence[int]) -> list[Register
             ) h
             join registers r on r.meter_id = h.meter_id
             join meters m on m.id = r.meter_id join utilities u on u.id = r.utility_id
+            cross join lateral (
+                select coalesce(
+                    (select p.site_id
+                     from installations i join service_points p on p.id = i.service_point_id
+                     where i.meter_id = m.id
+                     order by i.valid_to desc nulls first, i.valid_from desc limit 1),
+                    m.site_id) as site
+            ) place
             where h.home / %(size)s = any(%(blocks)s)
             order by r.id
             """,

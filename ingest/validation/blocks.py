@@ -115,13 +115,13 @@ def blocks(
         yield start, end, block
 
 
-def _kind(row: RegisterRow) -> tuple[int, str, str, bool]:
+def _kind(row: RegisterRow) -> tuple[int, str, str, bool, bool]:
     """Registers of one kind have the same rules."""
-    return row.utility_id, row.obis, row.unit, row.house
+    return row.utility_id, row.obis, row.unit, row.house, row.submetered
 
 
 def _rules(row: RegisterRow, parameters: Parameters, day: date) -> Rules:
-    rules = parameters.of(row.utility_id, _obis(row), day, house=row.house)
+    rules = parameters.of(row.utility_id, _obis(row), day, house=row.house, submetered=row.submetered)
     try:
         if rules.unit:
             ratio(rules.unit, row.unit)

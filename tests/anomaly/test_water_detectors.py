@@ -86,6 +86,11 @@ def test_a_house_that_never_rests_is_measured_against_its_own_nights() -> None:
     assert finding.evidence["lost"] == "22.68"
 
 
+def test_a_house_whose_flats_are_metered_leaves_their_leaks_to_them() -> None:
+    house = register(rules=Rules.of(Obis.parse("8-0:1.0.0"), house=True, submetered=True))
+    assert not findings(used(house, with_leak(50 * 24, 65 * 24, 60)), "leak")
+
+
 def test_nights_are_local() -> None:
     """The same use shifted by five hours, in a place five hours away, gives the same finding shifted."""
     house = register(rules=replace(Rules.of(Obis.parse("8-0:1.0.0")), leak=LeakRule(rests=False)))

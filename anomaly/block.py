@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,6 +18,9 @@ from anomaly.rules import Rules
 from anomaly.series import DAY, HOUR, BoolArray, Int64Array, Series
 from telemetry.obis import Obis, RegisterKind
 from telemetry.units import ratio
+
+if TYPE_CHECKING:
+    from anomaly.settled import Settled
 
 _YEAR = 366 * DAY
 UNKNOWN = np.iinfo(np.int64).min  # an instant that nobody recorded
@@ -30,8 +34,8 @@ class Register:
     microseconds between two scheduled readings, None where nothing is promised. `max_rate`: micro-units an
     hour that the meter's Qmax or the fuse lets through. `verified_until`: the instant (microseconds since
     1970) at which the verification ends. `contracts`: spans (from, to or None) in which somebody pays for
-    what is used, None where that is not judged. `rules` are those in force for the register's medium and
-    kind: the caller selects them.
+    what is used, None where that is not judged. `billed`: a bill rests on it. `rules` are those in force for
+    the register's medium and kind: the caller selects them.
     """
 
     meter: str
@@ -43,12 +47,13 @@ class Register:
     max_rate: int | None = None
     verified_until: int | None = None
     contracts: tuple[tuple[int, int | None], ...] | None = None
+    billed: bool = False
     rules: Rules = field(default_factory=Rules)
 
     def __post_init__(self) -> None:
         """Raises telemetry.units.UnitError where the rules' amounts cannot be converted to the register's
         unit."""
-        if self.rules.unit and self.unit:
+        if self.rules.unit and self.unit and self.unit != self.rules.unit:
             ratio(self.rules.unit, self.unit)
 
 
@@ -60,9 +65,10 @@ class Block:
     shape (n,): `times` (int64, microseconds since 1970, strictly increasing within a register), `values`
     (int64, micro-units), `status` (int16, telemetry.status.Status), `received` and `clocks` (int64 instants
     at which the reading arrived and that the meter's own clock showed, `UNKNOWN` where nobody recorded it).
-    `until`: the instant up to which readings can be expected. `zone`: the place whose nights and seasons
-    count. A block holds all registers of its meters, or rules that compare registers have nothing to
-    compare.
+    `until`: the instant up to which readings of each register can be expected, int64, shape (registers,).
+    `zone`: the place whose nights and seasons count. `past`: what is settled of each register, of which then
+    only the readings of its tail are here (`settled.py`). A block holds all registers of its meters, or
+    rules that compare registers have nothing to compare.
     """
 
     registers: tuple[Register, ...]
@@ -72,8 +78,9 @@ class Block:
     status: npt.NDArray[np.int16]
     received: Int64Array
     clocks: Int64Array
-    until: int
+    until: Int64Array
     zone: ZoneInfo
+    past: tuple["Settled | None", ...]
 
     @classmethod
     def of(
@@ -112,8 +119,9 @@ class Block:
             column(status, 0).astype(np.int16),
             column(received, UNKNOWN),
             column(clocks, UNKNOWN),
-            until if until is not None else int(at.max(initial=0)),
+            np.full(len(registers), until if until is not None else int(at.max(initial=0)), dtype=np.int64),
             zone or ZoneInfo("UTC"),
+            (None,) * len(registers),
         )
 
     def __len__(self) -> int:

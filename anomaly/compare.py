@@ -78,7 +78,8 @@ def _differences(
         on = apart > allowed
     hits = []
     agree = (apart <= allowed)[None]
-    for episode in episodes((on[None], agree), (agree, on[None]), _DAILY):
+    since = study.days.opens[total : total + 1]
+    for episode in episodes((on[None], agree), (agree, on[None]), _DAILY, since=since):
         span = episode.days
         mine, theirs = own[span][on[span]].sum(), other[span][on[span]].sum()
         told = evidence | {

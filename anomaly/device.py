@@ -64,24 +64,25 @@ def clock_drift(study: Study) -> list[Hit]:
 
 
 def verification_expired(study: Study) -> list[Hit]:
-    """Readings taken after the meter's verification had ended: one finding, open until it is verified
-    anew."""
-    hits = []
+    """Readings taken after a meter's verification had ended: one finding, open until it is verified anew.
+
+    It is said of the meter's billed register, or of its first where none is, among those read since then.
+    """
+    hits: dict[str, tuple[bool, Hit]] = {}
     for row, register in enumerate(study.block.registers):
         until = register.verified_until
         first, last = (int(bound) for bound in study.block.bounds[row : row + 2])
         if until is None or first == last or study.block.times[last - 1] < until:
             continue
         begin = int(np.searchsorted(study.block.times[first:last], until))
-        evidence: dict[str, str | int] = {
-            "verified_until": iso(until),
-            "readings_since": last - first - begin,
-        }
+        evidence: dict[str, str | int] = {"verified_until": iso(until)}
         readings = begin, last - first - 1
-        hits.append(
-            study.hit(row, VERIFICATION_EXPIRED, Severity.WARNING, readings, (until, None), evidence=evidence)
-        )
-    return hits
+        span = until, None
+        hit = study.hit(row, VERIFICATION_EXPIRED, Severity.WARNING, readings, span, evidence=evidence)
+        said = hits.get(register.meter)
+        if said is None or (register.billed and not said[0]):
+            hits[register.meter] = register.billed, hit
+    return [hit for _, hit in hits.values()]
 
 
 def _stretches(

@@ -8,7 +8,6 @@ import numpy as np
 from anomaly.episodes import Hysteresis, departures, episodes
 from anomaly.rules import ElectricityRule
 from anomaly.series import DAY, Severity, iso
-from anomaly.steps import recent
 from anomaly.study import Hit, Study, groups, mean, said, scale, share
 from telemetry.obis import Medium, Obis, RegisterKind
 
@@ -43,8 +42,8 @@ def _theft_like(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit
     days = study.days
     history = study.parameters(lambda rules: rules.electricity, lambda rule: rule.theft.history)
     down = study.parameters(lambda rules: rules.electricity, lambda rule: rule.theft.down)
-    usual = recent(days.total, days.first, history, 0.5, least=28)
-    nights = recent(days.night_mean, days.first, history, 0.5, least=28)
+    usual = study.usual(days.total, history, 0.5, least=28)
+    nights = study.usual(days.night_mean, history, 0.5, least=28)
 
     def by(row: int) -> Hysteresis:
         rule = wanted[row].theft
@@ -52,9 +51,8 @@ def _theft_like(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit
 
     hits = []
     only = np.array([row in wanted for row in range(len(study.block))])[:, None]
-    dropped = departures(
-        np.where(only, -days.night_mean, np.nan), -nights, (down, 0.0), ((1 + down) / 2, 0.0), by
-    )
+    measured = np.where(only, -days.night_mean, np.nan)
+    dropped = departures(measured, -nights, (down, 0.0), ((1 + down) / 2, 0.0), by, since=days.opens)
     for episode in dropped:
         before, now = usual[episode.row, episode.first], mean(days.total[episode.row, episode.days])
         if not now < before * down[episode.row]:
@@ -77,16 +75,15 @@ def _base_load(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]
     history = study.parameters(lambda rules: rules.electricity, lambda rule: rule.base.history)
     up = study.parameters(lambda rules: rules.electricity, lambda rule: rule.base.up)
     least = study.amounts(lambda rules: rules.electricity, lambda rule: rule.base.least)
-    nights = recent(days.night_mean, days.first, history, 0.5, least=28)
+    nights = study.usual(days.night_mean, history, 0.5, least=28)
 
     def by(row: int) -> Hysteresis:
         rule = wanted[row].base
         return Hysteresis(rule.days, rule.days // 2, rule.settle)
 
     only = np.array([row in wanted for row in range(len(study.block))])[:, None]
-    jumped = departures(
-        np.where(only, days.night_mean, np.nan), nights, (up, least), ((1 + up) / 2, least / 2), by
-    )
+    measured = np.where(only, days.night_mean, np.nan)
+    jumped = departures(measured, nights, (up, least), ((1 + up) / 2, least / 2), by, since=days.opens)
     hits = []
     for episode in jumped:
         now = mean(days.night_mean[episode.row, episode.days])
@@ -110,7 +107,8 @@ def _phase_imbalance(study: Study, row: int, rule: ElectricityRule, phases: list
         on = loaded & (over > rule.imbalance)
     off = loaded & ~on
     hits = []
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), Hysteresis(rule.days, rule.days)):
+    by, since = Hysteresis(rule.days, rule.days), study.days.opens[row : row + 1]
+    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
         parts = np.nansum(used[:, episode.days], axis=1)
         evidence: dict[str, str | int] = {
             f"share_l{phase + 1}": share(parts[phase] / parts.sum()) for phase in range(3)
@@ -129,7 +127,8 @@ def _fed_in(study: Study, rule: ElectricityRule, export: int | None) -> list[Hit
     on = fed > rule.export * scale(study.block.registers[export])
     off = ~np.isnan(fed) & ~on
     hits = []
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), Hysteresis(1, rule.days)):
+    by, since = Hysteresis(1, rule.days), study.days.opens[export : export + 1]
+    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
         evidence: dict[str, str | int] = {
             "fed_in": said(np.nansum(fed[episode.days])),
             "days": int(np.count_nonzero(on[episode.days])),

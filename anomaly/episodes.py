@@ -1,6 +1,7 @@
 """Events that do not flap: a condition must hold for some days to open one, and be gone for some to close it.
 
-A day of which nothing is known neither opens nor closes anything.
+A day of which nothing is known neither opens nor closes anything; but what opens or closes has to be seen
+within six weeks.
 """
 
 from collections.abc import Callable
@@ -40,16 +41,23 @@ class Hysteresis:
     settle: int | None = None
 
 
+RUN_WITHIN = 42  # days
+
 _By = Hysteresis | Callable[[int], Hysteresis]  # of all registers, or of each
 
 
 def episodes(
-    opening: tuple[BoolArray, BoolArray], closing: tuple[BoolArray, BoolArray], by: _By
+    opening: tuple[BoolArray, BoolArray],
+    closing: tuple[BoolArray, BoolArray],
+    by: _By,
+    *,
+    since: Int64Array | None = None,
 ) -> list[Episode]:
     """Events of conditions of each day: bool, shape (k, days).
 
     `opening`: days that count towards an event, and those that interrupt such a run; `closing`: days that
-    count towards its end, and those that interrupt that.
+    count towards its end, and those that interrupt that. `since`: the first day on which an event of each
+    register may begin, int64, shape (k,).
     """
     found: list[Episode] = []
     for row in map(int, np.flatnonzero(opening[0].any(axis=1))):
@@ -57,7 +65,7 @@ def episodes(
         def ends(_: int, row: int = row) -> tuple[BoolArray, BoolArray, float]:
             return closing[0][row], closing[1][row], 0.0
 
-        found += _of_row(row, opening[0][row], opening[1][row], ends, _by(by, row))
+        found += _of_row(row, (opening[0][row], opening[1][row]), ends, _by(by, row), _since(since, row))
     return found
 
 
@@ -67,12 +75,14 @@ def departures(
     rise: tuple[npt.ArrayLike, npt.ArrayLike],
     fall: tuple[npt.ArrayLike, npt.ArrayLike],
     by: _By,
+    *,
+    since: Int64Array | None = None,
 ) -> list[Episode]:
     """Events in which `x` leaves what was normal. Both float64, shape (k, days), NaN where not known.
 
     A day counts towards an event above `reference * rise[0] + rise[1]`, and towards its end at or below
     `reference * fall[0] + fall[1]`, the reference as it was when the event began. `rise` and `fall` are of
-    all registers or of each.
+    all registers or of each; `since` as in `episodes`.
     """
     k = len(x)
     up, plus = (np.broadcast_to(np.asarray(each, dtype=np.float64), (k,)) for each in rise)
@@ -88,7 +98,7 @@ def departures(
             off = x[row] <= normal * back[row] + less[row]  # NaN compares as False
             return off, known[row] & ~off, normal
 
-        found += _of_row(row, on[row], known[row] & ~on[row], ends, _by(by, row))
+        found += _of_row(row, (on[row], known[row] & ~on[row]), ends, _by(by, row), _since(since, row))
     return found
 
 
@@ -96,19 +106,25 @@ def _by(by: _By, row: int) -> Hysteresis:
     return by if isinstance(by, Hysteresis) else by(row)
 
 
+def _since(since: Int64Array | None, row: int) -> int:
+    return 0 if since is None else int(since[row])
+
+
 def _of_row(
     row: int,
-    on: BoolArray,
-    interrupts: BoolArray,
+    opening: tuple[BoolArray, BoolArray],
     ends: Callable[[int], tuple[BoolArray, BoolArray, float]],
     by: Hysteresis,
+    free: int,
 ) -> list[Episode]:
-    """Events of one register. `ends(first)` gives, for an event that began on day `first`, the days that
-    count towards its end, those that interrupt that, and what was normal."""
+    """Events of one register that begin on day `free`, the first that belongs to no event yet, or later.
+
+    `ends(first)` gives, for an event that began on day `first`, the days that count towards its end, those
+    that interrupt that, and what was normal.
+    """
     found: list[Episode] = []
-    begins = _runs(on, interrupts, by.opens)
-    free = 0  # first day that belongs to no event yet
-    for first, opened in begins:
+    on, interrupts = opening
+    for first, opened in _runs(on, interrupts, by.opens):
         if first < free:
             continue
         off, stays, normal = ends(first)
@@ -131,5 +147,5 @@ def _runs(towards: BoolArray, interrupts: BoolArray, length: int) -> Int64Array:
         return np.zeros((0, 2), dtype=np.int64)
     first, last = days[: len(days) - length + 1], days[length - 1 :]
     broken = np.concatenate(([0], np.cumsum(interrupts)))
-    whole = broken[last + 1] == broken[first]
+    whole = (broken[last + 1] == broken[first]) & (last - first < RUN_WITHIN)
     return np.stack((first[whole], last[whole]), axis=1).astype(np.int64)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.block import local
 from anomaly.episodes import Hysteresis, episodes
 from anomaly.rules import HeatRule
 from anomaly.series import DAY, BoolArray, Int64Array, Severity
@@ -28,6 +27,7 @@ NO_VOLUME, NO_ENERGY, OFF_SEASON = (
     "heat.off_season",
 )
 _KWH_PER_M3_KELVIN = 1.163
+_BEFORE = 56  # days
 _NO_COOLING = 0.5  # kelvin: less than this is no energy at all
 
 
@@ -90,7 +90,8 @@ def _events(
     on, off = days
     by = Hysteresis(meter.rule.days, meter.rule.days)
     hits = []
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), by):
+    since = study.days.opens[meter.row : meter.row + 1]
+    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
         part = episode.days
         evidence: dict[str, str | int] = {
             "energy": said(np.nansum(meter.energy[part])),
@@ -111,8 +112,9 @@ def _events(
 
 
 def _unbilled(meter: _Meter, part: slice) -> str:
-    """Energy that the volume would have carried at the cooling of the days with energy."""
-    usual = meter.cooling[meter.cooling >= _NO_COOLING * 1e6]
+    """Energy that the volume would have carried at the cooling of the days and weeks before with energy."""
+    cooling = meter.cooling[max(0, part.start - _BEFORE) : part.stop]
+    usual = cooling[cooling >= _NO_COOLING * 1e6]
     if not len(usual):
         return "unknown"
     return said(np.nansum(meter.volume[part]) * float(np.median(usual)) / 1e6 * _KWH_PER_M3_KELVIN)
@@ -140,8 +142,8 @@ def _meters(study: Study) -> list[_Meter]:
                 register.rules.heat,
                 study.days.total[row] / scale(register),
                 _cubic_metres(study, volume, count),
-                _mean_of_day(study, rows.get((meter, channel, 10)), count),
-                _mean_of_day(study, rows.get((meter, channel, 11)), count),
+                _levels(study, rows.get((meter, channel, 10)), count),
+                _levels(study, rows.get((meter, channel, 11)), count),
                 month,
             )
         )
@@ -155,16 +157,5 @@ def _cubic_metres(study: Study, row: int | None, count: int) -> FloatArray:
     return np.asarray(study.days.total[row] * float(ratio(unit, "m3")))
 
 
-def _mean_of_day(study: Study, row: int | None, count: int) -> FloatArray:
-    """The mean of a gauge's readings on each day."""
-    if row is None:
-        return np.full(count, np.nan)
-    block = study.block
-    part = slice(int(block.bounds[row]), int(block.bounds[row + 1]))
-    day = local(block.times[part], block.zone) // DAY - study.days.first
-    inside = (day >= 0) & (day < count)
-    readings = np.bincount(day[inside], minlength=count)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.bincount(
-            day[inside], block.values[part][inside].astype(np.float64), minlength=count
-        ) / np.where(readings > 0, readings, np.nan)
+def _levels(study: Study, row: int | None, count: int) -> FloatArray:
+    return np.full(count, np.nan) if row is None else study.days.level[row]

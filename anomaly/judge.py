@@ -1,6 +1,10 @@
 """The entries for those who store the result: one counter's boundaries, or everything of a block of
 registers."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from anomaly import (
@@ -17,10 +21,12 @@ from anomaly import (
     usage,
     water,
 )
-from anomaly.block import Block, Register
+from anomaly.block import Block, edges
 from anomaly.catalogue import VERDICTS, Verdict
-from anomaly.pace import Pace, learn
-from anomaly.series import Finding, Judgement, Mark, Series, Severity
+from anomaly.pace import Paces, Weeks, impossible, learn, of_block
+from anomaly.rules import Rules
+from anomaly.series import BoolArray, Finding, Judgement, Mark, Series, Severity
+from anomaly.settled import Settled, settle
 from anomaly.stuck import StuckRule
 from anomaly.study import Study, scale
 from telemetry.obis import RegisterKind
@@ -62,37 +68,125 @@ def judge(series: Series, stuck_rule: StuckRule | None = None) -> Judgement:
 def judge_block(block: Block) -> tuple[Judgement, ...]:
     """Everything said of the registers of a block, in their order: a pure function of what the block
     holds."""
-    counted = [_counter(block.series(row), register) for row, register in enumerate(block.registers)]
-    study = Study(block, [judged for judged, _ in counted], [pace for _, pace in counted])
+    return examine(block).judged
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What is said of each register of a block, and what that rests on.
+
+    `doubtful`: registers (bool, shape (k,)) with something new that may be explained by what lies before
+    their tail: their whole series is needed, and what is said here is of no use.
+    """
+
+    study: Study
+    weeks: Weeks
+    judged: tuple[Judgement, ...]
+    doubtful: BoolArray
+
+    def settled(self, rows: Sequence[int], day: int, since: int | None = None) -> list[Settled]:
+        """What is settled of all registers of a meter at the beginning of a local day, a Monday; none where
+        too much is in the air. `since`: the latest day from which events of days are looked for anew."""
+        return settle(
+            self.study,
+            self.weeks,
+            self.judged,
+            rows,
+            day=day,
+            off_schedule=self._off_schedule,
+            since=since,
+        )
+
+    @cached_property
+    def _off_schedule(self) -> BoolArray:
+        return schedule.off(self.study)
+
+
+def examine(block: Block) -> Examination:
+    """Judges a block of registers: whole series, or tails with what is settled before them."""
+    paces, weeks = of_block(block)
+    moving = np.array([each.kind is RegisterKind.COUNTER for each in block.registers], dtype=np.bool_)
+    back, odd = _contradictions(block, paces, moving)
+    broken = np.array([past is not None and past.broken for past in block.past], dtype=np.bool_)
+    usual = ~(back | _still(block)) | ~moving
+    counted = [
+        Judgement((), (), np.ones(block.bounds[row + 1] - block.bounds[row], dtype=np.bool_))
+        if usual[row]
+        else _counter(block, row, paces.part(slice(int(block.bounds[row]), int(block.bounds[row + 1]))))
+        for row in range(len(block))
+    ]
+    study = Study(block, counted, paces)
     hits: list[list[Finding]] = [[] for _ in block.registers]
     for detector in _DETECTORS:
         for hit in detector(study):
             hits[hit.row].append(hit.finding)
-    return tuple(
-        _with(judged, found) for judged, found in zip((judged for judged, _ in counted), hits, strict=True)
-    )
+    judged = tuple(_with(*each) if each[1] else each[0] for each in zip(counted, hits, strict=True))
+    return Examination(study, weeks, judged, (odd & broken) | _rewritten(block, judged))
 
 
-def _counter(series: Series, register: Register) -> tuple[Judgement, Pace]:
-    """Backward steps, reverse flow and standstills; of a gauge every reading is usable, and there are
-    none."""
-    if register.kind is not RegisterKind.COUNTER:
-        return Judgement((), (), np.ones(len(series), dtype=np.bool_)), Pace(0, None, learn(series).interval)
-    pace, rules = learn(series, register.max_rate), register.rules
+def _rewritten(block: Block, judged: Sequence[Judgement]) -> BoolArray:
+    """Registers of which even settled readings turn out not to be usable: bool, shape (k,)."""
+    found = np.zeros(len(block), dtype=np.bool_)
+    for row, past in enumerate(block.past):
+        if past is not None and not judged[row].usable.all():
+            found[row] = (~judged[row].usable & (block.series(row).times < past.final)).any()
+    return found
+
+
+def _contradictions(block: Block, paces: Paces, moving: BoolArray) -> tuple[BoolArray, BoolArray]:
+    """Counters with a step back or an impossible one, and those with one that is more than jitter: bool,
+    shape (k,)."""
+    rows, steps, later = block.rows, np.diff(block.values), paces.part(slice(1, None))
+    inside = (rows[1:] == rows[:-1]) & moving[rows[1:]]
+    too_fast = impossible(steps, np.diff(block.times), later)
+    found = np.zeros((2, len(block)), dtype=np.bool_)
+    found[0, rows[1:][inside & ((steps < 0) | too_fast)]] = True
+    found[1, rows[1:][inside & ((steps < -later.jitter) | too_fast)]] = True
+    return found[0], found[1]
+
+
+def _still(block: Block) -> BoolArray:
+    """Registers that were unchanged for long enough to look closer, whatever else they did: bool, shape
+    (k,)."""
+    rows = block.rows
+    new = edges(rows)
+    new[1:] |= block.values[1:] != block.values[:-1]
+    begins = np.flatnonzero(new)
+    found = np.zeros(len(block), dtype=np.bool_)
+    if not len(begins):
+        return found
+    since, row = block.times[begins], rows[begins]
+    for register in np.flatnonzero(np.diff(block.bounds)):
+        past = block.past[register]
+        if past is not None and past.standing is not None:
+            since[np.searchsorted(row, register)] = past.standing.begin
+    until = block.times[np.append(begins[1:], len(rows)) - 1]
+    least = np.array([_patience(each.rules) for each in block.registers], dtype=np.int64)
+    found[row[until - since > least[row]]] = True
+    return found
+
+
+def _patience(rules: Rules) -> int:
+    return rules.stuck.least if rules.zero is None else min(rules.stuck.least, rules.zero.least)
+
+
+def _counter(block: Block, row: int, paces: Paces) -> Judgement:
+    """Backward steps, reverse flow and standstills."""
+    series, register, past = block.series(row), block.registers[row], block.past[row]
+    rules, before = register.rules, None if past is None else past.standing
     backward = (
-        [] if rules.reverse is None else reverse_flow.runs(series, pace, rules.reverse, scale(register))
+        [] if rules.reverse is None else reverse_flow.runs(series, paces, rules.reverse, scale(register))
     )
-    steps = negative_step.detect(reverse_flow.allowed(series, backward), pace)
+    steps = negative_step.detect(reverse_flow.allowed(series, backward), paces)
     findings, marks = reverse_flow.describe(series, backward)
-    standing = stuck.detect(series, steps.usable, rules.stuck)
+    standing = stuck.detect(series, steps.usable, rules.stuck, before=before)
     zero = (
         ()
         if rules.zero is None
-        else stuck.detect(series, steps.usable, rules.zero, stuck.ZERO, Severity.INFO)
+        else stuck.detect(series, steps.usable, rules.zero, stuck.ZERO, Severity.INFO, before=before)
     )
-    return _ordered(
-        (*steps.findings, *findings, *standing, *zero), (*steps.marks, *marks), steps.usable
-    ), pace
+    zero = tuple(each for each in zero if each.started_at not in {other.started_at for other in standing})
+    return _ordered((*steps.findings, *findings, *standing, *zero), (*steps.marks, *marks), steps.usable)
 
 
 def _with(judged: Judgement, found: list[Finding]) -> Judgement:

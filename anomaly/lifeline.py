@@ -17,7 +17,7 @@ from enum import Enum
 
 import numpy as np
 
-from anomaly.pace import AT_FULL_RATE, BEYOND, IMPOSSIBLE, Pace
+from anomaly.pace import Paces, impossible
 from anomaly.series import BoolArray, Int64Array, Series
 
 GLITCH_READINGS = 3  # in a row; more than that agree with each other
@@ -43,20 +43,21 @@ class Lifeline:
     links: tuple[tuple[int, int, Link], ...]
 
 
-def trace(series: Series, pace: Pace) -> Lifeline:
+def trace(series: Series, paces: Paces) -> Lifeline:
     """The cheapest explanation of a series. The same for every order of arrival, as it looks at time only."""
-    first, last = _pieces(series, pace)
-    on_chain = _cheapest(series, pace, first, last)
+    first, last = _pieces(series, paces)
+    on_chain = _cheapest(series, paces, first, last)
     chain = np.zeros(len(series), dtype=np.bool_)
     for piece in on_chain:
         chain[first[piece] : last[piece] + 1] = True
-    return Lifeline(chain, _links(series, pace, np.flatnonzero(chain)))
+    return Lifeline(chain, _links(series, paces, np.flatnonzero(chain)))
 
 
-def link(series: Series, pace: Pace, before: int, after: int) -> Link:
+def link(series: Series, paces: Paces, before: int, after: int) -> Link:
     """How the reading `after` follows from the earlier reading `before` (indices)."""
     a, b = int(series.values[before]), int(series.values[after])
     step, elapsed = series.step(before, after), _elapsed(series.times, before, after)
+    pace = paces.at(after)
     if step >= 0:
         return Link.PLAUSIBLE if pace.possible(step, elapsed) else Link.BREAK
     if -step <= pace.jitter:
@@ -68,30 +69,15 @@ def link(series: Series, pace: Pace, before: int, after: int) -> Link:
     return Link.BREAK
 
 
-def _links(series: Series, pace: Pace, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
+def _links(series: Series, paces: Paces, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
     steps, elapsed = series.steps(chain), np.diff(series.times[chain])
     for i in np.flatnonzero(np.diff(chain) > 1):
         elapsed[i] = _elapsed(series.times, int(chain[i]), int(chain[i + 1]))
-    suspects = np.flatnonzero((steps < 0) | impossible(steps, elapsed, pace))
+    suspects = np.flatnonzero((steps < 0) | impossible(steps, elapsed, paces.part(chain[1:])))
     return tuple(
-        (int(chain[i]), int(chain[i + 1]), link(series, pace, int(chain[i]), int(chain[i + 1])))
+        (int(chain[i]), int(chain[i + 1]), link(series, paces, int(chain[i]), int(chain[i + 1])))
         for i in suspects
     )
-
-
-def impossible(steps: Int64Array, elapsed: Int64Array, pace: Pace) -> BoolArray:
-    """Forward steps (micro-units, in microseconds) that are no consumption: bool, same shape."""
-    if pace.rate is None:
-        return np.zeros(len(steps), dtype=np.bool_)
-    usual = (pace.rate * np.maximum(elapsed, pace.interval)).astype(np.int64)
-    # `Pace.possible` for all steps at once, divided (rounding up) because the product could overflow
-    too_fast = (steps > 0) & (-(-steps // IMPOSSIBLE) > usual)
-    if pace.ceiling is not None:
-        longest = np.maximum(elapsed, pace.interval)
-        through = pace.ceiling * np.minimum(longest, max(pace.interval, AT_FULL_RATE))
-        too_fast &= steps > through.astype(np.int64)
-        too_fast |= steps > BEYOND * pace.ceiling * longest
-    return too_fast
 
 
 def _elapsed(times: Int64Array, before: int, after: int) -> int:
@@ -105,14 +91,15 @@ def _elapsed(times: Int64Array, before: int, after: int) -> int:
     return max(int(times[i + 1] - times[i]) for i in range(before, after))
 
 
-def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:
+def _pieces(series: Series, paces: Paces) -> tuple[Int64Array, Int64Array]:
     """First and last index of each piece: readings near an impossible step, and quiet stretches."""
     n = len(series)
     if n == 0:
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing
     steps, elapsed = series.steps(), np.diff(series.times)
-    odd = np.flatnonzero((steps < -pace.jitter) | impossible(steps, elapsed, pace))
+    later = paces.part(slice(1, None))
+    odd = np.flatnonzero((steps < -later.jitter) | impossible(steps, elapsed, later))
     near = np.zeros(n, dtype=np.bool_)
     for offset in range(-GLITCH_READINGS, GLITCH_READINGS + 2):
         near[np.clip(odd + offset, 0, n - 1)] = True
@@ -122,7 +109,7 @@ def _pieces(series: Series, pace: Pace) -> tuple[Int64Array, Int64Array]:
     return first, np.append(first[1:] - 1, n - 1).astype(np.int64)
 
 
-def _cheapest(series: Series, pace: Pace, first: Int64Array, last: Int64Array) -> list[int]:
+def _cheapest(series: Series, paces: Paces, first: Int64Array, last: Int64Array) -> list[int]:
     """The pieces of the cheapest chain, in order of time."""
     count = len(first)
     if count < 2:
@@ -137,7 +124,7 @@ def _cheapest(series: Series, pace: Pace, first: Int64Array, last: Int64Array) -
             total = int(cost[earlier]) + between
             if total > cost[piece]:
                 continue
-            total += link(series, pace, int(last[earlier]), int(first[piece])).value
+            total += link(series, paces, int(last[earlier]), int(first[piece])).value
             if total < cost[piece] or (
                 total == cost[piece] and _higher(series, last, earlier, came_from[piece])
             ):

@@ -13,8 +13,8 @@ The step back from an upward glitch belongs to the glitch: every backward step h
 
 import numpy as np
 
-from anomaly.lifeline import GLITCH_READINGS, Lifeline, Link, impossible, trace
-from anomaly.pace import Pace
+from anomaly.lifeline import GLITCH_READINGS, Lifeline, Link, trace
+from anomaly.pace import Paces, impossible
 from anomaly.series import DAY, Finding, Judgement, Mark, Series, Severity, iso
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
@@ -30,17 +30,19 @@ _FAR = 20  # times the jitter: what is nearer to the level than this is not anot
 Stretch = tuple[int, int]  # first and last index, inclusive
 
 
-def detect(series: Series, pace: Pace) -> Judgement:
+def detect(series: Series, paces: Paces) -> Judgement:
     """Every backward step and impossible jump of the series, explained."""
     steps = series.steps()
-    if not ((steps < 0) | impossible(steps, np.diff(series.times), pace)).any():  # the usual case
+    if not (
+        (steps < 0) | impossible(steps, np.diff(series.times), paces.part(slice(1, None)))
+    ).any():  # the usual case
         return Judgement((), (), np.ones(len(series), dtype=np.bool_))
-    life = trace(series, pace)
+    life = trace(series, paces)
     usable = life.chain.copy()
     findings: list[Finding] = []
     marks: list[Mark] = []
     for group in _visits(series, life):
-        if _is_mix_up(series, pace, life, group):
+        if _is_mix_up(series, paces, life, group):
             finding, group_marks = _mix_up(series, life, group)
             usable[group[0][0] : group[-1][1] + 1] = False
             findings.append(finding)
@@ -52,7 +54,7 @@ def detect(series: Series, pace: Pace) -> Judgement:
                 marks += group_marks
     for before, after, kind in life.links:
         if kind is not Link.JITTER:
-            finding, mark = _break(series, pace, before, after, kind)
+            finding, mark = _break(series, paces, before, after, kind)
             findings.append(finding)
             if usable[after]:
                 marks.append(mark)
@@ -78,7 +80,7 @@ def _visits(series: Series, life: Lifeline) -> list[list[Stretch]]:
     return groups
 
 
-def _is_mix_up(series: Series, pace: Pace, life: Lifeline, group: list[Stretch]) -> bool:
+def _is_mix_up(series: Series, paces: Paces, life: Lifeline, group: list[Stretch]) -> bool:
     """Whether the readings off the chain are another register's: long, or often, growing and far away."""
     if any(last - first >= GLITCH_READINGS for first, last in group):
         return True
@@ -86,10 +88,11 @@ def _is_mix_up(series: Series, pace: Pace, life: Lifeline, group: list[Stretch])
         return False
     elsewhere = np.concatenate([series.values[first : last + 1] for first, last in group])
     here = _chain_value(series, life, group[0][0])
+    jitter = paces.at(group[0][0]).jitter
     return bool(
-        (np.diff(elsewhere) >= -pace.jitter).all()
+        (np.diff(elsewhere) >= -jitter).all()
         and len(np.unique(elsewhere)) > 1
-        and (np.abs(elsewhere - here) > _FAR * pace.jitter).all()
+        and (np.abs(elsewhere - here) > _FAR * jitter).all()
     )
 
 
@@ -166,8 +169,8 @@ def _mix_up(series: Series, life: Lifeline, group: list[Stretch]) -> tuple[Findi
     return finding, marks
 
 
-def _break(series: Series, pace: Pace, before: int, after: int, kind: Link) -> tuple[Finding, Mark]:
-    rule = "rollover" if kind is Link.ROLLOVER else _kind_of_break(series, pace, before, after)
+def _break(series: Series, paces: Paces, before: int, after: int, kind: Link) -> tuple[Finding, Mark]:
+    rule = "rollover" if kind is Link.ROLLOVER else _kind_of_break(series, paces, before, after)
     old, new = _level(series, before), _level(series, after)
     evidence: dict[str, str | int] = {
         "before": old["value"],
@@ -185,10 +188,10 @@ def _break(series: Series, pace: Pace, before: int, after: int, kind: Link) -> t
     return finding, Mark(after, rule, quality, True, evidence)
 
 
-def _kind_of_break(series: Series, pace: Pace, before: int, after: int) -> str:
+def _kind_of_break(series: Series, paces: Paces, before: int, after: int) -> str:
     """A reset begins near zero: within a hundredth of the old level, or what was used since."""
     old, new = int(series.values[before]), int(series.values[after])
-    usual = pace.usual(int(series.times[after] - series.times[before])) or 0
+    usual = paces.at(after).usual(int(series.times[after] - series.times[before])) or 0
     return "reset" if 0 <= new < old and new <= max(old // 100, usual) else "swap_suspect"
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from anomaly.episodes import Hysteresis, departures
 from anomaly.pace import IMPOSSIBLE
 from anomaly.series import HOUR, Severity, iso
-from anomaly.steps import recent
 from anomaly.study import Hit, Study, exact, groups, said
 
 MAX_RATE, HIGH, LOW, SPIKE, UNIT = "max_rate", "high_low.high", "high_low.low", "spike", "unit_or_multiplier"
@@ -43,15 +42,16 @@ def high_low(study: Study) -> list[Hit]:
     high = study.parameters(lambda rules: rules.high_low, lambda rule: rule.high)[:, None]
     low = study.parameters(lambda rules: rules.high_low, lambda rule: rule.low)[:, None]
     least = study.amounts(lambda rules: rules.high_low, lambda rule: rule.least)[:, None]
-    usual_high = recent(days.total, days.first, history, 0.9)
-    usual_low = recent(days.total, days.first, history, 0.1)
+    usual_high = study.usual(days.total, history, 0.9)
+    usual_low = study.usual(days.total, history, 0.1)
     hits = []
     bars = (
         (HIGH, np.fmax(usual_high * high, usual_high + least), usual_high, 1.0),
         (LOW, np.where(usual_low >= least, usual_low * low, np.nan), usual_low, -1.0),
     )
     for kind, bar, usual, sign in bars:
-        for episode in departures(sign * days.total, sign * bar, (1.0, 0.0), (1.0, 0.0), _A_DAY_OR_TWO):
+        back = 1.0, 0.0
+        for episode in departures(sign * days.total, sign * bar, back, back, _A_DAY_OR_TWO, since=days.opens):
             part = days.total[episode.row, episode.days]
             most = np.nanargmax(sign * part)
             evidence: dict[str, str | int] = {
@@ -72,9 +72,10 @@ def spike(study: Study) -> list[Hit]:
     past = study.parameters(lambda rules: rules.spike, lambda rule: rule.past)[:, None]
     least = study.amounts(lambda rules: rules.spike, lambda rule: rule.least)[:, None]
     history = study.parameters(lambda rules: rules.spike, lambda rule: rule.history)
-    learned = recent(days.highest, days.first, history, 1.0)
+    learned = study.usual(days.highest, history, 1.0)
     with np.errstate(invalid="ignore"):
         over = (days.highest > third * days.third) & (days.highest > past * learned) & (days.highest >= least)
+    over &= np.arange(over.shape[1]) >= days.fresh[:, None]
     steps, hours = study.steps, study.step_hours
     hits = []
     for row, day in zip(*np.nonzero(over), strict=True):
@@ -105,7 +106,7 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
     back: dict[int, int] = {}  # register: reading up to which it was already told
     for i in np.flatnonzero(far):
         row = int(rows[i])
-        rule, pace = block.registers[row].rules.units, study.paces[row]
+        rule, pace = block.registers[row].rules.units, study.paces.at(int(i) + 1)
         if rule is None or pace.rate is None or i < back.get(row, 0) or min(before[i], after[i]) < rule.least:
             continue
         usual = pace.usual(int(block.times[i + 1] - block.times[i])) or 0

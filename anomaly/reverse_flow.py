@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anomaly.pace import Pace
+from anomaly.pace import Paces
 from anomaly.rules import ReverseRule
 from anomaly.series import Finding, Mark, Series, Severity, iso
 from telemetry.micro import from_micro
@@ -27,20 +27,22 @@ class Backward:
     drop: int
 
 
-def runs(series: Series, pace: Pace, rule: ReverseRule, scale: float = 1.0) -> list[Backward]:
+def runs(series: Series, paces: Paces, rule: ReverseRule, scale: float = 1.0) -> list[Backward]:
     """Every stretch in which the register ran backward. `scale`: the register's units in one of the
     rule's."""
     steps, elapsed = np.diff(series.values), np.diff(series.times)
     back = np.flatnonzero(steps < 0)
-    if len(back) < rule.steps or pace.rate is None:
+    if len(back) < rule.steps:
         return []
-    least = max(int(rule.least * scale), round(rule.times * pace.jitter))
     found = []
     for run in np.split(back, np.flatnonzero(np.diff(back) > 1) + 1):
         first, last = int(run[0]), int(run[-1]) + 1
         drop = int(series.values[first] - series.values[last])
-        plausible = all(pace.possible(-int(steps[i]), int(elapsed[i])) for i in run)
-        if len(run) < rule.steps or drop < least or not plausible:
+        pace = paces.at(last)
+        least = max(int(rule.least * scale), round(rule.times * pace.jitter))
+        if len(run) < rule.steps or drop < least or pace.rate is None:
+            continue
+        if not all(pace.possible(-int(steps[i]), int(elapsed[i])) for i in run):
             continue
         returns = series.values[last + 1 : last + 2]
         if len(returns) and returns[0] - series.values[last] > drop // 2:

@@ -202,12 +202,17 @@ class Rules:
     electricity: ElectricityRule | None = None
 
     @classmethod
-    def of(cls, obis: Obis, *, house: bool = False) -> "Rules":
-        """The defaults of a register; `house`: a main meter, behind which somebody always uses something."""
+    def of(cls, obis: Obis, *, house: bool = False, submetered: bool = False) -> "Rules":
+        """The defaults of a register; `house`: a main meter, behind which somebody always uses something.
+
+        `submetered`: what lies behind it has meters of its own, which tell of a leak; one before them shows
+        in the building's balance. So each leak is told once.
+        """
         match obis.medium, obis.unit:
             case (Medium.COLD_WATER | Medium.HOT_WATER | Medium.GAS, "m3"):
+                leak = None if submetered else LeakRule(rests=not house)
                 shift = ShiftRule(least=150 * LITRE, days=14)
-                rules = cls("m3", leak=LeakRule(rests=not house), burst=BurstRule(), shift=shift)
+                rules = cls("m3", leak=leak, burst=BurstRule(), shift=shift)
                 return replace(rules, seasonal=SeasonalRule(least=300 * LITRE)) if house else rules
             case (Medium.HEAT | Medium.COOLING, "kW.h"):
                 return cls(

@@ -22,7 +22,8 @@ def missing(study: Study) -> list[Hit]:
     factor = study.parameters(lambda rules: rules.schedule, lambda rule: rule.missing)
     last = np.diff(row, append=-1) != 0
     # after a register's last reading the present follows
-    waits = _Waits(block.times, np.where(last, block.until, np.append(block.times[1:], block.until)), last)
+    follows = np.append(block.times[1:], 0)
+    waits = _Waits(block.times, np.where(last, block.until[row], follows), last)
     with np.errstate(invalid="ignore"):
         late = np.flatnonzero(waits.end - waits.begin > (factor * interval)[row])
     return [_absent(study, gaps, waits, interval) for gaps in groups(late, row, waits.begin, waits.end, DAY)]
@@ -65,16 +66,9 @@ def interval(study: Study) -> list[Hit]:
     schedule.
     """
     block = study.block
-    scheduled, row, known = _scheduled(block)
-    tolerance = study.parameters(lambda rules: rules.schedule, lambda rule: rule.tolerance)
-    factor = study.parameters(lambda rules: rules.schedule, lambda rule: rule.missing)
-    elapsed = np.diff(block.times)
-    at = row[1:]
-    with np.errstate(invalid="ignore"):
-        same = (row[:-1] == at) & known[at]
-        off = np.abs(elapsed - scheduled[at]) > (tolerance * scheduled)[at]
-        wrong = same & off & (elapsed <= (factor * scheduled)[at])
-    steps = np.flatnonzero(wrong)
+    scheduled, row, _ = _scheduled(block)
+    elapsed, at = np.diff(block.times), row[1:]
+    steps = np.flatnonzero(off(study))
     hits = []
     for run in groups(steps, at, block.times[:-1], block.times[1:], DAY):
         if len(run) < 3:
@@ -98,6 +92,20 @@ def interval(study: Study) -> list[Hit]:
             )
         )
     return hits
+
+
+def off(study: Study) -> BoolArray:
+    """Distances between neighbours that are not as scheduled, and no gaps: bool, shape (n - 1,)."""
+    block = study.block
+    scheduled, row, known = _scheduled(block)
+    tolerance = study.parameters(lambda rules: rules.schedule, lambda rule: rule.tolerance)
+    factor = study.parameters(lambda rules: rules.schedule, lambda rule: rule.missing)
+    elapsed = np.diff(block.times)
+    at = row[1:]
+    with np.errstate(invalid="ignore"):
+        same = (row[:-1] == at) & known[at]
+        wrong = np.abs(elapsed - scheduled[at]) > (tolerance * scheduled)[at]
+        return np.asarray(same & wrong & (elapsed <= (factor * scheduled)[at]))
 
 
 def _scheduled(block: Block) -> tuple[FloatArray, Int64Array, BoolArray]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.series import DAY, BoolArray, Finding, Series, Severity, iso
+from anomaly.series import DAY, BoolArray, Finding, Int64Array, Series, Severity, iso
 from telemetry.micro import from_micro
 
 KIND = "stuck"
@@ -35,32 +35,73 @@ class StuckRule:
     times_busy: int = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a register stood at one reading, instants in microseconds since 1970: `first` reading of all,
+    `begin` of the stretch without change in which it was, `longest` duration of those before. `moved`: it had
+    changed before that stretch."""
+
+    first: int
+    begin: int
+    longest: int
+    moved: bool
+
+
+def standing(series: Series, on_chain: BoolArray, reading: int, before: Standing | None) -> Standing:
+    """How it stood at a reading (an index) of the chain; `before`: at the first of the series, if that is not
+    the first of all."""
+    chain = np.flatnonzero(on_chain[: reading + 1])
+    since, ends, start = _stretches(series, chain, before)
+    durations = series.times[chain][ends] - since
+    return Standing(
+        start.first,
+        int(since[-1]),
+        max(start.longest, int(durations[:-1].max(initial=0))),
+        start.moved or len(since) > 1,
+    )
+
+
+def _stretches(
+    series: Series, chain: Int64Array, before: Standing | None
+) -> tuple[Int64Array, Int64Array, Standing]:
+    """Stretches without change: the instants of their beginnings, and the places in `chain` of their last
+    readings; and how the register stood at the first of the chain."""
+    times = series.times[chain]
+    changes = np.flatnonzero(np.diff(series.values[chain]) != 0)
+    since = times[np.concatenate(([0], changes + 1))]
+    start = before or Standing(int(times[0]), int(times[0]), 0, False)
+    since[0] = start.begin
+    return since, np.append(changes, len(chain) - 1), start
+
+
 def detect(
     series: Series,
     on_chain: BoolArray,
     rule: StuckRule,
     kind: str = KIND,
     severity: Severity = Severity.WARNING,
+    *,
+    before: Standing | None = None,
 ) -> tuple[Finding, ...]:
-    """Stuck stretches, judged on readings `on_chain` (bool, shape (n,)): a glitch does not end one."""
+    """Stuck stretches, judged on readings `on_chain` (bool, shape (n,)): a glitch does not end one. `before`:
+    how the register stood at the first reading, if that is not the first of all."""
     chain = np.flatnonzero(on_chain)
-    if len(chain) < 2:
+    if not len(chain):
         return ()
     times, values = series.times[chain], series.values[chain]
-    changes = np.flatnonzero(np.diff(values) != 0)
-    begins = np.concatenate(([0], changes + 1))
-    ends = np.append(changes, len(chain) - 1)
-    durations = times[ends] - times[begins]
+    since, ends, start = _stretches(series, chain, before)
+    begins = np.concatenate(([0], ends[:-1] + 1))
+    durations = times[ends] - since
     if int(durations.max()) <= rule.least:  # the usual case
         return ()
-    longest_before = np.concatenate(([0], np.maximum.accumulate(durations)[:-1]))
+    longest_before = np.maximum.accumulate(np.concatenate(([start.longest], durations[:-1])))
     limit = np.maximum(
         rule.times_longest * longest_before,
         np.clip(rule.times_busy * longest_before, rule.least, rule.rest),
     )
-    known = times[begins] - times[0] >= rule.history
+    known = (since - start.first >= rule.history) & ((begins > 0) | start.moved)
     findings = []
-    for k in np.flatnonzero((durations > limit) & known & (begins > 0)):
+    for k in np.flatnonzero((durations > limit) & known):
         begin, end = int(begins[k]), int(ends[k])
         changed = end + 1 < len(chain)
         findings.append(
@@ -69,11 +110,11 @@ def detect(
                 severity,
                 int(chain[begin]),
                 int(chain[end]),
-                int(times[begin]),
+                int(since[k]),
                 int(times[end + 1]) if changed else None,
                 {
                     "value": str(from_micro(int(values[begin]))),
-                    "since": iso(int(times[begin])),
+                    "since": iso(int(since[k])),
                     "until": iso(int(times[end])),
                     "hours": int(durations[k] // (DAY // 24)),
                     "longest_before_hours": int(longest_before[k] // (DAY // 24)),

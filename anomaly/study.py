@@ -9,10 +9,10 @@ import numpy as np
 
 from anomaly.block import Block, Register, edges, local, midnight
 from anomaly.episodes import Episode
-from anomaly.pace import Pace
+from anomaly.pace import Paces
 from anomaly.rules import Rules
 from anomaly.series import Evidence, Finding, Int64Array, Judgement, Severity
-from anomaly.steps import Days, FloatArray, Steps, days_of, steps_of
+from anomaly.steps import Days, FloatArray, Steps, days_of, over_two, recent, steps_of
 from telemetry.micro import from_micro
 from telemetry.obis import RegisterKind
 from telemetry.units import ratio
@@ -34,7 +34,7 @@ class Study:
 
     block: Block
     judged: Sequence[Judgement]
-    paces: Sequence[Pace]
+    paces: Paces
 
     @cached_property
     def steps(self) -> Steps:
@@ -44,7 +44,17 @@ class Study:
     @cached_property
     def days(self) -> Days:
         """Counters day by day."""
-        return days_of(self.block, self.steps)
+        return days_of(self.block, self.steps, self.over_two[0])
+
+    @cached_property
+    def over_two(self) -> tuple[FloatArray, Int64Array]:
+        """Rates over each step and the one before, and their beginnings (`steps.over_two`)."""
+        return over_two(self.steps)
+
+    def usual(self, x: FloatArray, history: FloatArray, share: float, least: int = 14) -> FloatArray:
+        """What was usual before, of a matrix like those of `days` (`steps.recent`), where that matters."""
+        begin = int(self.days.opens.min()) if len(self.block) else 0
+        return recent(x, self.days.first, history, share, least=least, begin=begin)
 
     @cached_property
     def step_hours(self) -> Int64Array:

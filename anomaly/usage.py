@@ -4,8 +4,9 @@ import numpy as np
 
 from anomaly.episodes import Hysteresis, departures
 from anomaly.series import HOUR, Severity
-from anomaly.steps import FloatArray, recent
+from anomaly.steps import FloatArray
 from anomaly.study import Hit, Study, mean, said, scale
+from telemetry.obis import RegisterKind
 
 LEVEL_SHIFT, SEASONAL_OUTLIER = "level_shift", "seasonal_outlier"
 _WEEK = 168
@@ -25,7 +26,7 @@ def level_shift(study: Study) -> list[Hit]:
     least = study.amounts(lambda rules: rules.shift, lambda rule: rule.least)
     up = study.parameters(lambda rules: rules.shift, lambda rule: rule.up)
     down = study.parameters(lambda rules: rules.shift, lambda rule: rule.down)
-    usual = recent(days.total, days.first, history, 0.5, least=28)
+    usual = study.usual(days.total, history, 0.5, least=28)
 
     worth_it = np.where(usual >= least[:, None], usual, np.nan)
 
@@ -33,8 +34,8 @@ def level_shift(study: Study) -> list[Hit]:
         return Hysteresis(on[row].days, max(1, on[row].days // 2), on[row].settle)
 
     ways = (
-        departures(days.total, usual, (up, least), ((1 + up) / 2, least / 2), by),
-        departures(-days.total, -worth_it, (down, 0.0), ((1 + down) / 2, 0.0), by),
+        departures(days.total, usual, (up, least), ((1 + up) / 2, least / 2), by, since=days.opens),
+        departures(-days.total, -worth_it, (down, 0.0), ((1 + down) / 2, 0.0), by, since=days.opens),
     )
     hits = []
     for episode in ways[0] + ways[1]:
@@ -55,9 +56,6 @@ def seasonal_outlier(study: Study) -> list[Hit]:
     rows = [row for row, _ in study.rows_with(lambda rules: rules.seasonal)]
     if not rows or not len(study.steps):
         return []
-    hours = study.step_hours
-    first = (int(hours.min()) // 24 + 3) // 7 * _WEEK - 72  # the Monday's first hour
-    weeks = (int(hours.max()) - first) // _WEEK + 1
     hits = []
     for row in rows:
         register = study.block.registers[row]
@@ -65,16 +63,19 @@ def seasonal_outlier(study: Study) -> list[Hit]:
         assert rule is not None
         begin, end = (int(bound) for bound in np.searchsorted(study.steps.row, [row, row + 1]))
         steps = np.arange(begin, end)[study.steps.known[begin:end]]
-        where = hours[steps] - first
-        took = (study.steps.end - study.steps.begin)[steps] / HOUR
-        amount = np.bincount(where, study.steps.moved[steps].astype(np.float64), minlength=weeks * _WEEK)
-        known = np.bincount(where, took, minlength=weeks * _WEEK)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            use = np.where(known > 0, amount / known, np.nan).reshape(weeks, _WEEK)
+        if not len(steps):
+            continue
+        first, use = _hourly(study, row)
+        where = study.step_hours[steps] - first
         usual, spread = _hours_of_week(use, rule.weeks)
+        least = rule.least * scale(register)
+        spread = np.maximum(spread, least / rule.z)  # hours without any use have none
         with np.errstate(invalid="ignore", divide="ignore"):
             z = ((use - usual) / spread).ravel()
-            odd = (np.abs(z) > rule.z) & (np.abs(use - usual) > rule.least * scale(register)).ravel()
+            odd = (np.abs(z) > rule.z) & (np.abs(use - usual) > least).ravel()
+        past = study.block.past[row]
+        if past is not None:
+            odd[: max(0, past.first_hour + len(past.hours) - first)] = False  # told already
         at = np.flatnonzero(odd)
         for run in np.split(at, np.flatnonzero(np.diff(at) > 2) + 1):
             if len(run) < rule.hours:
@@ -95,6 +96,42 @@ def seasonal_outlier(study: Study) -> list[Hit]:
             span = int(study.steps.begin[inside[0]]), ended if inside[-1] + 1 < end else None
             hits.append(study.hit(row, SEASONAL_OUTLIER, Severity.INFO, readings, span, evidence=evidence))
     return hits
+
+
+def _hourly(study: Study, row: int) -> tuple[int, FloatArray]:
+    """Use of each hour, behind the hours that are settled, NaN where it is not known: shape (weeks, 168). The
+    first hour is a Monday's."""
+    begin, end = (int(bound) for bound in np.searchsorted(study.steps.row, [row, row + 1]))
+    steps = np.arange(begin, end)[study.steps.known[begin:end]]
+    hours, past = study.step_hours[steps], study.block.past[row]
+    kept = past.hours if past is not None else np.zeros(0)
+    earliest = past.first_hour if past is not None and len(kept) else int(hours.min(initial=2**62))
+    if earliest == 2**62:
+        return 0, np.zeros((0, _WEEK))
+    first = (earliest // 24 + 3) // 7 * _WEEK - 72
+    last = max(int(hours.max(initial=earliest)), earliest + len(kept) - 1)
+    weeks = (last - first) // _WEEK + 1
+    inside = hours >= first
+    where, steps = hours[inside] - first, steps[inside]
+    took = (study.steps.end - study.steps.begin)[steps] / HOUR
+    amount = np.bincount(where, study.steps.moved[steps].astype(np.float64), minlength=weeks * _WEEK)
+    known = np.bincount(where, took, minlength=weeks * _WEEK)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        use = np.where(known > 0, amount / known, np.nan)
+    use[earliest - first : earliest - first + len(kept)] = kept
+    return first, use.reshape(weeks, _WEEK)
+
+
+def past_hours(study: Study, row: int, day: int) -> tuple[int, FloatArray]:
+    """Use of the hours before local day `day` from which later weeks learn, and which hour is the first."""
+    rule = study.block.registers[row].rules.seasonal
+    if rule is None or study.block.registers[row].kind is not RegisterKind.COUNTER:
+        return 0, np.zeros(0)
+    first, use = _hourly(study, row)
+    monday = (day - (day + 3) % 7 - 7 * rule.weeks) * 24
+    begin = max(first, monday)
+    hours = use.ravel()[begin - first : max(0, day * 24 - first)]
+    return begin, np.pad(hours, (0, max(0, day * 24 - begin - len(hours))), constant_values=np.nan)
 
 
 def _hours_of_week(use: FloatArray, weeks: int) -> tuple[FloatArray, FloatArray]:

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from anomaly.block import edges, midnight
+from anomaly.block import midnight
 from anomaly.episodes import Episode, Hysteresis, departures, episodes
 from anomaly.rules import LeakRule, Rules
-from anomaly.series import DAY, HOUR, Int64Array, Severity, iso
-from anomaly.steps import FloatArray, Steps, recent
+from anomaly.series import DAY, HOUR, Severity, iso
+from anomaly.steps import SILENCE, FloatArray
 from anomaly.study import Hit, Study, exact, groups, said, scale
 
 LEAK, BURST, CATCH_UP = "leak", "burst", "catch_up"
+_LOOK_BACK = 28  # days before a silence ends, for what was usual before it
 _BUSY_DAYS = 0.95  # share of the past days that were less busy
 
 
@@ -30,18 +31,20 @@ def leak(study: Study) -> list[Hit]:
     times = study.parameters(lambda rules: rules.leak, lambda rule: rule.times)
     rests = study.parameters(lambda rules: rules.leak, lambda rule: float(rule.rests))[:, None] == 1
     history = study.parameters(lambda rules: rules.leak, lambda rule: rule.history)
-    usual = recent(days.night_least, days.first, history, 0.5)
+    usual = study.usual(days.night_least, history, 0.5)
     with np.errstate(invalid="ignore"):
         dry, nights = days.least <= flow, (days.night_least <= flow, days.night_least > flow)
         wet, much = rests & (days.least > flow), rests & (days.least > alarm)
-    never_dry = episodes((wet, dry), nights, lambda row: Hysteresis(on[row].days, on[row].dry))
-    never_dry += episodes((much, dry), nights, lambda row: Hysteresis(1, on[row].dry))
+    since = days.opens
+    never_dry = episodes((wet, dry), nights, lambda row: Hysteresis(on[row].days, on[row].dry), since=since)
+    never_dry += episodes((much, dry), nights, lambda row: Hysteresis(1, on[row].dry), since=since)
     wet_nights = departures(
         days.night_least,
         usual,
         (times, above),
         (times, above / 2),
         lambda row: Hysteresis(on[row].nights, on[row].dry),
+        since=since,
     )
     return [_leak(study, on[event.row], event) for event in _together(never_dry + wet_nights)]
 
@@ -64,20 +67,18 @@ def _together(found: list[Episode]) -> list[Episode]:
 
 
 def _leak(study: Study, rule: LeakRule, episode: Episode) -> Hit:
-    """Begins after the last dry interval before its first day, ends with its first dry night."""
-    row, days, steps = episode.row, study.days, study.steps
+    """Begins after the interval before its first day in which least flowed, ends with its first dry night."""
+    row, days = episode.row, study.days
     unit = scale(study.block.registers[row])
     nights = days.night_least[row, episode.days]
     nights = nights[~np.isnan(nights)]
     rate = max(0.0, float(np.median(nights)) - episode.reference) if len(nights) else 0.0
     start = midnight(days.first + episode.first, study.block.zone)
     end = None if episode.end is None else midnight(days.first + episode.end, study.block.zone)
-    first, last = np.searchsorted(steps.row, [row, row + 1])
-    dry = steps.known[first:last] & (steps.rate[first:last] <= episode.reference + rule.flow * unit)
-    dry_until = steps.end[first:last][dry & (steps.end[first:last] <= start)]
-    if len(dry_until) and start - dry_until[-1] < DAY:
-        start = int(dry_until[-1])
-    hours = ((study.block.until if end is None else end) - start) // HOUR
+    day_before = max(0, episode.first - 1)
+    if days.least[row, day_before] <= episode.reference + rule.flow * unit:  # NaN compares as False
+        start = min(start, int(days.rested[row, day_before]))
+    hours = ((int(study.block.until[row]) if end is None else end) - start) // HOUR
     evidence: dict[str, str | int] = {
         "night_flow_per_hour": said(rate),
         "usual_night_flow_per_hour": said(episode.reference),
@@ -95,14 +96,10 @@ def burst(study: Study) -> list[Hit]:
     times = study.parameters(lambda rules: rules.burst, lambda rule: rule.times)
     least = study.amounts(lambda rules: rules.burst, lambda rule: rule.least)
     history = study.parameters(lambda rules: rules.burst, lambda rule: rule.history)
-    flow, begin = _over_two_hours(steps)
+    flow, begin = study.over_two
     at = np.flatnonzero(~np.isnan(flow))
-    cell = (steps.row * days.total.shape[1] + study.step_hours // 24 - days.first)[at]
-    busiest = np.full(days.total.size, np.nan)
-    starts = np.flatnonzero(edges(cell))
-    if len(starts):
-        busiest[cell[starts]] = np.maximum.reduceat(flow[at], starts)
-    usual = recent(busiest.reshape(days.total.shape), days.first, history, _BUSY_DAYS).ravel()[cell]
+    day = study.step_hours[at] // 24 - days.first
+    usual = study.usual(days.busiest, history, _BUSY_DAYS)[steps.row[at], day]
     with np.errstate(invalid="ignore"):
         limit = np.fmax(times[steps.row[at]] * usual, least[steps.row[at]])
         over = np.flatnonzero((flow[at] > limit) & ~np.isnan(usual))
@@ -127,32 +124,30 @@ def burst(study: Study) -> list[Hit]:
     return hits
 
 
-def _over_two_hours(steps: Steps) -> tuple[FloatArray, Int64Array]:
-    """Micro-units an hour over each step and the one before, NaN where not both are known; and its
-    beginning."""
-    flow, begin = np.full(len(steps), np.nan), steps.begin.copy()
-    pair = (steps.row[1:] == steps.row[:-1]) & steps.known[1:] & steps.known[:-1]
-    pair &= steps.end[:-1] == steps.begin[1:]
-    pair &= steps.end[1:] - steps.begin[:-1] <= 6 * HOUR
-    begin[1:] = np.where(pair, steps.begin[:-1], steps.begin[1:])
-    took = np.maximum(steps.end[1:] - begin[1:], HOUR)
-    flow[1:] = np.where(pair, (steps.moved[1:] + steps.moved[:-1]) / took * HOUR, np.nan)
-    return flow, begin
-
-
 def catch_up(study: Study) -> list[Hit]:
-    """The register had gone on during a silence: what was used then, and whether that is like other days."""
+    """The register had gone on during a silence: what was used then, and whether that is like other days.
+
+    A silence is one where readings were due: by the register's schedule, or because the one before had come
+    in a third of the time. Values of the first of each month that a meter kept are none.
+    """
     steps, days = study.steps, study.days
     silence = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.silence)
     history = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.history)
     elapsed = steps.end - steps.begin
+    scheduled = np.array([each.interval is not None for each in study.block.registers], dtype=np.bool_)
+    due = np.zeros(len(steps), dtype=np.bool_)
+    due[1:] = (np.diff(steps.row) == 0) & (elapsed[1:] > SILENCE * elapsed[:-1])
     with np.errstate(invalid="ignore"):
         silent = np.flatnonzero(
-            steps.whole & (elapsed >= silence[steps.row]) & (steps.moved > 0) & ~steps.known
+            steps.whole
+            & (elapsed >= silence[steps.row])
+            & (steps.moved > 0)
+            & ~steps.known
+            & (due | scheduled[steps.row])
         )
     if not len(silent):
         return []
-    usual = recent(days.total, days.first, history, 0.5)
+    usual = study.usual(days.total, history, 0.5)
     hits = []
     for i in silent:
         row = int(steps.row[i])
@@ -160,7 +155,7 @@ def catch_up(study: Study) -> list[Hit]:
         assert rule is not None
         a_day = float(steps.moved[i]) / elapsed[i] * DAY
         column = int(study.step_hours[i] // 24 - days.first)
-        before = _last_known(usual[row, : column + 1])
+        before = _last_known(usual[row, max(0, column - _LOOK_BACK) : column + 1])
         odd = before is not None and not before / rule.times <= a_day <= before * rule.times
         evidence: dict[str, str | int] = {
             "used": exact(steps.moved[i]),

@@ -10,9 +10,9 @@ import numpy as np
 from anomaly.balance import DRIFT, balance, drift
 from anomaly.block import Block, Register
 from anomaly.judge import judge_block
-from anomaly.pace import learn
+from anomaly.pace import of_block
 from anomaly.rules import Rules
-from anomaly.series import DAY, HOUR, Judgement, Series
+from anomaly.series import DAY, HOUR, Judgement
 from anomaly.study import Study
 from bench.events import DELAYS, MONTH, Event, Score, Trial, first_said, score
 from bench.planted import Int64Array
@@ -281,8 +281,7 @@ def _balance_drift(meters: Sequence[BuildingMeter], start: int, end: int, report
             zone=TIME_ZONE,
         )
         usable = [Judgement((), (), np.ones(len(times), dtype=np.bool_)) for _ in counted]
-        series = [Series(times, block.series(row).values) for row in range(len(counted))]
-        days = Study(block, usable, [learn(each) for each in series]).days
+        days = Study(block, usable, of_block(block)[0]).days
         found = drift(balance(days.first, days.total[0], days.total[1:]), TIME_ZONE)
         said.append([Event(f.kind, f.started_at, f.ended_at) for f in found if f.kind == DRIFT])
         trials.append(Trial(int(times[first]), int(times[first + length]), (end - start) / MONTH, ()))

@@ -4,19 +4,21 @@
 
 The embedded PostgreSQL holds hourly readings of cold water meters, with the faults that life brings: every
 eighth meter has a glitch, every sixteenth a reset, every fifth leaks for some weeks, a few stand still. A
-pass is what `hesper validate run` does after all of it was touched: blocks are claimed, whole series read,
+full pass is what `hesper validate run` does when it begins: blocks are claimed, whole series read,
 all rules and detectors applied, marks and findings written, committed. The limit is Oracle's published
 figure for Utilities Meter Data Management on a full Exadata rack (2011), 278,000 readings a second.
 
-Beside it, in the same run: the reading alone, the rules alone (from memory), and a pass over what is judged
-already. A day's new readings are judged together with all that came before them, so of *new* readings far
-fewer pass a second: two figures say how many, a day and thirty days at a time, with series remembered.
+Beside it, in the same run: the reading alone, the rules alone (from memory), and a pass after late readings
+that nothing settled survives. New readings are judged from the last Monday up to which all is settled
+(`anomaly/settled.py`): two figures say how many of *new* readings pass, a fortnight day by day and two months
+thirty days at a time. Neither depends on `--days`.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,17 +30,19 @@ from bench.insert_readings import Columns, copy_rows
 from bench.measurement import Measurement, show
 from ingest.validation import Validator, drain
 from ingest.validation.judging import judge_registers
-from ingest.validation.memory import SeriesMemory
+from ingest.validation.memory import SeriesMemory, whole_series
 from ingest.validation.parameters import Parameters
 from store.database import connect
 from store.embedded import EmbeddedPostgres
 from store.migrate import migrate
 from store.readings import BLOCK, insert, mark_for_validation
-from store.validation import Claim, registers_of
+from store.validation import registers_of
+from telemetry.status import Status
 
 ORACLE = 278_000
+BATCHES = (*(1,) * 14, 30, 30)  # days that arrive at a time, in this order
 HOUR = 3_600_000_000
-START = 1_760_000_400_000_000
+START = 1_742_720_400_000_000
 _DAY = np.array([1, 0, 0, 0, 0, 3, 12, 14, 9, 5, 4, 4, 6, 5, 4, 4, 5, 8, 11, 12, 9, 7, 5, 3], float)
 
 
@@ -59,8 +63,32 @@ def values(random: np.random.Generator, meter: int, hours: int) -> np.ndarray:
     return np.asarray(shown * 1_000, dtype=np.int64)
 
 
-def fill(connection: psycopg.Connection, meters: int, days: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Households:
+    """`shown`: what each meter shows in each hour, int64, shape (meters, hours). Of these the first `stored`
+    hours are stored, the others still to come."""
+
+    shown: np.ndarray
+    stored: int
+
+    @classmethod
+    def of(cls, meters: int, days: int, to_come: int) -> "Households":
+        random = np.random.default_rng(11)
+        hours = (days + to_come) * 24
+        return cls(np.stack([values(random, meter, hours) for meter in range(1, meters + 1)]), days * 24)
+
+    def columns(self, meters: range, hours: slice) -> Columns:
+        """Readings of some meters, as rows of the store."""
+        part = self.shown[meters.start - 1 : meters.stop - 1, hours]
+        ids = np.repeat(np.array(meters, np.int32), part.shape[1])
+        times = np.tile(START + np.arange(hours.start, hours.stop) * HOUR, len(meters))
+        # as an import brings them, or most came too late
+        return ids, times, part.ravel(), np.full(len(ids), Status.IMPORTED, np.int16)
+
+
+def fill(connection: psycopg.Connection, homes: Households) -> int:
     """The utility with its readings; how many."""
+    meters = len(homes.shown)
     connection.execute(
         "insert into utilities (code, name, time_zone) values ('bench', 'Bench', 'Europe/Berlin')"
     )
@@ -78,43 +106,24 @@ def fill(connection: psycopg.Connection, meters: int, days: int) -> int:
         select 1, id, '8-0:1.0.0', 'm3', 'counter', true, '1 hour' from meters order by id
         """
     )
-    random, hours = np.random.default_rng(11), days * 24
-    times = START + np.arange(hours) * HOUR
     for first in range(1, meters + 1, BLOCK):
-        ids = range(first, min(first + BLOCK, meters + 1))
-        columns: Columns = (
-            np.repeat(np.array(ids, np.int32), hours),
-            np.tile(times, len(ids)),
-            np.concatenate([values(random, meter, hours) for meter in ids]),
-            np.zeros(len(ids) * hours, np.int16),
-        )
-        copy_rows(connection, columns, "readings")
+        part = range(first, min(first + BLOCK, meters + 1))
+        copy_rows(connection, homes.columns(part, slice(0, homes.stored)), "readings")
     connection.execute("set session_replication_role = default")
     connection.commit()
     connection.autocommit = True
     connection.execute("vacuum analyze readings")
-    return meters * hours
+    return meters * homes.stored
 
 
-def arrive(connection: psycopg.Connection, meters: int, since: int, days: int) -> int:
-    """Readings of some more days for all meters, `since` hours after the first; how many."""
-    hours = days * 24
-    ids = np.repeat(np.arange(1, meters + 1, dtype=np.int32), hours)
-    times = np.tile(START + (since + np.arange(hours)) * HOUR, meters)
+def arrive(connection: psycopg.Connection, homes: Households, days: int) -> tuple[Households, int]:
+    """Readings of some more days for all meters; what is stored then, and how many these were."""
+    hours = slice(homes.stored, homes.stored + days * 24)
+    columns = homes.columns(range(1, len(homes.shown) + 1), hours)
     with connection.transaction():
-        last = connection.execute(
-            """
-            select l.value from registers r cross join lateral (
-                select value from readings where register_id = r.id order by measured_at desc limit 1) l
-            order by r.id
-            """
-        ).fetchall()
-        values_now = np.repeat(np.array(last, np.int64)[:, 0], hours) + np.tile(
-            np.arange(hours) * 5_000, meters
-        )
-        insert(connection, ids, times, values_now, np.zeros(len(ids), np.int16))
-        mark_for_validation(connection, ids, times)
-    return len(ids)
+        insert(connection, *columns)
+        mark_for_validation(connection, *columns[:2])
+    return replace(homes, stored=hours.stop), len(columns[0])
 
 
 def touch(connection: psycopg.Connection, meters: int) -> None:
@@ -143,7 +152,8 @@ def timed(action: Callable[[], object]) -> float:
 
 def measure(url: str, meters: int, days: int, validators: int) -> Iterator[Measurement]:
     with connect(url) as connection:
-        readings = fill(connection, meters, days)
+        homes = Households.of(meters, days, sum(BATCHES))
+        readings = fill(connection, homes)
 
         def told(name: str, seconds: float, wanted: str = "") -> Measurement:
             return Measurement(name, readings / seconds, "readings/s", ORACLE, wanted)
@@ -165,9 +175,8 @@ def measure(url: str, meters: int, days: int, validators: int) -> Iterator[Measu
 
             def read() -> None:
                 for block in range(meters // BLOCK + 1):
-                    rows = registers_of(reader, block)
-                    ids = [row.id for row in rows]
-                    series[block] = rows, SeriesMemory().fetch(reader, Claim(block, [], 0), ids)
+                    rows = registers_of(reader, [block])
+                    series[block] = rows, whole_series(reader, [row.id for row in rows])
 
             yield told("reading alone", timed(read))
 
@@ -177,14 +186,18 @@ def measure(url: str, meters: int, days: int, validators: int) -> Iterator[Measu
 
         yield told("rules and detectors alone", timed(rules))
         touch(connection, meters)
-        yield told("again, series remembered, nothing to write", timed(judge_all))
-        for after, more in ((0, 1), (1, 30)):
-            new = arrive(connection, meters, (days + after) * 24, more)
-            name = f"new readings, {more} days at a time, with the {days} days before"
-            yield Measurement(name, new / timed(judge_all), "readings/s", ORACLE)
+        yield told("a late reading of the first day, all judged anew", timed(judge_all))
+        seconds: dict[int, list[tuple[int, float]]] = {}
+        for more in BATCHES:
+            homes, new = arrive(connection, homes, more)
+            seconds.setdefault(more, []).append((new, timed(judge_all)))
+        for more, took in seconds.items():
+            name = f"new readings, {more} days at a time, after {days} days"
+            new, spent = (sum(each) for each in zip(*took, strict=True))
+            yield Measurement(name, new / spent, "readings/s", ORACLE)
         if validators > 1:
             readings = _stored(connection)
-            connection.execute("truncate marks, findings")
+            connection.execute("delete from marks; delete from findings")
             connection.execute("update registers set validated_until = null")
             with get_context("spawn").Pool(validators) as pool:
                 pool.map(validator, [url] * validators)  # nothing waits: the processes are there and warm

@@ -1,7 +1,7 @@
 """Findings: events that people look at. One row per event, which keeps its id and state while it goes on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -84,31 +84,44 @@ class _Stored:
     finding: _Row
 
 
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """Which stored findings may change: of subjects that `since` names not what had ended by then, and of the
+    rest what is `open`. With `looked_back_to`, what began before it and is not seen any more ended then: it
+    is not known whether it had been right."""
+
+    since: Mapping[int, datetime] = field(default_factory=dict)
+    open: Callable[[FindingRow], bool] = lambda _: True
+    looked_back_to: datetime | None = None
+
+
+_ALL = Concerned()
+
+
 def sync_findings(
     connection: Connection,
     register_ids: Sequence[int],
     kinds: Sequence[str],
     findings: Sequence[FindingRow],
-    since: datetime | None = None,
+    concerned: Concerned = _ALL,
 ) -> int:
     """Make the findings of these `kinds` on these registers `findings`; how many rows were touched.
 
     An event that continues, or whose beginning moved because of late data, keeps its row. One that is not
     seen any more is removed, unless a person has dealt with it: then it stays as a thing of the past.
-    With `since`, what had ended by then stays as it is, and what began before it and is not seen any more
-    ended then.
     """
     rows = connection.execute(
         """
         select id, state, register_id, utility_id, kind, severity, started_at, ended_at, evidence
-        from findings where register_id = any(%s) and kind = any(%s)
-          and (%s::timestamptz is null or ended_at is null or ended_at > %s)
-        order by register_id, kind, started_at
+        from findings join unnest(%s::int[], %s::timestamptz[]) as asked (register, since)
+             on register_id = register and (ended_at is null or since is null or ended_at > since)
+        where kind = any(%s) order by register_id, kind, started_at
         """,
-        (list(register_ids), list(kinds), since, since),
+        (list(register_ids), [concerned.since.get(each) for each in register_ids], list(kinds)),
     )
-    stored = [_Stored(identity, state, FindingRow(*rest)) for identity, state, *rest in rows]
-    return _sync(connection, stored, findings, since)
+    stored = [(identity, state, FindingRow(*rest)) for identity, state, *rest in rows]
+    may_change = [_Stored(*each) for each in stored if concerned.open(each[2])]
+    return _sync(connection, may_change, findings, concerned.looked_back_to)
 
 
 def sync_gateway_findings(
@@ -116,7 +129,7 @@ def sync_gateway_findings(
     gateway_id: int,
     kinds: Sequence[str],
     findings: Sequence[GatewayFindingRow],
-    since: datetime,
+    looked_back_to: datetime,
 ) -> int:
     """The same for a gateway and its lines."""
     rows = connection.execute(
@@ -125,10 +138,10 @@ def sync_gateway_findings(
         from findings where gateway_id = %s and kind = any(%s) and (ended_at is null or ended_at > %s)
         order by line, kind, started_at
         """,
-        (gateway_id, list(kinds), since),
+        (gateway_id, list(kinds), looked_back_to),
     )
     stored = [_Stored(identity, state, GatewayFindingRow(*rest)) for identity, state, *rest in rows]
-    return _sync(connection, stored, findings, since)
+    return _sync(connection, stored, findings, looked_back_to)
 
 
 def open_since(
@@ -147,25 +160,28 @@ def open_since(
 
 
 def _sync(
-    connection: Connection, rows: Sequence[_Stored], findings: Sequence[_Row], since: datetime | None
+    connection: Connection,
+    rows: Sequence[_Stored],
+    findings: Sequence[_Row],
+    looked_back_to: datetime | None,
 ) -> int:
     stored = {row.finding.key: row for row in rows}
     wanted = {finding.key: finding for finding in findings}
     fresh = [finding for key, finding in wanted.items() if key not in stored]
-    touched = 0
+    touched, changed = 0, []
     for key, row in stored.items():
         finding = wanted.get(key) or _successor(row.finding, fresh)
-        if finding is None and since is not None and row.finding.started_at < since:
-            touched += _end(connection, row, since)
+        if finding is None and looked_back_to is not None and row.finding.started_at < looked_back_to:
+            touched += _end(connection, row, looked_back_to)
         elif finding is None:
             touched += _withdraw(connection, row)
         elif finding != row.finding:
-            _update(connection, row.id, finding)
-            touched += 1
+            changed.append((row.id, finding))
         if finding in fresh:
             fresh.remove(finding)
+    _update(connection, changed)
     _insert(connection, fresh)
-    return touched + len(fresh)
+    return touched + len(changed) + len(fresh)
 
 
 def _successor(finding: _Row, candidates: Sequence[_Row]) -> _Row | None:
@@ -189,10 +205,25 @@ def _end(connection: Connection, row: _Stored, at: datetime) -> int:
     ).rowcount
 
 
-def _update(connection: Connection, identity: int, finding: _Row) -> None:
+def _update(connection: Connection, changed: Sequence[tuple[int, _Row]]) -> None:
+    """Write what is said now of findings, by id."""
+    if not changed:
+        return
     connection.execute(
-        "update findings set severity = %s, started_at = %s, ended_at = %s, evidence = %s where id = %s",
-        (finding.severity, finding.started_at, finding.ended_at, Jsonb(finding.evidence), identity),
+        """
+        update findings set severity = new.severity, started_at = new.started_at, ended_at = new.ended_at,
+                            evidence = new.evidence
+        from unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::jsonb[])
+             as new (id, severity, started_at, ended_at, evidence)
+        where findings.id = new.id
+        """,
+        (
+            [identity for identity, _ in changed],
+            [each.severity for _, each in changed],
+            [each.started_at for _, each in changed],
+            [each.ended_at for _, each in changed],
+            [Jsonb(each.evidence) for _, each in changed],
+        ),
     )
 
 

@@ -37,15 +37,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class RegisterRow:
-    """A register to judge, with what the registry knows of its meter.
+    """A register to judge, with what the registry knows of its meter, whose `home` is this block.
 
     `capacity` in micro-units; `qmax` in micro-m3 an hour; `interval` between two readings that are due.
     `verified_until` is the last day of the meter's verification. `house`: the meter measures at a site that
-    holds other sites (its service point's, or else its own), so somebody behind it always uses something.
+    holds other sites (its service point's, or else its own), so somebody behind it always uses something;
+    `submetered`: sites behind it have service points of its medium.
     `removed_at`: the meter is installed nowhere since then.
     """
 
     id: int
+    home: int
     utility_id: int
     zone: str
     meter: str
@@ -56,7 +58,9 @@ class RegisterRow:
     interval: timedelta | None
     qmax: int | None
     verified_until: date | None
+    billed: bool
     house: bool
+    submetered: bool
     removed_at: datetime | None
 
 
@@ -89,28 +93,37 @@ def enrol(connection: Connection) -> None:
     )
 
 
-def claim(connection: Connection) -> Claim | None:
-    """The block that waits longest and that nobody works on, with its notes removed; None: nothing to do."""
+def claim(connection: Connection, limit: int = 1) -> list[Claim]:
+    """The blocks that wait longest and that nobody works on, with their notes removed; none: nothing to
+    do."""
     while True:
         found = connection.execute(
             """
             select b.block, b.generation from validation_blocks b
             where exists (select from validation_queue q where q.block = b.block)
             order by (select min(q.marked_at) from validation_queue q where q.block = b.block)
-            limit 1 for update skip locked
-            """
-        ).fetchone()
-        if found is None:
-            return None
-        block, generation = found
-        days = connection.execute(
-            "delete from validation_queue where block = %s returning day", (block,)
+            limit %s for update skip locked
+            """,
+            (limit,),
         ).fetchall()
+        if not found:
+            return []
+        days: dict[int, list[date]] = {}
+        for block, day in connection.execute(
+            "delete from validation_queue where block = any(%s) returning block, day",
+            ([block for block, _ in found],),
+        ):
+            days.setdefault(block, []).append(day)
         if days:  # else another validator has just done it
             connection.execute(
-                "update validation_blocks set generation = generation + 1 where block = %s", (block,)
+                "update validation_blocks set generation = generation + 1 where block = any(%s)",
+                (list(days),),
             )
-            return Claim(block, sorted(day for (day,) in days), generation + 1)
+            return [
+                Claim(block, sorted(days[block]), generation + 1)
+                for block, generation in found
+                if block in days
+            ]
 
 
 def waiting(connection: Connection) -> int:
@@ -119,45 +132,67 @@ def waiting(connection: Connection) -> int:
     return row[0] if row else 0
 
 
-def registers_of(connection: Connection, block: int) -> list[RegisterRow]:
-    """All registers of the meters whose home the block is, by id."""
+def registers_of(connection: Connection, blocks: Sequence[int]) -> list[RegisterRow]:
+    """All registers of the meters whose home is one of the blocks, by id."""
     with connection.cursor(row_factory=class_row(RegisterRow)) as cursor:
         cursor.execute(
             """
-            select r.id, r.utility_id, u.time_zone as zone, m.code as meter, r.obis, r.kind, r.unit,
-                   r.capacity, r.expected_interval as interval, m.qmax, m.verified_until,
-                   exists (select from sites s where s.parent_id = coalesce(
-                       (select p.site_id
-                        from installations i join service_points p on p.id = i.service_point_id
-                        where i.meter_id = m.id
-                        order by i.valid_to desc nulls first, i.valid_from desc limit 1),
-                       m.site_id)) as house,
+            select r.id, h.home / %(size)s as home, r.utility_id, u.time_zone as zone, m.code as meter,
+                   r.obis, r.kind, r.unit, r.capacity, r.expected_interval as interval, m.qmax,
+                   m.verified_until, r.billed,
+                   exists (select from sites s where s.parent_id = place.site) as house,
+                   exists (
+                       with recursive below (site) as (
+                           select id from sites where parent_id = place.site
+                           union all
+                           select s.id from below b join sites s on s.parent_id = b.site)
+                       select from below b
+                       join service_points p on p.site_id = b.site and p.medium = m.medium) as submetered,
                    (select max(i.valid_to) from installations i where i.meter_id = m.id
                     having bool_and(i.valid_to is not null)) as removed_at
-            from registers r join meters m on m.id = r.meter_id join utilities u on u.id = r.utility_id
-            where m.id in (select h.meter_id from registers h where h.id >= %(first)s and h.id < %(end)s)
-              and (select min(h.id) from registers h where h.meter_id = m.id) >= %(first)s
+            from (
+                select distinct h.meter_id, (select min(f.id) from registers f where f.meter_id = h.meter_id)
+                       as home
+                from unnest(%(blocks)s::int[]) as b (block)
+                join registers h on h.id >= b.block * %(size)s and h.id < (b.block + 1) * %(size)s
+            ) h
+            join registers r on r.meter_id = h.meter_id
+            join meters m on m.id = r.meter_id join utilities u on u.id = r.utility_id
+            cross join lateral (
+                select coalesce(
+                    (select p.site_id
+                     from installations i join service_points p on p.id = i.service_point_id
+                     where i.meter_id = m.id
+                     order by i.valid_to desc nulls first, i.valid_from desc limit 1),
+                    m.site_id) as site
+            ) place
+            where h.home / %(size)s = any(%(blocks)s)
             order by r.id
             """,
-            {"first": block * BLOCK, "end": (block + 1) * BLOCK},
+            {"blocks": list(blocks), "size": BLOCK},
         )
         return cursor.fetchall()
 
 
-def pass_on(connection: Connection, claimed: Claim) -> None:
-    """Note the touched days at the homes of the meters that this block holds further registers of."""
+def pass_on(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Note the touched days at the homes of the meters that these blocks hold further registers of."""
     connection.execute(
         """
         insert into validation_queue (block, day)
-        select home.block, day from unnest(%(days)s::date[]) as day cross join (
-            select distinct (select min(h.id) from registers h where h.meter_id = r.meter_id) / %(size)s
-                   as block
-            from registers r where r.id >= %(block)s * %(size)s and r.id < (%(block)s + 1) * %(size)s) home
-        where home.block <> %(block)s
+        select distinct home.block, touched.day
+        from unnest(%(blocks)s::int[], %(days)s::date[]) as touched (block, day) cross join lateral (
+            select (select min(h.id) from registers h where h.meter_id = r.meter_id) / %(size)s as block
+            from registers r
+            where r.id >= touched.block * %(size)s and r.id < (touched.block + 1) * %(size)s) home
+        where home.block <> touched.block
         order by 1, 2
         on conflict (block, day) do nothing
         """,
-        {"block": claimed.block, "size": BLOCK, "days": list(claimed.days)},
+        {
+            "size": BLOCK,
+            "blocks": [each.block for each in claims for _ in each.days],
+            "days": [day for each in claims for day in each.days],
+        },
     )
 
 
@@ -211,18 +246,27 @@ def await_validators(connection: Connection, points: Points) -> None:
     )
 
 
-def sync_marks(connection: Connection, register_ids: Sequence[int], marks: Sequence[MarkRow]) -> int:
+def sync_marks(
+    connection: Connection,
+    register_ids: Sequence[int],
+    marks: Sequence[MarkRow],
+    since: Mapping[int, datetime] | None = None,
+) -> int:
     """Make validation's marks on these registers exactly `marks`; how many rows were written or removed.
 
-    A row that is right already is left alone, and so are other authors' marks.
+    A row that is right already is left alone, and so are other authors' marks, and of registers in `since`
+    those on readings before then.
     """
+    since = since or {}
     with connection.cursor(row_factory=class_row(MarkRow)) as cursor:
         cursor.execute(
             """
-            select register_id, measured_at, rule, quality, usable, evidence from marks
-            where register_id = any(%s) and author = %s
+            select register_id, measured_at, rule, quality, usable, evidence
+            from marks join unnest(%s::int[], %s::timestamptz[]) as asked (register, since)
+                 on register_id = register and (since is null or measured_at >= since)
+            where author = %s
             """,
-            (list(register_ids), AUTHOR),
+            (list(register_ids), [since.get(each) for each in register_ids], AUTHOR),
         )
         stored = {mark.key: mark for mark in cursor}
     wanted = {mark.key: mark for mark in marks}

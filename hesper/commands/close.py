@@ -163,7 +163,7 @@ def _close(
         validating = progress.add_task("validating", total=None)
 
         def judged(done: Judged) -> None:
-            completed = progress.tasks[validating].completed + 1
+            completed = progress.tasks[validating].completed + len(done.blocks)
             progress.update(validating, completed=completed, total=completed + done.waiting)
 
         drain(store, judged)

@@ -37,6 +37,7 @@ from telemetry.status import Status
 from telemetry.units import UnitError, ratio
 
 Span = tuple[int, int | None]  # microseconds since 1970; None: it goes on
+Lasting = tuple[tuple[Place, ...], tuple[Fuse, ...], tuple[Contract, ...], Current | None]
 _Row = TypeVar("_Row", Place, Fuse, Contract, Clock)
 
 _VOLTS, _HOLDS_PERCENT = 253, 145
@@ -66,6 +67,18 @@ class Circumstances:
             _by(contracts_of(connection, points), "service_point_id"),
             {current.register_id: current for current in currents_of(connection, register_ids)},
             _by(clocks_of(connection, register_ids), "register_id"),
+        )
+
+    def lasting(self, register_id: int) -> Lasting:
+        """What holds for a register over time: all but its meter's clock. It is the same for the registers of
+        a meter as far as a change matters to any of them."""
+        places = tuple(self.places.get(register_id, ()))
+        points = sorted({place.service_point_id for place in places})
+        return (
+            places,
+            tuple(fuse for point in points for fuse in self.fuses.get(point, ())),
+            tuple(contract for point in points for contract in self.contracts.get(point, ())),
+            self.currents.get(register_id),
         )
 
     def changes(self, register_id: int, zone: ZoneInfo) -> list[date]:

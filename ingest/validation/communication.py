@@ -15,6 +15,7 @@ from psycopg import Connection
 from anomaly.communication import KINDS, LIMITS, HealthFinding, health, increments
 from anomaly.steps import FloatArray
 from store.findings import (
+    Concerned,
     FindingRow,
     GatewayFindingRow,
     open_since,
@@ -133,7 +134,11 @@ def _look_at(connection: Connection, gateway: WatchedGateway, hours: _Hours, lis
             start = began.get(((place.register_id, None, ""), event.kind))
             of_meters.append(FindingRow(place.register_id, gateway.utility_id, *_told(event, hours, start)))
     return sync_gateway_findings(connection, gateway.id, KINDS, of_gateway, hours.first) + sync_findings(
-        connection, registers, (MISSED,), of_meters, hours.first
+        connection,
+        registers,
+        (MISSED,),
+        of_meters,
+        Concerned(dict.fromkeys(registers, hours.first), looked_back_to=hours.first),
     )
 
 

@@ -1,49 +1,76 @@
 """From what is stored to what is said of it: a pure function of registry, series, edits and parameters.
 
-Registers are judged together with all others of their meter. Where a utility changed its parameters, what
-begins before that day is judged by the old ones and what begins after it by the new ones.
+Registers are judged together with all others of their meter, from the last Monday up to which all is settled
+of them (`anomaly/settled.py`), or from the beginning; both say the same. Where a utility changed its
+parameters, or a point its fuse, each reading is judged by what held on its day (`eras.py`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
-from anomaly.block import UNKNOWN, Block, Register
+from anomaly.block import UNKNOWN
 from anomaly.catalogue import VERDICTS, Verdict
-from anomaly.judge import judge_block
-from anomaly.rules import Rules
-from anomaly.series import Finding, Judgement
+from anomaly.judge import Examination, examine
+from anomaly.series import DAY, HOUR, Finding, Judgement
+from anomaly.settled import Settled, monday
+from ingest.validation.blocks import Group, blocks, groups
 from ingest.validation.circumstances import Circumstances
+from ingest.validation.eras import Era, over_time
 from ingest.validation.memory import StoredSeries
 from ingest.validation.parameters import Parameters
 from store.arrays import from_microseconds, microseconds
 from store.edits import Decision
 from store.findings import FindingRow
 from store.validation import MarkRow, RegisterRow
-from telemetry.obis import Obis, RegisterKind
-from telemetry.units import UnitError, ratio
 
-_EVER = UNKNOWN
+_LATE = 2 * DAY  # what comes later than that after it was read has its meter judged from the beginning
+_WEEKS_BACK = 12  # Mondays that are tried as a cut
+
+Whole = Callable[[Sequence[int]], Mapping[int, StoredSeries]]  # whole series of registers, by id
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Everything that is to be stored of some registers."""
+    """Everything that is to be stored of some registers, but for what is final: `settled` tells which.
+
+    `anew`: what is settled of registers now, where a later cut was found or an earlier one did not do.
+    """
 
     marks: list[MarkRow]
     findings: list[FindingRow]
+    settled: dict[int, Settled] = field(default_factory=dict)
+    anew: dict[int, Settled | None] = field(default_factory=dict)
+
+    @property
+    def marks_from(self) -> dict[int, datetime]:
+        """By register: the instant before which marks are final, where any are."""
+        return {id_: from_microseconds(each.final) for id_, each in self._with_past}
+
+    @property
+    def findings_from(self) -> dict[int, datetime]:
+        """By register: what ended by that instant is final, where anything is."""
+        return {id_: from_microseconds(each.earliest_end - 1) for id_, each in self._with_past}
+
+    def is_open(self, finding: FindingRow) -> bool:
+        """Whether a stored finding is not final."""
+        past = self.settled.get(finding.register_id)
+        return past is None or microseconds(finding.started_at) >= past.open_from(finding.kind)
+
+    @property
+    def _with_past(self) -> list[tuple[int, Settled]]:
+        return [(id_, each) for id_, each in self.settled.items() if each.final != UNKNOWN]
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Registers that share the place and the instant up to which their readings can be expected."""
+class _Given:
+    """What all registers are judged by."""
 
-    zone: ZoneInfo
-    until: int
-    rows: list[RegisterRow]
+    parameters: Parameters
+    known: Circumstances
+    accepted: set[tuple[int, int]]
 
 
 def judge_registers(
@@ -52,8 +79,15 @@ def judge_registers(
     edits: Iterable[Decision],
     parameters: Parameters,
     known: Circumstances | None = None,
+    *,
+    settled: Mapping[int, Settled] | None = None,
+    whole: Whole | None = None,
 ) -> Judged:
-    """What is said of the registers `rows`, each with its series; all registers of a meter are among them."""
+    """What is said of the registers `rows`, each with its series; all registers of a meter are among them.
+
+    `settled`: what is known of some meters, all registers of each, whose series begin with their tails.
+    `whole` gives their whole series where that does not do.
+    """
     excluded: dict[int, list[int]] = {}
     accepted: set[tuple[int, int]] = set()
     for edit in edits:
@@ -61,34 +95,40 @@ def judge_registers(
             excluded.setdefault(edit.register_id, []).append(microseconds(edit.measured_at))
         if edit.accepted:
             accepted.add((edit.register_id, microseconds(edit.measured_at)))
-    left = {
-        id_: each.part(~np.isin(each.times, excluded[id_])) if id_ in excluded else each
-        for id_, each in series.items()
-    }
-    known = known or Circumstances()
+
+    def left(given: Mapping[int, StoredSeries]) -> dict[int, StoredSeries]:
+        return {
+            id_: each.part(~np.isin(each.times, excluded[id_])) if id_ in excluded else each
+            for id_, each in given.items()
+        }
+
+    given = _Given(parameters, known or Circumstances(), accepted)
     judged = Judged([], [])
-    for group in _groups(rows, left):
-        for since, until, block in _blocks(group, left, parameters, known):
-            for row, judgement in zip(group.rows, judge_block(block), strict=True):
-                _tell(judged, row, left[row.id], _within(judgement, left[row.id], since, until), accepted)
-    return Judged(judged.marks, list(_single(judged.findings)))
+    until = _expected(rows, series)
+    at_hand, past = left(series), settled or {}
+    todo = [(group, at_hand, past) for group in groups(rows, until, at_hand, past, given.known)]
+    while todo:
+        group, of, past = todo.pop()
+        doubtful = _judge(judged, group, of, past, given)
+        if doubtful and whole is not None:
+            again = left(whole([row.id for row in doubtful]))
+            todo += [(each, again, {}) for each in groups(doubtful, until, again, {}, given.known)]
+    return judged
 
 
-def _groups(rows: Sequence[RegisterRow], series: Mapping[int, StoredSeries]) -> list[_Group]:
+def _expected(rows: Sequence[RegisterRow], series: Mapping[int, StoredSeries]) -> dict[int, int]:
     """A silent meter is noticed while others of its utility and block are heard; one that was removed is
     expected no longer than it was installed."""
-    latest: dict[int, int] = {}
+    latest: dict[tuple[int, int], int] = {}
     for row in rows:
-        heard = _heard(series[row.id])
-        latest[row.utility_id] = max(latest.get(row.utility_id, heard), heard)
-    groups: dict[tuple[str, int], _Group] = {}
-    for row in rows:
-        until = latest[row.utility_id]
-        if row.removed_at is not None:
-            until = min(until, microseconds(row.removed_at))
-        group = groups.setdefault((row.zone, until), _Group(ZoneInfo(row.zone), until, []))
-        group.rows.append(row)
-    return list(groups.values())
+        heard, place = _heard(series[row.id]), (row.home, row.utility_id)
+        latest[place] = max(latest.get(place, heard), heard)
+    return {
+        row.id: latest[row.home, row.utility_id]
+        if row.removed_at is None
+        else min(latest[row.home, row.utility_id], microseconds(row.removed_at))
+        for row in rows
+    }
 
 
 def _heard(series: StoredSeries) -> int:
@@ -96,93 +136,91 @@ def _heard(series: StoredSeries) -> int:
     return min(int(series.times[-1]), int(series.received[-1])) if len(series.times) else 0
 
 
-def _blocks(
-    group: _Group, series: Mapping[int, StoredSeries], parameters: Parameters, known: Circumstances
-) -> Iterator[tuple[int, int | None, Block]]:
-    """The block under each set of parameters, and the instants from and before which that one counts."""
-    columns = [series[row.id].columns() for row in group.rows]
-    times, values, status, received = (np.concatenate(column) for column in zip(*columns, strict=True))
-    bounds = np.cumsum([0, *(len(each[0]) for each in columns)], dtype=np.int64)
-    clocks = [known.clocks(row.id, series[row.id].times, series[row.id].status) for row in group.rows]
-    days = sorted(
-        {day for row in group.rows for day in parameters.changes(row.utility_id, _obis(row))}
-        | {day for row in group.rows for day in known.changes(row.id, group.zone)}
-    )
-    first = datetime.fromtimestamp(int(times.min(initial=group.until)) / 1e6, group.zone).date()
-    days = [day for day in days if day > first]
-    starts = [_EVER, *(_midnight(day, group.zone) for day in days)]
-    for start, end, day in zip(starts, [*starts[1:], None], [first, *days], strict=True):
-        registers = tuple(_register(row, parameters, known, day, group.zone) for row in group.rows)
-        block = Block(
-            registers,
-            bounds,
-            times,
-            values,
-            status,
-            received,
-            np.concatenate(clocks),
-            group.until,
-            group.zone,
-        )
-        yield start, end, block
+def _judge(
+    judged: Judged,
+    group: Group,
+    series: Mapping[int, StoredSeries],
+    settled: Mapping[int, Settled],
+    given: _Given,
+) -> list[RegisterRow]:
+    """Adds what is said of a group; the registers of meters of which that cannot be said from here."""
+    eras = [
+        (since, until, examine(block))
+        for since, until, block in blocks(group, series, settled, given.parameters, given.known)
+    ]
+    doubtful = {
+        (row.utility_id, row.meter)
+        for _, _, found in eras
+        for row, doubt in zip(group.rows, found.doubtful, strict=True)
+        if doubt
+    }
+    for place, row in enumerate(group.rows):
+        if (row.utility_id, row.meter) in doubtful:
+            continue
+        past = settled.get(row.id)
+        if past is not None:
+            judged.settled[row.id] = past
+        by_era = [Era(since, until, found.judged[place]) for since, until, found in eras]
+        said = over_time(by_era, series[row.id].times)
+        _tell(judged, row, series[row.id], _open(said, series[row.id], past), given.accepted)
+    rest = [row for row in group.rows if (row.utility_id, row.meter) in doubtful]
+    _settle(judged, group, doubtful, settled, [found for _, _, found in eras])
+    return rest
 
 
-def _register(
-    row: RegisterRow, parameters: Parameters, known: Circumstances, day: date, zone: ZoneInfo
-) -> Register:
-    obis = _obis(row)
-    rules = parameters.of(row.utility_id, obis, day, house=row.house)
-    try:
-        if rules.unit:
-            ratio(rules.unit, row.unit)
-    except UnitError:  # a register in a unit that its kind does not have: what holds in any unit
-        rules = Rules(high_low=None, spike=None, reverse=None)
-    verified = row.verified_until
-    return Register(
-        f"{row.utility_id} {row.meter}",
-        obis,
-        RegisterKind(row.kind),
-        row.unit,
-        row.capacity,
-        None if row.interval is None else row.interval // timedelta(microseconds=1),
-        _max_rate(row, known.max_rate(row.id, obis, row.unit, day, zone)),
-        None if verified is None else _midnight(verified + timedelta(days=1), zone),
-        known.paid_for(row.id),
-        rules=rules,
-    )
+def _settle(
+    judged: Judged,
+    group: Group,
+    doubtful: set[tuple[int, str]],
+    settled: Mapping[int, Settled],
+    eras: Sequence[Examination],
+) -> None:
+    """Finds a later cut for each meter, where there is one."""
+    meters: dict[tuple[int, str], list[int]] = {}
+    for place, row in enumerate(group.rows):
+        if (row.utility_id, row.meter) not in doubtful:
+            meters.setdefault((row.utility_id, row.meter), []).append(place)
+    if not eras or not len(eras[0].study.block.times):
+        return
+    for places in meters.values():
+        heard = max(group.until[place] for place in places)
+        ids = [group.rows[place].id for place in places]
+        past = settled.get(ids[0])
+        if past is not None and heard - _LATE < past.cut + 7 * DAY - HOUR:  # a week of 167 hours is over
+            continue
+        latest = monday(heard - _LATE, group.zone)
+        earliest = latest - 7 * _WEEKS_BACK if past is None else max(past.day, latest - 7 * _WEEKS_BACK)
+        for day in range(latest, earliest, -7):
+            if cut := _of_all_eras(places, day, eras):
+                judged.anew.update(zip(ids, cut, strict=True))
+                break
+        else:
+            if past is None:
+                judged.anew.update(dict.fromkeys(ids))
 
 
-def _max_rate(row: RegisterRow, by_fuse: int | None) -> int | None:
-    """The meter's Qmax for a register that counts volume, in its own micro-units an hour; else by fuses."""
-    if row.kind != RegisterKind.COUNTER.value:
-        return None
-    if row.qmax is None:
-        return by_fuse
-    try:
-        return round(row.qmax * ratio("m3", row.unit))
-    except UnitError:
-        return by_fuse
+def _of_all_eras(places: list[int], day: int, eras: Sequence[Examination]) -> list[Settled]:
+    """What is settled of a meter's registers at a Monday, by all parameters; none where it is not."""
+    since: int | None = None
+    while True:
+        found = [era.settled(places, day, since) for era in eras]
+        if not all(found) or not all(
+            one.agrees(other) for of_era in found[1:] for one, other in zip(found[0], of_era, strict=True)
+        ):
+            return []
+        earliest = min(of_era[0].since for of_era in found)
+        if since == earliest or len(eras) == 1:
+            return max(found, key=lambda of_era: of_era[0].days.shape[1])
+        since = earliest
 
 
-def _obis(row: RegisterRow) -> Obis:
-    return Obis.parse(row.obis)
-
-
-def _midnight(day: date, zone: ZoneInfo) -> int:
-    return microseconds(datetime.combine(day, time(), zone).astimezone(UTC))
-
-
-def _within(judgement: Judgement, series: StoredSeries, since: int, until: int | None) -> Judgement:
-    """What begins from `since` to before `until`."""
-    if since == _EVER and until is None:
+def _open(judgement: Judgement, series: StoredSeries, past: Settled | None) -> Judgement:
+    """What is not final."""
+    if past is None:
         return judgement
-
-    def inside(instant: int) -> bool:
-        return since <= instant and (until is None or instant < until)
-
     return Judgement(
-        tuple(finding for finding in judgement.findings if inside(finding.started_at)),
-        tuple(mark for mark in judgement.marks if inside(int(series.times[mark.index]))),
+        tuple(each for each in judgement.findings if each.started_at >= past.open_from(each.kind)),
+        tuple(mark for mark in judgement.marks if series.times[mark.index] >= past.final),
         judgement.usable,
     )
 
@@ -229,13 +267,3 @@ def _tell(
 def _objects(finding: Finding) -> bool:
     """Whether the finding is about its readings, and not about what was used."""
     return VERDICTS[finding.kind] is not Verdict.INFO
-
-
-def _single(findings: Iterable[FindingRow]) -> Iterator[FindingRow]:
-    """One finding for an event that goes on across a change of parameters: the one that began first."""
-    last: dict[tuple[int, str], FindingRow] = {}
-    for finding in sorted(findings, key=lambda each: each.started_at):
-        before = last.get((finding.register_id, finding.kind))
-        if before is None or not before.overlaps(finding):
-            last[finding.register_id, finding.kind] = finding
-            yield finding

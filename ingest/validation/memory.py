@@ -1,12 +1,16 @@
-"""Series that a validator remembers between claims, so that a poll costs the day it touched and not the year.
+"""What a validator remembers between claims, so that new readings cost what they are and not what was before.
 
-A remembered block is good only for the claim that directly follows the one it was remembered at: the
-generation tells. Whatever else happened to the block (another validator, a restart), it is read anew.
+Of a meter that is settled (`anomaly/settled.py`) that and the readings since its cut's tail are remembered,
+of others the whole series. It is good only for the claim that directly follows the one it was remembered
+at: the generation tells. Whatever else happened to the block (another validator, a restart) it is read anew,
+and so it is when the registry or the utility's parameters say something else now. Of meters for which a
+reading or what its clock showed came for a day before their cut, or whose fuses, contracts, places or
+currents are others now, that they are settled is forgotten.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -14,11 +18,15 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import Connection
 
+from anomaly.settled import Settled
+from ingest.validation.circumstances import Circumstances, Lasting
 from store.arrays import microseconds
-from store.validation import Claim, stored_readings
+from store.rule_parameters import ParameterRow
+from store.validation import Claim, RegisterRow, stored_readings
 
 DEFAULT_BYTES = 512_000_000
-_EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+_Span = tuple[datetime, datetime]
+_EVER: _Span = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +55,132 @@ class StoredSeries:
         return StoredSeries(*(column[at] for column in self.columns()))
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a judgement rests on besides readings and edits."""
+
+    rows: tuple[RegisterRow, ...] = ()
+    parameters: tuple[ParameterRow, ...] = ()
+
+
+def _facts(rows: Sequence[RegisterRow], parameters: Sequence[ParameterRow]) -> Facts:
+    """Those of one block. When a meter was removed matters to the present only."""
+    utilities = {row.utility_id for row in rows}
+    return Facts(
+        tuple(replace(row, removed_at=None) for row in rows),
+        tuple(each for each in parameters if each.utility_id in utilities),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Of some registers, by id: their series, of which those `settled` have the tail only, and what held for
+    them when that was said."""
+
+    facts: Facts = Facts()
+    held: Mapping[int, Lasting] = field(default_factory=dict)
+    series: Mapping[int, StoredSeries] = field(default_factory=dict)
+    settled: Mapping[int, Settled] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        series = sum(each.nbytes for each in self.series.values())
+        return series + sum(each.nbytes for each in self.settled.values())
+
+    def but(self, anew: Mapping[int, Settled | None], whole: Mapping[int, StoredSeries]) -> "Known":
+        """With something else settled, and series of which more is known."""
+        series, settled = dict(self.series), dict(self.settled)
+        series |= {id_: whole[id_] for id_ in whole.keys() & series.keys()}
+        for register in anew.keys() & series.keys():
+            cut = anew[register]
+            settled.pop(register, None)
+            if cut is not None:
+                settled[register] = cut
+                tail = int(np.searchsorted(series[register].times, cut.tail))
+                series[register] = StoredSeries(*(each[tail:].copy() for each in series[register].columns()))
+        return replace(self, series=series, settled=settled)
+
+
 class SeriesMemory:
     """Least recently used blocks are forgotten when all together exceed `limit` bytes."""
 
     def __init__(self, limit: int = DEFAULT_BYTES) -> None:
         self._limit = limit
-        self._blocks: OrderedDict[int, tuple[int, dict[int, StoredSeries]]] = OrderedDict()
+        self._blocks: OrderedDict[int, tuple[int, Known]] = OrderedDict()
+        self._size = 0
 
     def fetch(
-        self, connection: Connection, claim: Claim, register_ids: Sequence[int]
-    ) -> dict[int, StoredSeries]:
-        """The whole stored series of the registers, by id.
+        self,
+        connection: Connection,
+        claims: Sequence[Claim],
+        rows: Sequence[RegisterRow],
+        parameters: Sequence[ParameterRow],
+        circumstances: Circumstances,
+    ) -> dict[int, Known]:
+        """The stored series of the registers and what is settled of them, by home block.
 
         Where that is enough, only the touched days are read. Call `keep` when the transaction is committed.
         """
-        generation, remembered = self._blocks.pop(claim.block, (None, {}))
-        if generation != claim.generation - 1 or not set(register_ids) <= remembered.keys():
-            return _load(connection, register_ids, *_EVER)
-        since, until = _midnight(claim.days[0]), _midnight(claim.days[-1] + timedelta(days=1))
-        fresh = _load(connection, register_ids, since, until)
+        of_home: dict[int, list[RegisterRow]] = {each.block: [] for each in claims}
+        for row in rows:
+            of_home[row.home].append(row)
+        known: dict[int, Known] = {}
+        spans: dict[_Span, list[int]] = {}
+        for claim in claims:
+            facts = _facts(of_home[claim.block], parameters)
+            held = {row.id: circumstances.lasting(row.id) for row in facts.rows}
+            known[claim.block], asked = self._recalled(claim, facts, held)
+            for row in facts.rows:
+                spans.setdefault(asked.get(row.id, _EVER), []).append(row.id)
+        fresh = {
+            id_: (series, span)
+            for span, ids in spans.items()
+            for id_, series in _load(connection, sorted(ids), *span).items()
+        }
         return {
-            register: _spliced(remembered[register], fresh[register], since, until)
-            for register in register_ids
+            block: replace(
+                each,
+                series={row.id: _spliced(each.series.get(row.id), *fresh[row.id]) for row in of_home[block]},
+            )
+            for block, each in known.items()
         }
 
-    def keep(self, claim: Claim, series: dict[int, StoredSeries]) -> None:
-        """Remember what was judged for `claim`."""
-        self._blocks[claim.block] = (claim.generation, series)
-        while len(self._blocks) > 1 and self._size() > self._limit:
-            self._blocks.popitem(last=False)
+    def _recalled(
+        self, claim: Claim, facts: Facts, held: Mapping[int, Lasting]
+    ) -> tuple[Known, dict[int, _Span]]:
+        """What is still good of what is remembered of a block, and the span to be read of each register in
+        it."""
+        generation, known = self._blocks.pop(claim.block, (None, Known()))
+        self._size -= known.nbytes
+        if generation != claim.generation - 1 or facts != known.facts:
+            return Known(facts, held), {}
+        since, until = _midnight(claim.days[0]), _midnight(claim.days[-1] + timedelta(days=1))
+        anew = {
+            id_
+            for id_, each in known.settled.items()
+            if each.cut > microseconds(since) or held[id_] != known.held[id_]
+        }
+        series = {id_: each for id_, each in known.series.items() if id_ not in anew}
+        settled = {id_: each for id_, each in known.settled.items() if id_ not in anew}
+        return Known(facts, held, series, settled), dict.fromkeys(series, (since, until))
 
-    def _size(self) -> int:
-        return sum(series.nbytes for _, block in self._blocks.values() for series in block.values())
+    def keep(self, claim: Claim, known: Known) -> None:
+        """Remember what was judged for `claim`."""
+        self._blocks[claim.block] = (claim.generation, known)
+        self._size += known.nbytes
+        while len(self._blocks) > 1 and self._size > self._limit:
+            _, (_, forgotten) = self._blocks.popitem(last=False)
+            self._size -= forgotten.nbytes
 
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
+
+
+def whole_series(connection: Connection, register_ids: Sequence[int]) -> dict[int, StoredSeries]:
+    """Everything stored of the registers, by id."""
+    return _load(connection, register_ids, *_EVER)
 
 
 def _load(
@@ -97,8 +195,11 @@ def _load(
     }
 
 
-def _spliced(old: StoredSeries, new: StoredSeries, since: datetime, until: datetime) -> StoredSeries:
-    """`old` with everything from `since` to `until` replaced by `new`."""
+def _spliced(old: StoredSeries | None, new: StoredSeries, span: _Span) -> StoredSeries:
+    """`old` with everything in the span replaced by `new`."""
+    if old is None:
+        return new
+    since, until = span
     first, last = np.searchsorted(old.times, [microseconds(since), microseconds(until)])
     return StoredSeries(
         *(

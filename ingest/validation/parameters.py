@@ -33,9 +33,11 @@ class Parameters:
 
     rows: Sequence[ParameterRow] = ()
 
-    def of(self, utility_id: int, obis: Obis, on: date, *, house: bool = False) -> Rules:
+    def of(
+        self, utility_id: int, obis: Obis, on: date, *, house: bool = False, submetered: bool = False
+    ) -> Rules:
         """The rules of a register on a local day."""
-        rules = Rules.of(obis, house=house)
+        rules = Rules.of(obis, house=house, submetered=submetered)
         for row in _counting(self._about(utility_id, obis), on):
             rules = altered(rules, row.name, row.value)
         return rules

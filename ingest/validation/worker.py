@@ -1,4 +1,4 @@
-"""The validator: claims a block of registers, judges their whole series, stores marks and findings, commits.
+"""The validator: claims a block of registers, judges what is not settled, stores marks and findings, commits.
 
 The judgement is a function of the stored series alone, so it is the same whatever the order of arrival, and
 doing it twice changes nothing. Removing the claim is part of the same transaction: a validator that dies
@@ -7,9 +7,9 @@ leaves the work to the next one. Any number of validators may run.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import psycopg
 import structlog
@@ -21,19 +21,20 @@ from ingest.arrival import ArrivalCount
 from ingest.validation.alarms import MailServer, tell
 from ingest.validation.circumstances import Circumstances
 from ingest.validation.judging import judge_registers
-from ingest.validation.memory import SeriesMemory, StoredSeries
+from ingest.validation.memory import Known, SeriesMemory, StoredSeries, whole_series
 from ingest.validation.parameters import Parameters
 from ingest.validation.rounds import Rounds
 from store.arrays import from_microseconds
 from store.balances import note_houses
 from store.database import UnreachableError, connect
 from store.edits import decisions
-from store.findings import sync_findings
+from store.findings import Concerned, sync_findings
 from store.retention import upkeep
 from store.roles import Role
 from store.rule_parameters import parameters_of
 from store.validation import (
     Claim,
+    RegisterRow,
     claim,
     enrol,
     pass_on,
@@ -43,6 +44,7 @@ from store.validation import (
     waiting,
 )
 
+BLOCKS_TOGETHER, READINGS_TOGETHER = 16, 300_000  # in one transaction
 IDLE_SECONDS = 1.0  # between two looks at an empty queue
 RECONNECT_SECONDS = 2.0
 TELL_SECONDS = 10.0  # between two looks for findings to tell of
@@ -53,54 +55,81 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What was done for one block, and how many blocks wait still."""
+    """What was done for some blocks, and how many wait still."""
 
-    block: int
+    blocks: Sequence[int]
     registers: int
-    readings: int
+    readings: int  # that were looked at
     changed: int  # rows of marks and findings written or removed
     waiting: int
 
 
 class Validator:
-    """Judges blocks over one connection, remembering series between them."""
+    """Judges blocks over one connection, remembering what is settled of them between them."""
 
     def __init__(self, connection: Connection, memory: SeriesMemory | None = None) -> None:
         if connection.info.transaction_status is not TransactionStatus.IDLE:
             raise ValueError("a validator needs a connection outside of any transaction: commit first")
         self._connection = connection
         self._memory = memory or SeriesMemory()
+        self._together = 1
 
     def step(self) -> Progress | None:
-        """Judge the block that waits longest and that nobody works on; None when there is none."""
+        """Judge the blocks that wait longest and that nobody works on; None when there are none.
+
+        As many together as bring about `READINGS_TOGETHER`, going by those before.
+        """
         with self._connection.transaction():
             enrol(self._connection)
         with self._connection.transaction():
-            claimed = claim(self._connection)
-            if claimed is None:
+            claims = claim(self._connection, self._together)
+            if not claims:
                 return None
-            series, changed = self._judge(claimed)
-            left = waiting(self._connection)
-        self._memory.keep(claimed, series)
-        readings = sum(len(one.times) for one in series.values())
-        return Progress(claimed.block, len(series), readings, changed, left)
+            known, progress = self._judge(claims)
+        for claimed in claims:
+            self._memory.keep(claimed, known[claimed.block])
+        enough = READINGS_TOGETHER * len(claims) // max(progress.readings, 1)
+        self._together = max(1, min(BLOCKS_TOGETHER, enough))
+        return progress
 
-    def _judge(self, claimed: Claim) -> tuple[dict[int, StoredSeries], int]:
-        pass_on(self._connection, claimed)
-        rows = registers_of(self._connection, claimed.block)
-        if not rows:
-            return {}, 0
+    def _judge(self, claims: Sequence[Claim]) -> tuple[dict[int, Known], Progress]:
+        pass_on(self._connection, claims)
+        rows = registers_of(self._connection, [each.block for each in claims])
         ids = [row.id for row in rows]
-        series = self._memory.fetch(self._connection, claimed, ids)
-        parameters = Parameters(parameters_of(self._connection, sorted({row.utility_id for row in rows})))
-        known = Circumstances.of(self._connection, ids)
-        judged = judge_registers(rows, series, decisions(self._connection, ids), parameters, known)
-        changed = sync_marks(self._connection, ids, judged.marks)
-        changed += sync_findings(self._connection, ids, REGISTER_KINDS, judged.findings)
+        parameters = parameters_of(self._connection, sorted({row.utility_id for row in rows}))
+        circumstances = Circumstances.of(self._connection, ids)
+        known = self._memory.fetch(self._connection, claims, rows, parameters, circumstances)
+        series = {id_: each for one in known.values() for id_, each in one.series.items()}
+        settled = {id_: each for one in known.values() for id_, each in one.settled.items()}
+        read: dict[int, StoredSeries] = {}
+
+        def whole(register_ids: Sequence[int]) -> dict[int, StoredSeries]:
+            read.update(whole_series(self._connection, register_ids))
+            return read
+
+        edits = decisions(self._connection, ids)
+        judged = judge_registers(
+            rows, series, edits, Parameters(parameters), circumstances, settled=settled, whole=whole
+        )
+        changed = sync_marks(self._connection, ids, judged.marks, judged.marks_from)
+        open_ = Concerned(judged.findings_from, judged.is_open)
+        changed += sync_findings(self._connection, ids, REGISTER_KINDS, judged.findings, open_)
         last = {id_: from_microseconds(each.times[-1]) for id_, each in series.items() if len(each.times)}
         set_validated(self._connection, last)
-        note_houses(self._connection, ids, claimed.days)
-        return series, changed
+        self._note_houses(claims, rows)
+        readings = sum(len(each.times) for each in (*series.values(), *read.values()))
+        left = waiting(self._connection)
+        progress = Progress([each.block for each in claims], len(ids), readings, changed, left)
+        return {block: each.but(judged.anew, read) for block, each in known.items()}, progress
+
+    def _note_houses(self, claims: Sequence[Claim], rows: Sequence[RegisterRow]) -> None:
+        """Of blocks that were touched on the same days, as most are, all houses at once."""
+        days = {each.block: tuple(each.days) for each in claims}
+        registers: dict[tuple[date, ...], list[int]] = {}
+        for row in rows:
+            registers.setdefault(days[row.home], []).append(row.id)
+        for touched, ids in registers.items():
+            note_houses(self._connection, ids, touched)
 
 
 def drain(connection: Connection, report: Callable[[Progress], None] | None = None) -> int:
@@ -111,7 +140,7 @@ def drain(connection: Connection, report: Callable[[Progress], None] | None = No
     validator = Validator(connection)
     blocks = 0
     while (progress := validator.step()) is not None:
-        blocks += 1
+        blocks += len(progress.blocks)
         if report:
             report(progress)
     return blocks
@@ -151,7 +180,9 @@ def _run(database_url: str, stop: threading.Event, mail: MailServer | None) -> N
             elif progress is None:
                 stop.wait(IDLE_SECONDS)
             elif progress.changed:
-                log.info("judged", block=progress.block, changed=progress.changed, waiting=progress.waiting)
+                log.info(
+                    "judged", blocks=len(progress.blocks), changed=progress.changed, waiting=progress.waiting
+                )
 
 
 def _keep_up(connection: Connection) -> None:

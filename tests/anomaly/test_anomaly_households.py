@@ -126,7 +126,7 @@ def test_long_running_leaks_are_findings_with_start_and_end(year: list[Household
         if each.kind == "leak"
     ]
     assert leaks == [
-        ("da98dc95", "2016-03-23", "2016-03-26", "0.156"),
+        ("da98dc95", "2016-03-23", "2016-03-26", "0.144"),
         ("da98dc95", "2016-04-02", "2016-06-23", "5.961"),
         ("da98dc95", "2016-07-04", "2016-07-17", "0.498"),
         ("da98dc95", "2016-07-24", "2016-08-19", "1.254"),

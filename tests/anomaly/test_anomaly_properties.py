@@ -50,7 +50,7 @@ def test_usable_readings_go_back_by_jitter_or_across_a_mark_only(
     usable = np.flatnonzero(judged.usable)
     hidden = {f.last for f in judged.findings if f.kind == "negative_step.swap_suspect"}
     for before, after in pairwise(usable):
-        if series.values[after] < series.values[before] - jitter:
+        if series.values[after] < series.values[before] - jitter[after]:
             between = set(range(before + 1, after + 1))
             assert between & (marked | hidden), "a step back that nothing explains"
 

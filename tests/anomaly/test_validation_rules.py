@@ -234,7 +234,26 @@ def test_readings_after_the_verification_ended_are_one_open_finding() -> None:
     made = shown(register(verified_until=at(30)), np.arange(50) * 5_000)
     (finding,) = findings(made, "verification_expired")
     assert (finding.started_at, finding.ended_at) == (at(30), None)
-    assert finding.evidence == {"verified_until": "2024-01-02T06:00:00Z", "readings_since": 20}
+    assert finding.evidence == {"verified_until": "2024-01-02T06:00:00Z"}
+
+
+def test_an_ended_verification_is_told_of_the_meters_billed_register_once() -> None:
+    expired = {"verified_until": at(30)}
+    made = [
+        shown(register(**expired), np.arange(50) * 5_000),
+        shown(register("8-1:1.0.0", billed=True, **expired), np.arange(50) * 5_000),
+        shown(register(meter="KAM-2", **expired), np.arange(50) * 5_000),
+        shown(register("8-1:1.0.0", meter="KAM-2", **expired), np.arange(50) * 5_000),
+    ]
+    judged = judge_block(block(*made))
+    said = [[each.kind for each in one.findings].count("verification_expired") for one in judged]
+    assert said == [0, 1, 1, 0]
+
+
+def test_a_standstill_that_is_stuck_is_not_told_as_no_use_as_well() -> None:
+    made = used(register(), [*NIGHT_REST, *[0] * 24 * 30])
+    assert len(findings(made, "stuck")) == 1
+    assert not findings(made, "zero")
 
 
 def test_use_between_two_contracts() -> None:

@@ -7,10 +7,22 @@ import numpy as np
 
 from anomaly.judge import judge_block
 from anomaly.rules import LeakRule, Rules
-from anomaly.series import DAY, HOUR, Severity
+from anomaly.series import DAY, HOUR, BoolArray, Severity
 from telemetry.micro import from_micro
 from telemetry.obis import Obis
-from tests.support.blocks import LITRE, NIGHT_REST, UNIT, Made, at, block, findings, register, shown, used
+from tests.support.blocks import (
+    LITRE,
+    NIGHT_REST,
+    START,
+    UNIT,
+    Made,
+    at,
+    block,
+    findings,
+    register,
+    shown,
+    used,
+)
 
 Q4 = 3_125_000  # micro-m3 an hour: the overload flow of a Q3 2.5 meter
 
@@ -72,6 +84,11 @@ def test_a_house_that_never_rests_is_measured_against_its_own_nights() -> None:
     assert finding.evidence["usual_night_flow_per_hour"] == "0.04"
     assert finding.evidence["night_flow_per_hour"] == "0.06"
     assert finding.evidence["lost"] == "22.68"
+
+
+def test_a_house_whose_flats_are_metered_leaves_their_leaks_to_them() -> None:
+    house = register(rules=Rules.of(Obis.parse("8-0:1.0.0"), house=True, submetered=True))
+    assert not findings(used(house, with_leak(50 * 24, 65 * 24, 60)), "leak")
 
 
 def test_nights_are_local() -> None:
@@ -138,7 +155,7 @@ def silent(hours: list[float], first: int, last: int) -> Made:
     made = used(register(), hours)
     keep = np.ones(len(made.times), dtype=bool)
     keep[first:last] = False
-    return replace(made, times=made.times[keep], values=made.values[keep], status=made.status[keep])
+    return _part(made, keep)
 
 
 def test_catch_up_after_a_silence_is_compared_with_usual_days() -> None:
@@ -153,6 +170,21 @@ def test_catch_up_out_of_line_is_a_warning() -> None:
     (finding,) = findings(silent(with_leak(50 * 24, 60 * 24, 50), 50 * 24, 60 * 24), "catch_up")
     assert finding.severity is Severity.WARNING
     assert finding.evidence["used_a_day"] == "1.339"
+
+
+def test_values_of_each_month_that_a_meter_kept_are_no_silence() -> None:
+    """Of a register without a schedule that is read now by the hour; one that falls silent then is told."""
+    made = used(register(interval=None), NIGHT_REST * 3)
+    times = START + np.concatenate((np.arange(0, 90, 30) * 24, np.arange(90 * 24, 200 * 24))) * HOUR
+    kept = np.isin(made.times, times)
+    assert not findings(_part(made, kept), "catch_up")
+    kept[190 * 24 : 194 * 24] = False
+    (finding,) = findings(_part(made, kept), "catch_up")
+    assert (finding.started_at, finding.ended_at) == (at(190 * 24 - 1), at(194 * 24))
+
+
+def _part(made: Made, kept: BoolArray) -> Made:
+    return replace(made, times=made.times[kept], values=made.values[kept], status=made.status[kept])
 
 
 def test_silence_in_which_nothing_was_used_is_no_catch_up() -> None:

@@ -17,6 +17,7 @@ from store.database import connect
 from store.queries.balance import BalanceDayRow, balance_days, balances
 from store.readings import insert, mark_for_validation
 from store.registry import apply, parse
+from store.validation import registers_of
 
 ZONE = ZoneInfo("Europe/Berlin")
 FIRST = date(2026, 1, 5)
@@ -119,6 +120,17 @@ def findings(town: psycopg.Connection) -> list[tuple[str, datetime, datetime | N
         join meters m on m.id = r.meter_id where f.kind like 'balance.%' and m.code = 'KAM-0' order by 2
         """
     ).fetchall()
+
+
+def test_a_meter_of_the_house_is_known_to_have_others_of_its_medium_behind_it(
+    town: psycopg.Connection,
+) -> None:
+    heat = METER.replace("cold water", "heat").replace("8-0:1.0.0", "6-0:1.0.0").replace("-cw", "-heat")
+    apply(town, parse(TOWN + heat.format(n=9, site="house", unit="kW.h", multiplier=1)))
+    found = {row.meter: (row.house, row.submetered) for row in registers_of(town, [0])}
+    assert found == {"KAM-0": (True, True), "KAM-9": (True, False)} | {
+        f"KAM-{flat}": (False, False) for flat in FLATS
+    }
 
 
 def test_a_day_of_a_house_is_the_sum_of_its_flats_and_what_is_lost(town: psycopg.Connection) -> None:

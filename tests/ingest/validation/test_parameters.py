@@ -116,7 +116,7 @@ def town(database: str) -> Iterator[Town]:
         yield Town(connection, time_zone="UTC")
 
 
-def test_what_begins_before_the_day_is_judged_by_the_old_parameters(town: Town) -> None:
+def test_readings_before_the_day_are_judged_by_the_old_parameters(town: Town) -> None:
     """Two days of sevenfold use; from August on ten times the usual is wanted before it is said."""
     used = dict.fromkeys(range(90), 200) | {40: 1_400, 75: 1_400}  # litres a day
     readings, total = {}, 0
@@ -136,18 +136,52 @@ def test_what_begins_before_the_day_is_judged_by_the_old_parameters(town: Town) 
 
     both = [START + timedelta(days=40), START + timedelta(days=75)]
     assert high_days() == both
-    utility = town.connection.execute("select id from utilities").fetchone()
-    assert utility is not None
+    set_from(town, "high_low.high", "10", date(2026, 8, 1))
+    assert high_days() == both[:1]
+
+
+def leaks(town: Town) -> list[tuple[datetime, datetime | None, str]]:
+    rows = town.connection.execute(
+        "select started_at, ended_at, severity from findings where kind = 'leak' order by 1"
+    ).fetchall()
+    town.connection.commit()
+    return rows
+
+
+def set_from(town: Town, name: str, value: str, day: date) -> None:
+    row = town.connection.execute("select id from utilities").fetchone()
+    assert row is not None
     set_parameter(
         town.connection,
-        utility[0],
+        row[0],
         medium=8,
         obis=None,
-        name="high_low.high",
-        value="10",
-        valid_from=date(2026, 8, 1),
+        name=name,
+        value=value,
+        valid_from=day,
         author="anna",
-        reason="gardens",
+        reason="because",
     )
     town.judge()
-    assert high_days() == both[:1]
+
+
+def test_an_event_that_goes_on_at_the_change_is_judged_by_the_new_parameters_from_there(town: Town) -> None:
+    """A tap of ten litres an hour from the fortieth day to the sixtieth."""
+    readings, total = {}, 0
+    for hour in range(90 * 24):
+        readings[START + hour * HOUR] = f"{total / 1000:.3f}"
+        total += 8 * (hour % 24 >= 6) + 10 * (40 <= hour // 24 < 60)
+    town.meter("AAA-1", readings)
+    town.judge()
+    begun, over = START + timedelta(days=39, hours=6), START + timedelta(days=60)
+    assert leaks(town) == [(begun, over, "warning")]
+    louder, off, on = (date(2026, 7, day) for day in (15, 20, 25))
+    set_from(town, "leak.alarm", "9000", louder)
+    assert leaks(town) == [(begun, over, "alarm")]
+    set_from(town, "leak", "off", off)
+    assert leaks(town) == [(begun, datetime(2026, 7, 20, tzinfo=UTC), "alarm")]
+    set_from(town, "leak", "on", on)
+    assert leaks(town) == [
+        (begun, datetime(2026, 7, 20, tzinfo=UTC), "alarm"),
+        (datetime(2026, 7, 25, tzinfo=UTC), over, "alarm"),
+    ]

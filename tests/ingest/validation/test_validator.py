@@ -174,7 +174,7 @@ def test_two_validators_share_the_blocks_and_judge_each_once(town: Town, databas
     meters = 3 * BLOCK
     for number in range(meters):
         town.meter(f"AAA-{number}", {START: "1"})
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=120)
     judged_by: list[list[int]] = [[], []]
 
     def work(mine: list[int]) -> None:
@@ -189,13 +189,13 @@ def test_two_validators_share_the_blocks_and_judge_each_once(town: Town, databas
 
             validator._memory.fetch = meet  # type: ignore[method-assign]  # the other one is waited for here
             while (progress := validator.step()) is not None:
-                mine.append(progress.block)
+                mine += progress.blocks
 
     threads = [threading.Thread(target=work, args=(mine,)) for mine in judged_by]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(240)
     first, second = judged_by
     assert first
     assert second
@@ -223,15 +223,35 @@ def test_crash_before_the_commit_leaves_the_work_to_the_next(town: Town, databas
     assert "stuck" in kinds(town)
 
 
-def test_memory_forgets_what_is_used_least(town: Town) -> None:
-    town.meter("AAA-1", faulty())
-    memory = SeriesMemory(limit=0)
-    validator = Validator(town.connection, memory)
-    assert validator.step() is not None
-    town.read("AAA-1", {max(faulty()) + HOUR: "400"}, Status.TEMPORARY_ERROR)
+def looked_at(validator: Validator) -> int:
+    """How many readings the next step looks at."""
     progress = validator.step()
     assert progress is not None
-    assert progress.readings == len(faulty()) + 1
+    return progress.readings
+
+
+def test_only_what_is_not_settled_is_judged_again(town: Town) -> None:
+    town.meter("AAA-1", faulty())
+    validator = Validator(town.connection)
+    assert looked_at(validator) == len(faulty())
+    town.read("AAA-1", {max(faulty()) + HOUR: "400"}, Status.TEMPORARY_ERROR)
+    assert looked_at(validator) < 14 * 24
+    town.read("AAA-1", {START + timedelta(minutes=30): "1000.5"})  # late
+    assert looked_at(validator) == len(faulty()) + 2
+    town.connection.execute("update meters set qmax = 2500000")
+    town.read("AAA-1", {max(faulty()) + 2 * HOUR: "401"})
+    assert looked_at(validator) == len(faulty()) + 3
+
+
+def test_memory_forgets_what_is_used_least(town: Town) -> None:
+    town.meter("AAA-1", faulty())
+    for number in range(1, BLOCK):
+        town.meter(f"BBB-{number}", {START: "1"})  # the last of them lies in another block
+    validator = Validator(town.connection, SeriesMemory(limit=0))
+    while validator.step() is not None:
+        pass
+    town.read("AAA-1", {max(faulty()) + HOUR: "400"})
+    assert looked_at(validator) > len(faulty())
 
 
 def test_connection_inside_a_transaction_is_refused(connection: psycopg.Connection) -> None:

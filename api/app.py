@@ -44,6 +44,7 @@ from api import (
 from api import findings as finding_resources
 from api.authentication import SignInRequiredError, requires
 from api.gateway_check import ConfigurationCheck
+from api.kept import Kept
 from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
@@ -156,6 +157,7 @@ def create_app(
             templates=templates(),
             decode=decode,
             live=Live(settings.database_url),
+            fleets=Kept(),
             exports=BoundedSemaphore(settings.exports_at_once),
         )
         try:

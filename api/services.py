@@ -20,7 +20,9 @@ from api.settings import ApiSettings
 from api.telegrams import Decode
 
 if TYPE_CHECKING:  # its routes ask for services
+    from api.kept import Kept
     from api.live import Live
+    from api.pages.fleet import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Services:
     templates: Jinja2Templates
     decode: Decode
     live: "Live"
+    fleets: "Kept[State]"
     exports: BoundedSemaphore
 
 

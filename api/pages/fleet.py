@@ -1,6 +1,5 @@
 """The first page: what needs attention before anything else, the fleet as a tree of sites, and one search."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
@@ -12,11 +11,11 @@ from api.authentication import PageVisitor, Store, requires
 from api.pages.rendering import page
 from api.services import services
 from store.access import Scope
-from store.arrival import Group, shares
 from store.queries import billing as billing_queries
 from store.queries import fleet as queries
 from store.queries import overview
-from store.queries.findings import gravest_findings
+from store.queries.findings import gateway_findings, gravest_findings
+from store.queries.utilities import UtilityRow
 
 router = APIRouter(include_in_schema=False)
 
@@ -38,29 +37,28 @@ class FullLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """Readings that came of those that were due, today until now, and of yesterday; `in_time` by 06:00."""
+class State:
+    """What is counted over the whole fleet."""
 
-    today_due: int
-    today: int
-    yesterday_due: int
-    yesterday: int
-    in_time: int
+    sites: list[queries.SiteCounts]
+    arrived: dict[str | None, queries.Arrived]
 
-    @property
-    def share_today(self) -> float | None:
-        """0 to 1; None where nothing was due yet."""
-        return self.today / self.today_due if self.today_due else None
-
-    @property
-    def share_yesterday(self) -> float | None:
-        """0 to 1; None where nothing was due."""
-        return self.yesterday / self.yesterday_due if self.yesterday_due else None
+    @classmethod
+    def of(cls, store: Store, utility: UtilityRow, now: datetime) -> "State":
+        """As of now."""
+        today = now.astimezone(utility.zone).date()
+        arrived = queries.arrived(store, utility.id, now, now - LATE_AFTER)
+        return cls(
+            queries.site_counts(store, utility.id, today),
+            {one.site: one for one in arrived},
+        )
 
     @property
-    def share_in_time(self) -> float | None:
-        """0 to 1; None where nothing was due."""
-        return self.in_time / self.yesterday_due if self.yesterday_due else None
+    def total(self) -> queries.Arrived:
+        """Over all sites."""
+        every = self.arrived.values()
+        sums = (sum(getattr(one, name) for one in every) for name in queries.Arrived.__slots__[1:])
+        return queries.Arrived(None, *sums)
 
 
 @router.get("/", dependencies=[requires(Scope.METERS_READ)])
@@ -76,20 +74,13 @@ def fleet(
     text = (q or "").strip()
     today = now.astimezone(utility.zone).date()
     gateways = overview.gateways(store, utility.id)
-    sites = queries.site_counts(store, utility.id, today)
-    by_site = {
-        one.name: Arrived(
-            one.today_due,
-            one.today_arrived,
-            one.yesterday_due,
-            one.yesterday_arrived + one.yesterday_late,
-            one.yesterday_arrived,
-        )
-        for one in shares(store, utility.code, now, Group.SITE)
-    }
+    state = services(request).fleets.get(utility.id, lambda: State.of(store, utility, now))
     closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
     gravest = (
         gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
+    )
+    of_gateways = (
+        gateway_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
     )
     return page(
         request,
@@ -97,19 +88,20 @@ def fleet(
         "fleet.html",
         q=text,
         hits=queries.search(store, utility.id, text) if text else [],
-        totals=overview.totals(store, utility.id, now - LATE_AFTER),
+        totals=overview.totals(store, utility.id),
         gateways=gateways,
         silent=[gateway for gateway in gateways if is_silent(gateway, now)],
         full=[line for gateway in gateways for line in _full_lines(gateway)],
+        of_gateways=[one for one in of_gateways if one.severity != "info"],
         findings=[finding for finding in gravest if finding.severity != "info"],
         close=closes[0] if closes else None,
         exceptions=overview.exception_count(store, closes[0].id) if closes else 0,
         waiting_month=_last_month(today) if not closes or closes[0].period < _last_month(today) else None,
-        branches=queries.tree(sites),
-        unfolded=len(sites) <= _UNFOLDED,
-        arrived=_sum(by_site.values()),
-        by_site=by_site,
-        expired=sum(site.expired for site in sites),
+        branches=queries.tree(state.sites),
+        unfolded=len(state.sites) <= _UNFOLDED,
+        arrived=state.total,
+        by_site=state.arrived,
+        expired=sum(site.expired for site in state.sites),
     )
 
 
@@ -132,17 +124,6 @@ def _full_lines(gateway: overview.GatewayRow) -> list[FullLine]:
         if down or share >= _FULL:
             found.append(FullLine(gateway.code, str(line.get("line", "")), share, down))
     return found
-
-
-def _sum(arrived: Sequence[Arrived] | Any) -> Arrived:
-    every = list(arrived)
-    return Arrived(
-        sum(one.today_due for one in every),
-        sum(one.today for one in every),
-        sum(one.yesterday_due for one in every),
-        sum(one.yesterday for one in every),
-        sum(one.in_time for one in every),
-    )
 
 
 def _last_month(today: date) -> str:

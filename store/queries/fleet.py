@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from psycopg import Connection
@@ -31,6 +32,39 @@ class SiteCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """Readings that came of those that were due at a site (None: at none): today until now, and yesterday.
+
+    `in_time` of yesterday's came by 06:00 of today. `meters` are those in place, of which `late` ones have no
+    reading since an instant that the caller sets.
+    """
+
+    site: str | None
+    meters: int
+    late: int
+    today_due: int
+    today: int
+    yesterday_due: int
+    yesterday: int
+    in_time: int
+
+    @property
+    def share_today(self) -> float | None:
+        """0 to 1; None where nothing was due yet."""
+        return self.today / self.today_due if self.today_due else None
+
+    @property
+    def share_yesterday(self) -> float | None:
+        """0 to 1; None where nothing was due."""
+        return self.yesterday / self.yesterday_due if self.yesterday_due else None
+
+    @property
+    def share_in_time(self) -> float | None:
+        """0 to 1; None where nothing was due."""
+        return self.in_time / self.yesterday_due if self.yesterday_due else None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """Something that a search found. `kind`: site, meter, or account (of the service point `code`)."""
 
@@ -40,15 +74,19 @@ class Hit:
     detail: str
 
 
-def site_counts(connection: Connection[Any], utility_id: int, today: Any) -> list[SiteCounts]:
+def site_counts(connection: Connection[Any], utility_id: int, today: date) -> list[SiteCounts]:
     """All sites of a utility by name; `today` is the local date after which a verification has expired."""
     with connection.cursor(row_factory=class_row(SiteCounts)) as cursor:
         cursor.execute(
             """
             with in_place as (
-                select m.id, m.site_id, m.verified_until from meters m where m.utility_id = %(utility)s
-                  and (not exists (select from installations i where i.meter_id = m.id)
-                       or exists (select from installations i where i.meter_id = m.id and i.valid_to is null))
+                select m.site_id, m.verified_until from meters m
+                left join (
+                    select i.meter_id, bool_and(i.valid_to is not null) as removed from installations i
+                    join service_points p on p.id = i.service_point_id and p.utility_id = %(utility)s
+                    group by i.meter_id
+                ) gone on gone.meter_id = m.id
+                where m.utility_id = %(utility)s and not coalesce(gone.removed, false)
             ), counted as (
                 select site_id, count(*)::int as meters,
                        count(*) filter (where verified_until < %(today)s)::int as expired
@@ -67,6 +105,19 @@ def site_counts(connection: Connection[Any], utility_id: int, today: Any) -> lis
             """,
             {"utility": utility_id, "today": today},
         )
+        return cursor.fetchall()
+
+
+def arrived(
+    connection: Connection[Any], utility_id: int, now: datetime, late_since: datetime
+) -> list[Arrived]:
+    """By site, as `store.arrival.shares` counts, of these two days alone: the fleet is looked at often.
+
+    A meter whose day has an arrival after `late_since` is not late; only of the others the last reading is
+    looked up.
+    """
+    with connection.cursor(row_factory=class_row(Arrived)) as cursor:
+        cursor.execute(_ARRIVED, {"utility": utility_id, "now": now, "since": late_since})
         return cursor.fetchall()
 
 
@@ -109,6 +160,76 @@ def search(connection: Connection[Any], utility_id: int, text: str) -> list[Hit]
             given,
         )
         return cursor.fetchall()
+
+
+_ARRIVED = """
+    with u as (
+        select id, time_zone, (%(now)s::timestamptz at time zone time_zone)::date as today,
+               ((%(since)s::timestamptz - interval '1 microsecond') at time zone time_zone)::date + 1
+                   as heard_from
+        from utilities where id = %(utility)s
+    ), days as (
+        select u.today - n as day, (u.today - n)::timestamp at time zone u.time_zone as starts,
+               (u.today - n + 1)::timestamp at time zone u.time_zone as ends
+        from u cross join generate_series(0, 1) n
+    ), in_place as materialized (
+        select m.id, m.site_id, (m.created_at at time zone u.time_zone)::date as registered
+        from u join meters m on m.utility_id = u.id
+        left join (
+            select i.meter_id, bool_and(i.valid_to is not null) as removed from installations i
+            join service_points p on p.id = i.service_point_id and p.utility_id = %(utility)s
+            group by i.meter_id
+        ) gone on gone.meter_id = m.id
+        where not coalesce(gone.removed, false)
+    ), recent as materialized (
+        select a.register_id, a.day, a.slots, a.in_time
+        from u join arrivals a on a.utility_id = u.id and a.day >= u.today - 1 and a.day <= u.today
+    ), watched as (
+        select r.id, r.meter_id, m.site_id, m.registered, extract(epoch from r.expected_interval) as seconds
+        from in_place m join registers r on r.meter_id = m.id
+        where r.expected_interval between interval '1 second' and interval '1 day'
+    ), dues as (
+        select d.day, i.seconds,
+               case when d.day = u.today
+                    then least(whole.due, floor(extract(epoch from %(now)s - d.starts) / i.seconds))
+                    else whole.due end::int as due
+        from u cross join days d cross join (select distinct seconds from watched) i
+        cross join lateral (
+            select greatest(1, round(extract(epoch from d.ends - d.starts) / i.seconds)) as due
+        ) whole
+    ), sums as (
+        select w.site_id,
+               sum(d.due) filter (where d.day = u.today)::int as today_due,
+               sum(bit_count(substring(a.slots from 1 for d.due))) filter (where d.day = u.today)::int
+                   as today,
+               sum(d.due) filter (where d.day < u.today)::int as yesterday_due,
+               sum(bit_count(a.slots)) filter (where d.day < u.today)::int as yesterday,
+               sum(a.in_time) filter (where d.day < u.today)::int as in_time
+        from u cross join watched w
+        join dues d on d.seconds = w.seconds
+        left join recent a on a.register_id = w.id and a.day = d.day
+        where w.registered < d.day or a.day is not null
+        group by w.site_id
+    ), heard as (
+        select distinct r.meter_id
+        from u cross join recent a join registers r on r.id = a.register_id
+        where a.day >= u.heard_from
+    ), counted as (
+        select m.site_id, count(*)::int as meters,
+               count(*) filter (where h.meter_id is null and not exists (
+                   select from registers r cross join lateral (
+                       select measured_at from utility_latest_readings where register_id = r.id offset 0
+                   ) last
+                   where r.meter_id = m.id and last.measured_at >= %(since)s))::int as late
+        from in_place m left join heard h on h.meter_id = m.id
+        group by m.site_id
+    )
+    select s.code as site, c.meters, c.late, coalesce(x.today_due, 0) as today_due,
+           coalesce(x.today, 0) as today, coalesce(x.yesterday_due, 0) as yesterday_due,
+           coalesce(x.yesterday, 0) as yesterday, coalesce(x.in_time, 0) as in_time
+    from counted c left join sites s on s.id = c.site_id
+    left join sums x on x.site_id is not distinct from c.site_id
+"""
 
 
 @dataclass(frozen=True, slots=True)

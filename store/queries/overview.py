@@ -66,14 +66,11 @@ class SiteRow:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts over the whole utility, meters that were removed apart.
+    """Open findings by severity, and messages in quarantine.
 
-    `late` meters have no reading since an instant that the caller sets. Alarms, warnings and notes are those
-    of meters: `queries/findings.py` has those of gateways.
+    Alarms, warnings and notes are those of meters: `queries/findings.py` has those of gateways.
     """
 
-    meters: int
-    late: int
     alarms: int
     warnings: int
     notes: int
@@ -153,32 +150,20 @@ def meter_states(
         return cursor.fetchall()
 
 
-def totals(connection: Connection[Any], utility_id: int, late_since: datetime) -> Totals:
-    """The counts at the top of the overview."""
+def totals(connection: Connection[Any], utility_id: int) -> Totals:
+    """What waits for people."""
     with connection.cursor(row_factory=class_row(Totals)) as cursor:
         cursor.execute(
             """
-            with in_place as (
-                select m.id from meters m where m.utility_id = %(utility)s
-                  and (not exists (select from installations i where i.meter_id = m.id)
-                       or exists (select from installations i where i.meter_id = m.id and i.valid_to is null))
-            )
-            select (select count(*) from in_place)::int as meters,
-                   (select count(*) from in_place m where not exists (
-                        select from registers r cross join lateral (
-                            select measured_at from utility_latest_readings where register_id = r.id
-                            offset 0) last
-                        where r.meter_id = m.id and last.measured_at >= %(since)s))::int as late,
-                   open.alarms, open.warnings, open.notes,
-                   (select count(*) from quarantine
-                    where utility_id = %(utility)s and state = 'waiting')::int as quarantined
+            select open.*, (select count(*) from quarantine
+                            where utility_id = %(utility)s and state = 'waiting')::int as quarantined
             from (select count(*) filter (where severity = 'alarm')::int as alarms,
                          count(*) filter (where severity = 'warning')::int as warnings,
                          count(*) filter (where severity = 'info')::int as notes
                   from findings
                   where utility_id = %(utility)s and state = 'open' and register_id is not null) open
             """,
-            {"utility": utility_id, "since": late_since},
+            {"utility": utility_id},
         )
         row = cursor.fetchone()
     assert row is not None

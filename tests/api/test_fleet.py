@@ -7,11 +7,12 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from api.kept import Kept
 from api.pages.arrival import MISSED, level
 from store import arrival, misses
 from store.misses import MissedPoll
 from store.queries.arrival_days import DayCell, meter_days
-from store.queries.fleet import SiteCounts, search, site_counts, tree
+from store.queries.fleet import SiteCounts, arrived, search, site_counts, tree
 from store.queries.verification import due, ending, months
 from store.readings import mark_for_validation
 from telemetry.wire import MissReason
@@ -101,6 +102,45 @@ def test_a_day_has_what_was_due_and_what_came(connection: psycopg.Connection, ou
     assert by_day[TODAY].due == 18, "of today only the hours that are over"
     page = meter_days(connection, ours.id, "house-1", (TODAY, TODAY), now=NOW, limit=2, after=rows[1].code)
     assert [row.code for row in page] == [rows[2].code, rows[3].code]
+
+
+def test_the_fleet_counts_as_the_arrival_shares_do(
+    connection: psycopg.Connection, ours: Seeded, theirs: Seeded
+) -> None:
+    connection.execute(
+        "delete from readings where register_id = %s and measured_at > %s",
+        (ours.registers[5], NOW - timedelta(hours=40)),
+    )
+    count_arrivals(connection, ours)
+    (site,) = arrived(connection, ours.id, NOW, NOW - timedelta(hours=36))
+    (share,) = arrival.shares(connection, ours.code, NOW, arrival.Group.SITE)
+    assert (site.site, site.meters, site.late) == ("house-1", 6, 1)
+    assert (site.today_due, site.today) == (share.today_due, share.today_arrived)
+    assert site.today_due > site.today > 0
+    assert (site.yesterday_due, site.in_time) == (share.yesterday_due, share.yesterday_arrived)
+    assert site.yesterday - site.in_time == share.yesterday_late
+    (evening,) = arrived(connection, ours.id, NOW, NOW - timedelta(hours=1))
+    assert evening.late == 1, "what came today after that instant is looked up"
+
+
+def test_what_takes_long_to_count_is_kept_for_a_while_and_what_fails_is_not() -> None:
+    now = [0.0]
+    counted: list[int] = []
+
+    def slowly() -> int:
+        now[0] += 0.5
+        counted.append(len(counted))
+        return counted[-1]
+
+    kept: Kept[int] = Kept(lambda: now[0])
+    assert [kept.get("a", slowly) for _ in range(3)] == [0, 0, 0]
+    assert kept.get("b", slowly) == 1, "of another utility"
+    now[0] += 20
+    assert kept.get("a", slowly) == 2
+    assert [kept.get("c", lambda: len(counted)) for _ in range(2)] == [3, 3]
+    with pytest.raises(ZeroDivisionError):
+        kept.get("d", lambda: 1 // 0)
+    assert kept.get("d", slowly) == 3
 
 
 def test_a_cell_opens_its_reason(browser: TestClient, ours: Seeded, connection: psycopg.Connection) -> None:

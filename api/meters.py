@@ -1,7 +1,7 @@
 """`/v1/meters`: meters with their registers and verifications, and what was found at them."""
 
 from datetime import date, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import Path, Query, Response
@@ -53,6 +53,8 @@ class MeterChange(Change):
     gateway: Reference | None = Field(default=None, description="Null: any gateway may read it.")
     line: Reference | None = Field(default=None, description="One of that gateway's.")
     qmax: Flow | None = Field(default=None, description="The highest permitted flow, in m3/h.")
+    imax: Flow | None = Field(default=None, description="The largest current, in A.")
+    phases: Literal[1, 3] | None = None
 
 
 class NewMeter(MeterChange):
@@ -314,6 +316,8 @@ def _entry(row: meter_queries.MeterRow) -> MeterEntry:
         verified_until=row.verified_until,
         line=row.line,
         qmax=None if row.qmax is None else decimal_text(row.qmax),
+        imax=None if row.imax is None else decimal_text(row.imax),
+        phases=row.phases,
     )
 
 
@@ -326,6 +330,8 @@ def _meter(row: meter_queries.MeterRow) -> Meter:
         gateway=row.gateway,
         line=row.line,
         qmax=None if row.qmax is None else decimal_text(row.qmax),
+        imax=None if row.imax is None else decimal_text(row.imax),
+        phases=row.phases,
         service_point=ServicePoint(code=row.point_code, name=row.point_name or "")
         if row.point_code
         else None,

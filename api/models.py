@@ -88,6 +88,8 @@ class Meter(Sparse):
     gateway: str | None
     line: str | None
     qmax: str | None = Field(description="The highest permitted flow, in m3/h.")
+    imax: str | None = Field(description="The largest current of an electricity meter, in A.")
+    phases: int | None = Field(description="That an electricity meter measures.")
     service_point: ServicePoint | None
     verified_until: date | None
 

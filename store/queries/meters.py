@@ -11,7 +11,8 @@ from psycopg.rows import class_row
 
 _METER = """
     select m.id, m.code, m.model, m.medium, m.verified_until, m.created_at,
-           s.code as site_code, s.name as site_name, g.code as gateway, l.code as line, m.qmax,
+           s.code as site_code, s.name as site_name, g.code as gateway, l.code as line,
+           m.qmax, m.imax, m.phases,
            p.code as point_code, p.name as point_name
     from meters m
     left join sites s on s.id = m.site_id
@@ -40,6 +41,8 @@ class MeterRow:
     gateway: str | None
     line: str | None
     qmax: int | None  # micro-m3/h
+    imax: int | None  # micro-A
+    phases: int | None
     point_code: str | None
     point_name: str | None
 

@@ -114,6 +114,9 @@ def test_a_meter_is_moved_to_a_line_of_its_gateway_only(
     change = {"line": "mbus-1", "qmax": "2.5", "reason": "wired"}
     changed = client.patch(path, json=change, headers=tag(client, path)).json()
     assert (changed["line"], changed["qmax"]) == ("mbus-1", "2.5")
+    change = {"imax": "60", "phases": 3, "reason": "read off the plate"}
+    changed = client.patch(path, json=change, headers=tag(client, path)).json()
+    assert (changed["imax"], changed["phases"], changed["qmax"]) == ("60", 3, "2.5")
     change = {"gateway": "gw-keller", "reason": "moved"}
     answer = client.patch(path, json=change, headers=tag(client, path))
     assert "no line mbus-1" in refused(answer, 422, "registry-refused")

@@ -148,7 +148,7 @@ grant update (done_at, outcome, failure) on requests to hesper_admin;
 -- The registry, by whoever has the scope for it. Codes and beginnings name rows and stay; nothing is deleted.
 grant insert on sites, meters, verifications, service_points, installations to hesper_api;
 grant update (name, address, parent_id) on sites to hesper_api;
-grant update (gateway_id, line_id, site_id, model, medium, qmax, verified_until) on meters to hesper_api;
+grant update (gateway_id, line_id, site_id, model, medium, qmax, imax, phases, verified_until) on meters to hesper_api;
 grant update (valid_until, certificate) on verifications to hesper_api;
 grant update (site_id, name, medium, account, ended_at) on service_points to hesper_api;
 grant update (valid_to, multiplier, start_values, end_values) on installations to hesper_api;

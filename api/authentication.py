@@ -30,9 +30,10 @@ _SAFE = {"GET", "HEAD"}
 _KEY_LENGTH = 256  # characters that a key can have at the most
 
 # What a request that was answered leaves in the audit log; with any other scope a change does.
+READ_PERSONAL = "read personal data"
 _NOTED = {
-    Scope.READINGS_READ: "read personal data",
-    Scope.TELEGRAMS_READ: "read personal data",
+    Scope.READINGS_READ: READ_PERSONAL,
+    Scope.TELEGRAMS_READ: READ_PERSONAL,
     Scope.BILLING_READ: "read billing data",
     Scope.AUDIT_READ: "read the audit log",
 }
@@ -114,11 +115,12 @@ def connection(request: Request) -> Iterator[psycopg.Connection]:
 # scope="function": what a caller is told has been stored is committed by then
 Store = Annotated[psycopg.Connection, Depends(connection, scope="function")]
 
+# What asks nothing of the database is `async`, as in every dependency: else it costs two changes of thread.
 _bearer = HTTPBearer(auto_error=False, scheme_name="key", description=_ADVICE)
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="key in X-API-Key")
 
 
-def _credential(
+async def _credential(
     request: Request,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     header: Annotated[str | None, Security(_header)],
@@ -176,12 +178,12 @@ def _authenticated(
 Authenticated = Annotated[KeyHolder | Visitor, Depends(_authenticated, scope="function")]
 
 
-def _key_caller(who: Authenticated) -> KeyHolder:
+async def _key_caller(who: Authenticated) -> KeyHolder:
     assert isinstance(who, KeyHolder), "a route outside of /v1 asks for a key"
     return who
 
 
-def _visitor(who: Authenticated) -> Visitor:
+async def _visitor(who: Authenticated) -> Visitor:
     assert isinstance(who, Visitor), "a route of /v1 asks for a session"
     return who
 
@@ -226,7 +228,7 @@ def requires(scope: Scope) -> Any:
     return Depends(Requires(scope), scope="function")
 
 
-def _anyone() -> None:
+async def _anyone() -> None:
     """Asks nothing."""
 
 

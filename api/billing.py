@@ -9,7 +9,7 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Query
 
 from api.authentication import KeyCaller, Store, requires
 from api.idempotency import ONCE
@@ -20,6 +20,7 @@ from api.models import (
     BillingReading,
     BillingReadingDetail,
     BillingVersion,
+    BillingVersions,
     CloseRun,
     Instant,
     Methods,
@@ -28,6 +29,7 @@ from api.models import (
     offset_text,
     quality_code,
 )
+from api.parameters import LARGEST_ID, Code, Id, Limit, Period, PeriodFilter
 from api.problems import Problem, not_found
 from api.routing import resources
 from api.trace import trace_of
@@ -36,9 +38,6 @@ from store.queries import billing as queries
 from store.queries.trace import VersionRow
 
 router = resources("billing")
-
-Period = Annotated[str, Path(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]
-ReadingId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @router.get(
@@ -50,7 +49,7 @@ def list_billing_readings(
     caller: KeyCaller,
     store: Store,
     period: Period,
-    cursor: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+    cursor: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> BillingPage:
     """Everything behind `cursor`, the highest that you have taken: 0 at first."""
@@ -112,11 +111,45 @@ def acknowledge(
 
 
 @router.get(
+    "/billing-readings",
+    dependencies=[requires(Scope.BILLING_READ)],
+    summary="Billing readings of a service point, an account or a period",
+)
+def list_billing_versions(
+    *,
+    caller: KeyCaller,
+    store: Store,
+    service_point: Code = None,
+    account: Code = None,
+    period: PeriodFilter = None,
+    current: Annotated[bool, Query(description="Only the versions that hold.")] = False,
+    cursor: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
+    limit: Limit = 100,
+) -> BillingVersions:
+    """All their versions, in order of cursor. To keep up with a period, `/v1/billing/{period}` is made."""
+    rows = queries.billing_versions(
+        store,
+        caller.utility.id,
+        after=cursor,
+        limit=limit + 1,
+        period=period,
+        service_point=service_point,
+        account=account,
+        current=current,
+    )
+    page = rows[:limit]
+    return BillingVersions(
+        readings=[_reading(row) for row in page],
+        next_cursor=page[-1].id if len(rows) > limit else None,
+    )
+
+
+@router.get(
     "/billing-readings/{reading_id}",
     dependencies=[requires(Scope.BILLING_READ)],
     summary="A billing reading with all that it rests on",
 )
-def get_billing_reading(caller: KeyCaller, store: Store, reading_id: ReadingId) -> BillingReadingDetail:
+def get_billing_reading(caller: KeyCaller, store: Store, reading_id: Id) -> BillingReadingDetail:
     """The readings at both ends, the methods that were tried, the meters, the close, and all versions."""
     trace = trace_of(store, caller.utility.id, reading_id)
     if trace is None:

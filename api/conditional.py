@@ -45,7 +45,7 @@ def tagged(response: Response, document: Changed) -> Changed:
 class _Conditional:
     """`If-None-Match` of a GET."""
 
-    def __init__(self, response: Response, if_none_match: Annotated[str | None, _TAGS] = None) -> None:
+    def __init__(self, response: Response, if_none_match: str | None) -> None:
         self._response = response
         self._known = _listed(if_none_match)
 
@@ -62,7 +62,7 @@ class _Conditional:
 class _Match:
     """`If-Match` of a change, which is not made without."""
 
-    def __init__(self, response: Response, if_match: Annotated[str | None, _TAGS] = None) -> None:
+    def __init__(self, response: Response, if_match: str | None) -> None:
         self._response = response
         self._given = if_match
 
@@ -93,5 +93,15 @@ def _listed(header: str | None) -> set[str]:
     return {tag.strip() for tag in (header or "").split(",") if tag.strip()}
 
 
-Conditional = Annotated[_Conditional, Depends(_Conditional)]
-Match = Annotated[_Match, Depends(_Match)]
+async def _conditional(
+    response: Response, if_none_match: Annotated[str | None, _TAGS] = None
+) -> _Conditional:
+    return _Conditional(response, if_none_match)
+
+
+async def _match(response: Response, if_match: Annotated[str | None, _TAGS] = None) -> _Match:
+    return _Match(response, if_match)
+
+
+Conditional = Annotated[_Conditional, Depends(_conditional)]
+Match = Annotated[_Match, Depends(_match)]

@@ -1,15 +1,20 @@
-"""Findings as a person reads them: a title for each kind, its evidence as a sentence with advice.
+"""Findings as a person reads them: a title, the evidence as a sentence with advice, and what was lost.
 
 The sentences carry the numbers of the evidence, exactly. A kind that has none here is shown with its
 evidence as it was written. `N_` marks a text of a table that is translated where it is used.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from api.language import THIN_SPACE, Language
+from api.facts import Facts
+from api.language import Language
 from api.presentation import N_, in_words
+from api.rule_sentences import RULE_SENTENCES
+from api.step_sentences import STEP_SENTENCES
+from api.use_sentences import USE_SENTENCES
+
+_SENTENCES = {**STEP_SENTENCES, **RULE_SENTENCES, **USE_SENTENCES}
 
 _TITLES = {
     "negative_step.glitch": N_("Glitch"),
@@ -17,8 +22,69 @@ _TITLES = {
     "negative_step.rollover": N_("Register rolled over"),
     "negative_step.reset": N_("Register reset"),
     "negative_step.swap_suspect": N_("Exchange suspected"),
+    "reverse_flow": N_("Reverse flow"),
     "stuck": N_("Register stuck"),
+    "zero": N_("Nothing used for long"),
+    "missing": N_("Readings missing"),
+    "interval": N_("Another schedule"),
+    "future": N_("Readings from the future"),
+    "too_old": N_("Readings that came very late"),
+    "unsynchronised": N_("Clock not synchronised"),
+    "clock_drift": N_("Meter's clock off"),
+    "status.permanent_error": N_("Meter reports a permanent error"),
+    "status.temporary_error": N_("Meter reported a temporary error"),
+    "status.application_error": N_("Meter could not answer"),
+    "status.abnormal": N_("Meter reports an abnormal state"),
+    "status.power_low": N_("Battery low"),
+    "tamper": N_("Tampering reported"),
+    "verification_expired": N_("Verification expired"),
+    "max_rate": N_("Impossible rate"),
+    "high_low.high": N_("Unusually high use"),
+    "high_low.low": N_("Unusually low use"),
+    "spike": N_("Spike"),
+    "unit_or_multiplier": N_("Wrong unit or multiplier"),
+    "sibling": N_("Parts do not add up"),
+    "sum_check": N_("Load profile and register differ"),
+    "inactive_consumption": N_("Use without a contract"),
+    "leak": N_("Leak"),
+    "burst": N_("Burst pipe"),
+    "catch_up": N_("Used during a silence"),
+    "level_shift": N_("Another level of use"),
+    "seasonal_outlier": N_("Unusual hours"),
+    "heat.return_temperature": N_("Return too warm"),
+    "heat.small_difference": N_("Small temperature difference"),
+    "heat.swapped_sensors": N_("Sensors swapped"),
+    "heat.energy_without_volume": N_("Heat without flow"),
+    "heat.volume_without_energy": N_("Flow without heat"),
+    "heat.off_season": N_("Heating in summer"),
+    "theft_like_drop": N_("Drop as if past the meter"),
+    "base_load_jump": N_("Base load jumped"),
+    "phase_imbalance": N_("Phases out of balance"),
+    "negative_load": N_("Energy fed in"),
+    "balance.drift": N_("Building loses more than usual"),
+    "balance.negative": N_("Flats use more than the house"),
+    "communication.missed_polls": N_("Polls missed"),
+    "communication.crc_errors": N_("Damaged answers"),
+    "communication.retries": N_("Many repetitions"),
+    "communication.signal": N_("Weak signal"),
+    "communication.battery": N_("Device's battery low"),
+    "communication.temperature": N_("Gateway too hot"),
+    "communication.disk": N_("Gateway's disk full"),
+    "communication.clock": N_("Gateway's clock off"),
 }
+
+# Which evidence says what was lost, and in which unit where it is not the register's.
+_LOSSES: Mapping[str, tuple[str, str | None]] = {
+    "leak": ("lost", None),
+    "theft_like_drop": ("missing", None),
+    "heat.volume_without_energy": ("lost", "kW.h"),
+    "balance.drift": ("lost", None),
+}
+
+
+def titled_kinds() -> tuple[str, ...]:
+    """Every kind that has a title of its own."""
+    return tuple(_TITLES)
 
 
 def finding_title(kind: str, language: Language) -> str:
@@ -38,143 +104,17 @@ def explain(
     if sentence is None:
         return None
     try:
-        return sentence(_Evidence(evidence, unit, zone, language))
+        return sentence(Facts(evidence, unit, zone, language))
     except KeyError:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    """Evidence with words for each of its values; all methods raise KeyError where it is missing."""
-
-    values: Mapping[str, object]
-    unit: str
-    zone: ZoneInfo
-    language: Language
-
-    def say(self, text: str, **values: str) -> str:
-        """A sentence in the reader's language."""
-        return self.language.gettext(text, **values)
-
-    def amount(self, name: str) -> str:
-        """A register value with its unit: '7 229.96 kWh'."""
-        written = self.plain(name)
-        return written if written == "none" else f"{written}{THIN_SPACE}{self.language.unit(self.unit)}"
-
-    def plain(self, name: str) -> str:
-        """A decimal with its thousands apart; an instant by the utility's clocks; else as it was written."""
-        return self.language.fact(self.values[name], self.zone)
-
-    def count(self, name: str, one: str, more: str) -> str:
-        """'1 reading', '3 readings', where `one` and `more` are '%(count)s reading' and so on."""
-        written = str(self.values[name])
-        whole = int(written) if written.isdecimal() else 2
-        return self.language.ngettext(one, more, whole, count=self.plain(name))
-
-    def level(self, name: str) -> str:
-        """A reading: '7 229.96 kWh (17 Oct 2026, 10:00)'."""
-        return f"{self.amount(name)} ({self.plain(name + '_at')})"
-
-    def known(self, name: str) -> bool:
-        return str(self.values[name]) not in {"none", "unknown"}
-
-
-def _glitch(evidence: _Evidence) -> str:
-    low, high = evidence.amount("lowest"), evidence.amount("highest")
-    readings = evidence.count("readings", "%(count)s reading", "%(count)s readings")
-    said = evidence.say("%(readings)s of %(level)s", readings=readings, level=low)
-    if low != high:
-        said = evidence.say("%(readings)s of %(low)s to %(high)s", readings=readings, low=low, high=high)
-    if not evidence.known("after"):
-        return evidence.say(
-            "%(said)s after %(before)s, and nothing usable since. Never billed.",
-            said=said,
-            before=evidence.level("before"),
-        )
-    if not evidence.known("before"):
-        return evidence.say(
-            "%(said)s before %(after)s. Never billed, and left out of the chart.",
-            said=said,
-            after=evidence.level("after"),
-        )
-    return evidence.say(
-        "%(said)s between %(before)s and %(after)s. Never billed, and left out of the chart.",
-        said=said,
-        before=evidence.level("before"),
-        after=evidence.level("after"),
-    )
-
-
-def _jitter(evidence: _Evidence) -> str:
-    return evidence.say(
-        "%(steps)s back, the largest %(largest)s, %(total)s in all: reverse flow or rounding. "
-        "Look again if it grows.",
-        steps=evidence.count("steps", "%(count)s step", "%(count)s steps"),
-        largest=evidence.amount("largest"),
-        total=evidence.amount("total"),
-    )
-
-
-def _rollover(evidence: _Evidence) -> str:
-    levels = {"before": evidence.level("before"), "after": evidence.level("after")}
-    if evidence.known("capacity"):
-        return evidence.say(
-            "From %(before)s over the register's top of %(top)s to %(after)s. "
-            "Consumption is counted across it; there is nothing to do.",
-            top=evidence.amount("capacity"),
-            **levels,
-        )
-    return evidence.say(
-        "From %(before)s over the register's top to %(after)s. "
-        "Consumption is counted across it; there is nothing to do.",
-        **levels,
-    )
-
-
-def _reset(evidence: _Evidence) -> str:
-    return evidence.say(
-        "Fell from %(before)s to %(after)s and counts on from there. "
-        "The month cannot be billed until the last and the first value are entered as two installations.",
-        before=evidence.level("before"),
-        after=evidence.level("after"),
-    )
-
-
-def _swap(evidence: _Evidence) -> str:
-    levels = {"before": evidence.level("before"), "after": evidence.level("after")}
-    if str(evidence.values["pattern"]) == "mix-up":
-        return evidence.say(
-            "Two levels in turn between %(before)s and %(after)s, the other one %(visits)s, from %(low)s to "
-            "%(high)s. Does another meter answer at this address?",
-            visits=evidence.count("visits", "%(count)s time", "%(count)s times"),
-            low=evidence.amount("lowest"),
-            high=evidence.amount("highest"),
-            **levels,
-        )
-    return evidence.say(
-        "From %(before)s on to %(after)s, another level altogether. "
-        "If the meter was exchanged, enter both meters' installations in the registry.",
-        **levels,
-    )
-
-
-def _stuck(evidence: _Evidence) -> str:
-    return evidence.say(
-        "Stands at %(value)s since %(since)s, for %(hours)s; its longest rest before was %(longest)s "
-        "(limit %(limit)s). Is the flat empty, or does the meter no longer count?",
-        value=evidence.amount("value"),
-        since=evidence.plain("since"),
-        hours=evidence.count("hours", "%(count)s hour", "%(count)s hours"),
-        longest=evidence.count("longest_before_hours", "%(count)s hour", "%(count)s hours"),
-        limit=evidence.plain("limit_hours"),
-    )
-
-
-_SENTENCES: dict[str, Callable[[_Evidence], str]] = {
-    "negative_step.glitch": _glitch,
-    "negative_step.jitter": _jitter,
-    "negative_step.rollover": _rollover,
-    "negative_step.reset": _reset,
-    "negative_step.swap_suspect": _swap,
-    "stuck": _stuck,
-}
+def estimated_loss(
+    kind: str, evidence: Mapping[str, object], unit: str, zone: ZoneInfo, language: Language
+) -> str | None:
+    """About how much was lost or went past the meter, with its unit; None where nobody can say."""
+    name, own = _LOSSES.get(kind, ("", None))
+    facts = Facts(evidence, unit, zone, language)
+    if name not in evidence or not facts.known(name):
+        return None
+    return facts.amount(name, own)

@@ -47,7 +47,7 @@ def fields_of(document: type[Sparse]) -> Any:
     """The dependency that reads `fields` for this kind of document; 422 for names that it does not have."""
     known = list(document.model_fields)
 
-    def asked(
+    async def asked(
         fields: Annotated[
             str | None,
             Query(

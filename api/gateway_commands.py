@@ -1,5 +1,6 @@
 """`/v1/gateways/{gateway}/commands`: what a gateway is asked to do once, and what it answered."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, get_args
@@ -7,13 +8,13 @@ from typing import Annotated, Any, Literal, get_args
 from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.authentication import Caller, KeyCaller, Store, requires
+from api.authentication import READ_PERSONAL, Caller, KeyCaller, Store, requires
 from api.gateway_health import GatewayCode, find_gateway
 from api.idempotency import ONCE
 from api.problems import Problem, invalid, not_found
 from api.routing import resources
 from api.services import services
-from store import gateway_requests
+from store import audit, gateway_requests
 from store.access import Scope
 from store.gateway_requests import CommandRequest
 from store.queries import gateway_requests as queries
@@ -31,6 +32,7 @@ _NEEDS: dict[Name, tuple[str, ...]] = {  # one of these
     "show-config": (),
 }
 USUAL_PATIENCE = timedelta(minutes=10)
+_VALUES = "values"  # of meters, in a result
 _MOST_OPEN = 20  # of one gateway, which takes 30 a minute at the most by default
 
 CommandId = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -95,12 +97,12 @@ def list_commands(
     cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> GatewayCommandPage:
-    """By whom, why, and what became of it."""
+    """By whom, why, and what became of it. What meters showed is with each command alone."""
     row = find_gateway(caller, store, gateway)
     found = queries.commands(store, row.id, before=cursor, limit=limit + 1)
     page = found[:limit]
     return GatewayCommandPage(
-        commands=[_document(one, caller) for one in page],
+        commands=[_document(without_values(one)) for one in page],
         next_cursor=page[-1].id if len(found) > limit else None,
     )
 
@@ -111,10 +113,11 @@ def list_commands(
     summary="A command and its reply",
 )
 def get_command(
-    caller: KeyCaller, store: Store, gateway: GatewayCode, command_id: CommandId
+    request: Request, caller: KeyCaller, store: Store, gateway: GatewayCode, command_id: CommandId
 ) -> GatewayCommand:
     """Ask again until `state` is done, failed or expired."""
-    return _document(find_command(caller, store, gateway, command_id), caller)
+    row = find_command(caller, store, gateway, command_id)
+    return _document(for_caller(request, caller, store, row))
 
 
 @router.post(
@@ -128,7 +131,7 @@ def post_command(
 ) -> GatewayCommand:
     """It is sent within a second or two, and again until the gateway answers or the time is over."""
     command_id = give(caller, store, gateway, order, services(request).clock())
-    return _document(find_command(caller, store, gateway, command_id), caller)
+    return _document(find_command(caller, store, gateway, command_id))
 
 
 def give(caller: Caller, store: Store, gateway: str, order: CommandOrder, now: datetime) -> int:
@@ -168,14 +171,31 @@ def find_command(caller: Caller, store: Store, gateway: str, command_id: int) ->
     return command
 
 
-def shown_result(row: queries.CommandRow, caller: Caller) -> dict[str, Any] | None:
-    """What the gateway gave, without the values of meters where the caller does not read those."""
-    if row.result is None or caller.may(Scope.READINGS_READ):
-        return row.result
-    return {name: value for name, value in row.result.items() if name != "values"}
+def personal(row: queries.CommandRow) -> bool:
+    """Whether the result has what meters showed."""
+    return _VALUES in (row.result or {})
 
 
-def _document(row: queries.CommandRow, caller: Caller) -> GatewayCommand:
+def without_values(row: queries.CommandRow) -> queries.CommandRow:
+    """The command without what meters showed."""
+    if row.result is None:
+        return row
+    return replace(row, result={name: told for name, told in row.result.items() if name != _VALUES})
+
+
+def for_caller(request: Request, caller: Caller, store: Store, row: queries.CommandRow) -> queries.CommandRow:
+    """The command as the caller may see it; that what meters showed was shown is in the audit log."""
+    if not personal(row):
+        return row
+    if not caller.may(Scope.READINGS_READ):
+        return without_values(row)
+    audit.note(
+        store, READ_PERSONAL, request.url.path, utility_id=caller.utility.id, method=request.method, query={}
+    )
+    return row
+
+
+def _document(row: queries.CommandRow) -> GatewayCommand:
     return GatewayCommand(
         id=row.id,
         command=row.command,
@@ -190,5 +210,5 @@ def _document(row: queries.CommandRow, caller: Caller) -> GatewayCommand:
         state_at=row.state_at,
         answered_at=row.answered_at,
         detail=row.detail,
-        result=shown_result(row, caller),
+        result=row.result,
     )

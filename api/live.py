@@ -23,13 +23,15 @@ from fastapi.responses import StreamingResponse
 
 from api.authentication import Caller, KeyCaller, PageVisitor, requires
 from api.problems import Problem
+from api.routing import resources
 from api.services import services
 from store.access import Scope
-from store.changes import Change, Topic, changes, listen
 from store.database import StoreError, connect
+from store.notices import Change, Topic, changes, listen
 from store.roles import Role
 
-router = APIRouter()
+router = resources("events")
+pages = APIRouter(include_in_schema=False)
 log = structlog.get_logger(__name__)
 
 SCOPES = {
@@ -175,12 +177,11 @@ _EVENTS = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}
 
 
 @router.get(
-    "/v1/events",
+    "/events",
     dependencies=[requires(Scope.METERS_READ)],
     response_class=EventStream,
     responses=_EVENTS,  # type: ignore[arg-type]
     summary="What changes, as it changes",
-    tags=["events"],
 )
 async def events(request: Request, caller: KeyCaller) -> StreamingResponse:
     """Server-sent events: `hello`, then `readings`, `findings`, `edits`, `quarantine`, `gateways`, `months`
@@ -189,7 +190,7 @@ async def events(request: Request, caller: KeyCaller) -> StreamingResponse:
     return _stream(request, caller)
 
 
-@router.get("/events", include_in_schema=False, dependencies=[requires(Scope.METERS_READ)])
+@pages.get("/events", dependencies=[requires(Scope.METERS_READ)])
 async def page_events(request: Request, visitor: PageVisitor) -> StreamingResponse:
     """The same for `static/live.js`."""
     return _stream(request, visitor.caller)

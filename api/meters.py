@@ -250,7 +250,11 @@ def list_meter_findings(
     """The last detected first."""
     row = find_meter(caller, store, meter_id)
     found = finding_queries.findings_page(
-        store, caller.utility.id, meter_id=row.id, state=state, before=cursor, limit=limit + 1
+        store,
+        caller.utility.id,
+        finding_queries.FindingFilter(state=state, meter_id=row.id),
+        before=cursor,
+        limit=limit + 1,
     )
     page = found[:limit]
     zone = caller.utility.zone

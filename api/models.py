@@ -249,6 +249,13 @@ class BillingPage(BaseModel):
     complete: bool
 
 
+class BillingVersions(BaseModel):
+    """In order of cursor; `next_cursor` null: this is the last page."""
+
+    readings: list[BillingReading]
+    next_cursor: int | None
+
+
 class AcknowledgementRequest(BaseModel):
     """What a billing system holds of a period, having taken everything up to `cursor`.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from api.language import Language
@@ -29,6 +29,31 @@ def neighbour_month(period: str, distance: int) -> str:
 def hex_lines(raw: bytes, width: int = 16) -> list[tuple[str, str]]:
     """A telegram as lines of (offset, bytes), both hexadecimal."""
     return [(f"{start:04x}", raw[start : start + width].hex(" ")) for start in range(0, len(raw), width)]
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """How a verification stands: `state` is good, soon or over, and the same in words."""
+
+    state: str
+    words: str
+
+
+_SOON = 60  # days
+
+
+def expiry(last_day: date, today: date, language: Language) -> Expiry:
+    """What is left until the last day of something, or how long ago that was."""
+    days = (last_day - today).days
+    if days < 0:
+        return Expiry("over", language.ngettext("expired %(num)s day ago", "expired %(num)s days ago", -days))
+    if days <= _SOON:
+        left = language.ngettext("%(num)s day left", "%(num)s days left", days)
+        return Expiry("soon", language.gettext("its last day is today") if days == 0 else left)
+    months = days // 30
+    if months < 24:
+        return Expiry("good", language.ngettext("%(num)s month left", "%(num)s months left", months))
+    return Expiry("good", language.ngettext("%(num)s year left", "%(num)s years left", days // 365))
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,30 @@ TYPES: Mapping[str, ProblemType] = {
         "Pull the period again from cursor 0, keep the highest version of each service point and register, "
         "and acknowledge again. Of a message, count and sum all its readings as they are in it.",
     ),
+    "finding-change-refused": ProblemType(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The finding cannot be changed like this",
+        "The change says nothing, names an assignee with no role here, or settles a finding with no note.",
+        "Mend what the detail names, and send the change again.",
+    ),
+    "edit-refused": ProblemType(
+        HTTPStatus.CONFLICT,
+        "The edit is not possible",
+        "There is no such reading, or one already; nothing to undo; or its approval is by its own author.",
+        "Look at the reading and its edits (/v1/edits), and do what the detail says.",
+    ),
+    "second-person-needed": ProblemType(
+        HTTPStatus.CONFLICT,
+        "Another person has to approve it",
+        "Whoever drafted a month, or edited a reading that it rests on, does not approve it.",
+        "Let somebody else approve it who has the right `billing:approve`.",
+    ),
+    "nothing-to-approve": ProblemType(
+        HTTPStatus.CONFLICT,
+        "There is no draft that this can be done with",
+        "Nothing of the period is drafted, or the draft is not complete, or something changed since.",
+        "Look at /v1/closes, and ask for a new draft of the period.",
+    ),
     "not-delivered": ProblemType(
         HTTPStatus.CONFLICT,
         "The message was not delivered",

@@ -17,6 +17,7 @@ from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
 from api.sessions import Signer
 from api.settings import ApiSettings
+from api.telegrams import Decode
 
 if TYPE_CHECKING:  # its routes ask for services
     from api.live import Live
@@ -28,6 +29,7 @@ class Services:
 
     Whoever streams an export holds one of `exports` meanwhile. No `check`: nothing is known of a gateway's
     configuration before the gateway has tried it.
+    `decode` says what a stored telegram means.
     """
 
     settings: ApiSettings
@@ -42,6 +44,7 @@ class Services:
     provider: Provider | None
     check: ConfigurationCheck | None
     templates: Jinja2Templates
+    decode: Decode
     live: "Live"
     exports: BoundedSemaphore
 

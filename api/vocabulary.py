@@ -7,6 +7,7 @@ in `terms.po`.
 import re
 from collections.abc import Iterator
 
+from api.explanations import finding_title
 from api.language import Language
 from api.models import medium_label, quality_code
 from api.presentation import in_words
@@ -27,8 +28,72 @@ _METHODS = {
     "average": "average of past months",
     "normative": "norm",
 }
-_STATES = ("open", "acknowledged", "resolved", "false alarm", "alarm", "warning", "info")
+_REQUESTS = ("waiting", "done", "failed", "replayed", "discarded", "replay", "discard", "accept", "draft")
+_OUTCOMES = ("tried", "stored", "waiting", "readouts", "discarded")  # the figures of a request
 _CONNECTIONS = ("online", "offline", "never seen")
+_STATES = (
+    *("open", "acknowledged", "resolved", "false alarm", "alarm", "warning", "info"),
+    *("waiting", "delivered", "dead"),
+)
+# Why a register has no billing reading, and what can be done: the reasons of `ingest/billing`.
+_REASONS = {
+    "no_reading_before": (
+        "No earlier reading",
+        "Import or enter an earlier reading, or note the value at the installation.",
+    ),
+    "no_reading_after": (
+        "No later reading",
+        "Wait for a later reading or enter one, or note the value at the removal.",
+    ),
+    "gap_too_long": (
+        "Gap too long",
+        "Enter a reading taken near the boundary, or let the rules estimate what is missing.",
+    ),
+    "unusable_readings": (
+        "Readings not usable",
+        "Look at the findings of this register, and enter a reading that was checked.",
+    ),
+    "not_validated": ("Not validated yet", "Let the validator finish, then draft the month again."),
+    "reset": (
+        "Register reset",
+        "Write the last and the first value down as the end and the start of two installations.",
+    ),
+    "swap_suspect": (
+        "Exchange suspected",
+        "Find out which meter answered, and write an exchange down as two installations.",
+    ),
+    "rollover": (
+        "Register rolled over",
+        "Enter how many digits the register has, then draft the month again.",
+    ),
+    "negative_consumption": (
+        "Consumption below zero",
+        "Compare both boundary readings with the meter: it may have run backward.",
+    ),
+    "verification_expired": (
+        "Verification expired",
+        "Have the meter verified or exchanged, and enter the new verification.",
+    ),
+    "unit_changed": (
+        "Unit changed",
+        "Convert the values noted at the exchange, so that both registers have one unit.",
+    ),
+    "no_meter": (
+        "No meter",
+        "Record the installation with its start value, or end the service point in the registry.",
+    ),
+    "never_read": ("Never read", "See why the meter does not answer, or import a reading."),
+}
+# Rules that marks name, and what people do with readings.
+_MARKS = {
+    "glitch": "Glitch",
+    "mix_up": "Two meters mixed up",
+    "edit": "Edited by a person",
+    "exclude": "Left out",
+    "enter": "Entered by hand",
+    "accept": "Taken all the same",
+    "restore": "As it was read",
+}
 _NUMBERED = re.compile(r"(.+) (L?\d+)")  # 'tariff 2', 'voltage L3'
 
 
@@ -42,8 +107,11 @@ def terms() -> Iterator[str]:
     yield from ("channel", "tariff")
     yield from _METHODS.values()
     yield from (*_STATES, *_CONNECTIONS)
+    yield from (text for texts in _REASONS.values() for text in texts)
+    yield from _MARKS.values()
     yield from (state.value for states in (CommandState, ConfigurationState) for state in states)
-    yield from (reason.value for reason in MissReason)
+    yield from _REQUESTS
+    yield from (in_words(name) for name in _OUTCOMES)
     yield from (role.value for role in UserRole)
     yield from (reason.value for reason in MissReason)
 
@@ -78,8 +146,20 @@ def state_name(word: str, language: Language) -> str:
 
 
 def phrase(name: str, language: Language) -> str:
-    """A short name of the store as a phrase: 'negative_step.glitch' -> 'Negative step: glitch'."""
-    return language.gettext(in_words(name))
+    """A short name of the store as a phrase: 'gap_too_long' -> 'Gap too long'; a finding by its title."""
+    if name in _REASONS:
+        return language.gettext(_REASONS[name][0])
+    return language.gettext(_MARKS[name]) if name in _MARKS else finding_title(name, language)
+
+
+def remedy(reason: str, language: Language) -> str | None:
+    """What can be done about an exception of a close; None where its own detail has to say it."""
+    return language.gettext(_REASONS[reason][1]) if reason in _REASONS else None
+
+
+def facts_of(detail: str) -> str:
+    """An exception's detail without what can be done, which the store puts last in English."""
+    return detail.rpartition(": ")[0] or detail
 
 
 def _part(text: str, language: Language) -> str:

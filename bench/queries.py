@@ -51,8 +51,8 @@ class Question:
 def fill(connection: psycopg.Connection, registers: int, days: int, per_day: int, now: datetime) -> None:
     """One utility, `BUILDING` meters a site, a counter each. A register has the number of its meter."""
     interval = timedelta(days=1) / per_day
-    connection.execute("insert into utilities (code, name, time_zone) values ('bench', 'Bench', 'UTC')")
     connection.execute("set session_replication_role = replica")  # a history of the making is not wanted here
+    connection.execute("insert into utilities (code, name, time_zone) values ('bench', 'Bench', 'UTC')")
     sites = registers // BUILDING
     connection.execute(
         """

@@ -1,4 +1,4 @@
-"""The central side on one machine: database, broker, ingester, validator and API as supervised processes.
+"""The central side on one machine: database, broker, ingester, validator, API ... as supervised processes.
 
 What is given (DATABASE_URL, HESPER_BROKER) is used; what is not is the embedded one, in the data folder:
 
@@ -45,6 +45,7 @@ class Role(StrEnum):
     INGEST = "ingest"
     VALIDATE = "validate"
     DELIVER = "deliver"
+    WORK = "work"
     API = "api"
 
 
@@ -178,6 +179,9 @@ class Central:
         if Role.DELIVER in self._roles:
             deliver = self._environment_as(DatabaseRole.DELIVER)
             programs.append(Program("deliver", hesper_command("deliver", "run"), deliver))
+        if Role.WORK in self._roles:
+            admin = self._environment_as(DatabaseRole.ADMIN)
+            programs.append(Program("work", hesper_command("work", "run"), admin))
         if Role.API in self._roles:
             programs.append(self._api_program(api))
         return programs + self._extra(self)

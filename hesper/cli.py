@@ -28,6 +28,7 @@ COMMANDS = (
     Entry("rules", "rules", "app", "By which rules months are closed, and from when on."),
     Entry("explain", "explain", "explain", "All that stands behind a billing reading."),
     Entry("deliver", "deliver", "app", "Billing readings to billing systems: pushed, as files, reconciled."),
+    Entry("work", "work", "app", "The process that does what people asked for in the browser."),
     Entry("submissions", "submissions", "app", "Readings that people hand in, and when they are taken."),
     Entry("registry", "registry", "app", "Utilities, gateways, meters, service points, and their history."),
     Entry("store", "store", "app", "How long data is kept."),

@@ -15,7 +15,7 @@ from drivers.errors import DecodeError, DriverError
 from drivers.mbus.dif import Function
 from drivers.modbus.profile_file import ProfileError, load_profile
 from hesper.explain import mbus, optical, sml
-from hesper.explain.explanation import ExplainedRecord, Explanation
+from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.obis import Obis
 from telemetry.units import UNITS
 
@@ -54,12 +54,13 @@ def _other(data: bytes) -> str | None:
     """What a telegram is that cannot be explained as it stands, and what can be done."""
     if len(data) > 2 and data[0] == data[-1] == _HDLC:
         return "this is an HDLC frame (DLMS), which means something only within its association"
-    if _is_modbus(data):
+    if is_modbus(data):
         return "this is a Modbus telegram, which says nothing of its registers; name the meter's --profile"
     return None
 
 
-def _is_modbus(data: bytes) -> bool:
+def is_modbus(data: bytes) -> bool:
+    """Whether these are frames of Modbus, and nothing else."""
     try:
         from drivers.modbus.capture import captured
     except ModuleNotFoundError:

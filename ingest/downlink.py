@@ -26,7 +26,7 @@ LOOK_SECONDS = 1.0
 SEND_AGAIN = timedelta(seconds=15)
 _AT_ONCE = 50
 _PAUSE = 5.0  # seconds before a database that is away is tried again
-_SHORTEST = 60  # seconds that the broker keeps a command for a gateway that is on its way back
+_KEPT_SECONDS = 30  # by the broker, for a gateway that is away for a moment: then it was sent again
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,10 @@ class Downlink:
         self._connection = 0  # of the broker, when it was last given what nobody had answered
 
     def run(self, stop: Event) -> None:
-        """Look for what is due until `stop`, however long the database is away in between."""
+        """Look for what is due until `stop`, however long the database is away in between.
+
+        Whatever goes wrong here is logged: readings do not depend on it.
+        """
         away = False
         while not stop.is_set():
             try:
@@ -72,6 +75,9 @@ class Downlink:
                         "requests to gateways wait for the database", reason=" ".join(str(error).split())
                     )
                 away = True
+                stop.wait(_PAUSE)
+            except Exception:
+                log.exception("a request to a gateway met a fault")
                 stop.wait(_PAUSE)
 
     def turn(self, session: Connection[Any]) -> int:
@@ -119,5 +125,4 @@ class Downlink:
             level=due.level,
             expires_at=to_milliseconds(due.expires_at),
         )
-        left = int((due.expires_at - self._clock()).total_seconds())
-        return self._broker.deliver(str(topic), encode(command), expiry=max(left, _SHORTEST))
+        return self._broker.deliver(str(topic), encode(command), expiry=_KEPT_SECONDS)

@@ -109,8 +109,8 @@ class Ingester:
 
         What a thread raises that no message can be blamed for is raised here.
         """
-        storing = threading.Thread(target=self._guarded, args=(self._store_gathered, stop), name="storing")
-        asking = threading.Thread(target=self._guarded, args=(self._downlink.run, stop), name="downlink")
+        storing = threading.Thread(target=self._store_gathered, args=(stop,), name="storing")
+        asking = threading.Thread(target=self._downlink.run, args=(stop,), name="downlink")
         storing.start()
         asking.start()
         self.subscriber.start()
@@ -157,14 +157,6 @@ class Ingester:
             else:
                 return
 
-    def _guarded(self, work: Callable[[Event], None], stop: Event) -> None:
-        """A thread's work, whose fault ends all of it and is raised by `run`."""
-        try:
-            work(stop)
-        except BaseException as error:
-            self._failure = error
-            stop.set()
-
     def _store_gathered(self, stop: Event) -> None:
         try:
             while not stop.is_set():
@@ -174,6 +166,9 @@ class Ingester:
                     continue
                 if batch is not None:
                     self._storing.take(batch.readings, batch.others, stop)
+        except BaseException as error:
+            self._failure = error
+            stop.set()
         finally:
             self._storing.close()
 

@@ -176,16 +176,16 @@ class Subscriber:
             confirmed = message.is_published()
         except (RuntimeError, ValueError):  # the connection ended; too many wait
             return False
-        refused = message.mid in self._refusals
-        self._refusals.discard(message.mid)
-        return confirmed and not refused
+        if message.mid in self._refusals:
+            log.error("broker refuses a message; check its ACL", topic=topic)
+            return False
+        return confirmed
 
     def _on_publish(
         self, _: Client, __: Any, message: int, reason: ReasonCode, ___: Properties | None
     ) -> None:
         if reason.is_failure:
             self._refusals.add(message)
-            log.error("broker refuses a message; check its ACL", reason=str(reason))
 
     def _on_connect(
         self, client: Client, _: Any, _flags: ConnectFlags, reason: ReasonCode, __: Properties | None
@@ -194,6 +194,7 @@ class Subscriber:
             self._say_away(f"refused: {reason}")
             return
         self.connection += 1
+        self._refusals.clear()
         self._subscribed = False
         if self._away:
             log.info("broker is back", broker=self._address)

@@ -12,7 +12,7 @@ from ingest.decode import Decoded
 from ingest.directory import Directory
 from ingest.quarantine import Reason, Refusal, count_by_reason, refuse_message
 from ingest.resolve import Columns, Resolved, code_at, refuse_values, resolve
-from store import changes, misses, quarantine
+from store import misses, notices, quarantine
 from store.readings import Telegrams, WriteResult, insert, insert_telegrams, mark_for_validation
 from telemetry.wire import Outcome, from_milliseconds
 
@@ -39,7 +39,7 @@ def store_readings(
         _refuse_conflicts(messages, resolved, result)
         _keep(connection, directory, messages, resolved.refusals)
         if len(result.new):
-            changes.announce(connection, _utilities(directory, messages), changes.Topic.READINGS)
+            notices.announce(connection, _utilities(directory, messages), notices.Topic.READINGS)
     return _outcomes(messages, resolved, result)
 
 

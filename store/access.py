@@ -14,6 +14,7 @@ class Scope(StrEnum):
     OWN = "own"  # one's own account, and the description of the API
     METERS_READ = "meters:read"  # meters, gateways, sites, service points, last readings
     FINDINGS_READ = "findings:read"
+    FINDINGS_WRITE = "findings:write"  # acknowledge, assign, resolve, false alarm
     READINGS_READ = "readings:read"  # interval data: personal, every request is in the audit log
     TELEGRAMS_READ = "telegrams:read"  # the bytes behind them: as personal
     READINGS_WRITE = "readings:write"  # readings by hand, edits, marks
@@ -46,6 +47,7 @@ ROLES_OF: Mapping[Scope, frozenset[UserRole]] = {
     Scope.OWN: frozenset(UserRole),
     Scope.METERS_READ: frozenset(UserRole),
     Scope.FINDINGS_READ: frozenset({_V, _E, _A}),
+    Scope.FINDINGS_WRITE: frozenset({_E}),
     Scope.READINGS_READ: frozenset({_V, _E, _A}),
     Scope.TELEGRAMS_READ: frozenset({_E}),
     Scope.READINGS_WRITE: frozenset({_E}),

@@ -86,8 +86,8 @@ def verify(connection: Connection[Any], key: str) -> ApiKey | None:
     """
     if not key.startswith(_PREFIX):
         return None
-    known = connection.execute("select id from api_key_of_secret(%s)", (_hash(key),)).fetchone()
-    found = find(connection, known[0]) if known else None
+    known = connection.execute("select id, utility_id from api_key_of_secret(%s)", (_hash(key),)).fetchone()
+    found = _in_force(connection, *known) if known else None
     if found is not None:
         connection.execute(
             """
@@ -107,7 +107,11 @@ def find(connection: Connection[Any], key_id: int) -> ApiKey | None:
     owner = connection.execute("select utility_of_api_key(%s)", (key_id,)).fetchone()
     if owner is None or owner[0] is None:
         return None
-    enter_utility(connection, owner[0])
+    return _in_force(connection, key_id, owner[0])
+
+
+def _in_force(connection: Connection[Any], key_id: int, utility_id: int) -> ApiKey | None:
+    enter_utility(connection, utility_id)
     with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
         return cursor.execute(f"{_IN_FORCE} and id = %s", (key_id,)).fetchone()
 

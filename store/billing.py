@@ -70,11 +70,15 @@ class UnreadRow:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Service points by id (both ends included): what one block of a close is about."""
+    """Service points by id (both ends included): what one block of a close is about.
+
+    `of_draft`: of these only the ones that are noted for the draft with this id (`draft_points`).
+    """
 
     utility_id: int
     first: int
     last: int
+    of_draft: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,8 @@ def unmetered(connection: Connection, points: Points, since: datetime, until: da
             ) nearest on true
             left join registers r on r.meter_id = nearest.meter_id and r.billed and r.kind = 'counter'
             where p.utility_id = %(utility)s and p.id between %(first)s and %(last)s
+              and (%(of_draft)s::bigint is null or exists (select from draft_points t
+                   where t.draft_id = %(of_draft)s and t.service_point_id = p.id))
               and (p.ended_at is null or p.ended_at > %(since)s)
               and not exists (select from installations i where i.service_point_id = p.id
                               and i.valid_from < %(until)s
@@ -187,6 +193,7 @@ def unmetered(connection: Connection, points: Points, since: datetime, until: da
                 "utility": points.utility_id,
                 "first": points.first,
                 "last": points.last,
+                "of_draft": points.of_draft,
                 "since": since,
                 "until": until,
             },
@@ -203,12 +210,21 @@ def unread(connection: Connection, points: Points, since: datetime, until: datet
             from service_points p
             join installations i on i.service_point_id = p.id
             join meters m on m.id = i.meter_id
-            where p.utility_id = %s and p.id between %s and %s
-              and i.valid_from < %s and (i.valid_to is null or i.valid_to > %s)
+            where p.utility_id = %(utility)s and p.id between %(first)s and %(last)s
+              and (%(of_draft)s::bigint is null or exists (select from draft_points t
+                   where t.draft_id = %(of_draft)s and t.service_point_id = p.id))
+              and i.valid_from < %(until)s and (i.valid_to is null or i.valid_to > %(since)s)
               and not exists (select from registers r where r.meter_id = m.id)
             order by p.code, i.valid_from
             """,
-            (points.utility_id, points.first, points.last, until, since),
+            {
+                "utility": points.utility_id,
+                "first": points.first,
+                "last": points.last,
+                "of_draft": points.of_draft,
+                "since": since,
+                "until": until,
+            },
         )
         return cursor.fetchall()
 

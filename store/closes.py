@@ -6,7 +6,7 @@ What billing systems and pages read back is in `store/queries/billing.py`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
@@ -55,20 +55,6 @@ class ExceptionRow:
     reason: str
     detail: str
     evidence: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class CloseRow:
-    """A period's close, as it is inserted."""
-
-    utility_id: int
-    period: str
-    starts_at: datetime
-    ends_at: datetime
-    start_offset: timedelta
-    end_offset: timedelta
-    author: str
-    summary: dict[str, Any]
 
 
 def lock_period(connection: Connection, utility_id: int, period: str) -> None:

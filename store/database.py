@@ -94,6 +94,12 @@ def pool(
     return sessions
 
 
+def allow_statements(connection: psycopg.Connection[Any], length: timedelta) -> None:
+    """Let statements take so long to the end of this transaction, whatever the session's limit is."""
+    milliseconds = str(length // timedelta(milliseconds=1))
+    connection.execute("select set_config('statement_timeout', %s, true)", (milliseconds,))
+
+
 def _conninfo(url: str, application: str, statement_timeout: timedelta | None) -> str:
     """`url` with our defaults; what the URL itself says wins."""
     try:

@@ -189,9 +189,14 @@ def _successor(finding: _Row, candidates: Sequence[_Row]) -> _Row | None:
 
 
 def _withdraw(connection: Connection, row: _Stored) -> int:
-    if row.state == "open":
-        return connection.execute("delete from findings where id = %s", (row.id,)).rowcount
-    return _end(connection, row, row.finding.started_at)
+    removed = connection.execute(
+        """
+        delete from findings f where id = %s and state = 'open'
+          and not exists (select from finding_changes c where c.finding_id = f.id)
+        """,
+        (row.id,),
+    ).rowcount
+    return removed or _end(connection, row, row.finding.started_at)
 
 
 def _end(connection: Connection, row: _Stored, at: datetime) -> int:

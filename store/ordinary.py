@@ -48,8 +48,8 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """How many were ordinary; of these, first and further versions, and how many are followed by another
-    value.
+    """How many were ordinary; of these, first and further versions, how many are followed by another value,
+    and how many end with the meter's own set-day value.
 
     `rest`: (service point id, register) of all others.
     """
@@ -58,6 +58,7 @@ class Drafted:
     new: int
     corrected: int
     following: int
+    set_day: int
     rest: Sequence[tuple[int, str]]
 
 
@@ -65,9 +66,9 @@ def _boundary(end: str) -> str:
     """SQL of a boundary's evidence as canonical JSON; `end` is 'start' or 'end'."""
     return f"""
         '{{"instant":"' || %({end}s_text)s || '",' || {end}_way || ',"readings":[{{"at":"'
-        || instant_text({end}_at) || '","status":' || {end}_status || ',"status_labels":'
-        || (%(statuses)s::jsonb ->> {end}_status::text) || ',"value":"' || decimal_text({end}_value)
-        || '"}}],"settled_at":"' || instant_text({end}_at) || '","value":"' || decimal_text({end}_value)
+        || {end}_at_text || '","status":' || {end}_status || ',"status_labels":'
+        || (%(statuses)s::jsonb ->> {end}_status::text) || ',"value":"' || {end}_value_text
+        || '"}}],"settled_at":"' || {end}_at_text || '","value":"' || {end}_value_text
         || '"}}'
     """
 
@@ -95,6 +96,8 @@ _ORDINARY = f"""
         join meters m on m.id = i.meter_id
         join registers r on r.meter_id = m.id and r.billed and r.kind = 'counter'
         where p.utility_id = %(utility_id)s and p.id between %(first)s and %(last)s
+          and (%(of_draft)s::bigint is null or exists (select from draft_points t
+               where t.draft_id = %(of_draft)s and t.service_point_id = p.id))
           and i.valid_from < %(ends)s and (i.valid_to is null or i.valid_to > %(starts)s)
     ), bounded as (
         select x.*, s.measured_at as start_at, s.value as start_value, s.status as start_status,
@@ -128,23 +131,28 @@ _ORDINARY = f"""
                           and tariff.billed and tariff.kind = 'counter' and tariff.obis <> x.obis
                           and %(sums)s and split_part(tariff.obis, '.', 1) = split_part(x.obis, '.', 1)
                           and split_part(tariff.obis, '.', 2) = split_part(x.obis, '.', 2))
-    ), evident as (
-        select y.*, '{{"installations":[{{"capacity":'
+    ), written as materialized (  -- each text once: they stand in the evidence and in what is hashed
+        select bounded.*, %(ways)s::jsonb ->> start_method as start_way,
+               %(ways)s::jsonb ->> end_method as end_way, instant_text(start_at) as start_at_text,
+               instant_text(end_at) as end_at_text, decimal_text(start_value) as start_value_text,
+               decimal_text(end_value) as end_value_text, decimal_text(used::bigint) as used_text
+        from bounded
+    ), evident as materialized (
+        select written.*, '{{"installations":[{{"capacity":'
                || coalesce('"' || decimal_text(capacity) || '"', 'null')
-               || ',"consumption":"' || decimal_text(used::bigint) || '","end":' || {_boundary("end")}
+               || ',"consumption":"' || used_text || '","end":' || {_boundary("end")}
                || ',"events":[],"findings":[],"installation":' || installation_id || ',"marks":{{}},"meter":'
                || to_json(meter) || ',"multiplier":"' || trim_scale(multiplier) || '","register":'
                || register_id || ',"start":' || {_boundary("start")} || '}}]' || %(rules)s || '}}' as evidence
-        from (select bounded.*, %(ways)s::jsonb ->> start_method as start_way,
-                     %(ways)s::jsonb ->> end_method as end_way from bounded) y
+        from written
     ), drafted as materialized (
         select z.*,
-               sha256(convert_to('{{"consumption":"' || decimal_text(used::bigint) || '","end_method":"'
-               || end_method || '","end_value":"' || decimal_text(end_value)
+               sha256(convert_to('{{"consumption":"' || used_text || '","end_method":"'
+               || end_method || '","end_value":"' || end_value_text
                || '","ends_at":"' || %(ends_text)s || '","evidence":' || z.evidence
                || ',"obis":"' || z.obis || '","period":"' || %(period)s
                || '","quality":0,"service_point":' || to_json(point) || ',"start_method":"' || start_method
-               || '","start_value":"' || decimal_text(start_value) || '","starts_at":"' || %(starts_text)s
+               || '","start_value":"' || start_value_text || '","starts_at":"' || %(starts_text)s
                || '","unit":' || to_json(unit)
                || ',"utility":' || to_json(%(utility)s::text) || '}}', 'UTF8')) as content_hash
         from evident z
@@ -156,8 +164,8 @@ _ORDINARY = f"""
         where last.part is null
            or ((last.part ->> 'register')::int = register_id
                and last.part #>> '{{end,instant}}' = %(starts_text)s
-               and last.part #>> '{{end,value}}' = decimal_text(start_value)
-               and last.part #>> '{{end,settled_at}}' = instant_text(start_at))
+               and last.part #>> '{{end,value}}' = start_value_text
+               and last.part #>> '{{end,settled_at}}' = start_at_text)
     ), known as (
         select d.*, before.version as known_version, before.content_hash as known_hash,
                next.part #>> '{{start,instant}}' = %(ends_text)s
@@ -184,6 +192,7 @@ _ORDINARY = f"""
     )
     select (select count(*) from drafted), (select count(*) from added where version = 1),
            (select count(*) from added where version > 1), (select count(*) from known where moved),
+           (select count(*) from drafted where end_method = 'set_day'),
            array(select point_id from rest order by point_id, obis),
            array(select obis from rest order by point_id, obis)
 """  # noqa: S608 - fragments of this module
@@ -195,6 +204,7 @@ def draft_ordinary(connection: Connection, draft: DraftRow, points: Points, sett
         "utility_id": points.utility_id,
         "first": points.first,
         "last": points.last,
+        "of_draft": points.of_draft,
         "utility": setting.utility,
         "period": draft.period,
         "starts": setting.starts_at,
@@ -219,5 +229,6 @@ def draft_ordinary(connection: Connection, draft: DraftRow, points: Points, sett
     connection.execute("set local jit = off")
     row = connection.execute(_ORDINARY.encode(), parameters).fetchone()
     assert row is not None
-    billed, new, corrected, following, points_left, registers = row
-    return Drafted(billed, new, corrected, following, list(zip(points_left, registers, strict=True)))
+    billed, new, corrected, following, set_day, points_left, registers = row
+    rest = list(zip(points_left, registers, strict=True))
+    return Drafted(billed, new, corrected, following, set_day, rest)

@@ -17,6 +17,8 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from store.deliveries import control_sums, note_delivered
+
 READINGS_PER_MESSAGE = 200
 
 
@@ -86,6 +88,8 @@ class ClaimRow:
 def put(connection: Connection[Any], close_id: int, *, destination_id: int | None = None) -> int:
     """Messages with the billing readings that a close added, for each destination of its utility, or for
     this one alone; how many. Part of the close's transaction. What is there already is left."""
+    if not _is_awaited(connection, close_id):
+        return 0
     return connection.execute(
         """
         insert into outbox
@@ -111,6 +115,20 @@ def put(connection: Connection[Any], close_id: int, *, destination_id: int | Non
         """,
         {"close": close_id, "size": READINGS_PER_MESSAGE, "destination": destination_id},
     ).rowcount
+
+
+def _is_awaited(connection: Connection[Any], close_id: int) -> bool:
+    """Whether there is any destination: numbering the readings of a close takes a while."""
+    return (
+        connection.execute(
+            """
+            select from closes c join destinations d on d.utility_id = c.utility_id
+            where c.id = %s and d.removed_at is null limit 1
+            """,
+            (close_id,),
+        ).rowcount
+        > 0
+    )
 
 
 def put_closed(connection: Connection[Any], destination_id: int, since: str) -> int:
@@ -177,14 +195,28 @@ def failed(
     )
 
 
-def requeue(connection: Connection[Any], message_ids: Sequence[int] | None, now: datetime) -> int:
-    """Dead messages wait again, with all their attempts: those with these ids, or (None) all; how many."""
+def requeue(
+    connection: Connection[Any],
+    message_ids: Sequence[int] | None,
+    now: datetime,
+    *,
+    utility_id: int | None = None,
+) -> int:
+    """Dead messages wait again, with all their attempts: those with these ids, or (None) all; how many.
+
+    Of one utility, or (None) of any.
+    """
     return connection.execute(
         """
         update outbox set state = 'waiting', attempts = 0, due_at = %(now)s
         where state = 'dead' and (%(ids)s::bigint[] is null or id = any(%(ids)s))
+          and (%(utility)s::int is null or utility_id = %(utility)s)
         """,
-        {"now": now, "ids": None if message_ids is None else list(message_ids)},
+        {
+            "now": now,
+            "ids": None if message_ids is None else list(message_ids),
+            "utility": utility_id,
+        },
     ).rowcount
 
 
@@ -233,16 +265,16 @@ def message(
 
 
 def sent_totals(connection: Connection[Any], sent: MessageRow) -> dict[str, int]:
-    """What a message holds: {"8-0:1.0.0 m3": sum of consumption in micro-units}."""
+    """The control totals of a message, in micro-units."""
     rows = connection.execute(
         """
-        select obis || ' ' || unit, sum(consumption)::bigint from billing_readings
+        select obis || ' ' || unit, sum(consumption)::bigint, sum(true_up)::bigint from billing_readings
         where utility_id = %s and period = %s and close_id = %s and id between %s and %s
         group by 1 order by 1
         """,
         (sent.utility_id, sent.period, sent.close_id, sent.first_reading, sent.last_reading),
     )
-    return dict(rows.fetchall())
+    return control_sums(rows.fetchall())
 
 
 def differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
@@ -278,6 +310,7 @@ def acknowledge(
         connection.execute(
             "update outbox set state = 'acknowledged', acknowledged_at = %s where id = %s", (now, sent.id)
         )
+        note_delivered(connection, sent.utility_id, sent.period, f"key {key_id}")
 
 
 def last_claim(connection: Connection[Any], message_id: int) -> ClaimRow | None:

@@ -1,6 +1,6 @@
 """What could not be used, kept whole with its reason until a person mends the cause or discards it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -65,11 +65,14 @@ class Selection:
     reason: str | None = None
     meter: str | None = None
     state: str = "waiting"
+    utility_id: int | None = None
 
     @property
     def everything(self) -> bool:
         """Whether it says nothing but a state."""
-        return self.ids is None and not (self.utility or self.gateway or self.reason or self.meter)
+        return self.ids is None and not any(
+            (self.utility, self.utility_id, self.gateway, self.reason, self.meter)
+        )
 
 
 def insert(connection: Connection, entries: Sequence[Entry]) -> int:
@@ -134,6 +137,33 @@ def select(connection: Connection, selection: Selection, *, after: int = 0, limi
         ).fetchall()
 
 
+def oldest(connection: Connection, utility_id: int, *, each: int) -> list[Kept]:
+    """The `each` oldest entries of a utility that wait for each reason."""
+    with connection.cursor(row_factory=class_row(Kept)) as cursor:
+        return cursor.execute(
+            """
+            select q.* from (
+                select distinct reason from quarantine where utility_id = %(utility)s and state = 'waiting'
+            ) r cross join lateral (
+                select id, utility_id, topic, reason, detail, meter, payload, state, received_at
+                from quarantine
+                where utility_id = %(utility)s and state = 'waiting' and reason = r.reason
+                order by id limit %(each)s
+            ) q order by q.reason, q.id
+            """,
+            {"utility": utility_id, "each": each},
+        ).fetchall()
+
+
+def groups(connection: Connection, selection: Selection, size: int = 100) -> Iterator[list[Kept]]:
+    """The entries of a selection in groups, each behind a commit; what waits again comes once."""
+    after = 0
+    while entries := select(connection, selection, after=after, limit=size):
+        after = entries[-1].id
+        connection.commit()
+        yield entries
+
+
 def count(connection: Connection, selection: Selection) -> dict[str, int]:
     """The entries of a selection by reason."""
     statement = f"select reason, count(*) from quarantine where {_SELECTED} group by reason order by reason"  # noqa: S608
@@ -143,6 +173,7 @@ def count(connection: Connection, selection: Selection) -> dict[str, int]:
 _SELECTED = """
     (%(ids)s::bigint[] is null or id = any(%(ids)s))
     and (%(utility)s::text is null or split_part(topic, '/', 3) = %(utility)s)
+    and (%(utility_id)s::int is null or utility_id = %(utility_id)s)
     and (%(gateway)s::text is null or split_part(topic, '/', 4) = %(gateway)s)
     and (%(reason)s::text is null or reason = %(reason)s)
     and (%(meter)s::text is null or meter = %(meter)s)

@@ -20,7 +20,7 @@ _MEASURED = {Quality.VALID, Quality.VALIDATED, Quality.VERIFIED}
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """One version of a billing reading of the account. Consumption in micro-units of `unit`.
+    """One version of a billing reading of the account. Consumption and true-up in micro-units of `unit`.
 
     `delivered_at`: first taken by a destination; `acknowledged_at`: first counted by a billing system.
     """
@@ -35,6 +35,8 @@ class VersionRow:
     created_at: datetime
     delivered_at: datetime | None
     acknowledged_at: datetime | None
+    id: int
+    true_up: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,19 @@ class ExclusionRow:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A version as one side holds it. Consumption in micro-units."""
+    """A version as one side holds it. Consumption, and what settles earlier estimates, in micro-units."""
 
     version: int
     consumption: int
+    true_up: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A register in a month. `unit` is empty where nothing was ever issued."""
+    """A register in a month. `unit` is empty where nothing was ever issued.
+
+    `remarks` say in English what `issued` (our last version), `acknowledged` (theirs) and `excluded` say too.
+    """
 
     period: str
     service_point: str
@@ -67,16 +73,24 @@ class Line:
     ours: Side | None
     theirs: Side | None
     remarks: tuple[str, ...]
+    issued: VersionRow | None
+    acknowledged: VersionRow | None
+    excluded: ExclusionRow | None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether our figure was not measured."""
+        return self.issued is not None and Quality(self.issued.quality) not in _MEASURED
 
     @property
     def difference(self) -> int:
-        """Ours minus theirs, in micro-units: what billing has yet to take over."""
-        return _consumption(self.ours) - _consumption(self.theirs)
+        """Ours minus theirs, true-ups included, in micro-units: what billing has yet to take over."""
+        return _billed(self.ours) - _billed(self.theirs)
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """All registers of one unit and kind in a month, in micro-units."""
+    """All registers of one unit and kind in a month, true-ups included, in micro-units."""
 
     period: str
     register: str  # '8-0:1.0.0 m3'
@@ -101,11 +115,11 @@ def versions(
                   and b.account is null and b.period between %(first)s and %(last)s
             )
             select b.period, p.code as service_point, b.obis, b.unit, b.version, b.consumption, b.quality,
-                   b.created_at, sent.delivered_at,
+                   b.created_at, b.true_up, sent.delivered_at,
                    least(sent.acknowledged_at,
                          (select min(a.at) from billing_acknowledgements a
                           where a.utility_id = b.utility_id and a.period = b.period and a.cursor >= b.id)
-                   ) as acknowledged_at
+                   ) as acknowledged_at, b.id
             from issued b
             join service_points p on p.id = b.service_point_id
             cross join lateral (
@@ -165,8 +179,11 @@ def _line(place: tuple[str, str, str], issued: Sequence[VersionRow], exclusion: 
     if ours is not None:
         if Quality(ours.quality) not in _MEASURED:
             remarks.append(f"version {ours.version} is {Quality(ours.quality).label}, not measured")
+        if ours.true_up is not None:
+            remarks.append(f"and {decimal(ours.true_up)} {ours.unit} to settle earlier estimates")
         remarks += _pending(ours, theirs)
-    return Line(*place, ours.unit if ours else "", _side(ours), _side(theirs), tuple(remarks))
+    sides = _side(ours), _side(theirs)
+    return Line(*place, ours.unit if ours else "", *sides, tuple(remarks), ours, theirs, exclusion)
 
 
 def _pending(ours: VersionRow, theirs: VersionRow | None) -> list[str]:
@@ -175,17 +192,17 @@ def _pending(ours: VersionRow, theirs: VersionRow | None) -> list[str]:
     sent = f"delivered {instant(ours.delivered_at)}" if ours.delivered_at else "not delivered"
     if theirs is None:
         return [f"version {ours.version} of {instant(ours.created_at)} is not acknowledged ({sent})"]
-    change = decimal(ours.consumption - theirs.consumption)
+    change = decimal(_billed(_side(ours)) - _billed(_side(theirs)))
     changed = f"changes version {theirs.version} by {change} {ours.unit}"
     return [f"version {ours.version} of {instant(ours.created_at)} {changed}, not acknowledged ({sent})"]
 
 
 def _side(row: VersionRow | None) -> Side | None:
-    return None if row is None else Side(row.version, row.consumption)
+    return None if row is None else Side(row.version, row.consumption, row.true_up or 0)
 
 
-def _consumption(side: Side | None) -> int:
-    return side.consumption if side else 0
+def _billed(side: Side | None) -> int:
+    return side.consumption + side.true_up if side else 0
 
 
 def totals(lines: Iterable[Line]) -> list[Total]:
@@ -195,5 +212,5 @@ def totals(lines: Iterable[Line]) -> list[Total]:
         if line.ours is not None:
             key = (line.period, f"{line.obis} {line.unit}")
             ours, theirs = sums.get(key, (0, 0))
-            sums[key] = (ours + line.ours.consumption, theirs + _consumption(line.theirs))
+            sums[key] = (ours + _billed(line.ours), theirs + _billed(line.theirs))
     return [Total(*key, *both) for key, both in sorted(sums.items())]

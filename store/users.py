@@ -42,6 +42,14 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class Colleague:
+    """Somebody who has a role at a utility."""
+
+    login: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class UserRow:
     """An account as a list shows it; `roles` as "utility:role"."""
 
@@ -98,6 +106,12 @@ def memberships(connection: Connection[Any], user_id: int) -> list[Membership]:
             """,
             (user_id,),
         ).fetchall()
+
+
+def colleagues(connection: Connection[Any]) -> list[Colleague]:
+    """Who has a role at the utility that the session was entered for, or was vouched for there lately."""
+    with connection.cursor(row_factory=class_row(Colleague)) as cursor:
+        return cursor.execute("select login, name from people_of_utility() order by login").fetchall()
 
 
 def utility_of_code(connection: Connection[Any], code: str) -> int | None:

@@ -229,12 +229,20 @@ def await_validators(connection: Connection, points: Points) -> None:
     connection.execute(
         """
         select from validation_blocks where block in (
-            select r.id / %s from service_points p join installations i on i.service_point_id = p.id
+            select r.id / %(size)s from service_points p join installations i on i.service_point_id = p.id
             join registers r on r.meter_id = i.meter_id
-            where p.utility_id = %s and p.id between %s and %s)
+            where p.utility_id = %(utility)s and p.id between %(first)s and %(last)s
+              and (%(of_draft)s::bigint is null or exists (select from draft_points t
+                   where t.draft_id = %(of_draft)s and t.service_point_id = p.id)))
         order by block for share
         """,
-        (BLOCK, points.utility_id, points.first, points.last),
+        {
+            "size": BLOCK,
+            "utility": points.utility_id,
+            "first": points.first,
+            "last": points.last,
+            "of_draft": points.of_draft,
+        },
     )
 
 

@@ -21,7 +21,7 @@ from store.queries.findings import gravest_findings
 router = APIRouter(include_in_schema=False)
 
 LATE_AFTER = timedelta(hours=36)  # where a register does not say how often a reading is due
-_FINDINGS_SHOWN = 6
+_FINDINGS_SHOWN = 10
 _SILENT_AFTER = timedelta(minutes=10)  # a gateway says how it is once a minute
 _UNFOLDED = 200  # sites that are shown with all below them; of more only the uppermost
 _FULL = 0.85  # share of its wire time from which on a line is near what it can carry

@@ -15,7 +15,16 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.authentication import PageVisitor, Store, Visitor, requires
 from api.gateway_check import MAX_CHARACTERS, Checked
-from api.gateway_commands import CommandId, CommandOrder, Name, find_command, give
+from api.gateway_commands import (
+    CommandId,
+    CommandOrder,
+    Name,
+    find_command,
+    for_caller,
+    give,
+    personal,
+    without_values,
+)
 from api.gateway_configurations import (
     ConfigurationOrder,
     Version,
@@ -200,6 +209,7 @@ def _show(
     health = gateway_reports.latest(store, row.id)
     present = gateway_requests.present(store, row.id)
     commands = gateway_requests.commands(store, row.id, limit=_COMMANDS_SHOWN)
+    reads = visitor.caller.may(Scope.READINGS_READ)
     meters = [
         _meter_line(gateway_meter(code, known, told), known)
         for code, known, told in meters_of(store, utility.id, row, now - MISSED_SINCE)
@@ -220,7 +230,9 @@ def _show(
         spans=list(TrendSpan),
         span=span_of(span),
         commands=commands,
-        told={one.id: told_by(one, visitor.caller, language) for one in commands},
+        told={
+            one.id: told_by(without_values(one), language, more=reads and personal(one)) for one in commands
+        },
         titles=TITLES,
         present=present,
         latest=latest_version(store, row.id),
@@ -237,14 +249,15 @@ def silent(row: GatewayRow, now: datetime) -> bool:
 
 
 def _command(request: Request, visitor: Visitor, store: Store, gateway: str, command_id: int) -> Response:
-    command = find_command(visitor.caller, store, gateway, command_id)
+    row = find_command(visitor.caller, store, gateway, command_id)
+    command = for_caller(request, visitor.caller, store, row)
     return page(
         request,
         visitor,
         "gateway_command.html",
         address=_address(gateway),
         command=command,
-        told=told_by(command, visitor.caller, language_of(request)),
+        told=told_by(command, language_of(request)),
     )
 
 

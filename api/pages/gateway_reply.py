@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.authentication import Caller
-from api.gateway_commands import shown_result
 from api.language import Language
 from store.gateway_requests import CommandState
 from store.queries.gateway_requests import CommandRow
@@ -19,21 +17,23 @@ _DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 class Told:
     """What a gateway's reply has for people. It comes from outside: what is not of its form is left out.
 
-    `values`: of each meter, its registers as they were read. `lists`: meters found, or not read, and a word.
+    `values`: of each meter, its registers as they were read; `more`: there are some, to be asked for.
+    `lists`: meters found, or not read, and a word.
     """
 
     over: bool
     values: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ()
     lists: Sequence[tuple[str, str]] = ()
     configuration: bool = False
+    more: bool = False
 
 
-def told_by(command: CommandRow, caller: Caller, language: Language) -> Told:
-    """What the last reply to a command has for people."""
+def told_by(command: CommandRow, language: Language, *, more: bool = False) -> Told:
+    """What the last reply to a command has for people. `more`: it has values, which are left out."""
     over = command.state in _OVER
-    result = shown_result(command, caller)
+    result = command.result
     if not isinstance(result, dict):
-        return Told(over)
+        return Told(over, more=more)
     values = [
         (meter, [(obis, _figure(value, language)) for obis, value in _items(read.get("values"))])
         for meter, read in _items(result.get("values"))
@@ -46,7 +46,7 @@ def told_by(command: CommandRow, caller: Caller, language: Language) -> Told:
         *((str(one.get("meter", "?")), f"{address} {one.get('address', '?')}") for one in meters),
         *((meter, str(why)) for meter, why in _items(result.get("failed"))),
     ]
-    return Told(over, values, lists, command.command == "show-config" and "toml" in result)
+    return Told(over, values, lists, command.command == "show-config" and "toml" in result, more)
 
 
 def _items(told: object) -> list[tuple[str, Any]]:

@@ -13,10 +13,10 @@ from jinja2.runtime import Context
 
 from api import presentation, vocabulary
 from api.authentication import Visitor
-from api.explanations import explain, finding_title
+from api.explanations import estimated_loss, explain, finding_title
 from api.language import Language, language_of, languages
 from api.models import plain
-from api.pages.spans import chart_of
+from api.pages.spans import bucket_name, chart_of
 from api.presentation import N_
 from api.services import services
 from store.access import Scope
@@ -37,6 +37,7 @@ class Place:
 MENU = (
     Place("overview", N_("Overview"), "/", Scope.METERS_READ),
     Place("findings", N_("Findings"), "/findings", Scope.FINDINGS_READ),
+    Place("quarantine", N_("Quarantine"), "/quarantine", Scope.TELEGRAMS_READ),
     Place("verification", N_("Verification"), "/verification", Scope.METERS_READ),
     Place("months", N_("Months"), "/months", Scope.BILLING_READ),
 )
@@ -72,14 +73,23 @@ def templates() -> Jinja2Templates:
         "local_instants": _spoken(Language.local_instants),
         "month": _spoken(Language.month),
         "words": _told(vocabulary.phrase),
+        "remedy": _told(vocabulary.remedy),
+        "facts_of": vocabulary.facts_of,
         "state_name": _told(vocabulary.state_name),
         "method": _told(vocabulary.method_name),
         "medium": _told(vocabulary.medium_name),
         "register": _told(vocabulary.register_name),
         "quality": _told(vocabulary.quality_name),
         "finding_title": _told(finding_title),
+        "expiry": _told(presentation.expiry),
+        "bucket": _told(bucket_name),
         "explain": _told(
             lambda finding, zone, language: explain(
+                finding.kind, finding.evidence, finding.unit, zone, language
+            )
+        ),
+        "estimated_loss": _told(
+            lambda finding, zone, language: estimated_loss(
                 finding.kind, finding.evidence, finding.unit, zone, language
             )
         ),

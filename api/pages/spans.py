@@ -8,23 +8,53 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Query
 
+from api.language import Language
+from api.presentation import N_
 from store.queries.findings import FindingRow
 from store.queries.meters import RegisterRow
 from store.queries.readings import Bucket
 
 _HOUR = timedelta(hours=1)
-_BUCKET_LENGTH = {Bucket.READING: timedelta(0), Bucket.HOUR: _HOUR, Bucket.DAY: timedelta(days=1)}
+_BUCKET_LENGTH = {
+    Bucket.READING: timedelta(0),
+    Bucket.HOUR: _HOUR,
+    Bucket.DAY: timedelta(days=1),
+    Bucket.MONTH: timedelta(days=31),
+    Bucket.YEAR: timedelta(days=366),
+}
+_LONGEST = {  # the longest time that is shown in such buckets
+    Bucket.READING: timedelta(days=7),
+    Bucket.HOUR: timedelta(days=92),
+    Bucket.DAY: timedelta(days=3 * 366),
+    Bucket.MONTH: timedelta(days=12 * 366),
+    Bucket.YEAR: timedelta(days=12 * 366),
+}
 _MISSED_READINGS = 3
 
 
-class Span(Enum):
-    """What a chart shows: (name in the URL, words, days, bucket)."""
+_BUCKET_NAMES = {
+    Bucket.READING: N_("by reading"),
+    Bucket.HOUR: N_("by hour"),
+    Bucket.DAY: N_("by day"),
+    Bucket.MONTH: N_("by month"),
+    Bucket.YEAR: N_("by year"),
+}
 
-    TWO_DAYS = ("2d", "2 days", 2, Bucket.READING)
-    WEEK = ("7d", "7 days", 7, Bucket.HOUR)
-    MONTH = ("30d", "30 days", 30, Bucket.DAY)
-    QUARTER = ("90d", "90 days", 90, Bucket.DAY)
-    YEAR = ("13m", "13 months", 396, Bucket.DAY)
+
+def bucket_name(bucket: Bucket, language: Language) -> str:
+    """What is added up, in words."""
+    return language.gettext(_BUCKET_NAMES[bucket])
+
+
+class Span(Enum):
+    """What a chart shows: (name in the URL, words, days, its usual bucket)."""
+
+    TWO_DAYS = ("2d", N_("2 days"), 2, Bucket.READING)
+    WEEK = ("7d", N_("7 days"), 7, Bucket.HOUR)
+    MONTH = ("30d", N_("30 days"), 30, Bucket.DAY)
+    QUARTER = ("90d", N_("90 days"), 90, Bucket.DAY)
+    YEAR = ("13m", N_("13 months"), 396, Bucket.DAY)
+    LIFE = ("all", N_("all time"), 12 * 366, Bucket.MONTH)  # as far as there are readings
 
     def __init__(self, code: str, label: str, days: int, bucket: Bucket) -> None:
         self.code = code
@@ -32,10 +62,30 @@ class Span(Enum):
         self.days = days
         self.bucket = bucket
 
-    def bucket_for(self, register: RegisterRow) -> Bucket:
-        """Single readings only where they are due more often than every hour, or are no counts at all."""
-        hourly = register.expected_interval is not None and register.expected_interval >= _HOUR
-        return Bucket.HOUR if self.bucket is Bucket.READING and hourly else self.bucket
+    def buckets(self, register: RegisterRow) -> list[Bucket]:
+        """The buckets that this span can be shown in: some of them, and not too many."""
+        return _buckets(timedelta(days=self.days), register)
+
+    def bucket_for(self, register: RegisterRow, wanted: Bucket | None = None) -> Bucket:
+        """The wanted bucket where it fits, else the usual one."""
+        usable = self.buckets(register)
+        return wanted if wanted in usable else self.bucket if self.bucket in usable else usable[0]
+
+
+def finest(length: timedelta, register: RegisterRow) -> Bucket:
+    """The bucket that shows the most of such a length that was zoomed into."""
+    return _buckets(length, register)[0]
+
+
+def _buckets(length: timedelta, register: RegisterRow) -> list[Bucket]:
+    """The finest first. Single readings only where they are due more often than every hour."""
+    hourly = register.expected_interval is not None and register.expected_interval >= _HOUR
+    usable = [
+        bucket
+        for bucket, size in _BUCKET_LENGTH.items()
+        if 2 * size <= length <= _LONGEST[bucket] and not (bucket is Bucket.READING and hourly)
+    ]
+    return usable or [Bucket.HOUR]
 
 
 SpanCode = Annotated[str, Query(alias="range", pattern=f"^({'|'.join(span.code for span in Span)})$")]
@@ -47,9 +97,20 @@ def span_of(code: str) -> Span:
 
 
 def bounds(
-    span: Span, to: date | None, register: RegisterRow | None, now: datetime, zone: ZoneInfo
+    span: Span,
+    to: date | None,
+    register: RegisterRow | None,
+    now: datetime,
+    *,
+    zone: ZoneInfo,
+    bucket: Bucket | None = None,
+    first: datetime | None = None,
 ) -> tuple[datetime, datetime]:
-    """(start, end): up to the end of `to`, else to now, else to where the readings ended before this span."""
+    """(start, end): up to the end of `to`, else to now, else to where the readings ended before this span.
+
+    The start is that of a whole day, month or year where such buckets are shown, and not before the `first`
+    reading where that is given.
+    """
     days = timedelta(days=span.days)
     end = now
     if to is not None:
@@ -58,8 +119,13 @@ def bounds(
     elif register is not None and register.measured_at is not None and register.measured_at < now - days:
         end = register.measured_at
     wall = end.astimezone(zone).replace(tzinfo=None) - days
-    if span.bucket is Bucket.DAY:
+    if first is not None:
+        wall = max(wall, first.astimezone(zone).replace(tzinfo=None) - timedelta(seconds=1))
+    shown = bucket or span.bucket
+    if shown in (Bucket.DAY, Bucket.MONTH, Bucket.YEAR):
         wall = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+    if shown in (Bucket.MONTH, Bucket.YEAR):
+        wall = wall.replace(day=1, month=1 if shown is Bucket.YEAR else wall.month)
     return wall.replace(tzinfo=zone), end
 
 

@@ -57,6 +57,7 @@ def run(
     from api.oidc import OidcSettingsError, load
     from api.server import Server
     from api.settings import ApiSettings, SettingsError, kept_session_secret
+    from hesper.telegrams import decode
 
     if plain_http and not _is_loopback(host):
         typer.echo(
@@ -75,7 +76,7 @@ def run(
         raise typer.Exit(2) from None
     check_login(database_url, Role.API)
     configure_logging(log)
-    Server(create_app(settings, check=_configuration_check()), host, port).run()
+    Server(create_app(settings, check=_configuration_check(), decode=decode), host, port).run()
 
 
 def _configuration_check() -> "ConfigurationCheck | None":

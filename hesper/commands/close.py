@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from hesper.central import BusyError, Central, Role, running
-from hesper.commands.close_report import remarks, show_common, show_verified, table, work_left
+from hesper.commands.close_report import remarks, show_common, show_status, show_verified, table, work_left
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month
@@ -60,24 +60,33 @@ def close(
     draft: Annotated[bool, typer.Option(help="Issue nothing yet; show what there is to work off.")] = False,
     approve: Annotated[bool, typer.Option(help="Issue what was drafted.")] = False,
     withdraw: Annotated[bool, typer.Option(help="Put the draft away.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Look at every service point, also where nothing happened since.")
+    ] = False,
     sessions: Annotated[int, typer.Option(min=1, max=64, help="Draft in so many sessions side by side.")] = 2,
     common: Annotated[
         bool, typer.Option(help="Close nothing; show house meters less the meters behind them.")
+    ] = False,
+    status: Annotated[
+        bool, typer.Option(help="Close nothing; show how far closes are: drafted, approved, delivered.")
     ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="The summaries as JSON on stdout.")] = False,
 ) -> None:
     """Close a month: a billing reading for every billed register, or an exception that says what to do.
 
     What waits for validation is validated first. Closing again adds only what has changed, as a new version;
-    what was issued is never altered. Where something changes that was issued before, the draft waits until
-    another person approves it. A close that was interrupted goes on where it stopped.
+    what was issued is never altered. It looks where something happened since the last close; `--all` looks
+    everywhere, as after an upgrade, and comes to the same. Where something changes that was issued before,
+    the draft waits until another person approves it. A close that was interrupted goes on where it stopped.
 
         hesper close 2026-10
         hesper close 2026-10 --draft
+        hesper close 2026-10 --all
         hesper close 2026-10 --approve --author boris
         hesper close --from 2016-03 --to 2017-02 --utility daiad
         hesper close --verify 2026-10
         hesper close --common 2026-10
+        hesper close --status
 
     Exit code: 0 when the periods are closed or drafted, exceptions or not, and 2 when they could not be;
     with --verify 0 when every billing reading has the hash that it was issued with, and 1 when one was
@@ -85,7 +94,7 @@ def close(
     """
     console = Console(stderr=True)
     try:
-        periods = _periods(period, first, last)
+        periods = [] if status and (period, first, last) == (None,) * 3 else _periods(period, first, last)
         with (
             _store(data, database_url) as url,
             connect(url, application="hesper close", role=DatabaseRole.ADMIN) as store,
@@ -94,6 +103,9 @@ def close(
             store.commit()
             if verify:
                 show_verified(store, code, periods, json_output=json_output)
+                return
+            if status:
+                show_status(store, code, periods, json_output=json_output)
                 return
             if common:
                 show_common(store, code, periods)
@@ -115,6 +127,7 @@ def close(
                     author=who,
                     console=console,
                     step=step,
+                    scope=month.Scope.ALL if everything else month.Scope.CHANGED,
                     sessions=sessions,
                 )
             waiting = [] if json_output else work_left(store, code, summaries)
@@ -138,6 +151,7 @@ def _close(
     author: str,
     console: Console,
     step: Step,
+    scope: month.Scope,
     sessions: int,
 ) -> list[Summary]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -162,7 +176,7 @@ def _close(
                 progress.update(task, completed=done, total=blocks)
 
             now = datetime.now(UTC)
-            summary = month.draft([store, *others], code, name, author, now, told=told)
+            summary = month.draft([store, *others], code, name, author, now, scope=scope, told=told)
             if summary.state is State.DRAFTED and step is Step.CLOSE and not summary.corrected:
                 progress.update(drafting, description=f"issuing {name}")
                 summary = month.approve(store, code, name, author)

@@ -1,8 +1,10 @@
-"""What closes came to, for people and programs: the table, what to work off, hashes, common needs."""
+"""What closes came to, for people and programs: the table, what to work off, states, hashes, common needs."""
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import typer
@@ -13,9 +15,12 @@ from ingest.billing.calendar import period_of
 from ingest.billing.close import State, Summary
 from ingest.billing.common import common_needs
 from store.billing import utility as utility_of
-from store.content import Issued, decimal
+from store.content import Issued, decimal, instant
 from store.content import verify as verify_hashes
-from store.drafts import to_work_off
+from store.drafted import to_work_off
+from store.queries.closes import StateRow, states
+
+_PAGE = 100
 
 
 def table(summaries: Sequence[Summary]) -> Table:
@@ -92,6 +97,44 @@ def show_common(store: Connection, code: str, periods: Sequence[str]) -> None:
                 f"{decimal(row.flats)}, common needs {decimal(each.amount)} {row.unit}{share}"
                 + "".join(f"; {text}" for text in said)
             )
+
+
+def show_status(store: Connection, code: str, periods: Sequence[str], *, json_output: bool) -> None:
+    """A line for each draft and close of these periods (none: of all), the latest first."""
+    utility_id = utility_of(store, code).id
+    rows: list[StateRow] = []
+    before = None
+    while page := states(store, utility_id, limit=_PAGE, before=before):
+        rows += [row for row in page if not periods or row.period in periods]
+        before = (page[-1].period, page[-1].run)
+    if json_output:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=2, default=_instant))
+        return
+    for row in rows:
+        typer.echo(f"{row.period} run {row.run}: {row.state}, {', '.join(_progress(row))}")
+
+
+def _instant(value: datetime) -> str:
+    return instant(value)
+
+
+def _progress(row: StateRow) -> Iterator[str]:
+    """How far it is, in words."""
+    if row.summary is None:
+        yield f"{row.blocks_done} of {row.blocks} blocks drafted by {row.drafted_by}"
+        return
+    yield f"drafted by {row.drafted_by}"
+    if row.approved_by is not None and row.approved_at is not None:
+        yield f"approved by {row.approved_by} on {instant(row.approved_at)}"
+    yield f"{row.summary['billed']} billed"
+    if row.summary["exceptions"]:
+        yield f"{sum(row.summary['exceptions'].values())} exceptions"
+    if row.messages:
+        yield f"{row.messages_acknowledged} of {row.messages} messages acknowledged"
+        if row.messages_dead:
+            yield f"{row.messages_dead} given up"
+    if row.delivered_at is not None:
+        yield f"delivered on {instant(row.delivered_at)}"
 
 
 def work_left(store: Connection, code: str, summaries: Sequence[Summary]) -> list[str]:

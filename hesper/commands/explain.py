@@ -3,17 +3,18 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
-from api.evidence import BoundaryEvidence, InstallationEvidence
-from api.trace import Trace, trace_of
+from api.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
 from drivers.errors import DecodeError
+from hesper.chain import Chain, chain_of, read_telegram, steps
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
-from hesper.decode import explain as decoded
 from store.content import decimal, instant
-from store.queries.trace import BehindRow, utility_of_billing_reading
+from store.queries.trace import BehindRow, EditRow, MarkRow, utility_of_billing_reading
 from telemetry.quality import Quality
 
 
@@ -23,7 +24,7 @@ def explain(
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Explain a billed figure: boundaries, each step tried, marks, meters, versions, telegrams decoded.
+    """Explain a billed figure: each step tried, marks, edits, meters, versions, telegrams decoded.
 
         hesper explain 4711
 
@@ -31,23 +32,24 @@ def explain(
     """
     with administration(database_url, data) as connection:
         utility_id = utility_of_billing_reading(connection, reading)
-        trace = None if utility_id is None else trace_of(connection, utility_id, reading)
-    if trace is None:
+        chain = None if utility_id is None else chain_of(connection, utility_id, reading)
+    if chain is None:
         typer.echo(
             f"no billing reading has the id {reading}; `/v1/billing/PERIOD` lists those of a period", err=True
         )
         raise typer.Exit(1)
     if as_json:
-        typer.echo(json.dumps(as_document(trace), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(as_document(chain), ensure_ascii=False, indent=2))
     else:
-        for line in lines(trace):
+        for line in lines(chain):
             typer.echo(line)
-    if not trace.issued.intact:
+    if not chain.trace.issued.intact:
         raise typer.Exit(1)
 
 
-def as_document(trace: Trace) -> dict[str, Any]:
+def as_document(chain: Chain) -> dict[str, Any]:
     """The whole chain as JSON."""
+    trace = chain.trace
     return {
         "id": trace.row.id,
         "content": json.loads(trace.issued.content.canonical()),
@@ -63,11 +65,49 @@ def as_document(trace: Trace) -> dict[str, Any]:
             }
             for each in trace.versions
         ],
-        "telegrams": [_telegram(behind) for _, behind in sorted(trace.telegrams.items())],
+        "steps": [
+            {
+                "meter": part.meter,
+                "end": name,
+                "steps": [
+                    {"method": method, "outcome": outcome} for method, outcome in steps(found, chain.ladder)
+                ],
+            }
+            for part in trace.evidence.installations
+            for name, found in (("start", part.start), ("end", part.end))
+        ],
+        "marks": [_plain(asdict(mark)) for mark in chain.marks],
+        "edits": [_plain(asdict(edit)) for edit in chain.edits],
+        "installations": [_plain(asdict(row)) for row in chain.installations.values()],
+        "rests_on": [_plain(asdict(row)) for row in chain.rests_on],
+        "telegrams": [
+            _telegram(behind, chain.trace.row.obis, reading)
+            for part in trace.evidence.installations
+            for reading in part.readings
+            if (behind := chain.telegram(part, reading)) is not None
+        ],
     }
 
 
-def _telegram(behind: BehindRow) -> dict[str, Any]:
+_VALUES = {"value", "consumption", "start_value", "end_value"}  # micro-units
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as JSON has it: instants and values as texts."""
+    told: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, datetime):
+            told[name] = instant(value)
+        elif name in _VALUES and value is not None:
+            told[name] = decimal(value)
+        elif name in ("start_values", "end_values"):
+            told[name] = {obis: decimal(micro) for obis, micro in value.items()}
+        else:
+            told[name] = f"{value:f}" if isinstance(value, Decimal) else value
+    return told
+
+
+def _telegram(behind: BehindRow, obis: str, reading: BoundaryReading) -> dict[str, Any]:
     told: dict[str, Any] = {
         "meter": behind.meter,
         "at": instant(behind.measured_at),
@@ -78,14 +118,15 @@ def _telegram(behind: BehindRow) -> dict[str, Any]:
         "raw": behind.raw.hex(),
     }
     try:
-        return told | {"decoded": asdict(decoded(behind.raw))}
+        found = read_telegram(behind.raw, obis, reading.value)
     except DecodeError as error:
         return told | {"undecoded": str(error)}
+    return told | {"decoded": asdict(found.explanation), "profile": found.profile}
 
 
-def lines(trace: Trace) -> Iterator[str]:
+def lines(chain: Chain) -> Iterator[str]:
     """The same for people."""
-    row = trace.row
+    trace, row = chain.trace, chain.trace.row
     yield f"{row.service_point}  {row.obis}  {row.period}  version {row.version}"
     yield f"{decimal(row.consumption)} {row.unit}, {Quality(row.quality).label}"
     if trace.issued.content.true_up is not None:
@@ -98,15 +139,22 @@ def lines(trace: Trace) -> Iterator[str]:
         if each.id != row.id:
             yield f"version {each.version}: {decimal(each.consumption)} {row.unit}, by {each.author}"
     for part in trace.evidence.installations:
-        yield from _part(part, trace)
+        yield from _part(part, chain)
 
 
-def _part(part: InstallationEvidence, trace: Trace) -> Iterator[str]:
+def _part(part: InstallationEvidence, chain: Chain) -> Iterator[str]:
     yield ""
     yield f"meter {part.meter}, installation {part.installation}, register {part.register_id}"
+    installed = chain.installations.get(part.installation)
+    if installed is not None:
+        until = instant(installed.valid_to) if installed.valid_to else "now"
+        yield f"  installed here from {instant(installed.valid_from)} to {until}"
+        for name, values in (("in", installed.start_values), ("out", installed.end_values)):
+            if chain.trace.row.obis in values:
+                yield f"  noted when it was put {name}: {decimal(values[chain.trace.row.obis])}"
     yield f"  used {part.consumption}: (end - start + {part.rollovers} roll-overs) x {part.multiplier}"
     for name, found in (("start", part.start), ("end", part.end)):
-        yield from _boundary(name, found, part, trace)
+        yield from _boundary(name, found, part, chain)
     if part.carried is not None:
         now = part.carried.found_now
         yield f"  start carried from {part.carried.period}; it would be {now.value or now.reason} now"
@@ -115,32 +163,69 @@ def _part(part: InstallationEvidence, trace: Trace) -> Iterator[str]:
             f"{name.replace('_', ' ')} {value}" for name, value in part.settled.items()
         )
     for rule, count in part.marks.items():
-        yield f"  {count} readings marked {rule}"
+        yield f"  {count} readings were marked {rule} when it was closed"
+    for mark in chain.marks_of(part):
+        yield _mark(mark)
+    for edit in chain.edits_of(part):
+        yield _edit(edit)
     for event in part.events:
         yield f"  {event.rule} at {instant(event.at)}"
     for finding in part.findings:
         yield f"  finding {finding.kind} since {instant(finding.since)}"
 
 
-def _boundary(name: str, found: BoundaryEvidence, part: InstallationEvidence, trace: Trace) -> Iterator[str]:
+def _mark(mark: MarkRow) -> str:
+    value = "gone" if mark.value is None else decimal(mark.value)
+    use = "" if mark.usable else ", not used"
+    shown = json.dumps(mark.evidence, ensure_ascii=False, sort_keys=True)
+    return (
+        f"  mark {mark.rule} by {mark.author} on the reading {value} at {instant(mark.measured_at)}: "
+        f"{Quality(mark.quality).label}{use}; {shown}"
+    )
+
+
+def _edit(edit: EditRow) -> str:
+    value = "" if edit.value is None else f" {decimal(edit.value)}"
+    undone = "" if edit.undoes is None else f", which undoes edit {edit.undoes}"
+    if not edit.needs_approval:
+        second = "no second person was needed"
+    elif edit.approved_by is None or edit.approved_at is None:
+        second = "waits for a second person"
+    else:
+        second = f"approved by {edit.approved_by} on {instant(edit.approved_at)}"
+    return (
+        f"  edit {edit.id}: {edit.action}{value} at {instant(edit.measured_at)}{undone}, by {edit.author} on "
+        f"{instant(edit.created_at)}: {edit.reason} ({second})"
+    )
+
+
+def _boundary(name: str, found: BoundaryEvidence, part: InstallationEvidence, chain: Chain) -> Iterator[str]:
     yield f"  {name} {instant(found.instant)}: {found.value} by {found.method}"
-    for why in found.passed_over:
-        yield f"    not by {why}"
+    for method, outcome in steps(found, chain.ladder):
+        taken = outcome.startswith("taken")
+        yield f"    {'' if taken else 'not '}by {method}: {outcome}"
     if found.basis is not None:
         yield f"    computed from {json.dumps(found.basis, ensure_ascii=False)}"
+        for row in chain.rests_on:
+            yield (
+                f"    rests on {row.period}: {decimal(row.consumption)} from {decimal(row.start_value)} to "
+                f"{decimal(row.end_value)}, version {row.version} (`hesper explain {row.id}`)"
+            )
     for reading in found.readings:
         status = f", {', '.join(reading.status_labels)}" if reading.status_labels else ""
         yield f"    reading {reading.value} at {instant(reading.at)}{status}"
-        behind = trace.telegrams.get((part.meter, reading.at))
+        behind = chain.telegram(part, reading)
         if behind is None:
             yield "      no telegram: imported, entered, or no longer kept"
             continue
-        told = _telegram(behind)
+        told = _telegram(behind, chain.trace.row.obis, reading)
         yield f"      telegram by gateway {behind.gateway}, batch {behind.batch} of {behind.epoch}"
         yield f"      {behind.raw.hex()}"
         if "undecoded" in told:
-            yield f"      not a telegram of M-Bus: {told['undecoded']}"
+            yield f"      not decoded: {told['undecoded']}"
             continue
+        if told["profile"]:
+            yield f"      read by the profile {told['profile']}"
         for record in told["decoded"]["records"]:
             if record["obis"]:
                 storage = f" (storage {record['storage']})" if record["storage"] else ""

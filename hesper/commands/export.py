@@ -1,5 +1,6 @@
 """`hesper export`: readings of a range as CSV or Parquet."""
 
+import getpass
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,6 +13,7 @@ import typer
 from psycopg import Connection
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
+from store.audit import note, sign_as
 from store.database import StoreError, connect
 from store.export import Block, Range, blocks, csv, registers
 from store.roles import Role
@@ -41,7 +43,7 @@ def export(  # noqa: PLR0917 - typer passes them by name
     """Write the readings of a range as they are stored, ordered by register and instant.
 
     Columns: meter, obis, measured_at (UTC), value (a decimal in its unit), unit, status, received_at. It is
-    streamed: the memory that it takes does not depend on the range.
+    streamed: the memory that it takes does not depend on the range. The audit log says who did.
 
         hesper export --utility town --from 2026-10-01 --to 2026-11-01 -o october.parquet
 
@@ -55,8 +57,9 @@ def export(  # noqa: PLR0917 - typer passes them by name
             store_url(database_url, data) as url,
             connect(url, application="hesper export", role=Role.ADMIN) as connection,
         ):
-            zone = _zone(connection, utility)
+            utility_id, zone = _utility(connection, utility)
             wanted = Range(utility, _instant(start, zone), _instant(end, zone), meter or None)
+            _log(connection, utility_id, wanted, chosen)
             if chosen is Format.PARQUET:
                 _write_parquet(connection, wanted, output)
             else:
@@ -99,11 +102,27 @@ def _write_parquet(connection: Connection[Any], wanted: Range, output: Path) -> 
     typer.echo(f"{count} readings in {output}", err=True)
 
 
-def _zone(connection: Connection[Any], utility: str) -> ZoneInfo:
-    row = connection.execute("select time_zone from utilities where code = %s", (utility,)).fetchone()
+def _utility(connection: Connection[Any], code: str) -> tuple[int, ZoneInfo]:
+    row = connection.execute("select id, time_zone from utilities where code = %s", (code,)).fetchone()
     if row is None:
-        _fail(f"no utility has the code {utility!r}")
-    return ZoneInfo(row[0])
+        _fail(f"no utility has the code {code!r}")
+    return row[0], ZoneInfo(row[1])
+
+
+def _log(connection: Connection[Any], utility_id: int, wanted: Range, format_: Format) -> None:
+    """Readings are personal: who takes them out is in the audit log before the first one leaves."""
+    sign_as(connection, f"{getpass.getuser()} at the command line")
+    note(
+        connection,
+        "exported",
+        "readings",
+        utility_id=utility_id,
+        format=format_.value,
+        start=wanted.start.isoformat(),
+        end=wanted.end.isoformat(),
+        meters=wanted.meters,
+    )
+    connection.commit()
 
 
 def _instant(text: str, zone: ZoneInfo) -> datetime:

@@ -1,5 +1,6 @@
 """`hesper deliver file` and `hesper deliver statement`: what is handed over when somebody asks for it."""
 
+import getpass
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ from hesper.commands.delivery import DeliveryError, period_name, show_table, uti
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from ingest.billing.formats import formats
 from ingest.billing.formats.reading_types import UnsayableError
+from store.audit import note, sign_as
 from store.billing import utility as utility_of
 from store.content import decimal
 from store.files.delimited import DIALECTS
@@ -70,6 +72,17 @@ def file_(
                 f"{path} was not written: {error}",
                 advice='install "hesper[parquet]", or use another format' if missing else "",
             ) from error
+        whose = utility_of(connection, found.utility).id
+        sign_as(connection, f"{getpass.getuser()} at the command line")
+        note(
+            connection,
+            "exported",
+            f"billing readings of {found.period}",
+            utility_id=whose,
+            format=format_,
+            cursor=found.cursor,
+            readings=count,
+        )
         unfinished.replace(path)
     typer.echo(f"{path}: {count} billing readings up to cursor {found.cursor}")
 

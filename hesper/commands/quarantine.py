@@ -21,7 +21,6 @@ from store.roles import Role
 from telemetry.wire import Outcome, to_milliseconds
 
 app = typer.Typer(no_args_is_help=True)
-_TOGETHER = 100  # entries that are replayed in one transaction
 _SHOWN_BYTES = 512  # of a payload that is not text
 
 Ids = Annotated[list[int] | None, typer.Argument(help="Numbers of entries, as `list` shows them.")]
@@ -112,7 +111,7 @@ def replay(  # noqa: PLR0917 - typer passes them by name
     selection = _selection(Selection(ids, utility, gateway, reason, meter), everything)
     tried, outcomes = 0, list[Outcome]()
     with _store(database_url, data) as connection:
-        for entries in _waiting(connection, selection):
+        for entries in quarantine.groups(connection, selection):
             tried += len(entries)
             outcomes += replay_all(connection, entries, to_milliseconds(datetime.now(UTC)))
         left = sum(quarantine.count(connection, selection).values())
@@ -150,7 +149,7 @@ def discard(  # noqa: PLR0917 - typer passes them by name
         count = sum(quarantine.count(connection, selection).values())
         if count and not yes:
             typer.confirm(f"discard {count} entries for good?", abort=True, err=True)
-        for entries in _waiting(connection, selection):
+        for entries in quarantine.groups(connection, selection):
             discarded += quarantine.discard(connection, [entry.id for entry in entries])
             connection.commit()
     _tell({"discarded": discarded}, json_output)
@@ -161,15 +160,6 @@ def _selection(given: Selection, everything: bool) -> Selection:
     if given.everything and not everything:
         _fail("name entries, or --utility, --gateway, --reason or --meter, or --all", code=2)
     return given
-
-
-def _waiting(connection: Connection[Any], selection: Selection) -> Iterator[list[Kept]]:
-    """The waiting entries of a selection in groups; one that waits again does not come twice."""
-    after = 0
-    while entries := quarantine.select(connection, selection, after=after, limit=_TOGETHER):
-        after = entries[-1].id
-        connection.commit()
-        yield entries
 
 
 def _table(entries: Sequence[Kept]) -> Table:

@@ -27,13 +27,16 @@ from hesper.demo.registry import registry_of
 from hesper.demo.state import DemoState
 from hesper.supervise import Program, Supervisor, hesper_command
 from ingest.billing.close import close
+from ingest.billing.rules import EXAMPLES, parse_rules
 from store.access import Scope
 from store.api_keys import issue, verify
+from store.billing import utility
 from store.database import connect
 from store.findings import counts
 from store.progress import Standing, meters_read_since, standing
 from store.registry import apply
 from store.roles import Role as DatabaseRole
+from store.rules import add_rules, rules_on
 
 LIVE_SCHEDULE = "15s"
 QUICK_SCHEDULE = "5s"  # a round of all lines takes about four seconds
@@ -114,6 +117,7 @@ class Demo:
                 connection.autocommit = True
                 self.connection = connection
                 apply(connection, registry_of(self.building))
+                self._apply_rules()
                 self.key = self._kept_key()
                 self.report("starting database, broker, ingester, validator", 1, 1)
                 self.history = self._publish_history()
@@ -165,6 +169,22 @@ class Demo:
             state = DemoState(self._seed, datetime.now(UTC).replace(microsecond=0))
         ports = {name: self.central.ports.free(0) for name in PROTOCOLS if name != "optical"}
         return state.but(ports=ports).save(self.place)
+
+    def _apply_rules(self) -> None:
+        """The example of Germany, where the house stands: what was not measured is billed by estimate."""
+        utility_id = utility(self.connection, UTILITY).id
+        first = self.building.begins.astimezone(TIME_ZONE).date()
+        if rules_on(self.connection, utility_id, first) is None:
+            content = (EXAMPLES / "de-enwg.toml").read_text(encoding="utf-8")
+            rules = parse_rules(content)
+            add_rules(
+                *(self.connection, utility_id),
+                valid_from=first,
+                name=rules.name,
+                version=rules.version,
+                content=content,
+                author="demo",
+            )
 
     def _kept_key(self) -> str:
         """The API key of this folder, made at the first start. It opens all that a demo is to show."""

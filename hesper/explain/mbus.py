@@ -6,7 +6,7 @@ from drivers.mbus.readouts import record_names
 from drivers.mbus.records import Record
 from drivers.mbus.telegram import Refusal, decode
 from drivers.mbus.timepoint import TimePoint
-from hesper.explain.explanation import ExplainedRecord, Explanation
+from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.obis import Obis
 
 

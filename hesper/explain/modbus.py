@@ -2,7 +2,7 @@
 
 from drivers.modbus.capture import captured, memory_of
 from drivers.modbus.profile import Profile, words_of
-from hesper.explain.explanation import ExplainedRecord, Explanation
+from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.micro import from_micro
 
 

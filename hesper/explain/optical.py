@@ -7,7 +7,7 @@ from drivers.errors import DecodeError
 from drivers.optical.dataset import DataSet, decode_sets
 from drivers.optical.registers import Address, registers, ucum_code
 from drivers.optical.telegram import ETX, STX, Check
-from hesper.explain.explanation import ExplainedRecord, Explanation
+from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.meter_id import MeterIdError, meter_id
 from telemetry.obis import Medium
 

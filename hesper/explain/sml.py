@@ -6,7 +6,7 @@ from drivers.errors import DecodeError
 from drivers.sml.messages import ListEntry, ListResponse, decode_messages
 from drivers.sml.registers import identity, readout
 from drivers.sml.transport import START, Reader
-from hesper.explain.explanation import ExplainedRecord, Explanation
+from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.micro import from_micro
 from telemetry.obis import Obis
 from telemetry.readout import Readout

@@ -11,33 +11,44 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
-from ingest.billing.calendar import Period, PeriodError, period_of
-from ingest.billing.draft import BLOCK_SIZE, Told, draft_blocks
+from ingest.billing.calendar import PeriodError, period_of
+from ingest.billing.draft import BLOCK_SIZE, Told, draft_blocks, left_alone, note_changes
 from ingest.billing.gather import Month
 from ingest.billing.rules import Rules, parse_rules
 from store.billing import utility as load_utility
-from store.closes import CloseRow, events, exceptions_of, last_run, lock_period, note
+from store.closes import exceptions_of, last_run, lock_period, note
 from store.content import instant
+from store.drafted import counted, drafted_exceptions
 from store.drafts import (
+    ApprovalError,
     DraftRow,
+    Span,
+    approve_news,
     begin,
     complete,
-    counted,
     cut,
     draft_of,
-    drafted_exceptions,
-    issue,
+    is_cut,
     progress,
     remove,
 )
-from store.outbox import put
+from store.drafts import withdraw as withdraw_draft
 from store.rules import RulesRow, rules_on
+
+__all__ = ["ApprovalError", "Scope", "State", "Summary", "approve", "close", "draft", "withdraw"]
+
+
+class Scope(Enum):
+    """What a draft looks at where the period was closed before."""
+
+    CHANGED = "changed"  # the service points that something happened to since
+    ALL = "all"
 
 
 class State(StrEnum):
@@ -45,10 +56,6 @@ class State(StrEnum):
 
     DRAFTED = "drafted"
     APPROVED = "approved"
-
-
-class ApprovalError(ValueError):
-    """What was drafted cannot be approved, or not by this person; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ class Summary:
     corrected: int  # of the billed: further versions
     unchanged: int  # of the billed: as issued before
     qualities: dict[str, int]  # of the billed
+    methods: dict[str, int]  # of the billed: how the values at their ends were found
     exceptions: dict[str, int]  # by reason
     standing: int  # exceptions for which an earlier version was issued, which stands until it is corrected
     following: int  # billing readings of the next period that do not begin where these end: close that again
@@ -105,14 +113,16 @@ def draft(
     author: str,
     now: datetime,
     *,
+    scope: Scope = Scope.CHANGED,
     block_size: int = BLOCK_SIZE,
     told: Told | None = None,
 ) -> Summary:
     """Draft `period` in these sessions at once; a draft that was interrupted is completed.
 
-    Where nothing differs from what was issued nothing is left to approve, and the summary says so. Raises
-    LookupError for an unknown utility, PeriodError for a period that has not ended at `now`, and
-    RulesError.
+    A period that was closed before is drafted where something happened since, unless `scope` says that all
+    of it is; both come to the same. Where nothing differs from what was issued nothing is left to approve,
+    and the summary says so. Raises LookupError for an unknown utility, PeriodError for a period that has not
+    ended at `now`, and RulesError.
     """
     connection = sessions[0]
     with connection.transaction():
@@ -120,65 +130,52 @@ def draft(
         if month.period.ends_at > now:
             raise PeriodError(f"{period} ends at {instant(month.period.ends_at)}; close it after that")
         lock_period(connection, month.utility.id, period)
-        begun = _begun(connection, month, author, None if rules is None else rules.id)
-        cut(connection, begun, block_size)
+        begun = _begun(connection, month, author, None if rules is None else rules.id, scope)
+        if not is_cut(connection, begun):
+            if scope is Scope.CHANGED:
+                begun = note_changes(connection, begun, month)
+            cut(connection, begun, block_size)
     draft_blocks(sessions, begun, month, told)
     with connection.transaction():
         lock_period(connection, month.utility.id, period)
         _refuse_others(connection, begun)
-        summary = _summary(month, begun, counted(connection, begun))
+        blocks = counted(connection, begun)
+        if not begun.whole:
+            blocks.append(left_alone(connection, begun))
+        summary = _summary(month, begun, blocks)
         if not _news(connection, begun, summary):
             remove(connection, begun)
             return replace(summary, run=begun.base_run, state=State.APPROVED)
-        complete(connection, begun)
-        _note(connection, begun, summary, begun.author)
+        complete(connection, begun, _told(summary))
+        _note(connection, begun, summary)
     return summary
 
 
 def approve(connection: Connection, utility: str, period: str, author: str) -> Summary:
-    """Issue what was drafted, as `author`. Commits, unless the caller is in a transaction.
+    """Issue what was drafted, as `author`, who may have drafted it where nothing is corrected.
 
-    Raises LookupError for an unknown utility, and ApprovalError.
+    Commits, unless the caller is in a transaction. Raises LookupError for an unknown utility, and
+    ApprovalError.
     """
     with connection.transaction():
-        month, rules = _month(connection, utility, period)
-        lock_period(connection, month.utility.id, period)
-        found = _complete_draft(connection, month, None if rules is None else rules.id)
-        summary = _summary(month, found, counted(connection, found))
-        said = [each for each in events(connection, found.utility_id, period) if each.state == State.DRAFTED]
-        if not said or said[-1].summary != _told(summary):
-            raise ApprovalError(f"the draft of {period} was lost with the server: draft it again")
-        if summary.corrected and author == found.author:
-            raise ApprovalError(
-                f"{period}: {summary.corrected} billing readings change that were issued before; "
-                f"that is approved by another person than {author}, who drafted it"
-            )
-        summary = replace(summary, state=State.APPROVED)
-        # Here, and nowhere else, billing readings come to be: what has to be told of them belongs beside it.
-        put(connection, issue(connection, found, _close_row(month, found.author, summary), summary.run))
-        _note(connection, found, summary, author)
-        remove(connection, found)
-    return summary
+        known = load_utility(connection, utility)
+        issued = approve_news(connection, known.id, period, author)
+    assert issued.summary is not None
+    return Summary(
+        utility=known.code,
+        period=period,
+        starts_at=instant(issued.starts_at),
+        ends_at=instant(issued.ends_at),
+        run=issued.base_run + 1,
+        state=State.APPROVED,
+        **issued.summary,
+    )
 
 
 def withdraw(connection: Connection, utility: str, period: str, author: str) -> None:
     """Leave nothing of a draft but the fact. Raises LookupError and ApprovalError."""
     with connection.transaction():
-        month, _ = _month(connection, utility, period)
-        lock_period(connection, month.utility.id, period)
-        found = draft_of(connection, month.utility.id, period)
-        if found is None:
-            raise ApprovalError(f"nothing of {period} is drafted")
-        note(
-            connection,
-            found.utility_id,
-            period,
-            run=found.base_run + 1,
-            state="withdrawn",
-            author=author,
-            summary={},
-        )
-        remove(connection, found)
+        withdraw_draft(connection, load_utility(connection, utility).id, period, author)
 
 
 def _month(connection: Connection, utility: str, period: str) -> tuple[Month, RulesRow | None]:
@@ -189,14 +186,23 @@ def _month(connection: Connection, utility: str, period: str) -> tuple[Month, Ru
     return Month(calendar, span, Rules() if row is None else parse_rules(row.content)), row
 
 
-def _begun(connection: Connection, month: Month, author: str, rules: int | None) -> DraftRow:
-    """The draft to complete: one that was interrupted and still fits, or a new one."""
+def _begun(connection: Connection, month: Month, author: str, rules: int | None, scope: Scope) -> DraftRow:
+    """The draft to complete: one of all points that was interrupted and still fits, or a new one."""
     utility_id, period = month.utility.id, month.period.name
     run = last_run(connection, utility_id, period)
     known = draft_of(connection, utility_id, period)
-    if known is not None and known.drafted_at is None and (known.base_run, known.rules) == (run, rules):
+    if (
+        known is not None
+        and known.drafted_at is None
+        and (known.base_run, known.rules) == (run, rules)
+        and known.whole
+        and (run == 0 or scope is Scope.ALL)
+    ):
         return known
-    return begin(connection, utility_id, period, base_run=run, author=author, rules=rules)
+    span = Span(
+        month.period.starts_at, month.period.ends_at, month.period.start_offset, month.period.end_offset
+    )
+    return begin(connection, utility_id, period, span, base_run=run, author=author, rules=rules)
 
 
 def _refuse_others(connection: Connection, begun: DraftRow) -> None:
@@ -207,23 +213,6 @@ def _refuse_others(connection: Connection, begun: DraftRow) -> None:
         raise ApprovalError(
             f"{begun.period} was drafted by somebody else at the same time: look at that, or draft it again"
         )
-
-
-def _complete_draft(connection: Connection, month: Month, rules: int | None) -> DraftRow:
-    period = month.period.name
-    found = draft_of(connection, month.utility.id, period)
-    if found is None:
-        raise ApprovalError(
-            f"nothing of {period} waits for approval: draft it first, with `hesper close {period}`"
-        )
-    done, blocks = progress(connection, found)
-    if found.drafted_at is None or done < blocks:
-        raise ApprovalError(f"the draft of {period} is not complete: `hesper close {period}` completes it")
-    if found.base_run != last_run(connection, found.utility_id, period):
-        raise ApprovalError(f"{period} was closed since this was drafted: draft it again")
-    if found.rules != rules:
-        raise ApprovalError(f"{period} has other rules since this was drafted: draft it again")
-    return found
 
 
 def _news(connection: Connection, draft: DraftRow, summary: Summary) -> bool:
@@ -257,6 +246,7 @@ def _summary(month: Month, draft: DraftRow, blocks: Sequence[dict[str, Any]]) ->
         corrected=corrected,
         unchanged=billed - new - corrected,
         qualities=tally("qualities"),
+        methods=tally("methods"),
         exceptions=exceptions,
         standing=total("standing"),
         following=total("following"),
@@ -271,27 +261,13 @@ def _told(summary: Summary) -> dict[str, Any]:
     return told
 
 
-def _note(connection: Connection, draft: DraftRow, summary: Summary, author: str) -> None:
+def _note(connection: Connection, draft: DraftRow, summary: Summary) -> None:
     note(
         connection,
         draft.utility_id,
         draft.period,
         run=summary.run,
         state=summary.state,
-        author=author,
+        author=draft.author,
         summary=_told(summary),
-    )
-
-
-def _close_row(month: Month, author: str, summary: Summary) -> CloseRow:
-    span: Period = month.period
-    return CloseRow(
-        month.utility.id,
-        span.name,
-        span.starts_at,
-        span.ends_at,
-        span.start_offset,
-        span.end_offset,
-        author,
-        _told(summary),
     )

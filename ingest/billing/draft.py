@@ -27,14 +27,17 @@ from ingest.billing.sums import compared
 from ingest.billing.unmeasured import never_read, no_meter
 from ingest.billing.verdict import Context, Explanations, missing_places, verdict
 from store.billing import Points, stored_beside, unmetered, unread
+from store.changes import forget, is_comparable, note_touched, untouched
 from store.closes import BillingRow, ExceptionRow, IssuedRow, issued, last_run
-from store.drafts import Block, DraftRow, add_drafted, claim, count_block, progress
+from store.drafted import add_drafted, count_block
+from store.drafts import Block, DraftRow, claim, narrow, progress
 from store.ordinary import Drafted, Setting, draft_ordinary
+from store.readings import BLOCK
 from store.validation import await_validators
 from telemetry.quality import Quality
 from telemetry.status import Status
 
-BLOCK_SIZE = 2_000  # service points: a statement that fits in memory, and some tenths of a second of work
+BLOCK_SIZE = 5_000  # service points: a statement that fits in memory, and some tenths of a second of work
 
 _HOWEVER_FAR = timedelta(days=36_500)
 _ORDINARY_STATUS = (Status.HISTORICAL, Status.IMPORTED, Status.POWER_LOW)  # with or without each of these
@@ -71,7 +74,7 @@ def _work(session: Connection, draft: DraftRow, month: Month, setting: Setting, 
 def _draft_block(
     session: Connection, draft: DraftRow, block: Block, month: Month, setting: Setting
 ) -> dict[str, Any]:
-    points = Points(draft.utility_id, block.first, block.last)
+    points = Points(draft.utility_id, block.first, block.last, None if draft.whole else draft.id)
     await_validators(session, points)
     ordinary = draft_ordinary(session, draft, points, setting)
     cases = gather(session, month, ordinary.rest)
@@ -96,7 +99,6 @@ def _draft_block(
 def _setting(session: Connection, draft: DraftRow, month: Month) -> Setting:
     period, rules = month.period, month.rules
     previous, following = neighbour(period.name, -1), neighbour(period.name, 1)
-    ordinary = rules.ladder[:3] == BUILT_IN[:3]  # else every case goes down the ladder that the rules have
     return Setting(
         utility=month.utility.code,
         starts_at=period.starts_at,
@@ -107,12 +109,49 @@ def _setting(session: Connection, draft: DraftRow, month: Month) -> Setting:
         has_next=last_run(session, draft.utility_id, following) > 0,
         finding=STUCK,
         ways={Method.SET_DAY: _way(Method.SET_DAY), Method.READING: _way(Method.READING, SET_DAY_MISSING)},
-        statuses=_statuses() if ordinary else {},
+        statuses=_statuses() if _is_ordinary(month) else {},
         historical=int(Status.HISTORICAL),
         rules=None if rules.label is None else json.dumps(rules.label, ensure_ascii=False),
         verified_until=last_day(period.ends_at, month.zone) if rules.verification.required else None,
         sums=rules.sums is not None,
     )
+
+
+def note_changes(session: Connection, draft: DraftRow, month: Month) -> DraftRow:
+    """Narrow a draft down to what was touched since the last close, where that can be told."""
+    if draft.base_run == 0 or not _is_ordinary(month) or not is_comparable(session, draft):
+        return draft
+    forget(session)
+    note_touched(
+        session,
+        draft,
+        previous=neighbour(draft.period, -1),
+        plain=(Method.READING, Method.SET_DAY),
+        finding=STUCK,
+        block=BLOCK,
+    )
+    return narrow(session, draft)
+
+
+def left_alone(session: Connection, draft: DraftRow) -> dict[str, Any]:
+    """The counts, as of a block, of what such a draft was not about."""
+    found = untouched(session, draft, neighbour(draft.period, 1))
+    return {
+        "ordinary": found.billed,
+        "billed": found.billed,
+        "new": 0,
+        "corrected": 0,
+        "qualities": {Quality(quality).label: count for quality, count in found.qualities.items()},
+        "methods": found.methods,
+        "exceptions": {},
+        "standing": 0,
+        "following": found.following,
+    }
+
+
+def _is_ordinary(month: Month) -> bool:
+    """Whether the ladder begins as the one that is built in; else every case goes down that of the rules."""
+    return month.rules.ladder[:3] == BUILT_IN[:3]
 
 
 def _way(method: Method, *passed_over: str) -> str:
@@ -186,12 +225,16 @@ def _counts(
     corrected = sum(reading.version > 1 for reading in fresh)
     qualities = Counter(Quality(reading.quality).label for reading in billed)
     qualities[Quality.VALID.label] += ordinary.billed
+    methods = Counter(reading.end_method for reading in billed)
+    methods[Method.READING] += ordinary.billed - ordinary.set_day
+    methods[Method.SET_DAY] += ordinary.set_day
     return {
         "ordinary": ordinary.billed,
         "billed": ordinary.billed + len(billed),
         "new": ordinary.new + len(fresh) - corrected,
         "corrected": ordinary.corrected + corrected,
         "qualities": {label: count for label, count in qualities.items() if count},
+        "methods": {str(method): count for method, count in methods.items() if count},
         "exceptions": _tally(exception.reason for exception in excepted),
         "standing": sum((each.service_point_id, each.obis) in before for each in excepted),
     }

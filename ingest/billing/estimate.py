@@ -5,10 +5,11 @@ for at
    most three periods running);
 7. `normative`: the norms of its register, times its persons or square metres (p. 60).
 
-An estimate continues from the last value that counts, and remembers the last one that was measured. When
-the meter is read again, `settle` shares what was used since then evenly over the time: what falls to the
-period is its consumption, and the rest is the true-up, by which the estimates fell short (negative: a
-credit). So consumption and true-ups add up to the difference of the two measured values.
+An estimate continues from the last value that counts, and remembers the last one that was measured; of a
+meter that was taken out, from its last reading, since no other comes. When the meter is read again, `settle`
+shares what was used since then evenly over the time: what falls to the period is its consumption, and the
+rest is the true-up, by which the estimates fell short (negative: a credit). So consumption and true-ups add
+up to the difference of the two measured values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from ingest.billing.boundary import Boundary, Missing, share
+from ingest.billing.boundary import Boundary, Missing, ReadingAt, share
 from ingest.billing.calendar import neighbour
 from ingest.billing.consumption import Stretch, Unbillable, consumption, multiplied
 from ingest.billing.gather import Case, Month, Part
@@ -61,11 +62,16 @@ def past(connection: Connection, month: Month, cases: Sequence[Case]) -> Past:
     return Past(billed, amounts)
 
 
-def estimated(case: Case, part: Part, month: Month, known: Past) -> Part:
-    """The part with an estimated end, or as it is, with the reasons why each estimate was not made."""
+def estimated(case: Case, part: Part, month: Month, known: Past, last: ReadingAt | None) -> Part:
+    """The part with an estimated end, or as it is, with the reasons why each estimate was not made.
+
+    `last`: the reading from which on a meter that was taken out is estimated; None: from the part's start.
+    """
     if not isinstance(part.start, Boundary) or not isinstance(part.end, Missing):
         return part
     start = part.lapse or part.start
+    if last is not None and part.lapse is None:
+        start = Boundary(last.at, last.value, Method.READING, last.at, (last,))
     passed_over = list(part.end.passed_over)
     for method in month.rules.ladder:
         if not method.is_estimate:
@@ -82,7 +88,7 @@ def estimated(case: Case, part: Part, month: Month, known: Past) -> Part:
             start.value + rise,
             method,
             start.settled_at,  # what happens from there on is found when the meter is read again
-            start.readings if part.lapse else (),
+            start.readings if part.lapse or last else (),
             tuple(passed_over),
             basis | {"from": instant(start.instant), "measured": _measured(start)},
         )

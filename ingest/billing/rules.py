@@ -8,6 +8,7 @@ local days.
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,6 +16,8 @@ import msgspec
 from ingest.billing.method import BUILT_IN, Method
 from telemetry.micro import ValueOutOfRangeError, to_micro
 from telemetry.obis import Obis
+
+EXAMPLES = Path(__file__).with_suffix("")  # rule sets to begin with, a TOML file each
 
 _TICK = timedelta(microseconds=1)
 

@@ -5,15 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ingest.billing.boundary import Boundary, Missing
+from ingest.billing.boundary import Boundary, Missing, ReadingAt
 from ingest.billing.consumption import Stretch, Unbillable, consumption, quality_of
 from ingest.billing.estimate import ESTIMABLE, Past, Settled, estimated, settle
 from ingest.billing.evidence import boundary_evidence
 from ingest.billing.gather import Case, Month, Part
+from ingest.billing.method import Method
 from store.billing import Beside, StoredReading
 from store.closes import BillingRow, ExceptionRow
 from store.content import Content, decimal, instant
 from telemetry.quality import Quality
+from telemetry.status import Status
 
 Explanations = Mapping[
     tuple[int, datetime], Beside
@@ -73,13 +75,30 @@ def verdict(case: Case, context: Context) -> BillingRow | ExceptionRow:
 
 
 def _with_estimate(case: Case, context: Context) -> Case:
-    """The case with an estimate for its end, where rules have one and nothing but data is missing."""
-    last = case.parts[-1]
-    if not isinstance(last.end, Missing) or not any(m.is_estimate for m in context.month.rules.ladder):
+    """The case with estimates for ends, where rules have one and nothing but data is missing."""
+    if not any(method.is_estimate for method in context.month.rules.ladder):
         return case
-    if _reason(last, last.end, context) not in ESTIMABLE:
-        return case
-    return replace(case, parts=(*case.parts[:-1], estimated(case, last, context.month, context.past)))
+    return replace(case, parts=tuple(_end_estimated(case, part, context) for part in case.parts))
+
+
+def _end_estimated(case: Case, part: Part, context: Context) -> Part:
+    if not isinstance(part.end, Missing) or _reason(part, part.end, context) not in ESTIMABLE:
+        return part
+    return estimated(case, part, context.month, context.past, _last_of_removed(part, part.end, context))
+
+
+def _last_of_removed(part: Part, end: Missing, context: Context) -> ReadingAt | None:
+    """The last usable reading of a meter that was taken out: what it measured until then is never settled."""
+    if end.instant != part.row.valid_to or not isinstance(part.start, Boundary):
+        return None
+    before, _ = context.explanations[part.row.register_id, end.instant]
+    validated = part.row.validated_until
+    if before is None or before.rules or validated is None or before.at >= validated:
+        return None
+    status = Status(before.status)
+    if Method.HANDED_IN in context.month.rules.ladder and Status.MANUAL in status:
+        return None
+    return ReadingAt(before.at, before.value, status) if before.at > part.start.instant else None
 
 
 def missing_places(case: Case) -> list[tuple[Part, datetime]]:

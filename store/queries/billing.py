@@ -1,5 +1,6 @@
 """Billing readings as those who bill see them: pages by cursor, control totals, and the state of a month."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
+
+from store.deliveries import control_sums, note_delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,45 @@ def billing_page(
         return cursor.fetchall()
 
 
+def billing_versions(
+    connection: Connection[Any],
+    utility_id: int,
+    *,
+    after: int,
+    limit: int,
+    period: str | None = None,
+    service_point: str | None = None,
+    account: str | None = None,
+    current: bool = False,
+) -> list[BillingRow]:
+    """At most `limit` billing readings behind the cursor `after`; `current`: only versions that hold."""
+    with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
+        cursor.execute(
+            _BILLING
+            + """
+            where b.utility_id = %(utility)s and b.id > %(after)s
+              and (%(period)s::text is null or b.period = %(period)s)
+              and (%(point)s::text is null or p.code = %(point)s)
+              and (%(account)s::text is null or p.account = %(account)s)
+              and (not %(current)s or not exists (
+                  select from billing_readings newer
+                  where newer.service_point_id = b.service_point_id and newer.obis = b.obis
+                    and newer.period = b.period and newer.version > b.version))
+            order by b.id limit %(limit)s
+            """,
+            {
+                "utility": utility_id,
+                "after": after,
+                "limit": limit,
+                "period": period,
+                "point": service_point,
+                "account": account,
+                "current": current,
+            },
+        )
+        return cursor.fetchall()
+
+
 def billing_reading(connection: Connection[Any], utility_id: int, reading_id: int) -> BillingRow | None:
     """The utility's billing reading with this id, whatever its version."""
     with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
@@ -135,11 +177,19 @@ def billing_reading(connection: Connection[Any], utility_id: int, reading_id: in
 
 
 def current_billing_readings(
-    connection: Connection[Any], utility_id: int, period: str, *, after: str | None, limit: int
+    connection: Connection[Any],
+    utility_id: int,
+    period: str,
+    *,
+    after: str | None,
+    limit: int,
+    quality: int | None = None,
+    methods: Sequence[str] = (),
 ) -> list[BillingRow]:
     """The highest version of each billing reading of a period, by service point and register.
 
-    `after` is `<service point> <obis>` of the last row seen.
+    `after` is `<service point> <obis>` of the last row seen. With a `quality` or `methods` only those of that
+    quality, and of which an end was found by one of these.
     """
     with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
         cursor.execute(
@@ -147,9 +197,18 @@ def current_billing_readings(
             + """
               and b.period = %(period)s
               and (%(after)s::text is null or p.code || ' ' || b.obis > %(after)s)
+              and (%(quality)s::int is null or b.quality = %(quality)s)
+              and (%(methods)s::text[] = '{}' or array[b.start_method, b.end_method] && %(methods)s)
             order by p.code || ' ' || b.obis limit %(limit)s
             """,
-            {"utility": utility_id, "period": period, "after": after, "limit": limit},
+            {
+                "utility": utility_id,
+                "period": period,
+                "after": after,
+                "limit": limit,
+                "quality": quality,
+                "methods": list(methods),
+            },
         )
         return cursor.fetchall()
 
@@ -178,19 +237,19 @@ def control_totals(
 ) -> tuple[int, dict[str, int]]:
     """What someone holds who took all of a period up to `cursor`, corrections in place of what they correct.
 
-    (billing readings, {"8-0:1.0.0 m3": sum of consumption in micro-units}).
+    (billing readings, `store.deliveries.control_sums` of them).
     """
     rows = connection.execute(
         """
-        select obis || ' ' || unit, count(*)::int, sum(consumption)::bigint
-        from (select distinct on (service_point_id, obis) obis, unit, consumption
+        select obis || ' ' || unit, count(*)::int, sum(consumption)::bigint, sum(true_up)::bigint
+        from (select distinct on (service_point_id, obis) obis, unit, consumption, true_up
               from billing_readings where utility_id = %s and period = %s and id <= %s
               order by service_point_id, obis, version desc) taken
         group by obis, unit order by 1
         """,
         (utility_id, period, cursor),
     ).fetchall()
-    return sum(row[1] for row in rows), {row[0]: row[2] for row in rows}
+    return sum(row[1] for row in rows), control_sums((row[0], row[2], row[3]) for row in rows)
 
 
 def highest_cursor(connection: Connection[Any], utility_id: int, period: str) -> int | None:
@@ -224,6 +283,7 @@ def record_acknowledgement(
         )
         at: datetime | None = statement.fetchone()
     assert at is not None
+    note_delivered(connection, utility_id, period, f"key {key_id}")
     return at
 
 

@@ -1,6 +1,6 @@
 """What validation and the detectors found, for the API and the pages: of meters, and of gateways."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,15 +8,16 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 _FINDING = """
-    select f.id, m.code as meter, m.medium, r.obis, r.unit, s.name as site_name,
-           coalesce(nullif(p.name, ''), p.code) as point_name, f.kind, f.severity, f.state,
+    select f.id, m.code as meter, m.medium, r.obis, r.unit, s.code as site, s.name as site_name,
+           coalesce(nullif(p.name, ''), p.code) as point_name, f.kind, f.severity, f.state, f.assignee,
            f.started_at, f.ended_at, f.detected_at, f.evidence
     from findings f
     join registers r on r.id = f.register_id
     join meters m on m.id = r.meter_id
     left join sites s on s.id = m.site_id
     left join lateral (
-        select sp.code, sp.name from installations i join service_points sp on sp.id = i.service_point_id
+        select sp.code, sp.name, sp.account
+        from installations i join service_points sp on sp.id = i.service_point_id
         where i.meter_id = m.id and sp.utility_id = m.utility_id
         order by i.valid_to desc nulls first, i.valid_from desc limit 1
     ) p on true
@@ -35,57 +36,88 @@ class FindingRow:
     medium: int
     obis: str
     unit: str
+    site: str | None
     site_name: str | None
     point_name: str | None
     kind: str
     severity: str
     state: str
+    assignee: str
     started_at: datetime
     ended_at: datetime | None
     detected_at: datetime
     evidence: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class FindingFilter:
+    """Which findings are wanted; None: all. `kind` stands for its parts too (`stuck` for `stuck.zero`).
+
+    `site` is a site's code, `medium` the OBIS value group A, `assignee` a login, or empty for nobody's;
+    `text` is part of a meter's id, or of the name, code or account of its service point.
+    """
+
+    state: str | None = None
+    kind: str | None = None
+    severity: str | None = None
+    site: str | None = None
+    medium: int | None = None
+    assignee: str | None = None
+    meter_id: int | None = None
+    text: str | None = None
+
+
+_WANTED = """
+    f.utility_id = %(utility)s
+      and (%(meter_id)s::int is null or m.id = %(meter_id)s)
+      and (%(state)s::text is null or f.state = %(state)s)
+      and (%(kind)s::text is null or f.kind = %(kind)s or starts_with(f.kind, %(kind)s || '.'))
+      and (%(severity)s::text is null or f.severity = %(severity)s)
+      and (%(site)s::text is null or s.code = %(site)s)
+      and (%(medium)s::int is null or m.medium = %(medium)s)
+      and (%(assignee)s::text is null or f.assignee = %(assignee)s)
+      and (%(text)s::text is null
+           or position(lower(%(text)s) in lower(concat_ws(' ', m.code, p.code, p.name, p.account))) > 0)
+"""
+
+
 def findings_page(
     connection: Connection[Any],
     utility_id: int,
+    wanted: FindingFilter,
     *,
     limit: int,
     before: int | None = None,
-    meter_id: int | None = None,
-    state: str | None = None,
-    severity: str | None = None,
 ) -> list[FindingRow]:
     """At most `limit` findings, the last detected first; `before` is the id of the last one seen."""
     with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
         cursor.execute(
             _FINDING
             + """
-            where f.utility_id = %(utility)s
-              and (%(before)s::bigint is null or f.id < %(before)s)
-              and (%(meter)s::int is null or m.id = %(meter)s)
-              and (%(state)s::text is null or f.state = %(state)s)
-              and (%(severity)s::text is null or f.severity = %(severity)s)
+            where (%(before)s::bigint is null or f.id < %(before)s) and
+            """
+            + _WANTED
+            + """
             order by f.id desc limit %(limit)s
             """,
-            {
-                "utility": utility_id,
-                "before": before,
-                "meter": meter_id,
-                "state": state,
-                "severity": severity,
-                "limit": limit,
-            },
+            asdict(wanted) | {"utility": utility_id, "before": before, "limit": limit},
         )
         return cursor.fetchall()
+
+
+def finding(connection: Connection[Any], utility_id: int, finding_id: int) -> FindingRow | None:
+    """One finding."""
+    with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
+        cursor.execute(_FINDING + " where f.utility_id = %s and f.id = %s", (utility_id, finding_id))
+        return cursor.fetchone()
 
 
 def gravest_findings(
     connection: Connection[Any],
     utility_id: int,
+    wanted: FindingFilter = FindingFilter(state="open"),
     *,
     limit: int,
-    state: str | None = "open",
     after: int | None = None,
 ) -> list[FindingRow]:
     """At most `limit` findings: alarms before warnings before the rest, the last begun first.
@@ -97,19 +129,53 @@ def gravest_findings(
             _FINDING
             + """
             left join findings seen on seen.id = %(after)s and seen.utility_id = f.utility_id
-            where f.utility_id = %(utility)s
-              and (%(state)s::text is null or f.state = %(state)s)
-              and (seen.id is null
+            where (seen.id is null
                    or (array_position(array['alarm', 'warning', 'info'], f.severity),
                        seen.started_at, seen.id)
                     > (array_position(array['alarm', 'warning', 'info'], seen.severity), f.started_at, f.id))
+              and
+            """
+            + _WANTED
+            + """
             order by array_position(array['alarm', 'warning', 'info'], f.severity),
                      f.started_at desc, f.id desc
             limit %(limit)s
             """,
-            {"utility": utility_id, "state": state, "after": after, "limit": limit},
+            asdict(wanted) | {"utility": utility_id, "after": after, "limit": limit},
         )
         return cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class FindingChoices:
+    """What there is to choose from among a utility's findings, for the filters of a list."""
+
+    states: dict[str, int]
+    kinds: list[str]
+    media: list[int]
+    sites: list[tuple[str, str]]  # code, name
+
+
+def finding_choices(connection: Connection[Any], utility_id: int) -> FindingChoices:
+    """How many findings are in which state; and the kinds, media and sites (in order of name) they are of."""
+    states = connection.execute(
+        "select state, count(*) from findings where utility_id = %s group by 1", (utility_id,)
+    ).fetchall()
+    of = connection.execute(
+        """
+        select distinct f.kind, m.medium, s.code, s.name
+        from findings f join registers r on r.id = f.register_id join meters m on m.id = r.meter_id
+        left join sites s on s.id = m.site_id
+        where f.utility_id = %s
+        """,
+        (utility_id,),
+    ).fetchall()
+    return FindingChoices(
+        states=dict(states),
+        kinds=sorted({kind for kind, *_ in of}),
+        media=sorted({medium for _, medium, *_ in of}),
+        sites=sorted({(code, name) for *_, code, name in of if code is not None}, key=lambda one: one[::-1]),
+    )
 
 
 def findings_of_register(

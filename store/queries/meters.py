@@ -1,5 +1,6 @@
 """Meters, their registers and where they were installed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -71,7 +72,10 @@ class RegisterRow:
 
 @dataclass(frozen=True, slots=True)
 class InstallationRow:
-    """A meter's time at a service point; `valid_to` None: it is there now."""
+    """A meter's time at a service point; `valid_to` None: it is there now.
+
+    `start_values` and `end_values` are what its registers showed then, by OBIS in micro-units, where known.
+    """
 
     meter: str
     point_code: str
@@ -80,6 +84,8 @@ class InstallationRow:
     valid_from: datetime
     valid_to: datetime | None
     multiplier: Decimal
+    start_values: dict[str, int]
+    end_values: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +191,7 @@ def installations(connection: Connection[Any], utility_id: int, meter_id: int) -
         cursor.execute(
             """
             select m.code as meter, p.code as point_code, p.name as point_name, p.account,
-                   i.valid_from, i.valid_to, i.multiplier
+                   i.valid_from, i.valid_to, i.multiplier, i.start_values, i.end_values
             from installations i join service_points p on p.id = i.service_point_id
             join meters m on m.id = i.meter_id
             where i.meter_id = %s and p.utility_id = %s
@@ -214,7 +220,7 @@ def exchanges(connection: Connection[Any], utility_id: int, meter_id: int) -> li
         cursor.execute(
             """
             select m.code as meter, p.code as point_code, p.name as point_name, p.account,
-                   i.valid_from, i.valid_to, i.multiplier
+                   i.valid_from, i.valid_to, i.multiplier, i.start_values, i.end_values
             from service_points p
             join installations i on i.service_point_id = p.id
             join meters m on m.id = i.meter_id
@@ -247,3 +253,19 @@ def unbilled_months(
             {"utility": utility_id, "meter": meter_id, "obis": obis, "limit": limit},
         )
         return cursor.fetchall()
+
+
+def meters_at(connection: Connection[Any], utility_id: int, points: Sequence[str]) -> dict[str, str]:
+    """The meter that is at each of these service points, or was there last, by the point's code."""
+    rows = connection.execute(
+        """
+        select distinct on (p.code) p.code, m.code
+        from service_points p
+        join installations i on i.service_point_id = p.id
+        join meters m on m.id = i.meter_id
+        where p.utility_id = %s and p.code = any(%s)
+        order by p.code, i.valid_to desc nulls first, i.valid_from desc
+        """,
+        (utility_id, list(points)),
+    )
+    return dict(rows.fetchall())

@@ -129,18 +129,35 @@ def telegram(
         return cursor.fetchone()
 
 
-def last_reading_at(connection: Connection[Any], meter_id: int) -> datetime | None:
-    """The instant of a meter's newest reading."""
-    with connection.cursor(row_factory=scalar_row) as cursor:
+def telegrams(
+    connection: Connection[Any],
+    utility_id: int,
+    meter_id: int,
+    *,
+    before: datetime | None = None,
+    limit: int,
+) -> list[TelegramRow]:
+    """At most `limit` telegrams that were read before that instant, the last one first."""
+    with connection.cursor(row_factory=class_row(TelegramRow)) as cursor:
         cursor.execute(
             """
-            select max(last.measured_at) from registers r
-            cross join lateral (select measured_at from utility_latest_readings
-                                where register_id = r.id offset 0) last
-            where r.meter_id = %s
+            select t.measured_at, t.received_at, g.code as gateway, t.epoch, t.batch, t.raw
+            from telegrams t
+            join meters m on m.id = t.meter_id and m.utility_id = %(utility)s
+            join gateways g on g.id = t.gateway_id
+            where t.meter_id = %(meter)s
+              and (%(before)s::timestamptz is null or t.measured_at < %(before)s)
+            order by t.measured_at desc limit %(limit)s
             """,
-            (meter_id,),
+            {"utility": utility_id, "meter": meter_id, "before": before, "limit": limit},
         )
+        return cursor.fetchall()
+
+
+def first_reading_at(connection: Connection[Any], register_id: int) -> datetime | None:
+    """The instant of a register's oldest reading."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        cursor.execute("select min(measured_at) from utility_readings where register_id = %s", (register_id,))
         instant: datetime | None = cursor.fetchone()
     return instant
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
@@ -26,7 +27,10 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class BehindRow:
-    """The telegram that brought a meter's readings of an instant, and the message that it came in."""
+    """The telegram that brought a meter's readings of an instant, and the message that it came in.
+
+    `model`: the meter's in the registry.
+    """
 
     meter: str
     measured_at: datetime
@@ -35,6 +39,7 @@ class BehindRow:
     epoch: str
     batch: int
     raw: bytes
+    model: str
 
 
 def utility_of_billing_reading(connection: Connection[Any], reading_id: int) -> int | None:
@@ -70,7 +75,7 @@ def telegrams_behind(
         cursor.execute(
             """
             select distinct m.code as meter, t.measured_at, t.received_at, g.code as gateway, t.epoch,
-                   t.batch, t.raw
+                   t.batch, t.raw, m.model
             from unnest(%s::text[], %s::timestamptz[]) as wanted (meter, measured_at)
             join meters m on m.utility_id = %s and m.code = wanted.meter
             join telegrams t on t.meter_id = m.id and t.measured_at = wanted.measured_at
@@ -79,3 +84,151 @@ def telegrams_behind(
             ([meter for meter, _ in readings], [at for _, at in readings], utility_id),
         )
         return {(row.meter, row.measured_at): row for row in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A register's readings from `since` to `until`, both included."""
+
+    register_id: int
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRow:
+    """What a rule, or a person, says of one reading today. `value` in micro-units; None: it is gone."""
+
+    register_id: int
+    measured_at: datetime
+    value: int | None
+    rule: str
+    quality: int
+    usable: bool
+    evidence: dict[str, Any]
+    author: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EditRow:
+    """A decision about one reading, and the second person, where one was needed and has approved."""
+
+    register_id: int
+    id: int
+    measured_at: datetime
+    action: str
+    value: int | None
+    undoes: int | None
+    author: str
+    reason: str
+    created_at: datetime
+    needs_approval: bool
+    approved_by: str | None
+    approved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationRow:
+    """A meter's time at a service point, with what was written down at its ends (micro-units by register)."""
+
+    id: int
+    meter: str
+    valid_from: datetime
+    valid_to: datetime | None
+    multiplier: Decimal
+    start_values: dict[str, int]
+    end_values: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRow:
+    """A billing reading of an earlier period: what an average rests on. `consumption` in micro-units."""
+
+    id: int
+    period: str
+    version: int
+    consumption: int
+    start_value: int
+    end_value: int
+    quality: int
+
+
+def marks_behind(connection: Connection[Any], stretches: Sequence[Stretch]) -> list[MarkRow]:
+    """The marks on the readings of these stretches, by register, instant and rule."""
+    with connection.cursor(row_factory=class_row(MarkRow)) as cursor:
+        cursor.execute(
+            """
+            select distinct m.register_id, m.measured_at, r.value, m.rule, m.quality, m.usable, m.evidence,
+                   m.author, m.created_at
+            from unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) as part (register_id, since, until)
+            join marks m on m.register_id = part.register_id
+                        and m.measured_at between part.since and part.until
+            left join readings r on r.register_id = m.register_id and r.measured_at = m.measured_at
+            order by 1, 2, 4
+            """,
+            _columns(stretches),
+        )
+        return cursor.fetchall()
+
+
+def edits_behind(connection: Connection[Any], stretches: Sequence[Stretch]) -> list[EditRow]:
+    """The edits of readings of these stretches, in the order in which they were made."""
+    with connection.cursor(row_factory=class_row(EditRow)) as cursor:
+        cursor.execute(
+            """
+            select distinct e.register_id, e.id, e.measured_at, e.action, e.value, e.undoes, e.author,
+                   e.reason, e.created_at, e.needs_approval, a.author as approved_by,
+                   a.created_at as approved_at
+            from unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) as part (register_id, since, until)
+            join edits e on e.register_id = part.register_id
+                        and e.measured_at between part.since and part.until
+            left join edit_approvals a on a.edit_id = e.id
+            order by e.id
+            """,
+            _columns(stretches),
+        )
+        return cursor.fetchall()
+
+
+def _columns(stretches: Sequence[Stretch]) -> tuple[list[int], list[datetime], list[datetime]]:
+    return (
+        [part.register_id for part in stretches],
+        [part.since for part in stretches],
+        [part.until for part in stretches],
+    )
+
+
+def installations_behind(
+    connection: Connection[Any], utility_id: int, installation_ids: Sequence[int]
+) -> dict[int, InstallationRow]:
+    """The installations with these ids, as they are in the registry today."""
+    with connection.cursor(row_factory=class_row(InstallationRow)) as cursor:
+        cursor.execute(
+            """
+            select i.id, m.code as meter, i.valid_from, i.valid_to, i.multiplier, i.start_values, i.end_values
+            from installations i join meters m on m.id = i.meter_id
+            where m.utility_id = %s and i.id = any(%s)
+            """,
+            (utility_id, list(installation_ids)),
+        )
+        return {row.id: row for row in cursor.fetchall()}
+
+
+def earlier(
+    connection: Connection[Any], utility_id: int, reading_id: int, periods: Sequence[str]
+) -> list[EarlierRow]:
+    """What was billed of the same register for these periods when this one was issued, in order."""
+    with connection.cursor(row_factory=class_row(EarlierRow)) as cursor:
+        cursor.execute(
+            """
+            select distinct on (b.period) b.id, b.period, b.version, b.consumption, b.start_value,
+                   b.end_value, b.quality
+            from billing_readings one
+            join billing_readings b using (service_point_id, obis)
+            where one.utility_id = %s and one.id = %s and b.period = any(%s) and b.id < one.id
+            order by b.period, b.version desc
+            """,
+            (utility_id, reading_id, list(periods)),
+        )
+        return cursor.fetchall()

@@ -39,6 +39,38 @@ def strangers(connection: Connection[Any], utility: str) -> list[Stranger]:
         return cursor.fetchall()
 
 
+_WAITING = """
+    select meter, count(*) as readouts, min(received_at) as first_at, max(received_at) as last_at
+    from quarantine
+    where utility_id = %(utility)s and state = 'waiting' and reason = 'unknown_meter' and meter is not null
+"""
+
+
+def strangers_page(
+    connection: Connection[Any], utility_id: int, *, limit: int, after: str | None = None
+) -> list[Stranger]:
+    """At most `limit` of the utility's unknown meters by meter id; `after` is that of the last one seen."""
+    with connection.cursor(row_factory=class_row(Stranger)) as cursor:
+        cursor.execute(
+            _WAITING
+            + """
+              and (%(after)s::text is null or meter > %(after)s)
+            group by meter order by meter limit %(limit)s
+            """,
+            {"utility": utility_id, "after": after, "limit": limit},
+        )
+        return cursor.fetchall()
+
+
+def stranger(connection: Connection[Any], utility_id: int, meter: str) -> Stranger | None:
+    """One unknown meter."""
+    with connection.cursor(row_factory=class_row(Stranger)) as cursor:
+        cursor.execute(
+            _WAITING + " and meter = %(meter)s group by meter", {"utility": utility_id, "meter": meter}
+        )
+        return cursor.fetchone()
+
+
 def waiting_of(connection: Connection[Any], utility: str, meter: str) -> Iterator[list[Kept]]:
     """What waits of an unknown meter, in the order of arrival, some hundred readouts at once."""
     last = 0

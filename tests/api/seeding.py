@@ -14,6 +14,7 @@ from store.access import Scope
 from store.api_keys import issue
 from store.content import Content, decimal, instant
 from telemetry.micro import MICRO
+from telemetry.wire import Batch, WireReadout, encode, to_milliseconds
 from tests.api.gateways import seed_gateway
 
 NOW = datetime(2026, 11, 21, 17, 40, tzinfo=UTC)
@@ -54,6 +55,10 @@ class Seeded:
     meters: list[str]
     registers: list[int]
     bills: list[int]
+    finding: int
+    edit: int  # waits for its approval
+    waiting: int  # in quarantine, of an unknown meter
+    request: int
     installations: list[int]
 
 
@@ -137,6 +142,7 @@ def seed(
             meters.append(code_of_meter)
             registers.append(register)
     _findings(connection, utility, registers, now)
+    told = _told(connection, owners, code, registers[-1], now - timedelta(days=days))
     seed_gateway(connection, code, gateway, meters, now)
     key = issue(connection, code, f"{name} billing", scopes=frozenset(Scope) - {Scope.AUDIT_READ})
     connection.commit()
@@ -157,6 +163,7 @@ def seed(
         meters,
         registers,
         [row[0] for row in bills],
+        *told,
         [row[0] for row in installations],
     )
 
@@ -373,6 +380,50 @@ def _readings(
             value += round(mean * chance.uniform(0.2, 1.9) / 1000) * 1000
             copy.write_row((register, hour, value))
             hour += timedelta(hours=1)
+
+
+def _told(
+    connection: Connection[Any], owners: _Owners, code: str, register: int, first: datetime
+) -> tuple[int, int, int, int]:
+    """What people and gateways said: (finding, edit of a closed month, unknown meter's readout, request)."""
+    finding = connection.execute(
+        "select min(id) from findings where utility_id = %s", (owners.utility,)
+    ).fetchone()
+    assert finding is not None
+    edit = insert(
+        connection,
+        "edits",
+        utility_id=owners.utility,
+        register_id=register,
+        measured_at=first.replace(minute=0),
+        action="accept",
+        author="h.novak",
+        reason="seen on site",
+        needs_approval=True,
+    )
+    at = to_milliseconds(first)
+    readout = WireReadout("QDS-00112233", at, {"8-0:1.0.0": 12.5}, raw=b"\x68")
+    waiting = insert(
+        connection,
+        "quarantine",
+        utility_id=owners.utility,
+        topic=f"hesper/v1/{code}/gw-lindenhof/readings",
+        reason="unknown_meter",
+        detail="no meter of this id is registered",
+        meter="QDS-00112233",
+        payload=encode(Batch("e1", 1, at, [readout])),
+        payload_hash=b"1",
+    )
+    request = insert(
+        connection,
+        "requests",
+        utility_id=owners.utility,
+        task="replay",
+        subject=Jsonb({"reason": "conflict"}),
+        author="h.novak",
+        reason="clock mended",
+    )
+    return finding[0], edit, waiting, request
 
 
 def _findings(connection: Connection[Any], utility: int, registers: list[int], now: datetime) -> None:

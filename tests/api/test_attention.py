@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.pages.spans import chart_of
-from store.queries.findings import FindingRow, gravest_findings
+from store.queries.findings import FindingFilter, FindingRow, gravest_findings
 from tests.api.seeding import NOW, Seeded, insert
 
 PRAGUE = ZoneInfo("Europe/Prague")
@@ -83,10 +83,10 @@ def test_pages_of_findings_neither_repeat_nor_leave_out_any(
             started_at=NOW - timedelta(days=day // 2, hours=day % 2),
             evidence="{}",
         )
-    whole = [finding.id for finding in gravest_findings(connection, ours.id, limit=50, state=None)]
+    whole = [finding.id for finding in gravest_findings(connection, ours.id, FindingFilter(), limit=50)]
     paged: list[int] = []
     while found := gravest_findings(
-        connection, ours.id, limit=2, state=None, after=paged[-1] if paged else None
+        connection, ours.id, FindingFilter(), limit=2, after=paged[-1] if paged else None
     ):
         paged += [finding.id for finding in found]
     assert paged == whole
@@ -144,7 +144,7 @@ def test_a_reading_some_seconds_after_midnight_closes_the_day_before(
 def test_a_finding_leads_to_a_chart_that_shows_all_of_it(days: float, span: str) -> None:
     started = NOW - timedelta(days=300)
     finding = FindingRow(
-        *(1, "KAM-1", 8, "8-0:1.0.0", "m3", None, None, "stuck", "info", "open", started),
+        *(1, "KAM-1", 8, "8-0:1.0.0", "m3", None, None, None, "stuck", "info", "open", "", started),
         *(started + timedelta(days=days), NOW, {}),
     )
     query = parse_qs(urlsplit(chart_of(finding, NOW, PRAGUE)).query)

@@ -157,7 +157,10 @@ def test_a_command_is_queued_with_its_author_and_reason_and_its_reply_comes_late
     told_without = engineer.get(path).json()
     assert told_without["state"] == "done"
     assert told_without["result"] == {"readouts": 1}, "who does not read values is not told them here either"
+    noted = "select count(*) from audit_log where action = 'read personal data' and subject = %s"
+    assert connection.execute(noted, (path,)).fetchone() == (1,)
     listed = client.get(f"{AT}/commands", params={"limit": 1}).json()
+    assert "values" not in listed["commands"][0]["result"]
     assert (listed["commands"][0]["id"], listed["next_cursor"]) == (command["id"], command["id"])
 
 

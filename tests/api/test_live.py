@@ -13,7 +13,7 @@ from api.app import create_app
 from api.settings import ApiSettings
 from store.access import Scope
 from store.api_keys import issue
-from store.changes import Topic, announce
+from store.notices import Topic, announce
 from tests.api.conftest import Clock
 from tests.api.seeding import Seeded
 from tests.support.browsing import serving

@@ -11,7 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.language import english
+from store.access import Scope
 from store.api_keys import issue
+from store.edits import Action, Edit
+from store.edits import add as add_edit
 from tests.api.conftest import sign_in
 from tests.api.seeding import Seeded
 from tests.support.town import UTILITY, Town
@@ -134,13 +137,32 @@ def test_the_month_page_leads_to_the_figure_in_words_down_to_the_bytes(person: T
     assert f'href="{path}"' in person.get("/meters/AAA-1").text
     assert "How 31.25 m³ comes about" in text
     assert "runs from 1 Oct 2026, 00:00 (+02:00) to 1 Nov 2026, 00:00 (+01:00)" in text
-    assert "AAA-1 went from 100.5 m³ to 131.75 m³ : 31.25 m³" in text
+    assert "AAA-1 : 100.5 m³ → 131.75 m³ = 31.25 m³" in text
     assert "The nearest usable reading, 1 h before this instant." in text
     assert "A reading at this very instant." in text
     assert "68 0f 0f 68 08 01 72 78" in text
     assert "batch 4711 of test" in text
     assert "boris closed the month" in text
     assert "The row is as it was issued" in text
+
+
+def test_edits_are_told_with_their_author_and_reason(person: TestClient, town: Town) -> None:
+    edit = Edit(town.registers["AAA-1"], START + 5 * DAY, Action.EXCLUDE, "carla", "The lid was open.")
+    add_edit(town.connection, edit)
+    town.connection.commit()
+    page = person.get("/billing/2").text
+    assert 'data-edit="exclude"' in page
+    assert "The lid was open." in words(page)
+    assert "carla" in words(page)
+
+
+def test_who_may_not_read_telegrams_sees_no_bytes(anonymous: TestClient, town: Town) -> None:
+    key = issue(town.connection, UTILITY, "looks", scopes={Scope.BILLING_READ})
+    town.connection.commit()
+    sign_in(anonymous, key)
+    page = anonymous.get("/billing/2").text
+    assert "68 0f 0f 68" not in page
+    assert "telegrams:read" in page
 
 
 def test_the_page_of_a_superseded_version_leads_to_the_one_that_holds(person: TestClient, town: Town) -> None:
@@ -151,7 +173,7 @@ def test_the_page_of_a_superseded_version_leads_to_the_one_that_holds(person: Te
     assert f'data-superseded>This version was corrected: <a href="/billing/{second}">' in page
     text = words(page)
     assert "On the straight line from the last usable reading before to the first one after." in text
-    assert "reading the nearest is 22 h away, the tolerance 2 h" in text
+    assert "reading the nearest is 22 h away, the tolerance is 2 h" in text
     assert "data-superseded" not in person.get(f"/billing/{second}").text
 
 

@@ -50,6 +50,19 @@ def test_several_months_as_json(town: Town, database: str) -> None:
     ]
 
 
+def test_status_says_how_far_each_close_is(town: Town, database: str) -> None:
+    run(database, "2025-08", "--author", "anna")
+    run(database, "2025-09", "--draft", "--author", "anna")
+    code, shown, _ = run(database, "--status")
+    assert code == 0
+    first, second = shown.splitlines()
+    assert first == "2025-09 run 1: drafted, drafted by anna, 1 billed, 1 exceptions"
+    assert second.startswith("2025-08 run 1: approved, drafted by anna, approved by anna on ")
+    code, printed, _ = run(database, "--status", "2025-08", "--json")
+    (told,) = json.loads(printed)
+    assert (told["state"], told["run"], told["summary"]["billed"]) == ("approved", 1, 1)
+
+
 def test_draft_is_shown_worked_off_and_approved(town: Town, database: str) -> None:
     code, shown, _ = run(database, "2025-08", "--draft", "--author", "anna")
     assert code == 0

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from hesper.cli import build
 from store.database import connect
+from store.edits import Action, Edit, add, approve
 from tests.support.town import Town
 
 OCTOBER = datetime(2026, 9, 30, 22, tzinfo=UTC)  # local midnights in Madrid
@@ -51,9 +52,30 @@ def test_figure_is_explained_down_to_the_value_in_the_telegram(town: Town, datab
     assert "rules: built in" in lines
     assert "reading 37351 at 2026-09-30T21:00:00Z" in lines
     assert "6-0:1.0.0 37351 kW.h" in lines
+    assert "not by installation: no meter was put in or taken out at this instant" in lines
     assert "not by set_day: the meter's own value for this instant is not there" in lines
+    assert "by reading: taken: 37351" in lines
+    assert "not by interpolation: not tried: a step before it had a value" in lines
     assert "not by reading: the nearest is 22 h away, the tolerance 2 h" in lines
     assert "no telegram: imported, entered, or no longer kept" in lines
+
+
+def test_every_mark_and_edit_is_shown_with_who_said_so_and_why(town: Town, database: str) -> None:
+    at = OCTOBER + 9 * DAY - HOUR
+    row = add(town.connection, Edit(town.registers["AAA-1"], at, Action.EXCLUDE, "erik", "photo shows 7"))
+    approve(town.connection, 1, row.id, "boris")
+    town.connection.commit()
+    code, shown, _ = hesper("explain", "1", "--database-url", database)
+    assert code == 0
+    assert "mark edit by erik on the reading 37360 at 2026-10-09T21:00:00Z: questionable, not used" in shown
+    assert f"edit {row.id}: exclude at 2026-10-09T21:00:00Z, by erik on " in shown
+    assert "photo shows 7 (approved by boris on " in shown
+    code, printed, _ = hesper("explain", "1", "--json", "--database-url", database)
+    told = json.loads(printed)
+    (mark,) = [mark for mark in told["marks"] if mark["rule"] == "edit"]
+    assert (mark["author"], mark["value"], mark["evidence"]["reason"]) == ("erik", "37360", "photo shows 7")
+    (edit,) = told["edits"]
+    assert (edit["author"], edit["approved_by"], edit["needs_approval"]) == ("erik", "boris", True)
 
 
 def test_the_same_as_json_with_the_telegram_decoded(town: Town, database: str) -> None:
@@ -101,7 +123,8 @@ def test_rules_are_given_listed_and_shown_in_the_explanation(
     town.close("2026-11")
     code, shown, _ = hesper("explain", "2", "--database-url", database)
     assert "rules: test 1" in shown
-    assert "by average" in shown
+    assert "by average: taken: 37412.123601" in shown
+    assert "rests on 2026-10: 31.083333 from 37351 to 37382.083333, version 1 (`hesper explain 1`)" in shown
     file.write_text("name = ")
     code, _, error = hesper("rules", "apply", str(file), "--from", "2026-11-01", *named)
     assert (code, "not TOML" in error) == (1, True)

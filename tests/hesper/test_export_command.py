@@ -57,6 +57,9 @@ def test_csv_holds_every_reading_of_the_range_exactly(
         rows = list(csv.DictReader(text))
     assert [Decimal(row["value"]) * 10**6 for row in rows] == VALUES
     assert rows[-1]["value"] == "56.108"
+    noted = connection.execute("select detail from audit_log where action = 'exported'").fetchall()
+    assert len(noted) == 1
+    assert METERS[1] in noted[0][0]
     assert [rows[0][name] for name in ("meter", "obis", "unit", "status", "measured_at")] == [
         METERS[1],
         "8-0:1.0.0",

@@ -1,5 +1,6 @@
 """What is asked in the database is done by a real gateway, over a real broker, and its answer is stored."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,7 +97,32 @@ def test_what_the_broker_does_not_take_stays_due(registered: psycopg.Connection,
     assert command[0] == str(Topic("aurora", "house", Kind.COMMAND))
     sent = decode(command[1], Command)
     assert (sent.command, sent.meter, sent.expires_at) == ("read-now", "KAM-00000001", 1772496600000)
-    assert command[2:] == (False, 600)
+    assert command[2:] == (False, 30)
+
+
+def test_a_fault_in_one_request_is_survived(
+    registered: psycopg.Connection, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downlink, "_PAUSE", 0.01)
+    desk = Desk()
+    faults = [RuntimeError("nobody foresaw this")]
+
+    def deliver(*_: object, **__: object) -> bool:
+        if faults:
+            raise faults.pop()
+        return True
+
+    monkeypatch.setattr(desk, "deliver", deliver)
+    read_now(registered, NOW, meter="KAM-00000001")
+    stop = threading.Event()
+    thread = threading.Thread(target=Downlink(database, desk, lambda: NOW).run, args=(stop,))
+    thread.start()
+    try:
+        eventually(lambda: value(registered, "select state from gateway_commands") == "sent", "it is sent")
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not faults
 
 
 def test_a_broker_that_was_started_anew_gets_again_what_nobody_answered(

@@ -10,6 +10,7 @@ import pytest
 from store import edits
 from store.database import connect
 from store.edits import Action, Edit, EditError, EditRow
+from store.roles import enter_utility
 from tests.support.town import Town
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -40,6 +41,12 @@ def marks(town: Town) -> list[tuple[Any, ...]]:
     ).fetchall()
     town.connection.commit()
     return rows
+
+
+def utility(town: Town) -> int:
+    row = town.connection.execute("select id from utilities").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def glitches(town: Town) -> int:
@@ -125,17 +132,15 @@ def test_an_edit_of_a_closed_period_holds_once_a_second_person_approves(town: To
     row = edit(town, Action.EXCLUDE)
     assert row.waits
     assert marks(town) == [BY_RULE]
-    utility = town.connection.execute("select id from utilities").fetchone()
-    assert utility is not None
     with pytest.raises(EditError, match="is by anna too"):
-        edits.approve(town.connection, utility[0], row.id, "anna")
+        edits.approve(town.connection, utility(town), row.id, "anna")
     town.connection.rollback()
-    approved = edits.approve(town.connection, utility[0], row.id, "ben")
+    approved = edits.approve(town.connection, utility(town), row.id, "ben")
     town.judge()
     assert (approved.approved_by, approved.waits) == ("ben", False)
     assert marks(town) == [(GLITCH, "edit", 10, False, "anna")]
     with pytest.raises(EditError, match="does not wait"):
-        edits.approve(town.connection, utility[0], row.id, "ben")
+        edits.approve(town.connection, utility(town), row.id, "ben")
 
 
 def test_an_undo_in_a_closed_period_is_approved_too(town: Town) -> None:
@@ -146,9 +151,7 @@ def test_an_undo_in_a_closed_period_is_approved_too(town: Town) -> None:
     with pytest.raises(EditError, match="waits for its approval"):
         edit(town, Action.RESTORE)
     town.connection.rollback()
-    utility = town.connection.execute("select id from utilities").fetchone()
-    assert utility is not None
-    edits.approve(town.connection, utility[0], undo.id, "ben")
+    edits.approve(town.connection, utility(town), undo.id, "ben")
     town.judge()
     assert marks(town) == [BY_RULE]
 
@@ -198,3 +201,40 @@ def test_the_database_refuses_an_approval_by_the_author(town: Town) -> None:
             insert into edit_approvals (edit_id, utility_id, author) select id, utility_id, author from edits
             """
         )
+
+
+def test_a_session_without_a_right_to_readings_makes_edits_of_its_own_utility_alone(town: Town) -> None:
+    register = town.registers["AAA-1"]
+    at = GLITCH + timedelta(minutes=1)
+    edit = Edit(register, at, Action.ENTER, "anna", "read on site", 1_005_000_000)
+    with town.connection.transaction():
+        enter_utility(town.connection, utility(town))
+        town.connection.execute("set local role hesper_api")
+        edits.add(town.connection, edit)
+    assert marks(town) == [BY_RULE, (at, "edit", 7, True, "anna")]
+    other = town.connection.execute(
+        "insert into utilities (code, name, time_zone) values ('other', 'Other', 'UTC') returning id"
+    ).fetchone()
+    assert other is not None
+    enter_utility(town.connection, other[0])
+    town.connection.execute("set local role hesper_api")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        town.connection.execute(
+            """
+            insert into edits (utility_id, register_id, measured_at, action, author, reason, needs_approval)
+            values (%s, %s, %s, 'exclude', 'eve', 'r', false)
+            """,
+            (other[0], register, GLITCH),
+        )
+    town.connection.rollback()
+
+
+def test_an_edit_and_its_approval_are_in_the_audit_log(town: Town) -> None:
+    closed(town)
+    row = edit(town, Action.EXCLUDE)
+    edits.approve(town.connection, utility(town), row.id, "ben")
+    town.connection.commit()
+    rows = town.connection.execute(
+        "select actor, subject from audit_log where subject like 'edit%' order by id"
+    ).fetchall()
+    assert rows == [("anna", f"edits {row.id}"), ("ben", "edit_approvals")]

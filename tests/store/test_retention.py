@@ -122,6 +122,7 @@ def _bill(session: psycopg.Connection, read_at: datetime, issued: datetime) -> N
         """,
         {"issued": issued, "evidence": Jsonb({"installations": [part]})},
     )
+    session.execute("select note_disputable_telegrams(max(id)) from closes")
 
 
 def test_what_waits_in_quarantine_is_never_too_old(session: psycopg.Connection) -> None:

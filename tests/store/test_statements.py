@@ -11,7 +11,7 @@ from store.statements import ExclusionRow, VersionRow, reconcile, totals
 ISSUED = datetime(2026, 11, 1, 5, tzinfo=UTC)
 SENT = datetime(2026, 11, 1, 6, tzinfo=UTC)
 TAKEN = datetime(2026, 11, 1, 7, tzinfo=UTC)
-FIRST = VersionRow("2026-10", "flat-1", "8-0:1.0.0", "m3", 1, 31_000_000, 0, ISSUED, SENT, TAKEN)
+FIRST = VersionRow("2026-10", "flat-1", "8-0:1.0.0", "m3", 1, 31_000_000, 0, ISSUED, SENT, TAKEN, 1)
 
 
 def test_what_was_acknowledged_as_issued_needs_no_words() -> None:
@@ -72,3 +72,13 @@ def test_every_difference_has_a_reason_and_the_sums_are_those_of_the_lines(issue
     assert all(line.remarks for line in lines if line.difference)
     assert reconcile(issued[::-1], []) == lines
     assert sum(total.ours - total.theirs for total in totals(lines)) == sum(line.difference for line in lines)
+
+
+def test_what_settles_earlier_estimates_counts_on_both_sides() -> None:
+    one = replace(FIRST, true_up=-2_000_000)
+    two = replace(FIRST, version=2, true_up=-3_000_000, acknowledged_at=None)
+    (line,) = reconcile([one, two], [])
+    assert line.difference == -1_000_000
+    assert "and -3 m3 to settle earlier estimates" in line.remarks
+    (total,) = totals([line])
+    assert (total.ours, total.theirs) == (28_000_000, 29_000_000)

@@ -17,7 +17,7 @@ from store.database import connect
 from store.embedded import EmbeddedPostgres
 from store.migrate import migrate
 
-_TEMPLATE = "hesper_template"
+TEMPLATE = "hesper_template"
 _FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}  # a test's data may be lost
 
 
@@ -29,8 +29,8 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
         EmbeddedPostgres(Path(folder) / "postgres", _FAST) as server,
     ):
         with _administrator(server) as administrator:
-            administrator.execute(sql.SQL("create database {}").format(sql.Identifier(_TEMPLATE)))
-        with connect(server.url_of(_TEMPLATE)) as connection:
+            administrator.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
+        with connect(server.url_of(TEMPLATE)) as connection:
             migrate(connection)
         yield server
 
@@ -38,13 +38,13 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 def database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """The URL of a migrated, empty database that only this test uses."""
-    yield from _fresh(postgres_server, _TEMPLATE)
+    yield from copied(postgres_server, TEMPLATE)
 
 
 @pytest.fixture
 def unmigrated_database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """The URL of a database without any table."""
-    yield from _fresh(postgres_server, "template1")
+    yield from copied(postgres_server, "template1")
 
 
 @pytest.fixture
@@ -55,7 +55,8 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
         session.rollback()
 
 
-def _fresh(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+def copied(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The URL of a copy of a database that nobody is connected with; it goes with the generator's end."""
     name = f"test_{uuid4().hex}"
     with _administrator(server) as administrator:
         administrator.execute(

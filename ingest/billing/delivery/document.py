@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from store.content import decimal, instant, offset
+from store.deliveries import control_sums
 from store.outgoing import OutgoingReading
 from telemetry.quality import Quality
 
@@ -36,11 +37,8 @@ def body(
 
 
 def totals(readings: Sequence[OutgoingReading]) -> dict[str, str]:
-    """Consumption by `<obis> <unit>`, as a billing system is asked to sum it."""
-    sums: dict[str, int] = {}
-    for each in readings:
-        name = f"{each.obis} {each.unit}"
-        sums[name] = sums.get(name, 0) + each.consumption
+    """Consumption by `<obis> <unit>`, true-ups beside it, as a billing system is asked to sum them."""
+    sums = control_sums((f"{each.obis} {each.unit}", each.consumption, each.true_up) for each in readings)
     return {name: decimal(total) for name, total in sums.items()}
 
 

@@ -1,13 +1,16 @@
 """Green Button / ESPI (NAESB REQ.21, espiDerived.xsd): an Atom feed of usage points and their months.
 
 A service point is a UsagePoint, each of its billed registers a MeterReading with a ReadingType, and the month
-an IntervalBlock with one IntervalReading: the consumption, with its quality. Ids are UUIDs of what they name.
+an IntervalBlock with one IntervalReading: the consumption, with its quality. What settles earlier estimates
+is a MeterReading of its own, derived (11), so that the sum over a usage point is all that is to be billed.
+Ids are UUIDs of what they name.
 
     <feed> <entry> UsagePoint   <entry> MeterReading   <entry> ReadingType   <entry> IntervalBlock ...
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -20,7 +23,6 @@ from ingest.billing.formats.reading_types import (
     ReadingType,
     UnsayableError,
     reading_type,
-    refuse_true_up,
 )
 from ingest.billing.formats.xml import Xml
 from store.content import instant
@@ -55,6 +57,22 @@ def write(issue: Issue, readings: Iterable[OutgoingReading], out: BinaryIO) -> i
     return count
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What was used, or (`of`) what settles the estimates before; `amount` in micro-units."""
+
+    row: OutgoingReading
+    amount: int
+    quality: int
+    of: tuple[str, ...] = ()
+
+
+def _lines(row: OutgoingReading) -> Iterator[_Line]:
+    yield _Line(row, row.consumption, row.quality)
+    if row.true_up is not None:
+        yield _Line(row, row.true_up, int(Quality.DERIVED), ("true-up",))
+
+
 class _Feed:
     """The feed of one file; a ReadingType is written where it is first needed."""
 
@@ -76,7 +94,8 @@ class _Feed:
         medium = Obis.parse(rows[0].obis).medium
         if medium not in _SERVICE:
             raise UnsayableError(f"{point}: ESPI has no service category for {rows[0].obis}; use csv")
-        months = [f"{place}/MeterReading/{self._uuid(point, row.obis)}" for row in rows]
+        lines = [line for row in rows for line in _lines(row)]
+        months = [f"{place}/MeterReading/{self._uuid(point, line.row.obis, *line.of)}" for line in lines]
         with (
             self._entry(place, point, max(row.created_at for row in rows), months),
             self._object("UsagePoint"),
@@ -88,22 +107,23 @@ class _Feed:
                 self.xml.leaf("name", point[:256])
                 if rows[0].account:
                     self.xml.leaf("customerAgreement", rows[0].account[:256])
-        for month, row in zip(months, rows, strict=True):
-            self._month(month, row)
+        for month, line in zip(months, lines, strict=True):
+            self._month(month, line)
         return len(rows)
 
-    def _month(self, month: str, row: OutgoingReading) -> None:
+    def _month(self, month: str, line: _Line) -> None:
+        row = line.row
         kind = reading_type(row.obis, row.unit)
         type_place = f"ReadingType/{self._uuid(row.obis, row.unit)}"
-        block = f"{month}/IntervalBlock/{self._uuid(row.service_point, row.obis, row.period)}"
-        with self._entry(month, row.obis, row.created_at, [block, type_place]):
+        block = f"{month}/IntervalBlock/{self._uuid(row.service_point, row.obis, row.period, *line.of)}"
+        with self._entry(month, " ".join((row.obis, *line.of)), row.created_at, [block, type_place]):
             self.xml.leaf("MeterReading", attributes=_IN_ESPI)
         if type_place not in self._known:
             self._known.add(type_place)
             with self._entry(type_place, f"{row.obis} {row.unit}", self._issue.issued_at, []):
                 self._reading_type(kind)
         with self._entry(block, f"{row.period} version {row.version}", row.created_at, []):
-            self._block(row, kind)
+            self._block(line, kind)
 
     def _reading_type(self, kind: ReadingType) -> None:
         with self._object("ReadingType"):
@@ -117,9 +137,9 @@ class _Feed:
             self.xml.leaf("tou", kind.tariff)
             self.xml.leaf("uom", kind.uom)
 
-    def _block(self, row: OutgoingReading, kind: ReadingType) -> None:
-        refuse_true_up(row, "ESPI")
-        value = row.consumption * kind.counted(MICRO)[1]
+    def _block(self, line: _Line, kind: ReadingType) -> None:
+        row = line.row
+        value = line.amount * kind.counted(MICRO)[1]
         if abs(value) > _INT48:
             raise UnsayableError(
                 f"{row.service_point} {row.obis}: its consumption is too large for ESPI; use csv"
@@ -128,7 +148,7 @@ class _Feed:
             self._span("interval", row)
             with self.xml.element("IntervalReading"):
                 with self.xml.element("ReadingQuality"):
-                    self.xml.leaf("quality", row.quality)
+                    self.xml.leaf("quality", line.quality)
                 self._span("timePeriod", row)
                 self.xml.leaf("value", value)
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import BinaryIO
 
-from ingest.billing.formats.reading_types import BULK, DELTA, ReadingType, reading_type, refuse_true_up
+from ingest.billing.formats.reading_types import BULK, DELTA, ReadingType, reading_type
 from ingest.billing.formats.xml import Xml
 from store.content import decimal, instant
 from store.outgoing import Issue, OutgoingReading
@@ -60,7 +60,6 @@ def _named(xml: Xml, element: str, name: str, kind: str, authority: str) -> None
 
 def _readings(xml: Xml, row: OutgoingReading) -> None:
     kind = reading_type(row.obis, row.unit)
-    refuse_true_up(row, "IEC 61968-9")
     for at, value, method in (
         (row.starts_at, row.start_value, row.start_method),
         (row.ends_at, row.end_value, row.end_method),
@@ -71,14 +70,18 @@ def _readings(xml: Xml, row: OutgoingReading) -> None:
             _value(xml, value, kind)
             _quality(xml, Quality.INTERPOLATED if method == "interpolation" else Quality.VALID, method)
             xml.leaf("ReadingType", attributes={"ref": kind.code(BULK)})
-    with xml.element("Readings"):
-        xml.leaf("reason", "billing")
-        xml.leaf("reportedDateTime", instant(row.created_at))
-        xml.leaf("timeStamp", instant(row.ends_at))
-        _value(xml, row.consumption, kind)
-        _quality(xml, Quality(row.quality), f"{Quality(row.quality).label}, version {row.version}")
-        xml.leaf("ReadingType", attributes={"ref": kind.code(DELTA)})
-        _interval(xml, "timePeriod", row)
+    used = [(row.consumption, Quality(row.quality), Quality(row.quality).label)]
+    if row.true_up is not None:  # a line of its own, so that the sum is all that is to be billed
+        used.append((row.true_up, Quality.DERIVED, "settles earlier estimates"))
+    for amount, quality, comment in used:
+        with xml.element("Readings"):
+            xml.leaf("reason", "billing")
+            xml.leaf("reportedDateTime", instant(row.created_at))
+            xml.leaf("timeStamp", instant(row.ends_at))
+            _value(xml, amount, kind)
+            _quality(xml, quality, f"{comment}, version {row.version}")
+            xml.leaf("ReadingType", attributes={"ref": kind.code(DELTA)})
+            _interval(xml, "timePeriod", row)
 
 
 def _quality(xml: Xml, quality: Quality, comment: str) -> None:

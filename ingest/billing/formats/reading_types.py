@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from store.content import decimal
-from store.outgoing import OutgoingReading
 from telemetry.obis import Medium, Obis
 from telemetry.units import unit
 
@@ -40,15 +38,6 @@ BILLING_PERIOD = 8  # MacroPeriodKind
 
 class UnsayableError(ValueError):
     """A register or figure that the vocabulary has no words for; the message names it."""
-
-
-def refuse_true_up(row: OutgoingReading, format_name: str) -> None:
-    """Raises UnsayableError for a billing reading that settles earlier estimates: no figure gets lost."""
-    if row.true_up is not None:
-        raise UnsayableError(
-            f"{row.service_point} {row.obis}: it settles earlier estimates by {decimal(row.true_up)} "
-            f"{row.unit}, which {format_name} has no place for; use csv or parquet"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,22 @@ as $$ select u.id from utilities u where u.code = utility_of_code.code $$;
 create or replace function code_of_utility(utility_id int) returns text
     language sql stable security definer set search_path = public, pg_temp
 as $$ select u.code from utilities u where u.id = utility_id $$;
-revoke execute on function person_of_login, session_of_token, person_of_subject, utility_of_code, code_of_utility
-    from public;
-grant execute on function person_of_login, session_of_token, person_of_subject, utility_of_code, code_of_utility
-    to hesper_api, hesper_admin;
+-- Whom a finding can be given to: the names of a utility's own people, for that utility's sessions.
+create or replace function people_of_utility() returns table (login text, name text)
+    language sql stable security definer set search_path = public, pg_temp
+as $$
+    select u.login, u.name from users u
+    where u.disabled_at is null
+      and (exists (select from user_roles r where r.user_id = u.id and r.utility_id = current_utility()
+                   and r.revoked_at is null)
+           or u.issuer is not null  -- a provider's claims give roles to sessions
+              and exists (select from sessions s where s.user_id = u.id and s.utility_id = current_utility()
+                          and s.seen_at > now() - interval '30 days'))
+$$;
+revoke execute on function person_of_login, session_of_token, person_of_subject, utility_of_code, code_of_utility,
+    people_of_utility from public;
+grant execute on function person_of_login, session_of_token, person_of_subject, utility_of_code, code_of_utility,
+    people_of_utility to hesper_api, hesper_admin;
 
 -- Whoever calls them, they do what the settings say.
 revoke execute on function expire, expire_other from public;
@@ -74,7 +86,13 @@ grant update on validation_blocks to hesper_ingest;
 -- What the utility wants of the rules, and what people decided about readings.
 grant select on rule_parameters, edits, edit_approvals, edited_readings to hesper_ingest, hesper_api;
 grant select on installations to hesper_ingest;
-grant insert on rule_parameters, edits, edit_approvals to hesper_admin;
+grant insert on rule_parameters to hesper_admin;
+grant insert on edits, edit_approvals to hesper_admin, hesper_api;  -- they take effect by triggers
+
+-- What people do with findings: a change takes effect by a trigger, which is the one that sets a state.
+grant select on finding_changes to hesper_ingest, hesper_api;
+grant insert on finding_changes to hesper_api, hesper_admin;
+grant update (id) on findings to hesper_api, hesper_admin;  -- lets it lock a row; an identity takes no value
 
 -- Who is told of findings. The API sees neither targets nor secrets.
 grant select on alarm_routes, alarms_told to hesper_ingest;
@@ -112,8 +130,20 @@ grant update (revoked_at, last_used_at) on api_keys to hesper_api;
 grant insert on billing_acknowledgements to hesper_api;
 grant select on outbox, delivery_acknowledgements, submission_windows, submissions to hesper_api;
 grant select (id, utility_id, url, allow_private, created_at, removed_at) on destinations to hesper_api;
-grant update (state, acknowledged_at) on outbox to hesper_api;
+grant update (state, acknowledged_at, attempts, due_at) on outbox to hesper_api;  -- acknowledged, or sent again
 grant insert on delivery_acknowledgements, submissions to hesper_api;
+
+-- Who approves in the browser issues what was drafted: rows are added, and nothing but the draft goes.
+grant select on close_drafts, draft_blocks, draft_readings, draft_exceptions, draft_points, close_events,
+    billing_rules to hesper_api;
+grant insert on closes, billing_readings, billing_exceptions, close_events, outbox to hesper_api;
+grant delete on close_drafts, draft_blocks, draft_readings, draft_exceptions, draft_points to hesper_api;
+revoke execute on function note_disputable_telegrams from public;
+grant execute on function note_disputable_telegrams to hesper_api, hesper_admin;
+
+-- What it asks others to do: `hesper work run` writes down what came of it.
+grant select, insert on requests to hesper_api;
+grant update (done_at, outcome, failure) on requests to hesper_admin;
 
 -- The registry, by whoever has the scope for it. Codes and beginnings name rows and stay; nothing is deleted.
 grant insert on sites, meters, verifications, service_points, installations to hesper_api;
@@ -149,7 +179,9 @@ grant insert on audit_log to hesper_admin;
 grant update (keep) on retention to hesper_admin;
 grant insert on closes, billing_readings, billing_exceptions, close_events, billing_rules,
     service_point_coefficients to hesper_admin;
-grant insert, update, delete on close_drafts, draft_blocks, draft_readings, draft_exceptions to hesper_admin;
+grant insert, update, delete on close_drafts, draft_blocks, draft_readings, draft_exceptions, draft_points
+    to hesper_admin;
+grant delete on touched_days to hesper_admin;
 grant insert on destinations, outbox to hesper_admin;
 grant update (secret, previous_until, removed_at) on destinations to hesper_admin;
 grant update (state, attempts, due_at, last_error) on outbox to hesper_admin;

@@ -16,7 +16,7 @@ from ingest.billing.close import ApprovalError, State, approve, close, draft, wi
 from store.billing import utility
 from store.closes import events
 from store.database import connect
-from store.drafts import to_work_off
+from store.drafted import to_work_off
 from store.roles import Role
 from tests.support.town import NOW, UTILITY, Town
 

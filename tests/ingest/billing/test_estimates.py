@@ -160,6 +160,56 @@ def test_period_after_a_settled_one_begins_at_its_end(town: Town) -> None:
     assert august["start_value"] == row_of(town, "2026-07")["end_value"]
 
 
+def exchange(town: Town, old: str, new: str, at: datetime) -> None:
+    """The new meter comes in the place of the old one, whose last value nobody wrote down."""
+    town.connection.execute(
+        """
+        update installations set valid_to = %s where meter_id = (select id from meters where code = %s)
+        """,
+        (at, old),
+    )
+    town.connection.execute(
+        """
+        update installations set valid_from = %s, start_values = '{"8-0:1.0.0": 2000000}',
+               service_point_id = (select id from service_points where code = %s)
+        where meter_id = (select id from meters where code = %s)
+        """,
+        (at, old, new),
+    )
+    town.connection.commit()
+
+
+def test_meter_that_was_silent_before_its_exchange_is_estimated_from_its_last_reading(town: Town) -> None:
+    """Ten days measured, ten estimated, and ten of the new meter."""
+    under(town)
+    june, swap = start("2026-06"), start("2026-06") + 20 * DAY
+    town.meter("AAA-1", daily(start("2026-03"), june + 10 * DAY, "0.1"))
+    town.meter("BBB-2", daily(swap + HOUR, june + 40 * DAY + HOUR, "0.3", first="2"))
+    exchange(town, "AAA-1", "BBB-2", swap)
+    for period in names("2026-03", "2026-06"):
+        town.close(period)
+    billed = row_of(town, "2026-06")
+    old, new = billed["evidence"]["installations"]
+    assert (old["end"]["method"], old["consumption"]) == ("average", "2")
+    assert old["end"]["basis"]["measured"]["value"] == old["end"]["readings"][0]["value"] == "110.1"
+    assert (new["start"]["method"], new["start"]["value"], new["consumption"]) == ("installation", "2", "3")
+    assert (billed["consumption"], billed["quality"], billed["true_up"]) == (5_000_000, Quality.MIXED, None)
+
+
+def test_meter_that_falls_silent_after_its_exchange_is_estimated_and_settled(town: Town) -> None:
+    under(town)
+    swap = start("2026-06") + 20 * DAY
+    town.meter("AAA-1", daily(start("2026-03"), swap, "0.1"))
+    town.meter("BBB-2", {swap + HOUR: "2", start("2026-08"): "8"})
+    exchange(town, "AAA-1", "BBB-2", swap)
+    for period in names("2026-03", "2026-07"):
+        town.close(period)
+    june, july = row_of(town, "2026-06"), row_of(town, "2026-07")
+    assert june["end_method"] == "average"
+    assert june["consumption"] == 3_000_000  # twenty days measured, ten at the same pace
+    assert june["consumption"] + july["consumption"] + july["true_up"] == 2_000_000 + 6_000_000
+
+
 def test_expired_verification_sends_to_the_average_from_that_day(town: Town) -> None:
     under(town)
     town.meter("AAA-1", daily(start("2026-03"), start("2026-08"), "0.1"))

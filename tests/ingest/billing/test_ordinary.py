@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingest.billing import draft as drafting
-from ingest.billing.close import draft, withdraw
+from ingest.billing.close import Scope, draft, withdraw
 from store.database import connect
 from store.validation import AUTHOR
 from telemetry.status import Status
@@ -62,7 +62,7 @@ def fill(town: Town, chance: random.Random) -> None:
 
 def drafted(town: Town, period: str) -> dict[str, Any]:
     """A draft as text, and what it came to; nothing of it is left."""
-    summary = draft([town.connection], UTILITY, period, "anna", NOW, block_size=9)
+    summary = draft([town.connection], UTILITY, period, "anna", NOW, scope=Scope.ALL, block_size=9)
     rows = town.connection.execute(
         """
         select to_jsonb(r) - 'draft_id' || jsonb_build_object('evidence', evidence::text) as row

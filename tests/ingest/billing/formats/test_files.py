@@ -333,12 +333,29 @@ def test_a_file_is_written_while_its_readings_come(name: str) -> None:
     assert 0 < sizes[100] < sizes[200] < sizes[299] < out.tell()
 
 
-def test_what_settles_earlier_estimates_is_a_figure_of_its_own_or_refused_never_left_out() -> None:
+def test_what_settles_earlier_estimates_is_a_figure_of_its_own_in_every_format() -> None:
     settled = [row("flat-1", "8-0:1.0.0", "m3", "12.5", true_up=to_micro("-2.25"))]
     lines = written("csv", settled).decode().splitlines()
     assert dict(zip(lines[0].split(","), lines[1].split(","), strict=True))["true_up"] == "-2.25"
     (stored,) = pq.read_table(io.BytesIO(written("parquet", settled))).to_pylist()
     assert stored["true_up"] == Decimal("-2.25")
-    for name in ("espi", "iec61968"):
-        with pytest.raises(UnsayableError, match=r"settles earlier estimates by -2\.25 m3"):
-            written(name, settled)
+    feed = ElementTree.fromstring(written("espi", settled))
+    for content in feed.iter(f"{ATOM}content"):
+        check_espi(content[0])
+    told = [
+        (block.findtext(f".//{ESPI}quality"), block.findtext(f".//{ESPI}value"))
+        for block in feed.iter(f"{ESPI}IntervalBlock")
+    ]
+    assert told == [("0", "12500000"), ("11", "-2250000")]
+    readings = [link.get("href") for link in feed.iter(f"{ATOM}link") if link.get("rel") == "self"]
+    assert len(set(readings)) == len(readings)
+    month = ElementTree.fromstring(written("iec61968", settled))
+    used = [
+        (each.findtext(f"{IEC}value"), each.find(f".//{IEC}ReadingQualityType"))
+        for each in month.iter(f"{IEC}Readings")
+        if each.find(f"{IEC}timePeriod") is not None
+    ]
+    assert [(value, quality.get("ref")) for value, quality in used if quality is not None] == [
+        ("12.5", "3.0.0"),
+        ("-2.25", "3.11.0"),
+    ]

@@ -1,4 +1,4 @@
-"""The form that every protocol's explanation has."""
+"""A telegram as text, whatever its protocol: what drivers make of it and what commands and pages show."""
 
 from dataclasses import dataclass
 

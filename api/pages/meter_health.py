@@ -1,0 +1,88 @@
+"""How reliably a meter is read: the last success, the share that arrived, what was missed, and why."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import psycopg
+
+from api.language import Language
+from store.queries import meter_health as queries
+from store.queries.meter_health import ReasonRow, StatusRow
+from store.queries.meters import MeterRow
+from store.queries.utilities import UtilityRow
+from telemetry.status import Status
+
+DAYS = 30
+STRIP_HEIGHT = 28
+_CELL, _STEP = 9, 11
+
+
+@dataclass(frozen=True, slots=True)
+class DayCell:
+    """A day of the strip: how high its bar is, and it in words. `state`: all, some, none, unknown; today."""
+
+    x: int
+    height: float
+    state: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`last` is (read at, received at); `arrived` the share of what was due in DAYS, None: nothing was."""
+
+    last: tuple[datetime, datetime] | None
+    due: int
+    arrived: int
+    missed: int
+    cells: list[DayCell]
+    reasons: list[ReasonRow]
+    complaints: list[tuple[list[str], StatusRow]]
+    width: int = DAYS * _STEP - (_STEP - _CELL)
+
+    @property
+    def share(self) -> float | None:
+        """What arrived of what was due; None where nothing was."""
+        return self.arrived / self.due if self.due else None
+
+
+def health_of(
+    store: psycopg.Connection, utility: UtilityRow, meter: MeterRow, now: datetime, language: Language
+) -> Health:
+    """Of the last DAYS whole days and today."""
+    today = now.astimezone(utility.zone).date()
+    first = today - timedelta(days=DAYS - 1)
+    rows = {row.day: row for row in queries.days(store, meter.id, first, today)}
+    since = datetime(first.year, first.month, first.day, tzinfo=utility.zone)
+    past = [row for row in rows.values() if row.day < today]
+    return Health(
+        last=queries.last_arrival(store, meter.id),
+        due=sum(row.due for row in past),
+        arrived=sum(row.arrived for row in past),
+        missed=sum(row.missed for row in rows.values()),
+        cells=[
+            _cell(place, first + timedelta(days=place), rows.get(first + timedelta(days=place)), language)
+            for place in range(DAYS)
+        ],
+        reasons=queries.reasons(store, meter.id, since, now),
+        complaints=[
+            (Status(row.status).labels(), row) for row in queries.complaints(store, meter.id, since, now)
+        ],
+    )
+
+
+def _cell(place: int, day: date, row: queries.DayRow | None, language: Language) -> DayCell:
+    x = place * _STEP
+    if row is None or (not row.due and not row.missed):
+        label = language.gettext("%(day)s: nothing known", day=language.day(day))
+        return DayCell(x, 1, "unknown", label)
+    share = row.arrived / row.due if row.due else 0.0
+    label = language.gettext(
+        "%(day)s: %(arrived)s of %(due)s arrived, %(missed)s polls without an answer",
+        day=language.day(day),
+        arrived=row.arrived,
+        due=row.due,
+        missed=row.missed,
+    )
+    state = "today" if place == DAYS - 1 else "all" if share >= 1 else "some" if share > 0 else "none"
+    return DayCell(x, max(1.0, round(share * STRIP_HEIGHT, 1)), state, label)

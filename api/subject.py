@@ -1,0 +1,28 @@
+"""What a page, a chart or a print of a meter is about: one of its registers, as somebody reads it now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from api.language import Language
+from store.queries.meters import MeterRow, RegisterRow
+from store.queries.utilities import UtilityRow
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A register of a meter of a utility, the time by the clock, and the reader's language."""
+
+    store: psycopg.Connection
+    utility: UtilityRow
+    meter: MeterRow
+    register: RegisterRow
+    now: datetime
+    language: Language
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The utility's local time."""
+        return self.utility.zone

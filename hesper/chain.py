@@ -1,0 +1,144 @@
+"""All that stands behind a billing reading: its trace, with marks, edits, installations, telegrams decoded.
+
+The evidence says what a close saw, and its hash keeps it. Marks and edits are shown as they are now, one by
+one: a reader sees what was decided since.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+
+from api.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
+from api.trace import Trace, trace_of
+from drivers.errors import DecodeError
+from drivers.modbus.profile_file import profile_names
+from hesper.decode import explain as decoded
+from ingest.billing.method import BUILT_IN, Method
+from ingest.billing.rules import parse_rules
+from store.queries.trace import (
+    BehindRow,
+    EarlierRow,
+    EditRow,
+    InstallationRow,
+    MarkRow,
+    Stretch,
+    earlier,
+    edits_behind,
+    installations_behind,
+    marks_behind,
+)
+from store.rules import all_rules
+from telemetry.explanation import Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a telegram says; `profile`: that of the Modbus meter by which it says it."""
+
+    explanation: Explanation
+    profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`ladder`: the steps of the rules that the billing reading was made by. `rests_on`: of an average."""
+
+    trace: Trace
+    ladder: tuple[Method, ...]
+    marks: list[MarkRow]
+    edits: list[EditRow]
+    installations: dict[int, InstallationRow]
+    rests_on: list[EarlierRow]
+
+    def marks_of(self, part: InstallationEvidence) -> Iterator[MarkRow]:
+        """The marks on one meter's readings."""
+        return (mark for mark in self.marks if mark.register_id == part.register_id)
+
+    def edits_of(self, part: InstallationEvidence) -> Iterator[EditRow]:
+        """The edits of one meter's readings."""
+        return (edit for edit in self.edits if edit.register_id == part.register_id)
+
+    def telegram(self, part: InstallationEvidence, reading: BoundaryReading) -> BehindRow | None:
+        """The telegram that brought a reading."""
+        return self.trace.telegrams.get((part.meter, reading.at))
+
+
+def chain_of(store: Connection[Any], utility_id: int, reading_id: int) -> Chain | None:
+    """The chain of the utility's billing reading with this id."""
+    trace = trace_of(store, utility_id, reading_id)
+    if trace is None:
+        return None
+    parts = trace.evidence.installations
+    stretches = [_stretch(part) for part in parts]
+    periods = sorted({period for part in parts for period in _periods(part.end)})
+    return Chain(
+        trace,
+        _ladder(store, utility_id, trace.evidence.rules),
+        marks_behind(store, stretches),
+        edits_behind(store, stretches),
+        installations_behind(store, utility_id, [part.installation for part in parts]),
+        earlier(store, utility_id, reading_id, periods),
+    )
+
+
+def _stretch(part: InstallationEvidence) -> Stretch:
+    """From the first instant to the last that the part's figure has to do with."""
+    instants = [part.start.instant, part.end.instant, *(reading.at for reading in part.readings)]
+    return Stretch(part.register_id, min(instants), max(instants))
+
+
+def _periods(end: BoundaryEvidence) -> Sequence[str]:
+    return [] if end.basis is None else end.basis.get("periods", [])
+
+
+def _ladder(store: Connection[Any], utility_id: int, label: str | None) -> tuple[Method, ...]:
+    for row in reversed(all_rules(store, utility_id)):
+        rules = parse_rules(row.content)
+        if rules.label == label:
+            return rules.ladder
+    return BUILT_IN
+
+
+def steps(found: BoundaryEvidence, ladder: Sequence[Method]) -> Iterator[tuple[str, str]]:
+    """(step, why it was or was not taken) of the whole ladder, in its order."""
+    said = dict(text.split(": ", 1) for text in found.passed_over if ": " in text)
+    taken = False
+    for method in ladder:
+        if method == found.method:
+            taken = True
+            yield method, f"taken: {found.value}"
+        elif method in said:
+            yield method, said[method]
+        elif taken:
+            yield method, "not tried: a step before it had a value"
+        elif method is Method.INSTALLATION:
+            yield method, "no meter was put in or taken out at this instant"
+        else:
+            yield method, "no reason is kept"
+    if not taken and found.method is not None:
+        yield found.method, f"taken, though no step of these rules: {found.value}"
+
+
+def says(explanation: Explanation, obis: str, value: str) -> bool:
+    """Whether a telegram gives the register this value, whatever zeros it ends in."""
+    return any(
+        record.obis == obis and record.value is not None and Decimal(record.value) == Decimal(value)
+        for record in explanation.records
+    )
+
+
+def read_telegram(raw: bytes, obis: str, value: str) -> Decoded:
+    """What it says; of a Modbus telegram, by the profile with which it says `value`. Raises DecodeError."""
+    try:
+        return Decoded(decoded(raw))
+    except DecodeError:
+        for name in profile_names():
+            with suppress(DecodeError):
+                found = decoded(raw, name)
+                if says(found, obis, value):
+                    return Decoded(found, name)
+        raise

@@ -13,7 +13,7 @@ from ingest.validation.communication import look
 from store.database import connect
 from store.findings import counts
 from store.health import forget, keep_hour, take_gateway
-from store.queries.findings import findings_page, gateway_findings
+from store.queries.findings import FindingFilter, findings_page, gateway_findings
 from store.roles import Role
 from telemetry.wire import Health, LineHealth, MeterHealth, encode, to_milliseconds
 
@@ -152,7 +152,7 @@ def test_a_meter_that_does_not_answer_is_found_and_well_again(
         else:
             read(store, 1, now - ago * HOUR)
     look(store, now + timedelta(minutes=10))
-    (finding,) = findings_page(store, 1, limit=10)
+    (finding,) = findings_page(store, 1, FindingFilter(), limit=10)
     assert (finding.meter, finding.obis, finding.kind) == ("KAM-1", "8-0:1.0.0", "communication.missed_polls")
     assert (finding.started_at, finding.ended_at) == (now - 30 * HOUR, now - 20 * HOUR)
     assert found(store) == []
@@ -179,7 +179,7 @@ def test_what_was_found_and_is_heard_of_no_more_has_ended_and_is_kept(
     look(store, then + timedelta(minutes=10))
     store.execute("delete from missed_polls")  # the meter was removed, and its misses were kept long enough
     look(store, now + timedelta(minutes=10))
-    (finding,) = findings_page(store, 1, limit=10)
+    (finding,) = findings_page(store, 1, FindingFilter(), limit=10)
     assert finding.started_at == then - 12 * HOUR
     assert finding.ended_at == now - timedelta(days=35)
 

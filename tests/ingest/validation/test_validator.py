@@ -53,7 +53,7 @@ def test_marks_findings_and_how_far_it_has_come_are_stored(town: Town) -> None:
         (START + 600 * HOUR, "reset", True),
     ]
     assert kinds(town) == ["negative_step.glitch", "negative_step.jitter", "negative_step.reset", "stuck"]
-    assert {row[1] for row in said["findings"]} - set(kinds(town)) == {"leak", "high_low.low", "zero"}
+    assert {row[1] for row in said["findings"]} - set(kinds(town)) == {"leak", "high_low.low"}
     last = max(faulty())
     assert said["validated"] == [(register, last + timedelta(microseconds=1))]
     assert town.connection.execute("select count(*) from validation_queue").fetchone() == (0,)

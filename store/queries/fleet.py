@@ -208,7 +208,8 @@ _ARRIVED = """
         from u cross join watched w
         join dues d on d.seconds = w.seconds
         left join recent a on a.register_id = w.id and a.day = d.day
-        where w.registered < d.day or a.day is not null
+        where w.registered < d.day
+           or exists (select from arrivals x where x.register_id = w.id and x.day < d.day)
         group by w.site_id
     ), heard as (
         select distinct r.meter_id

@@ -15,6 +15,7 @@ from store.queries.arrival_days import DayCell, meter_days
 from store.queries.fleet import SiteCounts, arrived, search, site_counts, tree
 from store.queries.verification import due, ending, months
 from store.readings import mark_for_validation
+from store.roles import enter_utility
 from telemetry.wire import MissReason
 from tests.api.seeding import NOW, ZONE, Seeded, insert
 
@@ -119,6 +120,7 @@ def test_the_fleet_counts_as_the_arrival_shares_do(
     assert site.today_due > site.today > 0
     assert (site.yesterday_due, site.in_time) == (share.yesterday_due, share.yesterday_arrived)
     assert site.yesterday - site.in_time == share.yesterday_late
+    enter_utility(connection, ours.id)
     (evening,) = arrived(connection, ours.id, NOW, NOW - timedelta(hours=1))
     assert evening.late == 1, "what came today after that instant is looked up"
 

@@ -31,7 +31,7 @@ def sheet(
         utility=utility.name,
         title=say("Reconciliation statement"),
         facts=[
-            (say("Account"), statement.account),
+            (say("Billing account"), statement.account),
             (say("Service points"), ", ".join(statement.points.values())),
             (say("Months"), f"{language.month(statement.first)} – {language.month(statement.last)}"),
             (say("Result"), say("Both sides agree.") if statement.agreed else say("The sides differ.")),
@@ -39,11 +39,11 @@ def sheet(
         printed=say("Printed %(at)s by %(who)s", at=language.local_time(now, utility.zone), who=printed_by),
     )
     columns = [
-        Column(say("Register"), 3.4),
-        Column(say("Issued"), 1.7, right=True),
-        Column(say("Acknowledged"), 1.7, right=True),
-        Column(say("Difference"), 1.4, right=True),
-        Column(say("Remarks"), 4.2),
+        Column(say("Register"), 3.0),
+        Column(say("Issued"), 1.9, right=True),
+        Column(say("Acknowledged"), 1.9, right=True),
+        Column(say("Difference"), 1.9, right=True),
+        Column(say("Remarks"), 3.7),
     ]
     story: list[Flowable] = []
     for period, lines, totals in statement.months:

@@ -17,31 +17,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import (
-    audit,
-    billing,
-    closes,
-    deliveries,
-    edits,
-    exports,
-    gateway_commands,
-    gateway_configurations,
-    gateway_health,
-    health,
-    live,
-    marks,
-    meters,
-    problems,
-    quarantine,
-    readings,
-    registry_changes,
-    requests,
-    service_points,
-    sites,
-    statements,
-    submissions,
-)
-from api import findings as finding_resources
+from api import health, live, problems
 from api.authentication import SignInRequiredError, requires
 from api.gateway_check import ConfigurationCheck
 from api.kept import Kept
@@ -78,6 +54,28 @@ from api.services import Services
 from api.sessions import Signer
 from api.settings import ApiSettings
 from api.telegrams import Decode, undecoded
+from api.v1 import (
+    audit,
+    billing,
+    closes,
+    deliveries,
+    edits,
+    exports,
+    gateway_commands,
+    gateway_configurations,
+    gateway_health,
+    marks,
+    meters,
+    quarantine,
+    readings,
+    registry_changes,
+    requests,
+    service_points,
+    sites,
+    statements,
+    submissions,
+)
+from api.v1 import findings as finding_resources
 from store.access import Scope
 from store.database import pool
 from store.roles import Role

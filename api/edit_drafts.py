@@ -6,8 +6,8 @@ Faults are sentences in the reader's language that say what to do; nothing is wr
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from api.mark_words import EDIT, Kind, kind_of, reasons_of
 from api.subject import Subject
+from api.words.mark_words import EDIT, Kind, kind_of, reasons_of
 from store.edits import Action, Edit
 from store.queries import judged as queries
 from telemetry.micro import MICRO, ValueOutOfRangeError, to_micro

@@ -8,8 +8,8 @@ from psycopg import Error
 from psycopg_pool import PoolTimeout
 
 from api.authentication import OPEN
-from api.models import Health
 from api.services import Services, services
+from api.v1.models import Health
 
 router = APIRouter(tags=["health"])
 

@@ -23,8 +23,8 @@ from fastapi.responses import StreamingResponse
 
 from api.authentication import Caller, KeyCaller, PageVisitor, requires
 from api.problems import Problem
-from api.routing import resources
 from api.services import services
+from api.v1.routing import resources
 from store.access import Scope
 from store.database import StoreError, connect
 from store.notices import Change, Topic, changes, listen

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from api.language import Language
-from api.mark_words import Kind, kind_of, reasons_of
 from api.pdf import Column, Letterhead, bars, heading, space, table, text
 from api.subject import Subject
-from api.vocabulary import medium_name, method_name, quality_name, register_name
+from api.words.language import Language
+from api.words.mark_words import Kind, kind_of, reasons_of
+from api.words.vocabulary import medium_name, method_name, quality_name, register_name
 from store.queries import billing as billing_queries
 from store.queries import judged as judged_queries
 from store.queries import meters as meter_queries

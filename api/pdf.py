@@ -26,7 +26,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate, Paragraph, Spacer, Table, TableStyle
 
-from api.language import THIN_SPACE, Language
+from api.words.language import THIN_SPACE, Language
 
 Flowable = Any  # reportlab has no types
 

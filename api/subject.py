@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from api.language import Language
+from api.words.language import Language
 from store.queries.meters import MeterRow, RegisterRow
 from store.queries.utilities import UtilityRow
 

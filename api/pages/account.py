@@ -7,13 +7,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.authentication import PageVisitor, Store, Visitor, effective, requires, session_cookie
-from api.language import COOKIE, language_of, languages
 from api.pages.rendering import page
 from api.pages.sign_in import own_path, renew_session
 from api.passwords import LONGEST, SHORTEST, provisioning_uri, recovery_codes, recovery_hash
-from api.presentation import N_
 from api.problems import Problem, not_found
 from api.services import services
+from api.words.language import COOKIE, language_of, languages
+from api.words.presentation import N_
 from store import sessions, users
 from store.access import Scope
 

@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from api.authentication import PageVisitor, Store, requires
 from api.pages.meter_list import After, find_site
 from api.pages.rendering import page
-from api.presentation import N_
 from api.services import services
+from api.words.presentation import N_
 from store.access import Scope
 from store.queries import arrival_days as queries
 from store.queries import meters as meter_queries

@@ -12,15 +12,15 @@ from fastapi.responses import Response
 
 from api.authentication import PageVisitor, Store, Visitor, requires
 from api.evidence import InstallationEvidence
-from api.ladder import found_by, passed_over, rests_on
-from api.language import language_of
-from api.models import offset_text
 from api.pages.rendering import page
-from api.presentation import N_
 from api.problems import not_found
 from api.services import services
 from api.telegrams import Telegram, Undecoded
 from api.trace import Trace, trace_of
+from api.v1.models import offset_text
+from api.words.ladder import found_by, passed_over, rests_on
+from api.words.language import language_of
+from api.words.presentation import N_
 from store.access import Scope
 from store.edits import EditRow, edits_page
 from store.queries.marks import MarkFilter, MarkRow, marks_page

@@ -9,16 +9,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from api.authentication import PageVisitor, Store, requires
-from api.explanations import explain, finding_title
-from api.mark_words import EDIT, kind_of, reasons_of
-from api.models import decimal_text
 from api.pages.chart_events import Event, events
 from api.pages.chart_words import words
 from api.pages.meter_choice import AskedFor, shown_of, subject
 from api.pages.spans import finest, gap_after
 from api.problems import invalid
 from api.subject import Subject
-from api.vocabulary import register_name, state_name
+from api.v1.models import decimal_text
+from api.words.explanations import explain, finding_title
+from api.words.mark_words import EDIT, kind_of, reasons_of
+from api.words.vocabulary import register_name, state_name
 from store.access import Scope
 from store.queries import findings as finding_queries
 from store.queries import judged as judged_queries

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from api.language import Language
 from api.subject import Subject
-from api.vocabulary import method_name
+from api.words.language import Language
+from api.words.vocabulary import method_name
 from store.queries import billing as billing_queries
 from store.queries import meters as meter_queries
 from store.queries.billing import BillingRow

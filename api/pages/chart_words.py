@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from api.language import Language
-from api.mark_words import Kind
-from api.presentation import N_
+from api.words.language import Language
+from api.words.mark_words import Kind
+from api.words.presentation import N_
 
 _WORDS: Mapping[str, str] = {
     "register": N_("Register"),

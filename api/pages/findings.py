@@ -13,9 +13,9 @@ from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.authentication import PageVisitor, Store, Visitor, requires
-from api.language import language_of
 from api.pages.rendering import page
 from api.problems import Problem, not_found
+from api.words.language import language_of
 from store.access import Scope
 from store.finding_changes import (
     LONGEST_NOTE,

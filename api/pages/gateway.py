@@ -15,7 +15,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.authentication import PageVisitor, Store, Visitor, requires
 from api.gateway_check import MAX_CHARACTERS, Checked
-from api.gateway_commands import (
+from api.pages.gateway_reply import told_by
+from api.pages.gateway_signs import FULL, SILENT_AFTER, signs_of
+from api.pages.gateway_trend import SpanCode, TrendSpan, span_of
+from api.pages.rendering import page
+from api.problems import Problem
+from api.services import services
+from api.v1.gateway_commands import (
     CommandId,
     CommandOrder,
     Name,
@@ -25,14 +31,14 @@ from api.gateway_commands import (
     personal,
     without_values,
 )
-from api.gateway_configurations import (
+from api.v1.gateway_configurations import (
     ConfigurationOrder,
     Version,
     find_configuration,
     look_at,
     send,
 )
-from api.gateway_health import (
+from api.v1.gateway_health import (
     MISSED_SINCE,
     GatewayCode,
     GatewayMeter,
@@ -41,14 +47,8 @@ from api.gateway_health import (
     meters_of,
     said,
 )
-from api.language import language_of
-from api.pages.gateway_reply import told_by
-from api.pages.gateway_signs import FULL, SILENT_AFTER, signs_of
-from api.pages.gateway_trend import SpanCode, TrendSpan, span_of
-from api.pages.rendering import page
-from api.presentation import N_
-from api.problems import Problem
-from api.services import services
+from api.words.language import language_of
+from api.words.presentation import N_
 from store.access import Scope
 from store.gateway_requests import latest_version
 from store.queries import gateway_reports, gateway_requests

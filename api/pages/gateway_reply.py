@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.language import Language
+from api.words.language import Language
 from store.gateway_requests import CommandState
 from store.queries.gateway_requests import CommandRow
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from api.language import Language
+from api.words.language import Language
 from store.queries.gateway_reports import HealthRow
 
 SILENT_AFTER = timedelta(minutes=10)  # it says how it is once a minute

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from api.authentication import PageVisitor, Store, requires
-from api.gateway_health import GatewayCode, find_gateway
-from api.language import language_of
-from api.presentation import N_
 from api.services import services
+from api.v1.gateway_health import GatewayCode, find_gateway
+from api.words.language import language_of
+from api.words.presentation import N_
 from store.access import Scope
 from store.queries import gateway_reports
 

@@ -11,13 +11,13 @@ from pydantic import AwareDatetime
 
 from api.authentication import PageVisitor, Store, Visitor, requires
 from api.edit_drafts import Draft, chosen_reading
-from api.language import language_of
 from api.pages.meter_choice import Asked, AskedFor, choose, find_meter, shown_of
 from api.pages.meter_health import health_of
 from api.pages.rendering import page
 from api.pages.spans import Span
 from api.services import services
 from api.subject import Subject
+from api.words.language import language_of
 from store.access import Scope
 from store.edits import edits_page
 from store.queries import billing as billing_queries

@@ -10,11 +10,11 @@ import psycopg
 from fastapi import Depends, Path, Query, Request
 
 from api.authentication import Visitor
-from api.language import language_of
 from api.pages.spans import Span, SpanCode, bounds, span_of
 from api.problems import not_found
 from api.services import services
 from api.subject import Subject
+from api.words.language import language_of
 from store.queries import meters as meter_queries
 from store.queries import readings as reading_queries
 from store.queries.meters import MeterRow, RegisterRow

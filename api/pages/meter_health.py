@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 import psycopg
 
-from api.language import Language
+from api.words.language import Language
 from store.queries import meter_health as queries
 from store.queries.meter_health import ReasonRow, StatusRow
 from store.queries.meters import MeterRow

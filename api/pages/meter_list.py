@@ -11,12 +11,12 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api.authentication import PageVisitor, Store, requires
-from api.language import Language, language_of
 from api.pages.fleet import LATE_AFTER
 from api.pages.rendering import page
-from api.presentation import Sparkline, local_midnights, sparkline
 from api.problems import not_found
 from api.services import services
+from api.words.language import Language, language_of
+from api.words.presentation import Sparkline, local_midnights, sparkline
 from store.access import Scope
 from store.queries import overview as queries
 from store.queries.overview import SiteRow, site_of_code

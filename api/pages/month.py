@@ -16,8 +16,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.authentication import PageVisitor, Store, Visitor, requires
 from api.pages.rendering import page
-from api.presentation import neighbour_month
 from api.services import services
+from api.words.presentation import neighbour_month
 from store import outbox
 from store.access import Scope
 from store.outbox import MessageRow

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.authentication import PageVisitor, Store, Visitor, requires
-from api.language import language_of
 from api.pages.month import PeriodPath, show_month
-from api.presentation import N_
 from api.services import services
+from api.words.language import language_of
+from api.words.presentation import N_
 from store import drafts, outbox
 from store.access import Scope
 from store.database import allow_statements

@@ -10,12 +10,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api import payloads
 from api.authentication import PageVisitor, Store, requires
 from api.pages.rendering import page
-from api.parameters import LARGEST_ID
-from api.presentation import N_
 from api.problems import invalid, not_found
+from api.v1 import payloads
+from api.v1.parameters import LARGEST_ID
+from api.words.presentation import N_
 from store import quarantine
 from store.access import Scope
 from store.quarantine import Selection

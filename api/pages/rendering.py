@@ -11,14 +11,14 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from api import presentation, vocabulary
 from api.authentication import Visitor
-from api.explanations import estimated_loss, explain, finding_title
-from api.language import Language, language_of, languages
-from api.models import plain
 from api.pages.spans import bucket_name, chart_of
-from api.presentation import N_
 from api.services import services
+from api.v1.models import plain
+from api.words import presentation, vocabulary
+from api.words.explanations import estimated_loss, explain, finding_title
+from api.words.language import Language, language_of, languages
+from api.words.presentation import N_
 from store.access import Scope
 
 _TEMPLATES = Path(__file__).resolve().parents[1] / "templates"

@@ -26,11 +26,11 @@ from api.authentication import (
     roles_of,
     session_cookie,
 )
-from api.language import language_of
 from api.oidc import ATTEMPT_SECONDS, OidcError
 from api.passwords import recovery_hash
-from api.presentation import N_
 from api.services import Services, services
+from api.words.language import language_of
+from api.words.presentation import N_
 from store import api_keys, audit, sessions, users
 from store.access import Scope
 from store.roles import enter_utility

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Query
 
-from api.language import Language
-from api.presentation import N_
+from api.words.language import Language
+from api.words.presentation import N_
 from store.queries.findings import FindingRow
 from store.queries.meters import RegisterRow
 from store.queries.readings import Bucket

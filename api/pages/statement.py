@@ -8,14 +8,14 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api.authentication import PageVisitor, Store, Visitor, requires
-from api.language import Language, language_of
 from api.pages.rendering import page
 from api.pages.statement_sheet import sheet
 from api.pdf import document, pdf_response
-from api.presentation import neighbour_month
 from api.problems import invalid, not_found
 from api.services import services
-from api.vocabulary import facts_of, phrase, quality_name
+from api.words.language import Language, language_of
+from api.words.presentation import neighbour_month
+from api.words.vocabulary import facts_of, phrase, quality_name
 from store.access import Scope
 from store.queries.accounts import account_points, accounts
 from store.statements import Line, Total, exclusions, reconcile, totals, versions

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from api.language import Language
 from api.pdf import Column, Flowable, Letterhead, heading, space, table, text
-from api.vocabulary import register_name
+from api.words.language import Language
+from api.words.vocabulary import register_name
 from store.queries.utilities import UtilityRow
 from store.statements import Line, Side, Total
 

@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from api.authentication import PageVisitor, Store, requires
 from api.pages.meter_list import After
 from api.pages.rendering import page
-from api.presentation import neighbour_month
 from api.services import services
+from api.words.presentation import neighbour_month
 from store.access import Scope
 from store.queries import verification as queries
 

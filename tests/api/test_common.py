@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.problem_types import TYPES
-from api.routing import ResourceRoute
+from api.v1.routing import ResourceRoute
 from store.api_keys import issue
 from store.idempotency import claim
 from tests.api.seeding import PERIOD, Seeded

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from anomaly.catalogue import OTHER_KINDS, REGISTER_KINDS
 from anomaly.judge import judge, judge_block
 from anomaly.series import HOUR, Series
-from api.explanations import estimated_loss, explain, finding_title, titled_kinds
-from api.language import english, languages
+from api.words.explanations import estimated_loss, explain, finding_title, titled_kinds
+from api.words.language import english, languages
 from tests.anomaly.test_block_properties import Arrivals, arrivals, made
 from tests.anomaly.test_catalogue import TABLE
 from tests.anomaly.test_heat_detectors import meter

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from api.evidence import BoundaryEvidence
-from api.ladder import found_by, passed_over, rests_on, why_not
-from api.language import english, languages
 from api.pages.billing_reading import records_of
 from api.telegrams import Undecoded
+from api.words.ladder import found_by, passed_over, rests_on, why_not
+from api.words.language import english, languages
 from ingest.billing.boundary import Limits, Missing, ReadingAt, Surroundings, boundary
 from ingest.billing.method import Method
 from telemetry.explanation import ExplainedRecord, Explanation

@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.language import THIN_SPACE, languages
-from api.models import decimal_text
-from api.vocabulary import register_name
+from api.v1.models import decimal_text
+from api.words.language import THIN_SPACE, languages
+from api.words.vocabulary import register_name
 from telemetry.micro import LIMIT, to_micro
 
 ROOT = Path(__file__).parents[2]

@@ -10,14 +10,14 @@ from fastapi.testclient import TestClient
 from psycopg.types.json import Jsonb
 
 from api.app import create_app
-from api.language import COOKIE, languages
 from api.meter_year import letterhead, months_of, story
 from api.pages.chart_words import words
 from api.pdf import document
-from api.presentation import expiry
 from api.settings import ApiSettings
 from api.subject import Subject
 from api.telegrams import Telegram, Undecoded
+from api.words.language import COOKIE, languages
+from api.words.presentation import expiry
 from store.access import UserRole
 from store.queries import meters as meter_queries
 from store.queries.utilities import utility

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.language import languages
 from api.pdf import Column, Letterhead, bars, document, heading, pdf_response, table, text
+from api.words.language import languages
 from tests.support.pdf_text import pdf_text
 
 HEAD = Letterhead("Аква <Альфа>", "Счётчик & год", [("Точка", "кв. 5, м³ − 37\u202f319,5")], "Напечатано")

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from api.language import english
-from api.models import offset_text
-from api.presentation import (
+from api.v1.models import offset_text
+from api.words.language import english
+from api.words.presentation import (
     in_words,
     local_midnights,
     neighbour_month,

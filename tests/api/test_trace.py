@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from api.language import english
+from api.words.language import english
 from store.access import Scope
 from store.api_keys import issue
 from store.edits import Action, Edit

@@ -1,0 +1,1 @@
+"""The routes and documents of `/v1`, for programs."""

@@ -1,0 +1,334 @@
+"""The documents of `/v1`: values are exact decimal strings, instants UTC with the utility's local offset."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.evidence import Evidence
+from api.v1.fields import Sparse
+from store.queries.readings import View
+from telemetry.micro import from_micro
+from telemetry.obis import Medium, Obis, ObisError
+from telemetry.quality import Quality
+
+DecimalText = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,13}(\.[0-9]{1,6})?$")]
+
+
+class Site(BaseModel):
+    """Where a meter is."""
+
+    code: str
+    name: str
+
+
+class ServicePoint(BaseModel):
+    """What is billed: a point of use, and the billing system's account."""
+
+    code: str
+    name: str
+    account: str | None = None
+
+
+class QualityCode(BaseModel):
+    """ESPI QualityOfReading: the code goes to billing systems, the label to people."""
+
+    code: int
+    label: str
+
+
+class Instant(BaseModel):
+    """An instant in UTC and how far the utility's clocks were from it."""
+
+    utc: datetime
+    local_offset: str = Field(examples=["+01:00"])
+
+
+class LastReading(BaseModel):
+    """The newest reading of a register."""
+
+    measured_at: datetime
+    value: str
+
+
+class Register(BaseModel):
+    """One register of a meter."""
+
+    obis: str
+    name: str
+    unit: str
+    kind: str
+    billed: bool
+    rolls_over_at: str | None = Field(description="The value at which the display begins again at 0.")
+    interval_seconds: int | None = Field(description="How often a reading is due.")
+
+
+class RegisterWithReading(Register):
+    """A register with its newest reading; `last` null: it has none yet."""
+
+    last: LastReading | None
+
+
+class RegisterList(BaseModel):
+    """A meter's registers, the billed ones first."""
+
+    meter: str
+    registers: list[RegisterWithReading]
+
+
+class Meter(Sparse):
+    """A meter and where it is installed now."""
+
+    id: str
+    model: str
+    medium: str
+    site: Site | None
+    gateway: str | None
+    line: str | None
+    qmax: str | None = Field(description="The highest permitted flow, in m3/h.")
+    imax: str | None = Field(description="The largest current of an electricity meter, in A.")
+    phases: int | None = Field(description="That an electricity meter measures.")
+    service_point: ServicePoint | None
+    verified_until: date | None
+
+
+class Installation(BaseModel):
+    """A time at a service point; `valid_to` null: until now."""
+
+    service_point: ServicePoint
+    valid_from: datetime
+    valid_to: datetime | None
+    multiplier: str
+
+
+class MeterDetail(Meter):
+    """A meter with its registers and installations."""
+
+    registers: list[Register]
+    installations: list[Installation]
+
+
+class MeterPage(BaseModel):
+    """`next_cursor` null: this is the last page."""
+
+    meters: list[Meter]
+    next_cursor: str | None
+
+
+class Reading(BaseModel):
+    """One value; `marks` name the rules behind its quality, `telegram` leads to the bytes behind it."""
+
+    obis: str
+    measured_at: Instant
+    value: str
+    unit: str
+    quality: QualityCode
+    marks: list[str]
+    status: list[str]
+    received_at: datetime
+    telegram: str
+
+
+class ReadingPage(BaseModel):
+    """Readings from `from_` (included) to `to` (not)."""
+
+    meter: str
+    from_: datetime = Field(serialization_alias="from")
+    to: datetime
+    view: View
+    readings: list[Reading]
+    next_cursor: str | None
+
+
+class Finding(BaseModel):
+    """What validation or a detector found; `ended_at` null: it still holds."""
+
+    id: int
+    meter: str
+    obis: str
+    kind: str
+    severity: str
+    state: str
+    started_at: Instant
+    ended_at: Instant | None
+    detected_at: datetime
+    evidence: dict[str, Any]
+
+
+class FindingPage(BaseModel):
+    """The last detected first; `next_cursor` null: this is the last page."""
+
+    findings: list[Finding]
+    next_cursor: int | None
+
+
+class Telegram(BaseModel):
+    """The bytes behind a meter's readings at an instant; `raw` in hexadecimal."""
+
+    meter: str
+    measured_at: datetime
+    received_at: datetime
+    gateway: str
+    epoch: str
+    batch: int
+    raw: str
+
+
+class Methods(BaseModel):
+    """How the values at both ends of the period were found."""
+
+    start: str
+    end: str
+
+
+class BillingReading(BaseModel):
+    """One version of a billing reading; a higher one of the same point and register replaces it."""
+
+    cursor: int
+    service_point: ServicePoint
+    meters: list[str]
+    obis: str
+    unit: str
+    period: str
+    version: int
+    starts_at: Instant
+    ends_at: Instant
+    start_value: str
+    end_value: str
+    consumption: str
+    true_up: str | None = Field(
+        None,
+        description="Beside the consumption: what earlier estimates fell short by; negative: a credit.",
+    )
+    quality: QualityCode
+    methods: Methods
+    content_hash: str
+    created_at: datetime
+    details: str = Field(description="Where its evidence is.", examples=["/v1/billing-readings/4711"])
+
+
+class CloseRun(BaseModel):
+    """Who closed the period, and when; `run` counts the closes that changed something."""
+
+    run: int
+    author: str
+    closed_at: datetime
+
+
+class BillingVersion(BaseModel):
+    """One of the versions of a billing reading; the highest holds."""
+
+    version: int
+    consumption: str
+    quality: QualityCode
+    content_hash: str
+    created_at: datetime
+    close: CloseRun
+    details: str
+
+
+class BillingReadingDetail(BillingReading):
+    """A billing reading with all that it rests on.
+
+    `content` is the text that `content_hash` is the SHA-256 of (in UTF-8); `intact`: the row still says it.
+    """
+
+    close: CloseRun
+    evidence: Evidence
+    versions: list[BillingVersion]
+    content: str
+    intact: bool
+
+
+class BillingPage(BaseModel):
+    """In order of cursor; pull on from `next_cursor` until `complete`, and later for corrections."""
+
+    period: str
+    readings: list[BillingReading]
+    next_cursor: int
+    complete: bool
+
+
+class BillingVersions(BaseModel):
+    """In order of cursor; `next_cursor` null: this is the last page."""
+
+    readings: list[BillingReading]
+    next_cursor: int | None
+
+
+class AcknowledgementRequest(BaseModel):
+    """What a billing system holds of a period, having taken everything up to `cursor`.
+
+    Of each service point and register it counts and sums the highest version only.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: int = Field(ge=0, le=2**63 - 1)
+    count: int = Field(ge=0, le=2**31 - 1)
+    totals: dict[Annotated[str, StringConstraints(max_length=64)], DecimalText] = Field(max_length=1000)
+
+
+class Acknowledgement(BaseModel):
+    """The acknowledgement as it was stored."""
+
+    period: str
+    cursor: int
+    count: int
+    totals: dict[str, str]
+    acknowledged_at: datetime
+
+
+class Health(BaseModel):
+    """`status` is `ok`, or `degraded` where `database` is not `ok`."""
+
+    status: str
+    database: str
+    version: str
+
+
+def decimal_text(micro: int) -> str:
+    """The exact decimal of micro-units, without exponent: 56108000 -> '56.108'."""
+    return format(from_micro(micro), "f")
+
+
+def plain(value: Decimal) -> str:
+    """A decimal without exponent or trailing zeros: 40.000 -> '40'."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def offset_text(offset: timedelta) -> str:
+    """An offset from UTC: '+05:30', and with seconds where local mean time has them."""
+    seconds = int(offset.total_seconds())
+    hours, rest = divmod(abs(seconds), 3600)
+    minutes, odd = divmod(rest, 60)
+    return f"{'-' if seconds < 0 else '+'}{hours:02d}:{minutes:02d}" + (f":{odd:02d}" if odd else "")
+
+
+def local_instant(instant: datetime, zone: ZoneInfo) -> Instant:
+    """An instant with the zone's offset at that time."""
+    offset = instant.astimezone(zone).utcoffset()
+    assert offset is not None
+    return Instant(utc=instant, local_offset=offset_text(offset))
+
+
+def quality_code(code: int) -> QualityCode:
+    """A quality with its label; the number stands for itself where the table has none."""
+    known = code in Quality._value2member_map_
+    return QualityCode(code=code, label=Quality(code).label if known else str(code))
+
+
+def medium_label(code: int) -> str:
+    """The medium of OBIS value group A, in words."""
+    return Medium(code).label if code in Medium._value2member_map_ else f"medium {code}"
+
+
+def register_name(obis: str) -> str:
+    """The friendly name of an OBIS code; the code itself where there is none."""
+    try:
+        return Obis.parse(obis).name
+    except ObisError:
+        return obis

@@ -1,0 +1,1 @@
+"""What pages say to people, in their languages."""

@@ -1,0 +1,76 @@
+"""What is said of single readings, as a person reads it: the kind, which has a sign on charts, and why."""
+
+from enum import Enum
+from zoneinfo import ZoneInfo
+
+from api.words.explanations import explain, finding_title
+from api.words.language import Language
+from api.words.presentation import N_
+from api.words.vocabulary import phrase
+from store.queries.judged import JudgedRow, Said
+from telemetry.quality import Quality
+from telemetry.status import Status
+
+EDIT = "edit"  # the rule of the marks that edits leave (store/migrations/core/0057_edits_take_effect.sql)
+
+_BREAKS = ("glitch", "jitter", "rollover", "reset", "swap_suspect")
+_DECIDED = {
+    "exclude": N_("Left out"),
+    "enter": N_("Entered by hand"),
+    "accept": N_("Accepted"),
+    "withdrawn": N_("Entry withdrawn"),
+}
+
+
+class Kind(Enum):
+    """What a reading is on a chart and in a table: (name for style and script, words)."""
+
+    EXCLUDED = ("excluded", N_("left out of accounting"))
+    QUESTIONABLE = ("questionable", N_("questionable"))
+    ESTIMATED = ("estimated", N_("estimated"))
+    MANUAL = ("manual", N_("entered or handed in"))
+    NOTED = ("noted", N_("noted"))
+
+    def __init__(self, code: str, words: str) -> None:
+        self.code = code
+        self.words = words
+
+
+def kind_of(row: JudgedRow) -> Kind:
+    """The gravest that is said of it."""
+    if not row.usable:
+        return Kind.EXCLUDED
+    if row.quality in (Quality.ESTIMATED, Quality.INTERPOLATED, Quality.DERIVED, Quality.MIXED):
+        return Kind.ESTIMATED
+    if Status.MANUAL in Status(row.status) or row.quality == Quality.EDITED:
+        return Kind.MANUAL
+    return Kind.QUESTIONABLE if row.quality == Quality.QUESTIONABLE else Kind.NOTED
+
+
+def reasons_of(row: JudgedRow, unit: str, zone: ZoneInfo, language: Language) -> str:
+    """Every reason in a line; of a reading that was handed in, that it was. `unit` is the register's."""
+    told = [_reason(said, unit, zone, language) for said in row.said]
+    if Status.MANUAL in Status(row.status) and not any(said.rule == EDIT for said in row.said):
+        told.append(language.gettext("Handed in by a resident or an inspector"))
+    return "; ".join(told)
+
+
+def _reason(said: Said, unit: str, zone: ZoneInfo, language: Language) -> str:
+    if said.rule == EDIT:
+        decided = language.gettext(_DECIDED.get(str(said.evidence.get("action")), "Accepted"))
+        return language.gettext(
+            "%(decided)s by %(author)s: %(reason)s",
+            decided=decided,
+            author=said.author,
+            reason=said.evidence.get("reason", ""),
+        )
+    kind = f"negative_step.{said.rule}" if said.rule in _BREAKS else said.rule
+    title = finding_title(kind, language)
+    if sentence := explain(kind, said.evidence, unit, zone, language):
+        return f"{title}: {sentence}"
+    facts = ", ".join(
+        f"{phrase(name, language).lower()} {language.fact(value, zone)}"
+        for name, value in said.evidence.items()
+        if not isinstance(value, dict | list)
+    )
+    return f"{title} ({facts})" if facts else title

@@ -251,13 +251,16 @@ def silent(row: GatewayRow, now: datetime) -> bool:
 def _command(request: Request, visitor: Visitor, store: Store, gateway: str, command_id: int) -> Response:
     row = find_command(visitor.caller, store, gateway, command_id)
     command = for_caller(request, visitor.caller, store, row)
+    part = "hx-request" in request.headers
     return page(
         request,
         visitor,
-        "gateway_command.html",
+        "gateway_command_part.html" if part else "gateway_command.html",
+        gateway=gateway,
         address=_address(gateway),
         command=command,
         told=told_by(command, language_of(request)),
+        titles=TITLES,
     )
 
 

@@ -106,8 +106,8 @@ RULE_SENTENCES: Mapping[str, Sentence] = {
     ),
     "verification_expired": Told(
         N_(
-            "The meter's verification ended %(verified_until)s. Where rules demand a verified meter, readings "
-            "since then are not billed. Have it verified or exchanged, and enter the new date."
+            "The meter's verification ended %(verified_until)s. Where rules demand a verified meter, "
+            "readings since then are not billed. Have it verified or exchanged, and enter the new date."
         )
     ),
     "max_rate": Told(

@@ -63,6 +63,7 @@ from api.v1 import (
     exports,
     gateway_commands,
     gateway_configurations,
+    gateway_findings,
     gateway_health,
     marks,
     meters,
@@ -74,6 +75,7 @@ from api.v1 import (
     sites,
     statements,
     submissions,
+    supply,
 )
 from api.v1 import findings as finding_resources
 from store.access import Scope
@@ -180,9 +182,11 @@ def create_app(
     for module in (
         sites,
         service_points,
+        supply,
         meters,
         registry_changes,
         gateway_health,
+        gateway_findings,
         gateway_commands,
         gateway_configurations,
         readings,

@@ -120,7 +120,10 @@ def last_arrival(connection: Connection[Any], meter_id: int) -> tuple[datetime, 
                                 where register_id = r.id offset 0) last
             where r.meter_id = %s order by last.measured_at desc limit 1
         ) newest
-        join utility_readings x on x.register_id = newest.id and x.measured_at = newest.measured_at
+        cross join lateral (  -- or the planner reads all readings of the utility: the view is a barrier
+            select r.measured_at, r.received_at from utility_readings r
+            where r.register_id = newest.id and r.measured_at = newest.measured_at offset 0
+        ) x
         """,
         (meter_id,),
     ).fetchone()

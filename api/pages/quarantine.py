@@ -25,6 +25,10 @@ from store.requests import Task, ask, requests_page
 
 router = APIRouter(include_in_schema=False)
 
+Why = Annotated[str, Form(min_length=1, max_length=2000, pattern=r"\S")]
+Reason = Annotated[str | None, Form(max_length=64)]
+Entry = Annotated[int | None, Form(ge=1, le=LARGEST_ID)]
+
 _NEW = "unknown_meter"  # has a section of its own
 _NEW_METERS, _SITES, _REQUESTS, _OF_EACH = 100, 500, 5, 3
 _PAGE = 50
@@ -152,9 +156,9 @@ def show_entry(
 def replay(
     visitor: PageVisitor,
     store: Store,
-    why: Annotated[str, Form(min_length=1, max_length=2000, pattern=r"\S")],
-    reason: Annotated[str | None, Form(max_length=64)] = None,
-    entry: Annotated[int | None, Form(ge=1, le=LARGEST_ID)] = None,
+    why: Why,
+    reason: Reason = None,
+    entry: Entry = None,
 ) -> Response:
     """Have one entry, or all of a reason, taken as if it came now."""
     _write(visitor, store, Task.REPLAY, _chosen(reason, entry), why)
@@ -165,9 +169,9 @@ def replay(
 def discard(
     visitor: PageVisitor,
     store: Store,
-    why: Annotated[str, Form(min_length=1, max_length=2000, pattern=r"\S")],
-    reason: Annotated[str | None, Form(max_length=64)] = None,
-    entry: Annotated[int | None, Form(ge=1, le=LARGEST_ID)] = None,
+    why: Why,
+    reason: Reason = None,
+    entry: Entry = None,
 ) -> Response:
     """Say of one entry, or all of a reason, that it will never be used."""
     _write(visitor, store, Task.DISCARD, _chosen(reason, entry), why)
@@ -180,7 +184,7 @@ def accept(
     visitor: PageVisitor,
     store: Store,
     meter: Annotated[str, Form(max_length=64)],
-    why: Annotated[str, Form(min_length=1, max_length=2000, pattern=r"\S")],
+    why: Why,
     model: Annotated[str, Form(max_length=200)] = "",
     site: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:

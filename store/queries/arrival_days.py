@@ -11,6 +11,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from store.queries.inside import INSIDE
+
 
 @dataclass(frozen=True, slots=True)
 class DayCell:
@@ -59,12 +61,8 @@ def meter_days(
     Each with every local day from the first to the last of `days`; of the present one what is over.
     """
     rows = connection.execute(
-        """
-        with recursive inside as (
-            select s.id from sites s where s.utility_id = %(utility)s and s.code = %(site)s
-            union
-            select s.id from sites s join inside i on s.parent_id = i.id
-        ), u as (
+        f"""
+        with {INSIDE}, u as (
             select id, time_zone, (%(now)s::timestamptz at time zone time_zone)::date as today
             from utilities where id = %(utility)s
         ), placed as (
@@ -121,7 +119,7 @@ def meter_days(
         from page cross join days d left join counted c on c.code = page.code and c.day = d.day
         group by page.place, page.code, page.medium, page.point_name, page.gateway, d.day
         order by page.place, d.day
-        """,
+        """,  # noqa: S608 - a constant
         {
             "utility": utility_id,
             "site": site,

@@ -9,6 +9,7 @@ from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
 from store.queries.consumption import ROUND, step
+from store.queries.inside import INSIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,8 @@ def meter_states(
     """
     with connection.cursor(row_factory=class_row(MeterStateRow)) as cursor:
         cursor.execute(
-            """
-            with recursive inside as (
-                select s.id from sites s where s.utility_id = %(utility)s and s.code = %(site)s
-                union
-                select s.id from sites s join inside i on s.parent_id = i.id
-            ), placed as (
+            f"""
+            with {INSIDE}, placed as (
                 select m.id, m.code, m.model, m.medium, s.code as site_code, s.name as site_name,
                        p.code as point_code, p.name as point_name, p.valid_to as removed_at,
                        row(coalesce(s.name, '~'), p.valid_to is not null, coalesce(p.code, '~'),
@@ -144,7 +141,7 @@ def meter_states(
                 where fr.meter_id = page.id and f.state = 'open'
             ) open
             order by page.place
-            """,
+            """,  # noqa: S608 - a constant
             {"utility": utility_id, "after": after, "limit": limit, "site": site, "search": search},
         )
         return cursor.fetchall()

@@ -7,13 +7,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
-_INSIDE = """
-    recursive inside as (
-        select s.id from sites s where s.utility_id = %(utility)s and s.code = %(site)s
-        union
-        select s.id from sites s join inside i on s.parent_id = i.id
-    )
-"""  # a site and all below it
+from store.queries.inside import INSIDE
+
 _IN_PLACE = """
     from meters m left join sites s on s.id = m.site_id
     where m.utility_id = %(utility)s
@@ -52,7 +47,7 @@ def months(
     with connection.cursor(row_factory=class_row(MonthOfVerifications)) as cursor:
         cursor.execute(
             f"""
-            with {_INSIDE}
+            with {INSIDE}
             select date_trunc('month', m.verified_until)::date as month, count(*)::int as meters
             {_IN_PLACE} group by 1 order by 1 nulls last
             """,
@@ -74,7 +69,7 @@ def ending(
     with connection.cursor(row_factory=scalar_row) as cursor:
         cursor.execute(
             f"""
-            with {_INSIDE}
+            with {INSIDE}
             select count(*)::int {_IN_PLACE} and m.verified_until >= coalesce(%(first)s::date, '-infinity')
               and m.verified_until < %(until)s
             """,
@@ -100,7 +95,7 @@ def due(
     with connection.cursor(row_factory=class_row(DueMeter)) as cursor:
         cursor.execute(
             f"""
-            with {_INSIDE}, found as (
+            with {INSIDE}, found as (
                 select m.id, m.code, m.model, m.medium, m.verified_until, s.name as site_name,
                        row(coalesce(m.verified_until, 'infinity'::date), m.code) as place
                 {_IN_PLACE}

@@ -221,12 +221,14 @@ def billing_history(
         cursor.execute(
             _CURRENT
             + """
+              and b.service_point_id = any(array(  -- by index, not through all months
+                  select i.service_point_id from installations i where i.meter_id = %(meter)s))
               and exists (select from installations i
                           join registers r on r.meter_id = i.meter_id and r.obis = b.obis
                           where i.service_point_id = b.service_point_id and i.meter_id = %(meter)s
                             and i.valid_from < b.ends_at and (i.valid_to is null or i.valid_to > b.starts_at))
             order by b.period desc, b.obis limit %(limit)s
-            """,
+            """,  # noqa: S608 - a constant of this module
             {"utility": utility_id, "meter": meter_id, "limit": limit},
         )
         return cursor.fetchall()

@@ -219,8 +219,8 @@ def billing_history(
     """Current billing readings of where and while a meter was installed, latest first."""
     with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
         cursor.execute(
-            _CURRENT
-            + """
+            f"""
+            {_CURRENT}
               and b.service_point_id = any(array(  -- by index, not through all months
                   select i.service_point_id from installations i where i.meter_id = %(meter)s))
               and exists (select from installations i

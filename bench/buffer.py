@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.measurement import Measurement, show
-from gateway.buffer import Buffer
+from gateway.buffer.buffer import Buffer
 from telemetry.readout import Quantity, Readout
 
 BEGIN = datetime(2026, 11, 22, 10, tzinfo=UTC)

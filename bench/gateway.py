@@ -36,9 +36,9 @@ from drivers.mbus.encode import date_record, record
 from drivers.mbus.header import Header
 from drivers.mbus.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
-from gateway.buffer import Buffer
-from gateway.link import MqttSettings
-from gateway.publisher import Publisher
+from gateway.buffer.buffer import Buffer
+from gateway.uplink.link import MqttSettings
+from gateway.uplink.publisher import Publisher
 from hesper.ports import Ports
 from telemetry.topics import Kind, Topic, subscription
 from telemetry.wire import Ack, Batch, decode, encode

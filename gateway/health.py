@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 
-from gateway.buffer import Buffer
-from gateway.poller import LinePoller
+from gateway.buffer.buffer import Buffer
+from gateway.line.poller import LinePoller
 from telemetry.wire import Health, to_milliseconds
 
 _CPU_SENSORS = ("cpu_thermal", "coretemp", "k10temp")  # Raspberry Pi; Intel; AMD

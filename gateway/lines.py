@@ -4,9 +4,9 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from gateway.config import GatewayConfig, LineConfig
-from gateway.line_thread import LineThread
-from gateway.poller import LinePoller
+from gateway.config.document import GatewayConfig, LineConfig
+from gateway.line.poller import LinePoller
+from gateway.line.thread import LineThread
 
 log = logging.getLogger(__name__)
 

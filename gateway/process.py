@@ -14,19 +14,25 @@ from pathlib import Path
 
 from drivers.catalogue import open_driver, open_line
 from drivers.driver import Clock
-from gateway.buffer import Buffer
-from gateway.clock import ClockReference, boot_id, clock_was_set, kernel_clock_synchronised, trusted_clock
-from gateway.condition import Condition
-from gateway.config import NEEDS_RESTART, GatewayConfig, LineConfig
-from gateway.desired_files import configuration_to_run
+from gateway.buffer.buffer import Buffer
+from gateway.buffer.source import SourceError
+from gateway.clock.correction import Timekeeping
+from gateway.clock.kernel import (
+    ClockReference,
+    boot_id,
+    clock_was_set,
+    kernel_clock_synchronised,
+    trusted_clock,
+)
+from gateway.config.document import NEEDS_RESTART, GatewayConfig, LineConfig
 from gateway.health import health_of
+from gateway.line.polled_meter import LOOKBACK
+from gateway.line.poller import LinePoller
 from gateway.lines import Lines
-from gateway.polled_meter import LOOKBACK
-from gateway.poller import LinePoller
-from gateway.publisher import Pace, Publisher
-from gateway.remote import Remote
-from gateway.source import SourceError
-from gateway.timekeeping import Timekeeping
+from gateway.log_once import Condition
+from gateway.remote.configuration_files import configuration_to_run
+from gateway.remote.requests import Remote
+from gateway.uplink.publisher import Pace, Publisher
 from telemetry.topics import Kind
 from telemetry.wire import Reply
 

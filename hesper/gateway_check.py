@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from api.gateway_check import Checked, ConfigurationProblem, PlannedLine
-from gateway.config import FIXED, NEEDS_RESTART, GatewayConfig
-from gateway.config_file import ConfigError, parse_config
-from gateway.shown_config import MASK
-from gateway.toml_lines import TomlLines, TomlPath
+from gateway.config.document import FIXED, NEEDS_RESTART, GatewayConfig
+from gateway.config.file import ConfigError, parse_config
+from gateway.config.toml_lines import TomlLines, TomlPath
+from gateway.remote.redacted import MASK
 from hesper.commands.gateway_plan import plans_of
 
 MOST_METERS = 500  # on a line: M-Bus has 250 addresses, Modbus 247, and planning more takes long

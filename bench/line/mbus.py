@@ -30,7 +30,7 @@ from drivers.mbus.master import MBusDriver
 from drivers.mbus.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.simulated import SimulatedLine
-from gateway.poller import LinePoller
+from gateway.line.poller import LinePoller
 from gateway.schedule import Every
 from telemetry.readout import Readout
 

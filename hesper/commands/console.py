@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.config import GatewayConfig
-from gateway.config_file import ConfigError, load_config
+from gateway.config.document import GatewayConfig
+from gateway.config.file import ConfigError, load_config
 from hesper.installer.advice import Trouble
 
 JSON_HELP = "For programs: one JSON object."

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gateway.config import GatewayConfig
-from gateway.config_file import ConfigError, load_config
-from gateway.source import SourceError
+from gateway.buffer.source import SourceError
+from gateway.config.document import GatewayConfig
+from gateway.config.file import ConfigError, load_config
 from hesper.commands.console import JSON_HELP, count, echo_json, load_or_exit
 from hesper.commands.decode import decode
 from hesper.commands.gateway_commission import commission

@@ -10,8 +10,8 @@ import typer
 from drivers.catalogue import open_driver, open_line
 from drivers.driver import Clock
 from drivers.errors import DriverError
-from gateway.config import GatewayConfig, LineConfig
-from gateway.plan import ROOMY, LinePlan, PlannedMeter, plan_line
+from gateway.config.document import GatewayConfig, LineConfig
+from gateway.line.plan import ROOMY, LinePlan, PlannedMeter, plan_line
 from gateway.schedule import parse_schedule
 from hesper.commands.console import JSON_HELP, echo_json, load_or_exit, show_table
 

@@ -13,7 +13,7 @@ from drivers.catalogue import PROTOCOLS, default_settings, open_driver, open_lin
 from drivers.driver import Target
 from drivers.errors import DriverError
 from drivers.line import Line, SerialSettings
-from gateway.config import GatewayConfig
+from gateway.config.document import GatewayConfig
 from hesper.commands.console import JSON_HELP, count, echo_json, give_up, load_or_exit, show_table
 from hesper.commands.line_options import (
     check_protocol,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from gateway.source import MAX_BATCH_READOUTS
+from gateway.buffer.source import MAX_BATCH_READOUTS
 from hesper.demo.building import TIME_ZONE, Building, BuildingMeter, microseconds, month_start
 from hesper.demo.consumption import Micro
 from hesper.demo.meters import read_at

@@ -16,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gateway.link import MqttSettings
-from gateway.publisher import Publisher
+from gateway.uplink.link import MqttSettings
+from gateway.uplink.publisher import Publisher
 from hesper.central import Central, Role
 from hesper.demo.building import GATEWAY, TIME_ZONE, UTILITY, Building, build, month_start
 from hesper.demo.gateway_config import gateway_config

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.link import MqttSettings
-from gateway.publisher import Pace, Publisher
+from gateway.uplink.link import MqttSettings
+from gateway.uplink.publisher import Pace, Publisher
 from hesper.importer.source import FileSource, Tally
 from hesper.importer.table import FileError, Survey, Table
 from store.database import connect

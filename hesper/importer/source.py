@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS, SourceError
+from gateway.buffer.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS, SourceError
 from hesper.importer.table import FileError, RowError, Table
 from telemetry.wire import Batch, Outcome, WireReadout
 

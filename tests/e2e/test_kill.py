@@ -22,7 +22,7 @@ from drivers.bus import VirtualBus
 from drivers.host import TcpMeterHost, Wiring
 from drivers.line import SerialSettings
 from drivers.mbus.virtual import VirtualMBusMeter
-from gateway.entry import unpack
+from gateway.buffer.entry import unpack
 from hesper.central import Central
 from hesper.importer.columns import EXAMPLE
 from store.database import connect

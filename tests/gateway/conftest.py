@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from gateway.buffer import Buffer
+from gateway.buffer.buffer import Buffer
 from telemetry.readout import Quantity, Readout
 
 BEGIN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

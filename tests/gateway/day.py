@@ -18,11 +18,11 @@ from pathlib import Path
 
 from drivers.driver import Target
 from drivers.errors import GarbledAnswerError, NoAnswerError
-from gateway.buffer import Buffer, BufferFailedError, BufferFullError
-from gateway.polled_meter import LOOKBACK
-from gateway.poller import LinePoller
+from gateway.buffer.buffer import Buffer, BufferFailedError, BufferFullError
+from gateway.buffer.source import Monotonic, SourceError
+from gateway.line.polled_meter import LOOKBACK
+from gateway.line.poller import LinePoller
 from gateway.schedule import parse_schedule
-from gateway.source import Monotonic, SourceError
 from telemetry.readout import Readout
 from telemetry.wire import Miss, from_milliseconds
 from tests.gateway.conftest import BEGIN, HandClock

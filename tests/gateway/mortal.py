@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gateway.buffer import Buffer
+from gateway.buffer.buffer import Buffer
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
 from telemetry.wire import read_back

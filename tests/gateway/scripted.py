@@ -8,10 +8,10 @@ from typing import Any
 
 from drivers.driver import Driver, Target
 from drivers.line import Line, SerialSettings
-from gateway.buffer import BufferFailedError
-from gateway.poller import LinePoller
+from gateway.buffer.buffer import BufferFailedError
+from gateway.buffer.source import Monotonic
+from gateway.line.poller import LinePoller
 from gateway.schedule import parse_schedule
-from gateway.source import Monotonic
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
 from telemetry.wire import Miss, from_milliseconds

@@ -24,9 +24,9 @@ from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.virtual import VirtualModbusMeter
 from gateway import process
-from gateway.config_file import load_config
+from gateway.config.file import load_config
 from gateway.process import Gateway, RestartNeededError
-from gateway.publisher import Pace
+from gateway.uplink.publisher import Pace
 from telemetry.status import Status
 from telemetry.topics import Kind, Topic
 from telemetry.wire import Batch, Health, MissReason, decode, read_back

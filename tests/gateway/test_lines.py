@@ -9,11 +9,11 @@ import pytest
 
 from drivers.driver import Driver
 from drivers.errors import LineError, NoAnswerError
-from gateway.config import GatewayConfig, LineConfig
-from gateway.config_file import load_config
-from gateway.line_work import LineStoppedError, LineWork
+from gateway.config.document import GatewayConfig, LineConfig
+from gateway.config.file import load_config
+from gateway.line.poller import LinePoller
+from gateway.line.work import LineStoppedError, LineWork
 from gateway.lines import Lines
-from gateway.poller import LinePoller
 from gateway.schedule import parse_schedule
 from tests.gateway.conftest import BEGIN, HandClock
 from tests.gateway.scripted import QUARTER, Bench, SetClock

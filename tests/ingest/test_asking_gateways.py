@@ -12,8 +12,8 @@ import pytest
 from drivers.bus import VirtualBus
 from drivers.host import TcpMeterHost, Wiring
 from drivers.mbus.virtual import VirtualMBusMeter
-from gateway.desired_files import configuration_to_run
 from gateway.process import Gateway
+from gateway.remote.configuration_files import configuration_to_run
 from ingest import downlink
 from ingest.downlink import Downlink
 from store.gateway_requests import CommandRequest, ConfigurationRequest, ask, put_configuration

@@ -15,8 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gateway.link import MqttSettings
-from gateway.publisher import Pace, Publisher
+from gateway.uplink.link import MqttSettings
+from gateway.uplink.publisher import Pace, Publisher
 from ingest.ingester import INBOX_BYTES, Ingester
 from ingest.subscriber import Connection
 from store import quarantine
@@ -273,7 +273,7 @@ def test_a_gateways_death_is_noticed_by_its_last_will(
 ) -> None:
     dying = (
         "import os, signal, sys\n"
-        "from gateway.link import Link, MqttSettings\n"
+        "from gateway.uplink.link import Link, MqttSettings\n"
         "from queue import SimpleQueue\n"
         "from telemetry.topics import Kind\n"
         "from telemetry.wire import GatewayStatus, encode\n"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from gateway.source import BatchSource
+from gateway.buffer.source import BatchSource
 from store.registry import GatewayEntry, MeterEntry, RegisterEntry, Registry, UtilityEntry
 from telemetry.obis import Medium
 from telemetry.wire import Batch, Outcome, WireReadout

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gateway.buffer import Buffer
-from gateway.link import MqttSettings
-from gateway.publisher import Pace, Publisher
+from gateway.buffer.buffer import Buffer
+from gateway.uplink.link import MqttSettings
+from gateway.uplink.publisher import Pace, Publisher
 from telemetry.readout import Quantity, Readout
 from telemetry.wire import Miss, MissReason, to_milliseconds
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gateway.config_file import load_config
+from gateway.config.file import load_config
 from hesper.demo.building import Building, BuildingMeter, build, microseconds, month_start
 from hesper.demo.gateway_config import gateway_config
 from hesper.demo.history import History

@@ -13,8 +13,8 @@ from drivers.driver import Driver, Found, Progress, Scope, SearchEvent, Suspicio
 from drivers.errors import GarbledAnswerError, LineError, UnsupportedError
 from drivers.line import SerialSettings
 from drivers.modbus.profile_file import profile_names
-from gateway.config import GatewayConfig
-from gateway.config_file import load_config
+from gateway.config.document import GatewayConfig
+from gateway.config.file import load_config
 from hesper.installer import scan as scan_module
 from hesper.installer.advice import suspected, trouble
 from hesper.installer.proposal import Heading, propose

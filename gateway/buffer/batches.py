@@ -1,0 +1,174 @@
+"""Which rows of the buffer are in which batch: placed in their lanes, numbered durably, handed out once.
+
+A batch once numbered keeps its rows for ever, also across a restart. Everything here is called with the
+buffer's lock held and raises sqlite3.Error.
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta, tzinfo
+
+from drivers.driver import Clock
+from gateway.buffer.disk import BufferDisk
+from gateway.buffer.entry import DamagedEntryError, Entry, encoded_size, pack, status_of, unpack
+from gateway.buffer.priority import LaneName, Lanes, Run, unnumbered
+from gateway.buffer.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS
+from telemetry.status import Status
+from telemetry.wire import Batch, Miss, WireReadout, from_milliseconds, to_milliseconds
+
+log = logging.getLogger(__name__)
+
+BILLING_WINDOW = timedelta(minutes=15)  # after local midnight: read then is what months are closed with
+_BATCH_FIELDS = 200  # bytes
+
+
+class Batches:
+    """The state in memory of one epoch, taken from the file as after a restart."""
+
+    def __init__(
+        self,
+        disk: BufferDisk,
+        *,
+        zone: tzinfo,
+        max_age: float,
+        clock: Clock,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._disk = disk
+        self._zone = zone
+        self._clock = clock
+        self._monotonic = monotonic
+        self.epoch: str
+        self.epoch, self._next_batch = disk.connection.execute(
+            "select epoch, max(next_batch, (select coalesce(max(number), 0) + 1 from batches)) from life"
+        ).fetchone()
+        rows = disk.connection.execute("select number, first, last, acknowledged from batches order by first")
+        batches = [(number, Run(first, last), seal) for number, first, last, seal in rows]
+        self._open = {number: run for number, run, seal in batches if seal != run.seal(self.epoch, number)}
+        self._left_over = sorted(self._open)
+        numbered = [run for _, run, _ in batches]
+        self.lanes = Lanes(rows=MAX_BATCH_READOUTS, size=MAX_BATCH_BYTES, max_age=max_age)
+        self.lanes.found(numbered, unnumbered(disk.connection, numbered))
+
+    @property
+    def runs(self) -> list[Run]:
+        """All rows that nobody has acknowledged."""
+        return [*self._open.values(), *(run for lane in self.lanes.by_name.values() for run in lane.runs)]
+
+    def insert(self, entries: Sequence[Entry], statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Entries at the ends of their lanes, and `statement` for each of `rows`, in one commit.
+
+        Raises NoRoomError.
+        """
+        last = {name: lane.last for name, lane in self.lanes.by_name.items()}
+        sizes = dict.fromkeys(LaneName, 0)
+        placed: list[tuple[int, int, bytes]] = []
+        for entry in entries:
+            lane = self._lane_of(entry)
+            last[lane] += 1
+            sizes[lane] += encoded_size(entry)
+            placed.append((last[lane], self._since(entry), pack(entry)))
+
+        def write() -> None:
+            with self._disk.transaction() as connection:
+                connection.executemany("insert into entries values (?, ?, ?)", placed)
+                connection.executemany(statement, rows)
+
+        coming = sum(len(value) for row in (*placed, *rows) for value in row if isinstance(value, bytes))
+        self._disk.write(coming, write)
+        for name, lane_state in self.lanes.by_name.items():
+            if last[name] > lane_state.last:
+                lane_state.appended(last[name] - lane_state.last, sizes[name], self._monotonic())
+
+    def next(self, limit: int) -> list[Batch]:
+        """Up to `limit` that were not handed out yet: those of an earlier process first, as they were."""
+        batches: list[Batch] = []
+        while self._left_over and len(batches) < limit:
+            number = self._left_over[0]
+            if number in self._open:
+                batches.append(self._batch(number, self._entries(self._open[number])))
+            self._left_over.pop(0)
+        return [*batches, *self._number(limit - len(batches))]
+
+    def acknowledge(self, numbers: Iterable[int]) -> None:
+        """These are committed at the other end; numbers that are not open are passed over."""
+        runs = {number: run for number in numbers if (run := self._open.pop(number, None))}
+        self._disk.acknowledged({number: run.seal(self.epoch, number) for number, run in runs.items()})
+
+    def read(self, row: int, body: object) -> Entry | None:
+        """The entry of a row; None, with a log record, where the disk has changed it."""
+        try:
+            return unpack(body)
+        except DamagedEntryError as error:
+            log.error(
+                "readout lost: the disk gave back other bytes than were written",
+                extra={"row": row, "reason": str(error), "advice": "replace the card"},
+            )
+            return None
+
+    def _number(self, limit: int) -> list[Batch]:
+        """Give what is most urgent its numbers, durably."""
+        before = copy.deepcopy(self.lanes)
+        taken: list[tuple[Run, list[Entry]]] = []
+        try:
+            while len(taken) < limit and (run := self.lanes.choose(self._monotonic())):
+                taken.append(self._newest(run))
+                self.lanes.take(taken[-1][0])
+            if not taken:
+                return []
+            numbered = {number: run for number, (run, _) in enumerate(taken, start=self._next_batch)}
+            with self._disk.transaction() as connection:
+                connection.executemany(
+                    "insert into batches (number, first, last) values (?, ?, ?)",
+                    [(number, run.first, run.last) for number, run in numbered.items()],
+                )
+        except BaseException:
+            self.lanes = before
+            raise
+        self._open |= numbered
+        self._next_batch += len(numbered)
+        return [self._batch(number, entries) for number, (_, entries) in zip(numbered, taken, strict=True)]
+
+    def _newest(self, run: Run) -> tuple[Run, list[Entry]]:
+        """The end of a run, as much of it as one batch takes, but at least one row."""
+        size, first, entries = _BATCH_FIELDS, run.first, list[Entry]()
+        rows = self._disk.connection.execute(
+            "select id, body from entries where id between ? and ? order by id desc limit ?",
+            (run.first, run.last, MAX_BATCH_READOUTS),
+        ).fetchall()
+        for row, body in rows:
+            entry = self.read(row, body)
+            size += encoded_size(entry) if entry else 0
+            if size > MAX_BATCH_BYTES and entries:
+                break
+            first = row
+            entries += [entry] if entry else []
+        return Run(first, run.last), entries[::-1]
+
+    def _entries(self, run: Run) -> list[Entry]:
+        rows = self._disk.connection.execute(
+            "select id, body from entries where id between ? and ? order by id", (run.first, run.last)
+        )
+        return [entry for row, body in rows.fetchall() if (entry := self.read(row, body))]
+
+    def _batch(self, number: int, entries: Sequence[Entry]) -> Batch:
+        readouts = [entry for entry in entries if isinstance(entry, WireReadout)]
+        missed = [entry for entry in entries if isinstance(entry, Miss)]
+        return Batch(epoch=self.epoch, batch=number, sent_at=0, readouts=readouts, missed=missed)
+
+    def _lane_of(self, entry: Entry) -> LaneName:
+        if isinstance(entry, Miss):
+            return LaneName.ORDINARY
+        try:
+            local = from_milliseconds(entry.at).astimezone(self._zone)
+        except OverflowError:  # a meter whose date is the last that there is
+            return LaneName.ORDINARY
+        of_day = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
+        historical = Status.HISTORICAL in status_of(entry)
+        return LaneName.BILLING if historical or of_day < BILLING_WINDOW else LaneName.ORDINARY
+
+    def _since(self, entry: Entry) -> int:
+        """What the meter kept from long ago has not waited since then."""
+        historical = Status.HISTORICAL in status_of(entry)
+        return max(0, to_milliseconds(self._clock())) if historical else entry.at

@@ -1,0 +1,234 @@
+"""The buffer's SQLite file: opened, brought to the present schema, and replaced when it is damaged.
+
+A damaged file is never thrown away: every row that can still be read is copied into a new file beside it,
+the old one is moved aside, and the new one takes its place. Each step may be cut short by a power failure;
+the next start finishes or repeats it.
+"""
+
+import logging
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from gateway.buffer.atomic_file import sync_folder
+from gateway.buffer.entry import pack
+from gateway.buffer.salvage import PAGE_BYTES, salvage
+from telemetry.wire import MAX_READOUTS, WireReadout
+
+log = logging.getLogger(__name__)
+
+VERSION = 2
+# An append is one synced page; of 1,024 bytes it mostly touches one of a card's 4,096-byte blocks.
+_LOG_PAGES = 4_000  # then the write-ahead log is copied into the file and begun anew: at about 4 MB
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+_SURROUNDINGS = {  # while a file is opened; all else that can go wrong then lies in the file
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+_MOST_BATCHES = 1 << 52
+_LATER_VERSIONS = 1_000  # a higher number is no version, but damage
+_CREATE = """
+create table life (
+    epoch text not null,
+    next_batch integer not null,      -- more than the number of any batch that was deleted
+    last_alive integer                -- milliseconds since 1970
+) strict;
+create table entries (
+    id integer primary key,           -- order of appending, in two lanes: lanes.py
+    since integer not null,           -- milliseconds since 1970: the instant (historical: when it came)
+    body blob not null                -- entry.py
+) strict;
+create table batches (
+    number integer primary key,
+    first integer not null,           -- its entries' ids, both ends included
+    last integer not null,
+    acknowledged integer not null default 0 -- or Run.seal
+) strict;
+create table held (                   -- read while the clock was not set
+    id integer primary key,
+    boot text not null,
+    monotonic integer not null,       -- milliseconds on that boot's monotonic clock
+    seal integer not null,            -- CRC-32 of both
+    at integer not null,              -- milliseconds since 1970 on the clock as it was
+    body blob not null
+) strict;
+"""
+
+
+class OtherVersionError(Exception):
+    """The file was written by a later Hesper, and is left alone."""
+
+
+def open_file(path: Path, now: Callable[[], datetime]) -> sqlite3.Connection:
+    """A connection to a sound file at `path`, new or old.
+
+    Raises OSError, sqlite3.Error and OtherVersionError where there can be no file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _finish_replacement(path, now)
+    try:
+        return _open(path)
+    except (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError) as error:
+        if _code(error) & 0xFF in _SURROUNDINGS and not is_damage(error):
+            raise
+        return replace_file(path, now, str(error))
+
+
+def replace_file(path: Path, now: Callable[[], datetime], reason: str) -> sqlite3.Connection:
+    """Put a new file, with all that can be read of the damaged one, in its place. Raises like `open_file`."""
+    fresh = _replacement(path)
+    _remove(fresh)
+    with closing(_open(fresh)) as target:
+        target.execute("pragma synchronous = normal")  # all of it is synced when it is closed
+        target.execute("pragma wal_checkpoint(truncate)")
+        target.execute("begin")
+        salvaged = salvage(path, target, fresh)
+        target.execute("commit")
+    aside = _move_aside(path, now())
+    fresh.rename(path)
+    sync_folder(path)
+    log.error(
+        "buffer damaged, moved aside; a new epoch begins with what could be read",
+        extra={
+            "aside": str(aside),
+            "reason": reason,
+            "saved": salvaged.rows,
+            "unreadable": salvaged.unreadable,
+        },
+    )
+    return _open(path)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file's content is broken, or cannot be read any more, and not its surroundings."""
+    return _code(error) & 0xFF in _BROKEN or _code(error) in _UNREADABLE
+
+
+def _code(error: Exception) -> int:
+    return getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_ERROR
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10.0, check_same_thread=False, isolation_level=None)
+    try:
+        connection.execute(f"pragma page_size = {PAGE_BYTES}")  # of a file that is new
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = full")
+        connection.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
+        (found,) = connection.execute("pragma quick_check(1)").fetchone()
+        if found != "ok":
+            raise _damaged(found)
+        (version,) = connection.execute("pragma user_version").fetchone()
+        if VERSION < version <= _LATER_VERSIONS:
+            raise OtherVersionError(
+                f"it was written by another version of Hesper (schema {version}, not {VERSION})"
+            )
+        if 0 <= version < VERSION:
+            _bring_up(connection, version)
+        _check(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """What SQLite cannot know to be wrong."""
+    lives = connection.execute("select epoch, next_batch from life").fetchall()
+    if len(lives) != 1 or not lives[0][0] or not 1 <= lives[0][1] <= _MOST_BATCHES:
+        raise _damaged("it does not tell its epoch")
+    before = 0
+    for number, first, last in connection.execute("select number, first, last from batches order by first"):
+        if not (1 <= number <= _MOST_BATCHES and before < first <= last < first + MAX_READOUTS):
+            raise _damaged(f"batch {number} cannot have had the rows that it names")
+        before = last
+
+
+def _damaged(reason: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(reason)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def _bring_up(connection: sqlite3.Connection, version: int) -> None:
+    """From nothing, or from version 1, whose rows keep their numbers, order and epoch."""
+    connection.execute("begin immediate")
+    try:
+        if version == 1:
+            connection.execute("alter table life rename to earlier_life")
+        for statement in _CREATE.split(";"):
+            connection.execute(statement)
+        if version == 1:
+            _take_over_version_1(connection)
+        else:
+            connection.execute("insert into life values (lower(hex(randomblob(8))), 1, null)")
+        connection.execute(f"pragma user_version = {VERSION}")
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+
+
+def _take_over_version_1(connection: sqlite3.Connection) -> None:
+    """Version 1 had JSON bodies, and the batch's number in every row."""
+    connection.execute("insert into life select epoch, next_batch, null from earlier_life")
+    rows = connection.execute("select at, body, batch from readouts order by batch is null, batch, id")
+    for row, (at, body, batch) in enumerate(rows, start=1):
+        entry = msgspec.json.decode(body, type=WireReadout)
+        connection.execute("insert into entries values (?, ?, ?)", (row, at, pack(entry)))
+        if batch is not None:
+            connection.execute(
+                "insert into batches (number, first, last) values (?, ?, ?) "
+                "on conflict (number) do update set last = excluded.last",
+                (batch, row, row),
+            )
+    connection.execute("drop table readouts")
+    connection.execute("drop table earlier_life")
+
+
+def _finish_replacement(path: Path, now: Callable[[], datetime]) -> None:
+    """After a power cut within `replace_file`. The damaged file goes only when the new one is complete."""
+    if path.exists():
+        _remove(_replacement(path))
+    elif _replacement(path).exists():
+        _move_aside(path, now())
+        _replacement(path).rename(path)
+        sync_folder(path)
+
+
+def _move_aside(path: Path, now: datetime) -> Path:
+    """The file itself first: a log without its file is nothing, a file without its log misses rows."""
+    stamp = now.strftime("%Y%m%dT%H%M%S")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}-{secrets.token_hex(2)}")
+    for part in _parts(path):
+        part.rename(aside.with_name(aside.name + part.name[len(path.name) :]))
+    return aside
+
+
+def _remove(path: Path) -> None:
+    for part in _parts(path):
+        part.unlink()
+
+
+def _parts(path: Path) -> Iterator[Path]:
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            yield part
+
+
+def _replacement(path: Path) -> Path:
+    return path.with_name(f"{path.name}.replacement")

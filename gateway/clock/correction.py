@@ -1,0 +1,91 @@
+"""When the time comes: what was read without it gets its true instants, before it is sent.
+
+A Raspberry Pi starts at some date of the past. Until a time service has set its clock, the buffer holds what
+is read, each with its instant on the monotonic clock; once the clock is set, the distance between the two
+clocks dates all of it. Who waits in vain for too long follows the clock as it is, and what was read, marked
+as unsynchronised, is sent with the dates that it shows.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from drivers.driver import Clock
+from gateway.buffer.source import SourceError
+from gateway.clock.kernel import ClockReference
+from gateway.log_once import Condition
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = timedelta(hours=1)
+_AGAIN = 60.0  # seconds; a line may have been in the middle of an exchange when the time came
+
+
+class HeldReadouts(Protocol):
+    """What the buffer holds until the time is known. Both raise SourceError."""
+
+    def synchronise(self, boot: str, wall_at_monotonic_zero: datetime) -> None:
+        """Date what was read in this boot."""
+        ...
+
+    def release_unsynchronised(self) -> None:
+        """Let all that is held go with the dates it has."""
+        ...
+
+
+class Timekeeping:
+    """Call `watch` once a second. `boot` names what `monotonic` counts from."""
+
+    def __init__(
+        self,
+        reference: ClockReference,
+        held: HeldReadouts,
+        *,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        boot: str,
+        longest_wait: timedelta = LONGEST_WAIT,
+    ) -> None:
+        self._reference = reference
+        self._held = held
+        self._clock = clock
+        self._monotonic = monotonic
+        self._boot = boot
+        self._given_up_at = monotonic() + longest_wait.total_seconds()
+        self._again_at = monotonic()
+        self._time_came = self._dated = False
+        self._unsynchronised = Condition(log, "clock is not synchronised", "clock is synchronised")
+        self._undated = Condition(
+            log, "held readouts cannot be dated", "held readouts are dated", logging.ERROR
+        )
+
+    def watch(self) -> bool:
+        """Date what is held, if it is time to; returns whether the clock is synchronised now."""
+        synchronised = self._reference()
+        if synchronised:
+            self._unsynchronised.end()
+        else:
+            self._unsynchronised.begin(
+                advice="readings are marked; check that a time service reaches its servers"
+            )
+        now, known = self._monotonic(), self._reference.was_set
+        if now >= self._again_at or (known and not self._time_came):
+            self._again_at, self._time_came = now + _AGAIN, known
+            try:
+                self._date(now, known)
+            except SourceError as error:
+                self._undated.begin(reason=str(error))
+            else:
+                self._undated.end()
+        return synchronised
+
+    def _date(self, now: float, known: bool) -> None:
+        if known:
+            self._held.synchronise(self._boot, self._clock() - timedelta(seconds=now))
+            if self._dated:  # what is held still was read before a restart of the machine
+                self._held.release_unsynchronised()
+            self._dated = True
+        elif now >= self._given_up_at:
+            self._reference.give_up()
+            self._held.release_unsynchronised()

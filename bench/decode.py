@@ -23,7 +23,7 @@ import meterbus
 import pymbusparser
 
 from bench.measurement import Measurement, show
-from drivers.mbus.telegram import Telegram, decode
+from drivers.mbus.codec.telegram import Telegram, decode
 from telemetry.units import UNITS as ALL
 from telemetry.units import convert
 

@@ -31,10 +31,10 @@ from bench.measurement import Measurement, show
 from drivers.bus import VirtualBus
 from drivers.host import TcpMeterHost
 from drivers.line import SerialSettings
-from drivers.mbus import vif
-from drivers.mbus.encode import date_record, record
-from drivers.mbus.header import Header
-from drivers.mbus.telegram import encode_telegram
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.encode import date_record, record
+from drivers.mbus.codec.header import Header
+from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from gateway.buffer.buffer import Buffer
 from gateway.uplink.link import MqttSettings

@@ -12,7 +12,7 @@ import msgspec
 from psycopg import Connection
 
 from drivers.errors import DecodeError
-from drivers.mbus.telegram import Refusal, decode
+from drivers.mbus.codec.telegram import Refusal, decode
 from ingest.replay import replay
 from store.quarantine import Kept
 from store.registry import MeterEntry, RegisterEntry, Registry, RegistryError, UtilityEntry, apply

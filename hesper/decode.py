@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from drivers.errors import DecodeError, DriverError
-from drivers.mbus.dif import Function
+from drivers.mbus.codec.dif import Function
 from drivers.modbus.profile_file import ProfileError, load_profile
 from hesper.explain import mbus, optical, sml
 from telemetry.explanation import ExplainedRecord, Explanation

@@ -23,11 +23,11 @@ from bench.measurement import Measurement
 from drivers.bus import VirtualBus
 from drivers.driver import Found, Scope, Target
 from drivers.line import SerialSettings
-from drivers.mbus import vif
-from drivers.mbus.encode import record
-from drivers.mbus.header import Header
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.encode import record
+from drivers.mbus.codec.header import Header
+from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.master import MBusDriver
-from drivers.mbus.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.simulated import SimulatedLine
 from gateway.line.poller import LinePoller

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from bench.measurement import Measurement
 from drivers.driver import Target
 from drivers.line import SerialSettings, Transmission, VirtualMeter
-from drivers.optical.dataset import DataSet, Value, decode_sets, encode_sets
+from drivers.optical.codec.dataset import DataSet, Value, decode_sets, encode_sets
+from drivers.optical.codec.telegram import Check, Identification, encode_block
 from drivers.optical.master import OpticalDriver
-from drivers.optical.telegram import Check, Identification, encode_block
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
 from drivers.simulated import SimulatedLine

@@ -2,7 +2,7 @@
 
 import re
 
-from drivers.dlms.hdlc import Address
+from drivers.dlms.codec.hdlc import Address
 from drivers.errors import DriverError
 
 _PUBLIC = 16

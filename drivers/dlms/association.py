@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
-from drivers.dlms import security
-from drivers.dlms.acse import (
+from drivers.dlms.codec import security
+from drivers.dlms.codec.acse import (
     AARE,
     CIPHERED_INITIATE_REQUEST,
     CIPHERED_INITIATE_RESPONSE,
@@ -21,7 +21,7 @@ from drivers.dlms.acse import (
     Mechanism,
     Result,
 )
-from drivers.dlms.apdu import (
+from drivers.dlms.codec.apdu import (
     ActionRequest,
     ActionResult,
     Apdu,
@@ -39,10 +39,10 @@ from drivers.dlms.apdu import (
     decode_apdu,
     encode_apdu,
 )
-from drivers.dlms.data import Data, decode_data, encode_length, octet_string, take, take_length
+from drivers.dlms.codec.data import Data, decode_data, encode_length, octet_string, take, take_length
+from drivers.dlms.codec.objects import REPLY_TO_CHALLENGE
+from drivers.dlms.codec.security import Keys
 from drivers.dlms.link import Link
-from drivers.dlms.objects import REPLY_TO_CHALLENGE
-from drivers.dlms.security import Keys
 from drivers.errors import DecodeError, GarbledAnswerError, MeterError
 
 log = logging.getLogger(__name__)

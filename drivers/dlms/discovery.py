@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from drivers.dlms.apdu import Attribute
 from drivers.dlms.association import Association
-from drivers.dlms.objects import (
+from drivers.dlms.codec.apdu import Attribute
+from drivers.dlms.codec.objects import (
     BILLING_PROFILES,
     CAPTURE_OBJECTS,
     CAPTURE_PERIOD,

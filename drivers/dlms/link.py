@@ -7,7 +7,7 @@ a request again: so nothing is carried out twice, whichever of request and answe
 import logging
 from dataclasses import dataclass, replace
 
-from drivers.dlms.hdlc import Address, Frame, FrameReader, Kind, Parameters
+from drivers.dlms.codec.hdlc import Address, Frame, FrameReader, Kind, Parameters
 from drivers.driver import Tally
 from drivers.errors import (
     DecodeError,

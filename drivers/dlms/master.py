@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from drivers.dlms.address import parse_address
-from drivers.dlms.apdu import Selection
 from drivers.dlms.association import AccessError, Association, LoginError
-from drivers.dlms.clock import encode_date_time
-from drivers.dlms.data import Data, Tag, array, long_unsigned, octet_string, structure
-from drivers.dlms.discovery import Knowledge, discover, profile, serial_number, who
-from drivers.dlms.objects import (
+from drivers.dlms.codec.apdu import Selection
+from drivers.dlms.codec.clock import encode_date_time
+from drivers.dlms.codec.data import Data, Tag, array, long_unsigned, octet_string, structure
+from drivers.dlms.codec.objects import (
     BUFFER,
     CAPTURE_TIME,
     CLOCK,
@@ -28,6 +27,7 @@ from drivers.dlms.objects import (
     Column,
     MeterObject,
 )
+from drivers.dlms.discovery import Knowledge, discover, profile, serial_number, who
 from drivers.dlms.readouts import Profile, clock_of, entries, is_fault, register_value
 from drivers.dlms.session import Sessions
 from drivers.driver import (

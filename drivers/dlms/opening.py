@@ -6,7 +6,7 @@ HDLC at the new speed in 8N1.
 
 from drivers.errors import GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.line import Line, SerialSettings
-from drivers.optical.telegram import (
+from drivers.optical.codec.telegram import (
     MODE_C_BAUDS,
     Acknowledgement,
     Identification,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from drivers.cosem import quantity, scaled
-from drivers.dlms.clock import ClockStatus, decode_date_time
-from drivers.dlms.data import Data, Tag
-from drivers.dlms.objects import VALUE, ClassId, Column, MeterObject, Scaling
+from drivers.dlms.codec.clock import ClockStatus, decode_date_time
+from drivers.dlms.codec.data import Data, Tag
+from drivers.dlms.codec.objects import VALUE, ClassId, Column, MeterObject, Scaling
 from drivers.errors import DecodeError
 from telemetry.meter_id import MeterIdError, meter_id
 from telemetry.readout import Quantity

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC
 
-from drivers.dlms import security
-from drivers.dlms.acse import (
+from drivers.dlms.codec import security
+from drivers.dlms.codec.acse import (
     AARQ,
     CIPHERED_INITIATE_REQUEST,
     CIPHERED_INITIATE_RESPONSE,
@@ -18,7 +18,7 @@ from drivers.dlms.acse import (
     Mechanism,
     Result,
 )
-from drivers.dlms.apdu import (
+from drivers.dlms.codec.apdu import (
     ActionRequest,
     ActionResult,
     Attribute,
@@ -34,8 +34,8 @@ from drivers.dlms.apdu import (
     decode_apdu,
     encode_apdu,
 )
-from drivers.dlms.clock import decode_date_time
-from drivers.dlms.data import (
+from drivers.dlms.codec.clock import decode_date_time
+from drivers.dlms.codec.data import (
     Data,
     Tag,
     array,
@@ -48,7 +48,7 @@ from drivers.dlms.data import (
     take_length,
     unsigned,
 )
-from drivers.dlms.objects import (
+from drivers.dlms.codec.objects import (
     BUFFER,
     CAPTURE_OBJECTS,
     INVOCATION_COUNTERS,
@@ -57,7 +57,7 @@ from drivers.dlms.objects import (
     ClassId,
     Column,
 )
-from drivers.dlms.security import Keys
+from drivers.dlms.codec.security import Keys
 from drivers.errors import DecodeError
 
 Content = Data | Callable[[], Data]

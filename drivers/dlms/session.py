@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from drivers.dlms.address import parse_address
 from drivers.dlms.association import Association, Credentials, LoginError
-from drivers.dlms.hdlc import Address, Parameters
+from drivers.dlms.codec.hdlc import Address, Parameters
+from drivers.dlms.codec.objects import INVOCATION_COUNTERS
+from drivers.dlms.codec.security import Keys
 from drivers.dlms.link import Link, Patience
-from drivers.dlms.objects import INVOCATION_COUNTERS
 from drivers.dlms.opening import open_head
-from drivers.dlms.security import Keys
 from drivers.driver import Clock, Tally, Target
 from drivers.errors import DecodeError, DriverError, MeterError, NoAnswerError
 from drivers.line import Line, SerialSettings

@@ -3,18 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from drivers.dlms.hdlc import Address, Frame, FrameReader, Kind, Parameters
+from drivers.dlms.codec.hdlc import Address, Frame, FrameReader, Kind, Parameters
 from drivers.dlms.link import COMMAND, RESPONSE
 from drivers.dlms.opening import HEAD
 from drivers.dlms.server import Access, Objects, Server
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.telegram import (
-    MODE_C_BAUDS,
-    Identification,
-    find_acknowledgement,
-    find_sign_on,
-)
+from drivers.optical.codec.telegram import MODE_C_BAUDS, Identification, find_acknowledgement, find_sign_on
 
 DIRECT = SerialSettings(9600, 8, "N", 1)
 _TITLE = b"VRT\0\0\0\0\x01"

@@ -2,16 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from drivers.dlms.apdu import Attribute
-from drivers.dlms.data import (
-    Data,
-    Tag,
-    array,
-    long_unsigned,
-    octet_string,
-    structure,
-)
-from drivers.dlms.objects import (
+from drivers.dlms.codec.apdu import Attribute
+from drivers.dlms.codec.data import Data, Tag, array, long_unsigned, octet_string, structure
+from drivers.dlms.codec.objects import (
     BUFFER,
     CAPTURE_OBJECTS,
     CAPTURE_PERIOD,

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 
 from drivers.errors import DriverError
-from drivers.mbus.frame import SND_UD, Address, LongFrame
-from drivers.mbus.header import ByteOrder, manufacturer_code
-from drivers.mbus.telegram import FIXED, FIXED_MSB, SELECT, VARIABLE_LONG, VARIABLE_LONG_MSB
+from drivers.mbus.codec.frame import SND_UD, Address, LongFrame
+from drivers.mbus.codec.header import ByteOrder, manufacturer_code
+from drivers.mbus.codec.telegram import FIXED, FIXED_MSB, SELECT, VARIABLE_LONG, VARIABLE_LONG_MSB
 
 SIZE = 8  # bytes of a secondary address
 ANY_DIGIT = "F"

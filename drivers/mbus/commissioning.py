@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from drivers.driver import IdentityError, Target
 from drivers.errors import DriverError, LineError, NoAnswerError, UnsupportedError
-from drivers.mbus.frame import Address
+from drivers.mbus.codec.frame import Address
+from drivers.mbus.codec.telegram import APPLICATION_RESET, BAUD_OF, DATA_SEND, SET_ADDRESS
 from drivers.mbus.master import MBusDriver
-from drivers.mbus.telegram import APPLICATION_RESET, BAUD_OF, DATA_SEND, SET_ADDRESS
 
 _CI_OF = {baud: ci for ci, baud in BAUD_OF.items()}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from drivers.driver import Tally
 from drivers.errors import DriverError, GarbledAnswerError, NoAnswerError
 from drivers.line import Line, RealTimeLine
-from drivers.mbus.frame import Ack, Frame, FrameReader, LongFrame
+from drivers.mbus.codec.frame import Ack, Frame, FrameReader, LongFrame
 
 SELECT_SIZE = 17  # bytes on the wire
 SHORT_SIZE = 5

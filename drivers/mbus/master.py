@@ -13,14 +13,14 @@ from typing import ClassVar
 
 from drivers.driver import Clock, Driver, IdentityError, Scope, SearchEvent, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
-from drivers.kept import Told
 from drivers.line import Line
 from drivers.mbus.address import MeterAddress, Secondary, parse_address
-from drivers.mbus.frame import FCB, REQ_UD2, SND_NKE, SND_UD, Ack, Address, Frame, LongFrame, ShortFrame
+from drivers.mbus.codec.frame import FCB, REQ_UD2, SND_NKE, SND_UD, Ack, Address, Frame, LongFrame, ShortFrame
+from drivers.mbus.codec.telegram import Refusal, Telegram, decode_answer, decode_header
 from drivers.mbus.link import MEDIAN_ANSWER, SELECT_SIZE, SHORT_SIZE, Heard, Link, quickest
 from drivers.mbus.readouts import Interpretation, interpret
 from drivers.mbus.search import search
-from drivers.mbus.telegram import Refusal, Telegram, decode_answer, decode_header
+from drivers.repeated_values import Told
 from telemetry.readout import Readout
 
 log = logging.getLogger(__name__)

@@ -4,10 +4,10 @@ A is the device's medium, B the subunit, E the tariff. Only an instantaneous val
 changes its meaning has a name; a maximum, a value during error state or a manufacturer's variant never has.
 """
 
-from drivers.mbus import vif
-from drivers.mbus.dif import Function
-from drivers.mbus.records import Record
-from drivers.mbus.vife import NEGATIVE_ONLY, PHASES, POSITIVE_ONLY
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.dif import Function
+from drivers.mbus.codec.records import Record
+from drivers.mbus.codec.vife import NEGATIVE_ONLY, PHASES, POSITIVE_ONLY
 from telemetry.obis import Medium, Obis
 
 _MEDIA = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from drivers.mbus.address import Secondary
-from drivers.mbus.frame import ACK, FCB, REQ_UD2, SND_NKE, Ack, Address, LongFrame, ShortFrame
+from drivers.mbus.codec.frame import ACK, FCB, REQ_UD2, SND_NKE, Ack, Address, LongFrame, ShortFrame
 from drivers.mbus.link import MEDIAN_ANSWER, STRAY, Heard, Link
 
 PAIR, MANY = 2, 21  # meters that a crowd may have

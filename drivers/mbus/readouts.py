@@ -17,13 +17,13 @@ from decimal import Decimal
 from fractions import Fraction
 
 from drivers.errors import DecodeError
-from drivers.mbus import vif
-from drivers.mbus.dif import Function
-from drivers.mbus.header import Header, status_bits
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.dif import Function
+from drivers.mbus.codec.header import Header, status_bits
+from drivers.mbus.codec.records import Record
+from drivers.mbus.codec.telegram import Refusal, Telegram, decode
+from drivers.mbus.codec.timepoint import TimePoint
 from drivers.mbus.obis import register
-from drivers.mbus.records import Record
-from drivers.mbus.telegram import Refusal, Telegram, decode
-from drivers.mbus.timepoint import TimePoint
 from telemetry.micro import ValueOutOfRangeError, to_micro
 from telemetry.obis import Obis, RegisterKind
 from telemetry.readout import Quantity, Readout

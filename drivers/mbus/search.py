@@ -28,11 +28,11 @@ from drivers.mbus.address import (
     parse_secondary,
     secondary_of,
 )
-from drivers.mbus.frame import Address, LongFrame
-from drivers.mbus.header import MEDIA, manufacturer_code
+from drivers.mbus.codec.frame import Address, LongFrame
+from drivers.mbus.codec.header import MEDIA, manufacturer_code
+from drivers.mbus.codec.telegram import decode_header
 from drivers.mbus.link import Link
 from drivers.mbus.question import MANY, Met, Questions
-from drivers.mbus.telegram import decode_header
 
 SECONDARY = "secondary"  # in `Scope.addresses`: all secondary addresses
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings, Transmission
 from drivers.mbus.address import Secondary, secondary_of
-from drivers.mbus.frame import (
+from drivers.mbus.codec.frame import (
     FCB,
     REQ_UD2,
     SND_NKE,
@@ -24,7 +24,7 @@ from drivers.mbus.frame import (
     ShortFrame,
     decode_frame,
 )
-from drivers.mbus.telegram import APPLICATION_RESET, BAUD_OF, DATA_SEND, SELECT, SET_ADDRESS
+from drivers.mbus.codec.telegram import APPLICATION_RESET, BAUD_OF, DATA_SEND, SELECT, SET_ADDRESS
 
 Telegrams = Sequence[bytes] | Callable[[], Sequence[bytes]]
 

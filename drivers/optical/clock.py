@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 
 from drivers.errors import MeterError, UnsupportedError
-from drivers.optical.instants import clock_instant, date_like, time_like
+from drivers.optical.codec.instants import clock_instant, date_like, time_like
 from drivers.optical.session import Session
 
 _MIDNIGHT_MARGIN = 10.0  # seconds: date and time are written one after the other, and must be of one day

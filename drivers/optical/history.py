@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from drivers.errors import DecodeError, MeterError
-from drivers.optical.dataset import DataSet
-from drivers.optical.instants import stamp
-from drivers.optical.loadprofile import Row, decode_load_profile
-from drivers.optical.registers import registers
+from drivers.optical.codec.dataset import DataSet
+from drivers.optical.codec.instants import stamp
+from drivers.optical.codec.loadprofile import Row, decode_load_profile
+from drivers.optical.codec.registers import registers
 from drivers.optical.session import Answer, Session
 from telemetry.readout import Quantity
 

@@ -18,19 +18,19 @@ from drivers.errors import (
     NoAnswerError,
     UnsupportedError,
 )
-from drivers.kept import TELL_AGAIN, Told
 from drivers.line import Line
 from drivers.optical.clock import set_clock
-from drivers.optical.dataset import DataSet
+from drivers.optical.codec.dataset import DataSet
+from drivers.optical.codec.registers import registers
 from drivers.optical.history import kept_months, read_load_profile
 from drivers.optical.planning import Plan, expected, measured
 from drivers.optical.profile import Access, profile_of
 from drivers.optical.push import PATIENCE, listen
 from drivers.optical.readouts import meter_of, to_readouts
-from drivers.optical.registers import registers
 from drivers.optical.search import search
 from drivers.optical.session import Session
 from drivers.optical.wire import fall_silent
+from drivers.repeated_values import TELL_AGAIN, Told
 from telemetry.readout import Readout
 from telemetry.status import Status
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from drivers.driver import Target
 from drivers.line import SerialSettings
+from drivers.optical.codec.telegram import Acknowledgement
 from drivers.optical.profile import Access, Profile
 from drivers.optical.session import Session, sign_on_of
-from drivers.optical.telegram import Acknowledgement
 
 # What is planned with before a meter was read: a usual electricity meter
 _IDENTIFICATION, _BLOCK = 17, 1500  # characters

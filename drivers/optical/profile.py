@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from drivers.driver import Target
 from drivers.errors import DriverError
-from drivers.optical.dataset import DataSet, Value
-from drivers.optical.telegram import Check
+from drivers.optical.codec.dataset import DataSet, Value
+from drivers.optical.codec.telegram import Check
 
 
 class Access(StrEnum):

@@ -11,9 +11,9 @@ from fractions import Fraction
 from drivers.driver import Tally
 from drivers.errors import DecodeError, GarbledAnswerError, NoAnswerError
 from drivers.line import Line
-from drivers.optical.dataset import DataSet, decode_sets
-from drivers.optical.registers import registers
-from drivers.optical.telegram import Identification, Reader
+from drivers.optical.codec.dataset import DataSet, decode_sets
+from drivers.optical.codec.registers import registers
+from drivers.optical.codec.telegram import Identification, Reader
 from telemetry.obis import Obis, RegisterKind
 from telemetry.readout import Quantity
 from telemetry.units import ratio

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from drivers.driver import IdentityError, Target, UnnamedError
-from drivers.optical.dataset import DataSet
-from drivers.optical.registers import clock, registers
-from drivers.optical.telegram import Identification
+from drivers.optical.codec.dataset import DataSet
+from drivers.optical.codec.registers import clock, registers
+from drivers.optical.codec.telegram import Identification
 from telemetry.meter_id import MeterIdError, meter_id, same_meter
 from telemetry.readout import Readout
 from telemetry.status import Status

@@ -6,13 +6,13 @@ from datetime import UTC
 from drivers.driver import Found, Progress, Scope, SearchEvent, Suspicion, Tally, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.line import Line, SerialSettings
-from drivers.optical.dataset import DataSet
+from drivers.optical.codec.dataset import DataSet
+from drivers.optical.codec.registers import registers
+from drivers.optical.codec.telegram import MODE_B_BAUDS, MODE_C_BAUDS, Identification, Mode, Reader
 from drivers.optical.profile import PROFILES, Profile
 from drivers.optical.push import next_push
 from drivers.optical.readouts import meter_id_of
-from drivers.optical.registers import registers
 from drivers.optical.session import Session
-from drivers.optical.telegram import MODE_B_BAUDS, MODE_C_BAUDS, Identification, Mode, Reader
 from drivers.optical.wire import fall_silent
 
 # Optical heads; meters on RS-485 or a current loop whose interface has a fixed speed

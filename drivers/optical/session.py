@@ -23,9 +23,8 @@ from drivers.errors import (
     UnsupportedError,
 )
 from drivers.line import Line
-from drivers.optical.dataset import DataSet, decode_sets
-from drivers.optical.profile import Profile
-from drivers.optical.telegram import (
+from drivers.optical.codec.dataset import DataSet, decode_sets
+from drivers.optical.codec.telegram import (
     ACK,
     BREAK,
     MODE_B_BAUDS,
@@ -38,6 +37,7 @@ from drivers.optical.telegram import (
     Sign,
     encode_sign_on,
 )
+from drivers.optical.profile import Profile
 from drivers.optical.wire import Wire, is_command
 
 _SWITCH_PAUSE = 0.02  # from the last bit of the acknowledgement to the new speed

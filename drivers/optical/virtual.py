@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.dataset import DataSet, encode_sets
-from drivers.optical.telegram import (
+from drivers.optical.codec.dataset import DataSet, encode_sets
+from drivers.optical.codec.telegram import (
     ACK,
     MODE_B_BAUDS,
     MODE_C_BAUDS,

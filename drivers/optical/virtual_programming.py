@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from drivers.optical.dataset import DataSet, Value, decode_sets
-from drivers.optical.instants import clock_instant, date_like, instant, stamp, time_like
-from drivers.optical.telegram import Block, Command, Frame, Sign
+from drivers.optical.codec.dataset import DataSet, Value, decode_sets
+from drivers.optical.codec.instants import clock_instant, date_like, instant, stamp, time_like
+from drivers.optical.codec.telegram import Block, Command, Frame, Sign
 
 _UNKNOWN, _LOCKED, _WRONG_VALUE = b"(ERR01)", b"(ERR04)", b"(ERR11)"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from drivers.driver import Tally
 from drivers.errors import DecodeError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
-from drivers.optical.telegram import NAK, Check, Command, Frame, Identification, Reader, Sign
+from drivers.optical.codec.telegram import NAK, Check, Command, Frame, Identification, Reader, Sign
 
 REACTION_LIMIT = 1.5  # longest wait for a telegram, and between two of its characters (6.3.2)
 _SLACK = 0.3  # what USB converters and networks add to it

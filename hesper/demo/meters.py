@@ -7,16 +7,16 @@ from decimal import Decimal
 from drivers.catalogue import open_driver
 from drivers.driver import Clock, Target
 from drivers.line import SerialSettings, VirtualMeter
-from drivers.mbus.dif import Coding
-from drivers.mbus.encode import date_record, record
-from drivers.mbus.header import Header
-from drivers.mbus.telegram import encode_telegram
-from drivers.mbus.vif import ENERGY, FLOW_TEMPERATURE, POWER, RETURN_TEMPERATURE, VOLUME
+from drivers.mbus.codec.dif import Coding
+from drivers.mbus.codec.encode import date_record, record
+from drivers.mbus.codec.header import Header
+from drivers.mbus.codec.telegram import encode_telegram
+from drivers.mbus.codec.vif import ENERGY, FLOW_TEMPERATURE, POWER, RETURN_TEMPERATURE, VOLUME
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.virtual import VirtualModbusMeter
-from drivers.optical.dataset import DataSet, Value
-from drivers.optical.telegram import Identification
+from drivers.optical.codec.dataset import DataSet, Value
+from drivers.optical.codec.telegram import Identification
 from drivers.optical.virtual import VirtualOpticalMeter
 from drivers.simulated import SimulatedLine
 from hesper.demo.building import POWER as POWER_REGISTER

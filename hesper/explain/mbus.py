@@ -1,11 +1,11 @@
 """M-Bus (EN 13757-2 and -3): a long frame, down to the last record."""
 
 from drivers.errors import DecodeError
-from drivers.mbus.header import status_labels
+from drivers.mbus.codec.header import status_labels
+from drivers.mbus.codec.records import Record
+from drivers.mbus.codec.telegram import Refusal, decode
+from drivers.mbus.codec.timepoint import TimePoint
 from drivers.mbus.readouts import record_names
-from drivers.mbus.records import Record
-from drivers.mbus.telegram import Refusal, decode
-from drivers.mbus.timepoint import TimePoint
 from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.obis import Obis
 

@@ -4,9 +4,9 @@ import re
 from datetime import UTC
 
 from drivers.errors import DecodeError
-from drivers.optical.dataset import DataSet, decode_sets
-from drivers.optical.registers import Address, registers, ucum_code
-from drivers.optical.telegram import ETX, STX, Check
+from drivers.optical.codec.dataset import DataSet, decode_sets
+from drivers.optical.codec.registers import Address, registers, ucum_code
+from drivers.optical.codec.telegram import ETX, STX, Check
 from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.meter_id import MeterIdError, meter_id
 from telemetry.obis import Medium

@@ -17,9 +17,9 @@ import pytest
 from drivers.bus import VirtualBus
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings
-from drivers.mbus.frame import LongFrame, decode_frame
+from drivers.mbus.codec.frame import LongFrame, decode_frame
+from drivers.mbus.codec.telegram import Telegram, decode_answer
 from drivers.mbus.readouts import interpret
-from drivers.mbus.telegram import Telegram, decode_answer
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.virtual import VirtualModbusMeter

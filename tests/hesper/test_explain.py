@@ -18,7 +18,7 @@ from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile, profile_names
 from drivers.modbus.protocol import Request, RtuFraming, Transport
 from drivers.modbus.virtual import RegisterMeter
-from drivers.optical.telegram import Check, encode_block
+from drivers.optical.codec.telegram import Check, encode_block
 from drivers.simulated import SimulatedLine
 from drivers.sml.transport import START
 from hesper.cli import build

@@ -6,11 +6,11 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from drivers.dlms import virtual_objects as made
-from drivers.dlms.clock import encode_date_time
-from drivers.dlms.data import Data, Tag, array, octet_string, structure
+from drivers.dlms.codec.clock import encode_date_time
+from drivers.dlms.codec.data import Data, Tag, array, octet_string, structure
+from drivers.dlms.codec.objects import CLOCK, VALUE, ClassId, MeterObject, logical_name
+from drivers.dlms.codec.security import Keys
 from drivers.dlms.master import DlmsDriver
-from drivers.dlms.objects import CLOCK, VALUE, ClassId, MeterObject, logical_name
-from drivers.dlms.security import Keys
 from drivers.dlms.server import Access, Objects
 from drivers.dlms.virtual import DIRECT, VirtualDlmsMeter
 from drivers.driver import Target

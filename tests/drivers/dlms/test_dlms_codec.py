@@ -11,12 +11,12 @@ from dlms_cosem.utils import parse_as_dlms_data
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.dlms import apdu
-from drivers.dlms.apdu import Attribute, Selection, decode_apdu, encode_apdu
-from drivers.dlms.clock import ClockStatus, DateTime, decode_date_time, encode_date_time
-from drivers.dlms.data import Data, Tag, decode_data, encode_data, take_length
-from drivers.dlms.objects import Column, Scaling, decode_object_list, logical_name
-from drivers.dlms.security import decode_ciphered
+from drivers.dlms.codec import apdu
+from drivers.dlms.codec.apdu import Attribute, Selection, decode_apdu, encode_apdu
+from drivers.dlms.codec.clock import ClockStatus, DateTime, decode_date_time, encode_date_time
+from drivers.dlms.codec.data import Data, Tag, decode_data, encode_data, take_length
+from drivers.dlms.codec.objects import Column, Scaling, decode_object_list, logical_name
+from drivers.dlms.codec.security import decode_ciphered
 from drivers.errors import DecodeError
 
 BERLIN = ZoneInfo("Europe/Berlin")

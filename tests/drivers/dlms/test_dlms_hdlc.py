@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.dlms import apdu
 from drivers.dlms.address import parse_address
-from drivers.dlms.apdu import decode_apdu
-from drivers.dlms.data import Data, Tag
-from drivers.dlms.hdlc import Address, Frame, FrameReader, Kind, Parameters, decode_frame
+from drivers.dlms.codec import apdu
+from drivers.dlms.codec.apdu import decode_apdu
+from drivers.dlms.codec.data import Data, Tag
+from drivers.dlms.codec.hdlc import Address, Frame, FrameReader, Kind, Parameters, decode_frame
 from drivers.errors import DecodeError, DriverError
 from tests.drivers.dlms.traces import DISC, GET, GOT, LAST_OF_THREE, SNRM, UA, UA_WIDE
 

@@ -5,10 +5,10 @@ from dlms_cosem.protocol.acse import ApplicationAssociationRequest, ApplicationA
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.dlms import apdu, security
-from drivers.dlms.acse import AssociationRequest, AssociationResponse, Initiate, Mechanism
-from drivers.dlms.hdlc import decode_frame
-from drivers.dlms.security import Ciphered, Keys, decode_ciphered
+from drivers.dlms.codec import apdu, security
+from drivers.dlms.codec.acse import AssociationRequest, AssociationResponse, Initiate, Mechanism
+from drivers.dlms.codec.hdlc import decode_frame
+from drivers.dlms.codec.security import Ciphered, Keys, decode_ciphered
 from drivers.errors import DecodeError
 from tests.drivers.dlms.traces import AARE
 

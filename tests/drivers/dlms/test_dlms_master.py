@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from drivers.dlms import virtual_objects as made
-from drivers.dlms.apdu import GetRequest, encode_apdu
 from drivers.dlms.association import AccessError
-from drivers.dlms.clock import ClockStatus, encode_date_time
-from drivers.dlms.data import NULL, Data, Tag, array, encode_data, octet_string, structure
-from drivers.dlms.hdlc import Parameters
-from drivers.dlms.objects import CLOCK, DEVICE_NAME, ERROR_REGISTER, OBJECT_LIST, SERIAL_NUMBER
+from drivers.dlms.codec.apdu import GetRequest, encode_apdu
+from drivers.dlms.codec.clock import ClockStatus, encode_date_time
+from drivers.dlms.codec.data import NULL, Data, Tag, array, encode_data, octet_string, structure
+from drivers.dlms.codec.hdlc import Parameters
+from drivers.dlms.codec.objects import CLOCK, DEVICE_NAME, ERROR_REGISTER, OBJECT_LIST, SERIAL_NUMBER
 from drivers.dlms.server import Access
 from drivers.driver import IdentityError, Target
 from drivers.errors import (

@@ -12,10 +12,10 @@ from dlms_cosem.cosem.capture_object import CaptureObject
 from dlms_cosem.cosem.selective_access import RangeDescriptor
 from dlms_cosem.parsers import AssociationObjectListParser, ProfileGenericBufferParser
 
-from drivers.dlms.clock import encode_date_time
-from drivers.dlms.data import encode_data, octet_string
-from drivers.dlms.objects import CLOCK
-from drivers.dlms.security import Keys
+from drivers.dlms.codec.clock import encode_date_time
+from drivers.dlms.codec.data import encode_data, octet_string
+from drivers.dlms.codec.objects import CLOCK
+from drivers.dlms.codec.security import Keys
 from drivers.dlms.server import Access
 from drivers.dlms.virtual import VirtualDlmsMeter
 from drivers.host import PtyMeterHost

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.dlms.apdu import SetRequest, encode_apdu
 from drivers.dlms.association import LoginError
-from drivers.dlms.clock import encode_date_time
-from drivers.dlms.data import octet_string
-from drivers.dlms.hdlc import Address, Frame, Kind, Parameters, decode_frame
+from drivers.dlms.codec.apdu import SetRequest, encode_apdu
+from drivers.dlms.codec.clock import encode_date_time
+from drivers.dlms.codec.data import octet_string
+from drivers.dlms.codec.hdlc import Address, Frame, Kind, Parameters, decode_frame
+from drivers.dlms.codec.objects import CLOCK
 from drivers.dlms.master import DlmsDriver
-from drivers.dlms.objects import CLOCK
 from drivers.dlms.virtual import DIRECT, VirtualDlmsMeter
 from drivers.driver import Target
 from drivers.errors import (

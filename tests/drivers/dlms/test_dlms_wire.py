@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from drivers.bus import VirtualBus
 from drivers.catalogue import default_settings, open_driver, open_line
 from drivers.dlms import virtual_objects as made
-from drivers.dlms.acse import AssociationRequest, Initiate
-from drivers.dlms.apdu import (
+from drivers.dlms.codec.acse import AssociationRequest, Initiate
+from drivers.dlms.codec.apdu import (
     Attribute,
     ExceptionResponse,
     GetRequest,
@@ -20,10 +20,10 @@ from drivers.dlms.apdu import (
     decode_apdu,
     encode_apdu,
 )
-from drivers.dlms.clock import encode_date_time
-from drivers.dlms.data import NULL, Data, Tag, array, long_unsigned, octet_string, structure, unsigned
-from drivers.dlms.hdlc import Address, Frame, Kind
-from drivers.dlms.objects import CLOCK, LOAD_PROFILE, OBJECT_LIST
+from drivers.dlms.codec.clock import encode_date_time
+from drivers.dlms.codec.data import NULL, Data, Tag, array, long_unsigned, octet_string, structure, unsigned
+from drivers.dlms.codec.hdlc import Address, Frame, Kind
+from drivers.dlms.codec.objects import CLOCK, LOAD_PROFILE, OBJECT_LIST
 from drivers.dlms.opening import HEAD
 from drivers.dlms.virtual import DIRECT, VirtualHead
 from drivers.driver import Found, Progress, Scope, Suspicion, Target
@@ -35,7 +35,7 @@ from drivers.errors import (
 )
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.telegram import Identification
+from drivers.optical.codec.telegram import Identification
 from telemetry.readout import Quantity
 from tests.drivers.dlms.household import (
     CLOSED,

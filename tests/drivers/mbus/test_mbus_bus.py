@@ -14,13 +14,13 @@ from drivers.bus import AwkwardWire, VirtualBus
 from drivers.driver import Progress, Target
 from drivers.errors import DriverError, GarbledAnswerError, NoAnswerError
 from drivers.line import SerialSettings, Transmission
-from drivers.mbus import vif
 from drivers.mbus.address import Secondary, parse_address
-from drivers.mbus.encode import date_record, record
-from drivers.mbus.header import Header
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.encode import date_record, record
+from drivers.mbus.codec.header import Header
+from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.link import MEDIAN_ANSWER
 from drivers.mbus.master import TYPICAL_REACTION
-from drivers.mbus.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from tests.drivers.mbus.wire import (
     LINE_SETTINGS,

@@ -11,17 +11,17 @@ from drivers.driver import IdentityError, Target
 from drivers.errors import DriverError, NoAnswerError, UnsupportedError
 from drivers.host import PtyMeterHost
 from drivers.line import SerialSettings, Transmission
-from drivers.mbus import vif
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.encode import date_record, record
+from drivers.mbus.codec.header import Header
+from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.commissioning import (
     AddressTakenError,
     application_reset,
     set_address,
     switch_baud,
 )
-from drivers.mbus.encode import date_record, record
-from drivers.mbus.header import Header
 from drivers.mbus.master import MBusDriver
-from drivers.mbus.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.serial_line import SerialLine
 from tests.drivers.mbus.wire import LINE_SETTINGS, NOW, Tap, counter, driver_on, telegram

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import DecodeError
-from drivers.mbus.dif import Coding, DataInformation
-from drivers.mbus.frame import Ack, FrameReader, LongFrame, ShortFrame, decode_frame
-from drivers.mbus.header import (
+from drivers.mbus.codec.dif import Coding, DataInformation
+from drivers.mbus.codec.frame import Ack, FrameReader, LongFrame, ShortFrame, decode_frame
+from drivers.mbus.codec.header import (
     ByteOrder,
     Header,
     encode_long_header,
@@ -20,9 +20,9 @@ from drivers.mbus.header import (
     read_long_header,
     status_labels,
 )
+from drivers.mbus.codec.records import read_records
+from drivers.mbus.codec.telegram import Telegram, decode, decode_answer, encode_telegram
 from drivers.mbus.readouts import readouts
-from drivers.mbus.records import read_records
-from drivers.mbus.telegram import Telegram, decode, decode_answer, encode_telegram
 from hesper.decode import explain
 from telemetry.status import Status
 

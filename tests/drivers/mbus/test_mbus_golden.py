@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from drivers.errors import DecodeError
-from drivers.mbus.dif import Function
-from drivers.mbus.records import Record
-from drivers.mbus.telegram import Refusal, Telegram, decode
-from drivers.mbus.timepoint import TimePoint
+from drivers.mbus.codec.dif import Function
+from drivers.mbus.codec.records import Record
+from drivers.mbus.codec.telegram import Refusal, Telegram, decode
+from drivers.mbus.codec.timepoint import TimePoint
 from telemetry.units import convert
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from drivers.errors import DecodeError
-from drivers.mbus import vif
-from drivers.mbus.dif import Coding, Function
-from drivers.mbus.encode import date_record, record
-from drivers.mbus.header import Header
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.dif import Coding, Function
+from drivers.mbus.codec.encode import date_record, record
+from drivers.mbus.codec.header import Header
+from drivers.mbus.codec.telegram import Telegram, decode, encode_telegram
 from drivers.mbus.readouts import Interpretation, interpret, readouts, record_names
-from drivers.mbus.telegram import Telegram, decode, encode_telegram
 from telemetry.readout import Quantity
 from telemetry.status import Status
 
@@ -248,7 +248,7 @@ def test_a_telegram_without_manufacturer_takes_the_configured_meter_id() -> None
 
 
 def test_a_telegram_without_any_identity_needs_a_configured_one() -> None:
-    from drivers.mbus.frame import LongFrame
+    from drivers.mbus.codec.frame import LongFrame
 
     bare = LongFrame(0x08, 1, 0x78, energy("5")).encode()
     with pytest.raises(DecodeError, match="configure the meter id"):

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import DecodeError
-from drivers.mbus import vif
-from drivers.mbus.dif import Coding, DataInformation, Function, read_data_information
-from drivers.mbus.encode import MORE_RECORDS_FOLLOW, date_record, record, text_record
-from drivers.mbus.fixed import read_fixed
-from drivers.mbus.header import ByteOrder, Header
-from drivers.mbus.records import Record, read_records
-from drivers.mbus.telegram import Telegram, decode, encode_telegram
-from drivers.mbus.timepoint import TimePoint, decode_timepoint, encode_timepoint
-from drivers.mbus.values import encode_value, read_value
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.dif import Coding, DataInformation, Function, read_data_information
+from drivers.mbus.codec.encode import MORE_RECORDS_FOLLOW, date_record, record, text_record
+from drivers.mbus.codec.fixed import read_fixed
+from drivers.mbus.codec.header import ByteOrder, Header
+from drivers.mbus.codec.records import Record, read_records
+from drivers.mbus.codec.telegram import Telegram, decode, encode_telegram
+from drivers.mbus.codec.timepoint import TimePoint, decode_timepoint, encode_timepoint
+from drivers.mbus.codec.values import encode_value, read_value
 
 INTEGERS = [Coding.INT8, Coding.INT16, Coding.INT24, Coding.INT32, Coding.INT48, Coding.INT64]
 BCDS = [Coding.BCD2, Coding.BCD4, Coding.BCD6, Coding.BCD8, Coding.BCD12]

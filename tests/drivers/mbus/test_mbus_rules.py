@@ -11,13 +11,13 @@ from drivers.bus import AwkwardWire, VirtualBus
 from drivers.driver import Target
 from drivers.errors import MeterError, NoAnswerError
 from drivers.line import VirtualMeter
-from drivers.mbus import vif
 from drivers.mbus.address import Secondary
-from drivers.mbus.dif import Function
-from drivers.mbus.encode import record
-from drivers.mbus.header import Header
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.dif import Function
+from drivers.mbus.codec.encode import record
+from drivers.mbus.codec.header import Header
+from drivers.mbus.codec.telegram import Telegram, decode, encode_telegram
 from drivers.mbus.master import MAX_TELEGRAMS, MBusDriver
-from drivers.mbus.telegram import Telegram, decode, encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from tests.drivers.mbus.wire import (
     BUSY,

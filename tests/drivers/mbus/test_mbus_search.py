@@ -13,7 +13,7 @@ from drivers.errors import DriverError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission
 from drivers.mbus.address import Secondary
-from drivers.mbus.frame import LongFrame
+from drivers.mbus.codec.frame import LongFrame
 from drivers.mbus.master import MBusDriver
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.serial_line import SerialLine

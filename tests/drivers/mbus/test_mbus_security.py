@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from drivers.driver import Target
 from drivers.errors import DecodeError
-from drivers.mbus import vif
-from drivers.mbus.encode import record
-from drivers.mbus.frame import LongFrame
-from drivers.mbus.header import Header, encode_long_header
-from drivers.mbus.records import read_records
-from drivers.mbus.security import decrypted
-from drivers.mbus.telegram import Refusal, Telegram, decode, encode_telegram
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.encode import record
+from drivers.mbus.codec.frame import LongFrame
+from drivers.mbus.codec.header import Header, encode_long_header
+from drivers.mbus.codec.records import read_records
+from drivers.mbus.codec.security import decrypted
+from drivers.mbus.codec.telegram import Refusal, Telegram, decode, encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from tests.drivers.mbus.wire import driver_on, found, searched
 

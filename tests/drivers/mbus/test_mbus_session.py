@@ -13,13 +13,13 @@ from drivers.driver import IdentityError, Target
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import Line, SerialSettings, Transmission, VirtualMeter
-from drivers.mbus import vif
-from drivers.mbus.encode import date_record, record
-from drivers.mbus.frame import LongFrame
-from drivers.mbus.header import Header
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.encode import date_record, record
+from drivers.mbus.codec.frame import LongFrame
+from drivers.mbus.codec.header import Header
+from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.master import MAX_TELEGRAMS, MBusDriver
 from drivers.mbus.readouts import readouts
-from drivers.mbus.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.serial_line import SerialLine
 from drivers.tcp_line import TcpLine

@@ -7,12 +7,12 @@ from decimal import Decimal
 from drivers.bus import VirtualBus
 from drivers.driver import Found, Scope, SearchEvent, Suspicion
 from drivers.line import SerialSettings, Transmission, VirtualMeter
-from drivers.mbus import vif
 from drivers.mbus.address import Secondary
-from drivers.mbus.encode import MORE_RECORDS_FOLLOW, record
-from drivers.mbus.header import Header
+from drivers.mbus.codec import vif
+from drivers.mbus.codec.encode import MORE_RECORDS_FOLLOW, record
+from drivers.mbus.codec.header import Header
+from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.master import MBusDriver
-from drivers.mbus.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.simulated import SimulatedLine
 

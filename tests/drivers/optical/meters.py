@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from drivers.line import SerialSettings, Transmission, VirtualMeter
-from drivers.optical.dataset import DataSet, decode_sets
+from drivers.optical.codec.dataset import DataSet, decode_sets
+from drivers.optical.codec.telegram import Check, Identification
 from drivers.optical.master import OpticalDriver
-from drivers.optical.telegram import Check, Identification
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode
 from drivers.simulated import SimulatedLine

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from drivers.driver import Target
 from drivers.errors import MeterError, UnsupportedError
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.dataset import decode_sets
-from drivers.optical.instants import clock_instant, date_like, stamp, time_like
+from drivers.optical.codec.dataset import decode_sets
+from drivers.optical.codec.instants import clock_instant, date_like, stamp, time_like
+from drivers.optical.codec.registers import clock
+from drivers.optical.codec.telegram import Block, Command, Frame
 from drivers.optical.master import OpticalDriver
-from drivers.optical.registers import clock
-from drivers.optical.telegram import Block, Command, Frame
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualClock
 from tests.drivers.optical.meters import BERLIN, EKT, NOW, Listening, answers, driver_of, programmable
 

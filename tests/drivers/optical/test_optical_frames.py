@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import DecodeError
-from drivers.optical.dataset import Value
-from drivers.optical.telegram import (
+from drivers.optical.codec.dataset import Value
+from drivers.optical.codec.telegram import (
     ACK,
     BREAK,
     Block,

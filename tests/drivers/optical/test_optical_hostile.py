@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from drivers.driver import Scope, Target
 from drivers.errors import DriverError
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.dataset import decode_sets
+from drivers.optical.codec.dataset import decode_sets
+from drivers.optical.codec.telegram import ACK, BREAK, NAK, Block, Check, Command, encode_block
 from drivers.optical.master import OpticalDriver
-from drivers.optical.telegram import ACK, BREAK, NAK, Block, Check, Command, encode_block
 from drivers.optical.virtual import OPTICAL, VirtualPushingMeter
 from tests.drivers.optical.meters import BERLIN, EMH, NOW, driver_of
 

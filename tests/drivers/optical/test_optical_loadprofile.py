@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from drivers.driver import Target
 from drivers.errors import DecodeError, UnsupportedError
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.dataset import decode_sets
-from drivers.optical.loadprofile import Row, decode_load_profile
-from drivers.optical.telegram import ACK, NAK
+from drivers.optical.codec.dataset import decode_sets
+from drivers.optical.codec.loadprofile import Row, decode_load_profile
+from drivers.optical.codec.telegram import ACK, NAK
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
 from telemetry.readout import Quantity
 from telemetry.status import Status

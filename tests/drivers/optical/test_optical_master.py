@@ -14,9 +14,9 @@ from drivers.driver import IdentityError, Tally, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
-from drivers.optical.dataset import DataSet, Value, decode_sets, encode_sets
+from drivers.optical.codec.dataset import DataSet, Value, decode_sets, encode_sets
+from drivers.optical.codec.telegram import Check, Command, Identification, encode_block
 from drivers.optical.master import OpticalDriver
-from drivers.optical.telegram import Check, Command, Identification, encode_block
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualClock, VirtualLoadProfile
 from drivers.simulated import SimulatedLine

@@ -10,8 +10,8 @@ from iec62056_21.messages import CommandMessage, DataSet
 from iec62056_21.transports import SerialTransport
 
 from drivers.host import PtyMeterHost, Wiring
-from drivers.optical.dataset import decode_sets
-from drivers.optical.telegram import Identification
+from drivers.optical.codec.dataset import decode_sets
+from drivers.optical.codec.telegram import Identification
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
 from tests.drivers.optical.meters import BERLIN, NOW

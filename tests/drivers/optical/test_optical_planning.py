@@ -6,9 +6,9 @@ from bench.line.optical import measure
 from drivers.driver import Target
 from drivers.errors import DriverError
 from drivers.line import SerialSettings
-from drivers.optical.dataset import decode_sets
+from drivers.optical.codec.dataset import decode_sets
+from drivers.optical.codec.telegram import Identification
 from drivers.optical.master import OpticalDriver
-from drivers.optical.telegram import Identification
 from drivers.optical.virtual import PUSHED, VirtualOpticalMeter, VirtualPushingMeter
 from drivers.optical.virtual_programming import ProgrammingMode
 from drivers.simulated import SimulatedLine

@@ -13,10 +13,10 @@ from drivers.driver import IdentityError, Target
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError, UnsupportedError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.dataset import decode_sets
+from drivers.optical.codec.dataset import decode_sets
+from drivers.optical.codec.telegram import BREAK, Check, Command, Identification
 from drivers.optical.master import OpticalDriver
 from drivers.optical.profile import PROFILES, Access
-from drivers.optical.telegram import BREAK, Check, Command, Identification
 from drivers.optical.virtual import VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
 from telemetry.readout import Quantity, Readout

@@ -10,8 +10,8 @@ from drivers.driver import Target
 from drivers.errors import DecodeError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.host import PtyMeterHost, TcpMeterHost
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.dataset import DataSet, decode_sets
-from drivers.optical.telegram import Identification
+from drivers.optical.codec.dataset import DataSet, decode_sets
+from drivers.optical.codec.telegram import Identification
 from drivers.optical.virtual import PUSHED, VirtualPushingMeter
 from telemetry.readout import Quantity
 from telemetry.status import Status

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.driver import IdentityError, Target
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.telegram import MODE_C_BAUDS, Check, Reader, encode_block
+from drivers.optical.codec.telegram import MODE_C_BAUDS, Check, Reader, encode_block
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
 from tests.drivers.optical.meters import BERLIN, driver_of

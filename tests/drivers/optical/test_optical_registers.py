@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import DecodeError
-from drivers.optical.dataset import decode_sets
-from drivers.optical.instants import instant
-from drivers.optical.registers import Address, Registers, registers, ucum_code
+from drivers.optical.codec.dataset import decode_sets
+from drivers.optical.codec.instants import instant
+from drivers.optical.codec.registers import Address, Registers, registers, ucum_code
 from telemetry.obis import Medium
 from telemetry.readout import Quantity
 

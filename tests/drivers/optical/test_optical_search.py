@@ -10,9 +10,9 @@ from drivers.driver import Found, Progress, Scope, Suspicion, Target
 from drivers.errors import DriverError
 from drivers.host import TcpMeterHost
 from drivers.line import SerialSettings, Transmission, VirtualMeter
-from drivers.optical.dataset import decode_sets
+from drivers.optical.codec.dataset import decode_sets
+from drivers.optical.codec.telegram import Check, Identification, encode_block
 from drivers.optical.master import OpticalDriver
-from drivers.optical.telegram import Check, Identification, encode_block
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter, VirtualPushingMeter
 from drivers.tcp_line import TcpLine
 from tests.drivers.optical.meters import EKT, NOW, driver_of

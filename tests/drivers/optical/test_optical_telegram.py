@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from drivers.errors import DecodeError
-from drivers.optical.dataset import DataSet, Value, decode_sets, encode_sets
-from drivers.optical.telegram import (
+from drivers.optical.codec.dataset import DataSet, Value, decode_sets, encode_sets
+from drivers.optical.codec.telegram import (
     Acknowledgement,
     Block,
     Check,

@@ -9,7 +9,7 @@ import pytest
 
 from drivers.driver import Target
 from drivers.errors import LineError, MeterError
-from drivers.optical.dataset import decode_sets
+from drivers.optical.codec.dataset import decode_sets
 from drivers.optical.master import OpticalDriver
 from drivers.optical.virtual import OPTICAL
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile

@@ -20,7 +20,7 @@ from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import RegisterMeter
-from drivers.optical.dataset import decode_sets
+from drivers.optical.codec.dataset import decode_sets
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from hesper.cli import build
 from hesper.commands import gateway_plan, gateway_read, gateway_scan

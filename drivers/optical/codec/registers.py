@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
-from drivers.optical.dataset import DataSet, Value
-from drivers.optical.instants import clock_instant, instant
+from drivers.optical.codec.dataset import DataSet, Value
+from drivers.optical.codec.instants import clock_instant, instant
 from telemetry.micro import ValueOutOfRangeError, to_micro
 from telemetry.obis import Medium, Obis, ObisError, RegisterKind
 from telemetry.readout import Quantity

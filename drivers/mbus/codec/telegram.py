@@ -6,10 +6,10 @@ telegram = decode(bytes.fromhex("68 1F 1F 68 08 02 72 ..."))
 from dataclasses import dataclass
 
 from drivers.errors import DecodeError
-from drivers.mbus.dif import Function
-from drivers.mbus.fixed import read_fixed
-from drivers.mbus.frame import LongFrame, decode_frame
-from drivers.mbus.header import (
+from drivers.mbus.codec.dif import Function
+from drivers.mbus.codec.fixed import read_fixed
+from drivers.mbus.codec.frame import LongFrame, decode_frame
+from drivers.mbus.codec.header import (
     LONG_HEADER,
     SHORT_HEADER,
     ByteOrder,
@@ -18,8 +18,8 @@ from drivers.mbus.header import (
     read_long_header,
     read_short_header,
 )
-from drivers.mbus.records import Record, read_records
-from drivers.mbus.security import decrypted, encrypted
+from drivers.mbus.codec.records import Record, read_records
+from drivers.mbus.codec.security import decrypted, encrypted
 
 VARIABLE_LONG = 0x72  # CI fields of answers; bit 2 set: most significant byte first
 VARIABLE_LONG_MSB = 0x76

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from drivers.errors import DecodeError
-from drivers.mbus.dif import Coding
-from drivers.mbus.header import ByteOrder
+from drivers.mbus.codec.dif import Coding
+from drivers.mbus.codec.header import ByteOrder
 
 _MINUS = "f"  # top nibble of a negative BCD number
 

@@ -7,7 +7,7 @@ nonce is the sender's system title and counter, so no counter may be used twice 
 from dataclasses import dataclass, field
 from enum import IntFlag
 
-from drivers.dlms.apdu import (
+from drivers.dlms.codec.apdu import (
     ACTION_REQUEST,
     ACTION_RESPONSE,
     GET_REQUEST,
@@ -16,7 +16,7 @@ from drivers.dlms.apdu import (
     SET_RESPONSE,
     whole,
 )
-from drivers.dlms.data import encode_length, take, take_length
+from drivers.dlms.codec.data import encode_length, take, take_length
 from drivers.errors import DecodeError
 
 KEY_SIZE = 16

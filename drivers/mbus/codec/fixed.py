@@ -3,11 +3,11 @@
 from decimal import Decimal
 
 from drivers.errors import DecodeError
-from drivers.mbus.dif import Coding, Function
-from drivers.mbus.header import ByteOrder, Header
-from drivers.mbus.records import Record, shifted
-from drivers.mbus.values import read_value
-from drivers.mbus.vif import ENERGY, EXTERNAL_TEMPERATURE, FLOW, HEAT_COST_UNITS, POWER, VOLUME, Meaning
+from drivers.mbus.codec.dif import Coding, Function
+from drivers.mbus.codec.header import ByteOrder, Header
+from drivers.mbus.codec.records import Record, shifted
+from drivers.mbus.codec.values import read_value
+from drivers.mbus.codec.vif import ENERGY, EXTERNAL_TEMPERATURE, FLOW, HEAT_COST_UNITS, POWER, VOLUME, Meaning
 
 LENGTH = 16
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drivers.errors import DecodeError
-from drivers.mbus.header import Header, encode_long_header
+from drivers.mbus.codec.header import Header, encode_long_header
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import Cipher

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from drivers.mbus.vif import Kind, Meaning
+from drivers.mbus.codec.vif import Kind, Meaning
 
 EXTENSION = 0x80
 MANUFACTURER = 0x7F  # all further extensions are the manufacturer's own

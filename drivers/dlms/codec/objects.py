@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 
-from drivers.dlms.apdu import Attribute
-from drivers.dlms.data import Data
+from drivers.dlms.codec.apdu import Attribute
+from drivers.dlms.codec.data import Data
 from drivers.errors import DecodeError
 from telemetry.obis import Obis
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
-from drivers.dlms.data import encode_length, take, take_length
+from drivers.dlms.codec.data import encode_length, take, take_length
 from drivers.errors import DecodeError
 
 AARQ, AARE, RLRQ, RLRE = 0x60, 0x61, 0x62, 0x63

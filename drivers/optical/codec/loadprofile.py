@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from drivers.errors import DecodeError
-from drivers.optical.dataset import DataSet, Value
-from drivers.optical.instants import instant
-from drivers.optical.registers import Address, quantity, ucum_code
+from drivers.optical.codec.dataset import DataSet, Value
+from drivers.optical.codec.instants import instant
+from drivers.optical.codec.registers import Address, quantity, ucum_code
 from telemetry.obis import Medium, Obis, RegisterKind
 from telemetry.readout import Quantity
 from telemetry.status import Status

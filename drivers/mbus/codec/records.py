@@ -6,7 +6,7 @@ from functools import lru_cache
 import msgspec
 
 from drivers.errors import DecodeError
-from drivers.mbus.dif import (
+from drivers.mbus.codec.dif import (
     EXTENSION,
     FILLER,
     MANUFACTURER_DATA,
@@ -16,11 +16,11 @@ from drivers.mbus.dif import (
     Function,
     read_data_information,
 )
-from drivers.mbus.header import ByteOrder
-from drivers.mbus.timepoint import TimePoint, decode_timepoint
-from drivers.mbus.values import Coded, read_value
-from drivers.mbus.vif import FIRST_EXTENSION, PLAIN_TEXT, SECOND_EXTENSION, Kind, Meaning, lookup
-from drivers.mbus.vife import MANUFACTURER, Extended, extend
+from drivers.mbus.codec.header import ByteOrder
+from drivers.mbus.codec.timepoint import TimePoint, decode_timepoint
+from drivers.mbus.codec.values import Coded, read_value
+from drivers.mbus.codec.vif import FIRST_EXTENSION, PLAIN_TEXT, SECOND_EXTENSION, Kind, Meaning, lookup
+from drivers.mbus.codec.vife import MANUFACTURER, Extended, extend
 
 MAX_VIFES = 10
 _EXACT = Context(prec=400)  # a record has at most 250 bytes of digits

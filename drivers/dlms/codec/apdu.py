@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from drivers.dlms.data import Data, encode_data, encode_length, take, take_data, take_length
+from drivers.dlms.codec.data import Data, encode_data, encode_length, take, take_data, take_length
 from drivers.errors import DecodeError
 
 _INVOKE = 0xC1  # invoke id 1, confirmed, high priority

@@ -3,19 +3,18 @@ each."""
 
 from enum import Enum
 
-from anomaly import (
+from anomaly.boundary import negative_step, stuck
+from anomaly.detectors import (
     balance,
     communication,
     compare,
     device,
     electricity,
     heat,
-    negative_step,
     periods,
     rates,
     reverse_flow,
     schedule,
-    stuck,
     usage,
     water,
 )

@@ -7,28 +7,27 @@ from functools import cached_property
 
 import numpy as np
 
-from anomaly import (
+from anomaly.boundary import negative_step, stuck
+from anomaly.boundary.learned_rate import Paces, Weeks, impossible, learn, of_block
+from anomaly.boundary.stuck import StuckRule
+from anomaly.catalogue import VERDICTS, Verdict
+from anomaly.checkpoint import Settled, settle
+from anomaly.detectors import (
     compare,
     device,
     electricity,
     heat,
-    negative_step,
     periods,
     rates,
     reverse_flow,
     schedule,
-    stuck,
     usage,
     water,
 )
-from anomaly.block import Block, edges
-from anomaly.catalogue import VERDICTS, Verdict
-from anomaly.pace import Paces, Weeks, impossible, learn, of_block
-from anomaly.rules import Rules
-from anomaly.series import BoolArray, Finding, Judgement, Mark, Series, Severity
-from anomaly.settled import Settled, settle
-from anomaly.stuck import StuckRule
-from anomaly.study import Study, scale
+from anomaly.input.block import Block, edges
+from anomaly.input.series import BoolArray, Finding, Judgement, Mark, Series, Severity
+from anomaly.parameters import Rules
+from anomaly.workspace import Study, scale
 from telemetry.obis import RegisterKind
 from telemetry.quality import Quality
 

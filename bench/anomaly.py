@@ -20,10 +20,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from anomaly.block import Block, Register
+from anomaly.input.block import Block, Register
+from anomaly.input.series import HOUR, Finding, Judgement, Severity
 from anomaly.judge import judge_block
-from anomaly.rules import Rules
-from anomaly.series import HOUR, Finding, Judgement, Severity
+from anomaly.parameters import Rules
 from bench import building
 from bench.baselines import INSTALL, fixed_threshold, isolation_forest
 from bench.events import MONTH, Event, Score, Trial, first_said, score

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.series import DAY, HOUR
+from anomaly.input.series import DAY, HOUR
 from bench.events import Event
 
 FloatArray = npt.NDArray[np.float64]

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from anomaly.balance import DRIFT, balance, drift
-from anomaly.block import Block, Register
+from anomaly.boundary.learned_rate import of_block
+from anomaly.detectors.balance import DRIFT, balance, drift
+from anomaly.input.block import Block, Register
+from anomaly.input.series import DAY, HOUR, Judgement
 from anomaly.judge import judge_block
-from anomaly.pace import of_block
-from anomaly.rules import Rules
-from anomaly.series import DAY, HOUR, Judgement
-from anomaly.study import Study
+from anomaly.parameters import Rules
+from anomaly.workspace import Study
 from bench.events import DELAYS, MONTH, Event, Score, Trial, first_said, score
 from bench.planted import Int64Array
 from hesper.demo.building import TIME_ZONE, BuildingMeter, build, microseconds

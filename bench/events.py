@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.series import DAY, HOUR
+from anomaly.input.series import DAY, HOUR
 
 MONTH = 30.4375 * DAY
 BEFORE, AFTER = DAY, 2 * DAY  # how far beside the planted event a finding may lie

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from anomaly.rules import CatchUpRule
-from anomaly.series import DAY, Int64Array
-from anomaly.water import CATCH_UP
+from anomaly.detectors.water import CATCH_UP
+from anomaly.input.series import DAY, Int64Array
+from anomaly.parameters import CatchUpRule
 from bench.events import Event
 
 

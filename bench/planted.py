@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.series import DAY, HOUR
+from anomaly.input.series import DAY, HOUR
 
 Int64Array = npt.NDArray[np.int64]
 LITRE = 1_000  # micro-m3

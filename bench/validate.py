@@ -10,9 +10,8 @@ figure for Utilities Meter Data Management on a full Exadata rack (2011), 278,00
 
 Beside it, in the same run: the reading alone, the rules alone (from memory), and a pass after late readings
 that nothing settled survives. New readings are judged from the last Monday up to which all is settled
-(`anomaly/settled.py`): two figures say how many of *new* readings pass, a fortnight day by day and two months
-thirty days at a time. Neither depends on `--days`.
-"""
+(`anomaly/checkpoint.py`): two figures say how many of *new* readings pass, a fortnight day by day and two
+months thirty days at a time. Neither depends on `--days`. """
 
 import argparse
 import sys

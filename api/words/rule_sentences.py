@@ -1,5 +1,5 @@
-"""Sentences for the rules of validation: can this reading be right? (`anomaly/schedule.py`, `device.py`,
-`rates.py`, `compare.py`, `periods.py`)."""
+"""Sentences for the rules of validation: can this reading be right? (`anomaly/detectors/schedule.py`,
+`device.py`, `rates.py`, `compare.py`, `periods.py`)."""
 
 from collections.abc import Mapping
 

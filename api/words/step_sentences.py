@@ -1,5 +1,5 @@
-"""Sentences for steps that a register should not make, and for none at all (`anomaly/negative_step.py`,
-`reverse_flow.py`, `stuck.py`)."""
+"""Sentences for steps that a register should not make, and for none at all
+(`anomaly/boundary/negative_step.py`, `reverse_flow.py`, `stuck.py`)."""
 
 from collections.abc import Mapping
 

@@ -1,5 +1,5 @@
-"""Sentences for anomalies: is this consumption right? (`anomaly/water.py`, `heat.py`, `electricity.py`,
-`usage.py`, `balance.py`, and the health of `communication.py`)."""
+"""Sentences for anomalies: is this consumption right? (`anomaly/detectors/water.py`, `heat.py`,
+`electricity.py`, `usage.py`, `balance.py`, and the health of `communication.py`)."""
 
 from collections.abc import Mapping
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from anomaly.series import Severity
+from anomaly.input.series import Severity
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
 from ingest.billing.delivery.address import AddressError, parse

@@ -16,7 +16,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from anomaly.stuck import KIND as STUCK
+from anomaly.boundary.stuck import KIND as STUCK
 from ingest.billing.boundary import SET_DAY_MISSING
 from ingest.billing.calendar import neighbour
 from ingest.billing.estimate import past

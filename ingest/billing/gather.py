@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
-from anomaly.stuck import KIND as STUCK
+from anomaly.boundary.stuck import KIND as STUCK
 from ingest.billing.boundary import Boundary, Event, Limits, Missing, ReadingAt, Surroundings, boundary
 from ingest.billing.calendar import Period, neighbour
 from ingest.billing.evidence import boundary_from

@@ -1,4 +1,5 @@
-"""Registers, their series and what is known of them, put into blocks for the rules (`anomaly/block.py`).
+"""Registers, their series and what is known of them, put into blocks for the rules
+(`anomaly/input/block.py`).
 
 Registers that are judged together share a zone, how far back they reach, and the days on which another fuse
 counted: so a block is no wider than most of it needs, and is judged no more often than its own fuses changed.
@@ -11,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from anomaly.block import UNKNOWN, Block, Register
-from anomaly.rules import Rules
-from anomaly.settled import Settled
+from anomaly.checkpoint import Settled
+from anomaly.input.block import UNKNOWN, Block, Register
+from anomaly.parameters import Rules
 from ingest.validation.circumstances import Circumstances
 from ingest.validation.memory import StoredSeries
 from ingest.validation.parameters import Parameters

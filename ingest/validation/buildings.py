@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from psycopg import Connection
 
-from anomaly.balance import DRIFT, NEGATIVE, BalanceFinding, balance, drift
+from anomaly.detectors.balance import DRIFT, NEGATIVE, BalanceFinding, balance, drift
 from store.arrays import from_microseconds
 from store.balances import (
     BalanceDay,

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import Connection
 
-from anomaly.block import UNKNOWN
-from anomaly.series import DAY
+from anomaly.input.block import UNKNOWN
+from anomaly.input.series import DAY
 from store.arrays import microseconds
 from store.circumstances import (
     Clock,

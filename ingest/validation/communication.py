@@ -1,8 +1,8 @@
 """Whether gateways, lines and meters can be heard: health messages and missed polls over time, as findings.
 
-Looked at hour by hour over the past weeks (`anomaly/communication.py`). One event is one finding: while most
-meters of a gateway are silent, or it is itself, that is said of the gateway and of none of its meters. Hours
-in which no gateway of anybody was heard are hours in which nobody listened, and say nothing.
+Looked at hour by hour over the past weeks (`anomaly/detectors/communication.py`). One event is one finding:
+while most meters of a gateway are silent, or it is itself, that is said of the gateway and of none of its
+meters. Hours in which no gateway of anybody was heard are hours in which nobody listened, and say nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 import numpy as np
 from psycopg import Connection
 
-from anomaly.communication import KINDS, LIMITS, HealthFinding, health, increments
-from anomaly.steps import FloatArray
+from anomaly.boundary.steps import FloatArray
+from anomaly.detectors.communication import KINDS, LIMITS, HealthFinding, health, increments
 from store.findings import (
     Concerned,
     FindingRow,

@@ -8,8 +8,8 @@ they do not it ends there. One that only they see begins there, however long it 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from anomaly.block import UNKNOWN
-from anomaly.series import Finding, Int64Array, Judgement
+from anomaly.input.block import UNKNOWN
+from anomaly.input.series import Finding, Int64Array, Judgement
 
 
 @dataclass(frozen=True, slots=True)

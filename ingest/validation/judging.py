@@ -1,7 +1,7 @@
 """From what is stored to what is said of it: a pure function of registry, series, edits and parameters.
 
 Registers are judged together with all others of their meter, from the last Monday up to which all is settled
-of them (`anomaly/settled.py`), or from the beginning; both say the same. Where a utility changed its
+of them (`anomaly/checkpoint.py`), or from the beginning; both say the same. Where a utility changed its
 parameters, or a point its fuse, each reading is judged by what held on its day (`eras.py`).
 """
 
@@ -11,11 +11,11 @@ from datetime import datetime
 
 import numpy as np
 
-from anomaly.block import UNKNOWN
 from anomaly.catalogue import VERDICTS, Verdict
+from anomaly.checkpoint import Settled, monday
+from anomaly.input.block import UNKNOWN
+from anomaly.input.series import DAY, HOUR, Finding, Judgement
 from anomaly.judge import Examination, examine
-from anomaly.series import DAY, HOUR, Finding, Judgement
-from anomaly.settled import Settled, monday
 from ingest.validation.blocks import Group, blocks, groups
 from ingest.validation.circumstances import Circumstances
 from ingest.validation.eras import Era, over_time

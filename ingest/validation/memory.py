@@ -1,12 +1,11 @@
 """What a validator remembers between claims, so that new readings cost what they are and not what was before.
 
-Of a meter that is settled (`anomaly/settled.py`) that and the readings since its cut's tail are remembered,
-of others the whole series. It is good only for the claim that directly follows the one it was remembered
-at: the generation tells. Whatever else happened to the block (another validator, a restart) it is read anew,
-and so it is when the registry or the utility's parameters say something else now. Of meters for which a
-reading or what its clock showed came for a day before their cut, or whose fuses, contracts, places or
-currents are others now, that they are settled is forgotten.
-"""
+Of a meter that is settled (`anomaly/checkpoint.py`) that and the readings since its cut's tail are
+remembered, of others the whole series. It is good only for the claim that directly follows the one it was
+remembered at: the generation tells. Whatever else happened to the block (another validator, a restart) it is
+read anew, and so it is when the registry or the utility's parameters say something else now. Of meters for
+which a reading or what its clock showed came for a day before their cut, or whose fuses, contracts, places or
+currents are others now, that they are settled is forgotten. """
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import Connection
 
-from anomaly.settled import Settled
+from anomaly.checkpoint import Settled
 from ingest.validation.circumstances import Circumstances, Lasting
 from store.arrays import microseconds
 from store.rule_parameters import ParameterRow

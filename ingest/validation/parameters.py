@@ -1,10 +1,9 @@
 """Which rules are in force for a register on a day: those built in, with what its utility wants otherwise.
 
-A parameter is named as in `anomaly/rules.py`: `leak.days`, `electricity.theft.down`; the name of a rule alone
-takes `on` or `off`. Durations that a rule counts in microseconds may be given as `21d`, `12h`, `30min` or
-`90s`. Of several rows for one name the narrower one counts (an OBIS code before a medium before all), then
-the one with the later day, then the one that was set last; `default` takes back what its scope had set.
-"""
+A parameter is named as in `anomaly/parameters.py`: `leak.days`, `electricity.theft.down`; the name of a rule
+alone takes `on` or `off`. Durations that a rule counts in microseconds may be given as `21d`, `12h`, `30min`
+or `90s`. Of several rows for one name the narrower one counts (an OBIS code before a medium before all), then
+the one with the later day, then the one that was set last; `default` takes back what its scope had set. """
 
 import re
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from datetime import date
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from anomaly.rules import Rules
+from anomaly.parameters import Rules
 from store.errors import StoreError
 from store.rule_parameters import ParameterRow
 from telemetry.obis import Obis

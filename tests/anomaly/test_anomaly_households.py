@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomaly.block import Block
+from anomaly.boundary.consistent_chain import Link, trace
+from anomaly.boundary.learned_rate import learn
+from anomaly.input.block import Block
+from anomaly.input.series import Judgement, Series, iso
 from anomaly.judge import judge, judge_block
-from anomaly.lifeline import Link, trace
-from anomaly.pace import learn
-from anomaly.series import Judgement, Series, iso
 from tests.anomaly.test_catalogue import check
 from tests.support.blocks import register
 from tests.support.households import ZONE, Household, households

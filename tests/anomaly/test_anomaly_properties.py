@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anomaly.boundary.consistent_chain import Link, trace
+from anomaly.boundary.learned_rate import learn
+from anomaly.input.series import HOUR, Judgement, Series
 from anomaly.judge import judge
-from anomaly.lifeline import Link, trace
-from anomaly.pace import learn
-from anomaly.series import HOUR, Judgement, Series
 
 CAPACITY = 10_000_000
 

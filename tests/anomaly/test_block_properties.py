@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly.block import Block, Register, local, midnight
 from anomaly.catalogue import REGISTER_KINDS
+from anomaly.input.block import Block, Register, local, midnight
+from anomaly.input.series import DAY, HOUR, Judgement
 from anomaly.judge import judge_block
-from anomaly.series import DAY, HOUR, Judgement
 from telemetry.micro import LIMIT
 from telemetry.obis import Obis, RegisterKind
 from tests.support.blocks import UNIT, register

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from anomaly import balance, communication, rules, stuck
+from anomaly import parameters
+from anomaly.boundary import stuck
 from anomaly.catalogue import OTHER_KINDS, REGISTER_KINDS, VERDICTS
+from anomaly.detectors import balance, communication
+from anomaly.input.series import Finding, Severity
 from anomaly.judge import judge_block
-from anomaly.series import Finding, Severity
 from tests.anomaly.test_block_properties import Arrivals, arrivals, made
 
 FOLDER = Path(__file__).resolve().parents[2] / "anomaly"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
-SOURCE = "".join(path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.py")))
+SOURCE = "".join(path.read_text(encoding="utf-8") for path in sorted(FOLDER.rglob("*.py")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def table() -> dict[str, Row]:
 
 
 TABLE = table()
-RULES = {each.__name__: each for each in vars(rules).values() if isinstance(each, type)} | {
+RULES = {each.__name__: each for each in vars(parameters).values() if isinstance(each, type)} | {
     "StuckRule": stuck.StuckRule,
     "BalanceRule": balance.BalanceRule,
 }

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from anomaly.boundary.steps import recent
 from anomaly.episodes import Episode, Hysteresis, departures, episodes
-from anomaly.steps import recent
 
 NAN = float("nan")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from anomaly.series import DAY, HOUR
+from anomaly.input.series import DAY, HOUR
 from bench.events import AFTER, BEFORE, Event, Score, Trial, first_said, score
 from bench.planted import FAULTS
 

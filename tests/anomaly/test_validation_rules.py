@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from anomaly.block import UNKNOWN
+from anomaly.input.block import UNKNOWN
+from anomaly.input.series import DAY, HOUR, Severity
 from anomaly.judge import judge_block
-from anomaly.series import DAY, HOUR, Severity
 from telemetry.quality import Quality
 from telemetry.status import Status
 from telemetry.units import UnitError

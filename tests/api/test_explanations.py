@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly.catalogue import OTHER_KINDS, REGISTER_KINDS
+from anomaly.input.series import HOUR, Series
 from anomaly.judge import judge, judge_block
-from anomaly.series import HOUR, Series
 from api.words.explanations import estimated_loss, explain, finding_title, titled_kinds
 from api.words.language import english, languages
+from tests.anomaly.detectors.test_heat_detectors import meter
+from tests.anomaly.detectors.test_water_detectors import with_leak
 from tests.anomaly.test_block_properties import Arrivals, arrivals, made
 from tests.anomaly.test_catalogue import TABLE
-from tests.anomaly.test_heat_detectors import meter
-from tests.anomaly.test_water_detectors import with_leak
 from tests.support.blocks import findings, register, used
 
 BERLIN = ZoneInfo("Europe/Berlin")

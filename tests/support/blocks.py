@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.block import Block, Register
+from anomaly.input.block import Block, Register
+from anomaly.input.series import DAY, HOUR, Finding
 from anomaly.judge import judge_block
-from anomaly.rules import Rules
-from anomaly.series import DAY, HOUR, Finding
+from anomaly.parameters import Rules
 from telemetry.obis import Obis, RegisterKind
 
 UNIT = 1_000_000

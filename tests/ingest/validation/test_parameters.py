@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly.rules import Rules
-from anomaly.series import DAY
+from anomaly.input.series import DAY
+from anomaly.parameters import Rules
 from ingest.validation.parameters import ParameterError, Parameters, altered, check
 from store.database import connect
 from store.rule_parameters import ParameterRow, set_parameter

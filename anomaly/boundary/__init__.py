@@ -1,0 +1,1 @@
+"""The judgement of steps: which readings of a register may be billed from."""

@@ -1,0 +1,217 @@
+"""Backward steps and impossible jumps of a counter: glitch, jitter, reset, rollover, or another register.
+
+| kind | what happened | usable as a boundary |
+|---|---|---|
+| `glitch` | up to three readings beside an otherwise unbroken level, down (a momentary 0) or up | not these |
+| `jitter` | a step back of no more than the meter commonly moves in an hour: reverse flow, rounding | yes |
+| `rollover` | across the register's capacity, from its top tenth to its bottom tenth | yes |
+| `reset` | down to near zero, not from near the top, and on from there | yes, but nothing across it |
+| `swap_suspect` | on from another level (a break), or two levels in turn (a mix-up) | not the mixed-up ones |
+
+The step back from an upward glitch belongs to the glitch: every backward step has exactly one explanation.
+"""
+
+import numpy as np
+
+from anomaly.boundary.consistent_chain import GLITCH_READINGS, Lifeline, Link, trace
+from anomaly.boundary.learned_rate import Paces, impossible
+from anomaly.input.series import DAY, Finding, Judgement, Mark, Series, Severity, iso
+from telemetry.micro import from_micro
+from telemetry.quality import Quality
+
+GLITCH, JITTER, ROLLOVER, RESET, SWAP_SUSPECT = KINDS = tuple(
+    f"negative_step.{name}" for name in ("glitch", "jitter", "rollover", "reset", "swap_suspect")
+)
+MIXED_UP_STRETCHES = 3  # so many visits to another level that itself only grows are no glitches any more
+MIXED_UP_WITHIN = DAY  # between two visits
+JITTER_APART = 30 * DAY  # steps back closer than this are one finding
+_FAR = 20  # times the jitter: what is nearer to the level than this is not another register's
+
+Stretch = tuple[int, int]  # first and last index, inclusive
+
+
+def detect(series: Series, paces: Paces) -> Judgement:
+    """Every backward step and impossible jump of the series, explained."""
+    steps = series.steps()
+    if not (
+        (steps < 0) | impossible(steps, np.diff(series.times), paces.part(slice(1, None)))
+    ).any():  # the usual case
+        return Judgement((), (), np.ones(len(series), dtype=np.bool_))
+    life = trace(series, paces)
+    usable = life.chain.copy()
+    findings: list[Finding] = []
+    marks: list[Mark] = []
+    for group in _visits(series, life):
+        if _is_mix_up(series, paces, life, group):
+            finding, group_marks = _mix_up(series, life, group)
+            usable[group[0][0] : group[-1][1] + 1] = False
+            findings.append(finding)
+            marks += group_marks
+        else:
+            for stretch in group:
+                finding, group_marks = _glitch(series, life, stretch)
+                findings.append(finding)
+                marks += group_marks
+    for before, after, kind in life.links:
+        if kind is not Link.JITTER:
+            finding, mark = _break(series, paces, before, after, kind)
+            findings.append(finding)
+            if usable[after]:
+                marks.append(mark)
+    findings += _jitters(series, [(a, b) for a, b, kind in life.links if kind is Link.JITTER])
+    findings.sort(key=lambda finding: (finding.started_at, finding.kind))
+    marks.sort(key=lambda mark: (mark.index, mark.rule))
+    return Judgement(tuple(findings), tuple(marks), usable)
+
+
+def _visits(series: Series, life: Lifeline) -> list[list[Stretch]]:
+    """Stretches of readings off the chain, grouped where they follow each other within a day."""
+    off = np.flatnonzero(~life.chain)
+    if not len(off):
+        return []
+    stretches = [(int(run[0]), int(run[-1])) for run in np.split(off, np.flatnonzero(np.diff(off) > 1) + 1)]
+    groups = [[stretches[0]]]
+    for stretch in stretches[1:]:
+        near = series.times[stretch[0]] - series.times[groups[-1][-1][1]] <= MIXED_UP_WITHIN
+        if near:
+            groups[-1].append(stretch)
+        else:
+            groups.append([stretch])
+    return groups
+
+
+def _is_mix_up(series: Series, paces: Paces, life: Lifeline, group: list[Stretch]) -> bool:
+    """Whether the readings off the chain are another register's: long, or often, growing and far away."""
+    if any(last - first >= GLITCH_READINGS for first, last in group):
+        return True
+    if len(group) < MIXED_UP_STRETCHES:
+        return False
+    elsewhere = np.concatenate([series.values[first : last + 1] for first, last in group])
+    here = _chain_value(series, life, group[0][0])
+    jitter = paces.at(group[0][0]).jitter
+    return bool(
+        (np.diff(elsewhere) >= -jitter).all()
+        and len(np.unique(elsewhere)) > 1
+        and (np.abs(elsewhere - here) > _FAR * jitter).all()
+    )
+
+
+def _neighbours(life: Lifeline, stretch: Stretch) -> tuple[int | None, int | None]:
+    """Indices of the chain's readings before and after a stretch."""
+    before = np.flatnonzero(life.chain[: stretch[0]])
+    after = np.flatnonzero(life.chain[stretch[1] + 1 :])
+    return (
+        int(before[-1]) if len(before) else None,
+        stretch[1] + 1 + int(after[0]) if len(after) else None,
+    )
+
+
+def _chain_value(series: Series, life: Lifeline, index: int) -> int:
+    before, after = _neighbours(life, (index, index))
+    nearest = before if before is not None else after
+    return int(series.values[nearest]) if nearest is not None else 0
+
+
+def _level(series: Series, index: int | None) -> dict[str, str]:
+    """Evidence for a reading: its value and instant."""
+    if index is None:
+        return {"value": "none", "at": "none"}
+    return {"value": str(from_micro(int(series.values[index]))), "at": iso(int(series.times[index]))}
+
+
+def _around(series: Series, life: Lifeline, stretch: Stretch) -> tuple[dict[str, str | int], int | None]:
+    before, after = _neighbours(life, stretch)
+    old, new = _level(series, before), _level(series, after)
+    part = series.values[stretch[0] : stretch[1] + 1]
+    evidence: dict[str, str | int] = {
+        "readings": int(np.count_nonzero(~life.chain[stretch[0] : stretch[1] + 1])),
+        "lowest": str(from_micro(int(part.min()))),
+        "highest": str(from_micro(int(part.max()))),
+        "before": old["value"],
+        "before_at": old["at"],
+        "after": new["value"],
+        "after_at": new["at"],
+    }
+    return evidence, after
+
+
+def _glitch(series: Series, life: Lifeline, stretch: Stretch) -> tuple[Finding, list[Mark]]:
+    evidence, after = _around(series, life, stretch)
+    first, last = stretch
+    finding = Finding(
+        GLITCH,
+        Severity.INFO if after is not None else Severity.WARNING,
+        first,
+        last,
+        int(series.times[first]),
+        None if after is None else int(series.times[after]),
+        evidence,
+    )
+    marks = [Mark(i, "glitch", Quality.QUESTIONABLE, False, evidence) for i in range(first, last + 1)]
+    return finding, marks
+
+
+def _mix_up(series: Series, life: Lifeline, group: list[Stretch]) -> tuple[Finding, list[Mark]]:
+    """Both levels are unusable while it lasts: nobody can tell from the series whose is whose."""
+    whole = (group[0][0], group[-1][1])
+    evidence, after = _around(series, life, whole)
+    evidence |= {"pattern": "mix-up", "visits": len(group)}
+    finding = Finding(
+        SWAP_SUSPECT,
+        Severity.ALARM,
+        *whole,
+        int(series.times[whole[0]]),
+        None if after is None else int(series.times[after]),
+        evidence,
+    )
+    brief: dict[str, str | int] = {"since": iso(int(series.times[whole[0]])), "visits": len(group)}
+    marks = [Mark(i, "mix_up", Quality.QUESTIONABLE, False, brief) for i in range(whole[0], whole[1] + 1)]
+    return finding, marks
+
+
+def _break(series: Series, paces: Paces, before: int, after: int, kind: Link) -> tuple[Finding, Mark]:
+    rule = "rollover" if kind is Link.ROLLOVER else _kind_of_break(series, paces, before, after)
+    old, new = _level(series, before), _level(series, after)
+    evidence: dict[str, str | int] = {
+        "before": old["value"],
+        "before_at": old["at"],
+        "after": new["value"],
+        "after_at": new["at"],
+        "capacity": "unknown" if series.capacity is None else str(from_micro(series.capacity)),
+    }
+    if rule == "swap_suspect":
+        evidence["pattern"] = "other level"
+    at = int(series.times[after])
+    severity = Severity.INFO if rule == "rollover" else Severity.ALARM
+    quality = Quality.VALID if rule == "rollover" else Quality.QUESTIONABLE
+    finding = Finding(f"negative_step.{rule}", severity, before, after, at, at, evidence)
+    return finding, Mark(after, rule, quality, True, evidence)
+
+
+def _kind_of_break(series: Series, paces: Paces, before: int, after: int) -> str:
+    """A reset begins near zero: within a hundredth of the old level, or what was used since."""
+    old, new = int(series.values[before]), int(series.values[after])
+    usual = paces.at(after).usual(int(series.times[after] - series.times[before])) or 0
+    return "reset" if 0 <= new < old and new <= max(old // 100, usual) else "swap_suspect"
+
+
+def _jitters(series: Series, steps: list[Stretch]) -> list[Finding]:
+    """One finding for steps back that follow each other within a month."""
+    groups: list[list[Stretch]] = []
+    for step in steps:
+        if groups and series.times[step[1]] - series.times[groups[-1][-1][1]] <= JITTER_APART:
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    findings = []
+    for group in groups:
+        back = [-series.step(a, b) for a, b in group]
+        evidence: dict[str, str | int] = {
+            "steps": len(group),
+            "largest": str(from_micro(max(back))),
+            "total": str(from_micro(sum(back))),
+        }
+        first, last = group[0][1], group[-1][1]
+        started, ended = int(series.times[first]), int(series.times[last])
+        findings.append(Finding(JITTER, Severity.INFO, first, last, started, ended, evidence))
+    return findings

@@ -1,0 +1,286 @@
+"""What is settled of a register: all that its past can still mean for what is yet to come.
+
+New readings are judged by what they add: instead of a register's whole series a block may hold its tail and a
+`Settled`, made of the judgement of the whole at a `cut`, a local Monday's midnight. A judgement from there on
+says the same, to the last figure of evidence, as one from the beginning; a test holds the two together for
+any series. It rests on what rules remember:
+
+- the pace of a week, the days of use and the hours of past weeks are figures that are carried on;
+- an event of days (a leak, another level) is looked for anew from the day `since`, which lies within none;
+- a standstill is carried on with its beginning and the longest one before it (`stuck.Standing`);
+- everything else remembers no more than a day, and `_is_calm` refuses a cut near which anything was said.
+
+Where a register had been reset or exchanged before, a new step like that may be explained by both, however
+long ago the first was: such a register is doubtful, and its meter is judged from the beginning (`judge.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from anomaly.boundary import negative_step, stuck
+from anomaly.boundary.learned_rate import FIRST_WEEKS, WEEKS, Weeks
+from anomaly.boundary.steps import COLUMNS, FloatArray
+from anomaly.detectors import device, electricity, heat, rates, usage, water
+from anomaly.input.block import UNKNOWN, Block, local, midnight
+from anomaly.input.series import DAY, BoolArray, Finding, Judgement
+from anomaly.parameters import Rules
+from anomaly.workspace import Study
+from telemetry.obis import RegisterKind
+
+OF_DAYS = frozenset(
+    {
+        rates.HIGH,
+        rates.LOW,
+        water.LEAK,
+        usage.LEVEL_SHIFT,
+        heat.RETURN_TEMPERATURE,
+        heat.SMALL_DIFFERENCE,
+        heat.SWAPPED_SENSORS,
+        heat.NO_VOLUME,
+        heat.NO_ENERGY,
+        heat.OFF_SEASON,
+        electricity.THEFT_LIKE,
+        electricity.BASE_LOAD,
+        electricity.PHASE_IMBALANCE,
+    }
+)
+_STANDSTILLS = frozenset({stuck.KIND, stuck.ZERO})
+_BROKEN = frozenset(negative_step.KINDS) - {negative_step.JITTER}
+_READINGS = 10  # before the cut that say nothing: more than a glitch, and more than costs less than a break
+_EVENTS = 42  # days before the cut from which events are looked for anew: whatever opens one is seen within
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Instants are microseconds since 1970, days local days since then.
+
+    `cut`: the beginning of `day`, a Monday; every reading before it went into this. `tail`: the first reading
+    that a judgement still needs. `final`: what is said of readings before it is final. `since`: so are events
+    of days that begin before this day, at `events_from`. `weeks`: at the most those that later weeks learn
+    from. `first_day`, `days`: the figures of days, shape (len(COLUMNS), days). `first_hour`, `hours`: use of
+    each local hour, shape (n,), where a rule asks for it. `standing` is None before the first reading.
+    `broken`: it was reset, exchanged or rolled over once.
+    """
+
+    day: int
+    cut: int
+    tail: int
+    final: int
+    since: int
+    events_from: int
+    weeks: Weeks
+    first_day: int
+    days: FloatArray
+    first_hour: int
+    hours: FloatArray
+    standing: stuck.Standing | None
+    broken: bool
+
+    def open_from(self, kind: str) -> int:
+        """The instant from which on what is said of a kind is not final."""
+        if kind in OF_DAYS:
+            return self.events_from
+        if kind in _STANDSTILLS and self.standing is not None:
+            return self.standing.begin
+        if kind == device.VERIFICATION_EXPIRED:
+            return UNKNOWN
+        return self.final
+
+    def agrees(self, other: "Settled") -> bool:
+        """Whether both carry on the same figures, as far back as both go: what parameters and facts of
+        different times say may differ in what is possible, and so in what a day used."""
+        days = min(self.days.shape[1], other.days.shape[1])
+        hours = min(len(self.hours), len(other.hours))
+        return (
+            (self.tail, self.standing, self.broken) == (other.tail, other.standing, other.broken)
+            and np.array_equal(_last(self.days, days), _last(other.days, days), equal_nan=True)
+            and np.array_equal(_last(self.hours, hours), _last(other.hours, hours), equal_nan=True)
+        )
+
+    @property
+    def week(self) -> int:
+        """The week that begins at the cut."""
+        return (self.day + 3) // 7
+
+    @property
+    def reaches(self) -> int:
+        """Days that events are looked for further back than usual."""
+        return self.day - 2 - _EVENTS - self.since
+
+    @property
+    def earliest(self) -> int:
+        """The earliest instant at which what is not final can have begun."""
+        began = self.tail if self.standing is None else self.standing.begin
+        return min(self.events_from, self.tail, began)
+
+    @property
+    def earliest_end(self) -> int:
+        """The earliest instant at which what is not final can have ended."""
+        return min(self.events_from, self.tail)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.days.nbytes + self.hours.nbytes + 6 * self.weeks.row.nbytes
+
+
+def _last(figures: FloatArray, count: int) -> FloatArray:
+    return figures[..., figures.shape[-1] - count :]
+
+
+def monday(instant: int, zone: ZoneInfo) -> int:
+    """The local day of the Monday at or before an instant."""
+    day = int(local(np.array([instant], dtype=np.int64), zone)[0]) // DAY
+    return day - (day + 3) % 7
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """At the beginning of `day`: events of days are looked for from `since` on, for which the `columns` of
+    days are needed. `off_schedule` as of `schedule.off`."""
+
+    day: int
+    since: int
+    columns: slice
+    off_schedule: BoolArray
+
+
+def settle(
+    study: Study,
+    weeks: Weeks,
+    judged: Sequence[Judgement],
+    rows: Sequence[int],
+    *,
+    day: int,
+    off_schedule: BoolArray,
+    since: int | None = None,
+) -> list[Settled]:
+    """What is settled of all registers of a meter at the beginning of the local day `day`, a Monday.
+
+    None where too much is in the air, or too little known. `off_schedule` as of `schedule.off`. Events of
+    days are looked for anew from `since` at the latest.
+    """
+    latest = day - 2 - _EVENTS
+    said = [finding for row in rows for finding in judged[row].findings]
+    begin = _since(said, latest if since is None else min(latest, since), study.block)
+    needed = begin - 7 - max(_longest(study.block.registers[row].rules) for row in rows)
+    columns = slice(max(0, needed - study.days.first), max(0, day - 2 - study.days.first))
+    cut = _Cut(day, begin, columns, off_schedule)
+    found = [_of_register(study, weeks, judged[row], row, cut) for row in rows]
+    return [one for one in found if one is not None] if None not in found else []
+
+
+def _of_register(study: Study, weeks: Weeks, judged: Judgement, row: int, at: _Cut) -> Settled | None:
+    block, day = study.block, at.day
+    zone, before = block.zone, block.past[row]
+    cut, final = midnight(day, zone), midnight(day - 2, zone)
+    if block.until[row] < cut:
+        return None
+    days = np.stack([getattr(study.days, name)[row, at.columns] for name in COLUMNS])
+    nothing = Settled(
+        day=day,
+        cut=cut,
+        tail=UNKNOWN,
+        final=UNKNOWN,
+        since=at.since,
+        events_from=midnight(at.since, zone),
+        weeks=weeks.part(slice(0, 0)),
+        first_day=study.days.first + at.columns.start,
+        days=days,
+        first_hour=0,
+        hours=np.zeros(0),
+        standing=None,
+        broken=False,
+    )
+    times = block.series(row).times
+    if not len(times):
+        return nothing
+    first = int(np.searchsorted(times, midnight(day - 4, zone))) - 1
+    first = min(first, int(np.searchsorted(times, final)) - _READINGS)
+    if first < 0 or not _is_calm(study, judged, row, first, (final, cut)):
+        return None
+    start, last = int(block.bounds[row]), int(np.searchsorted(times, cut))
+    off = at.off_schedule[start + first : start + last - 1]
+    if (off & (times[first + 1 : last] >= final - DAY)).any():
+        return None
+    begin, end = np.searchsorted(weeks.row, [row, row + 1])
+    known = weeks.part(slice(int(begin), int(end)))
+    known = known.part(known.week < nothing.week)
+    counter = block.registers[row].kind is RegisterKind.COUNTER
+    is_new = before is None or before.standing is None
+    if counter and is_new and len(known.row) < FIRST_WEEKS:
+        return None
+    first_hour, hours = usage.past_hours(study, row, day - 2)
+    broken = any(each.kind in _BROKEN and each.started_at < cut for each in judged.findings)
+    return replace(
+        nothing,
+        tail=int(times[first]),
+        final=final,
+        weeks=known.part(slice(max(0, len(known.row) - WEEKS - _READINGS - 2), None)),
+        first_hour=first_hour,
+        hours=hours,
+        standing=_standing(study, judged, row, first) if counter else None,
+        broken=broken or (before is not None and before.broken),
+    )
+
+
+def _standing(study: Study, judged: Judgement, row: int, reading: int) -> stuck.Standing:
+    past = study.block.past[row]
+    before = None if past is None else past.standing
+    return stuck.standing(study.block.series(row), judged.usable, reading, before)
+
+
+def _is_calm(study: Study, judged: Judgement, row: int, first: int, span: tuple[int, int]) -> bool:
+    """Whether nothing that was said, and nothing that could still be said, reaches across the cut."""
+    final, cut = span
+    series, register = study.block.series(row), study.block.registers[row]
+    last = int(np.searchsorted(series.times, cut))
+    values = series.values[first:last]
+    if register.kind is not RegisterKind.COUNTER:
+        if (register.obis.c, register.obis.d) == (16, 7) and (values < 0).any():
+            return False
+    elif (np.diff(values) < 0).any() or not judged.usable[first:last].all():
+        return False
+    broken = [finding.started_at for finding in judged.findings if finding.kind in _BROKEN]
+    past = study.block.past[row]
+    was_broken = (past is not None and past.broken) or any(each < cut for each in broken)
+    if was_broken and any(each >= cut for each in broken):
+        return False
+    return not any(_reaches(finding, final, cut) for finding in judged.findings)
+
+
+def _reaches(finding: Finding, final: int, cut: int) -> bool:
+    if finding.kind in OF_DAYS or finding.kind in _STANDSTILLS or finding.started_at >= cut:
+        return False
+    if finding.kind == device.VERIFICATION_EXPIRED:
+        return False
+    apart = negative_step.JITTER_APART if finding.kind == negative_step.JITTER else DAY
+    return finding.ended_at is None or finding.ended_at >= final - apart
+
+
+def _since(findings: Sequence[Finding], day: int, block: Block) -> int:
+    """The last day up to `day` that lies within no event of days."""
+    while True:
+        instant = midnight(day, block.zone)
+        across = [
+            finding.started_at
+            for finding in findings
+            if finding.kind in OF_DAYS
+            and finding.started_at < instant
+            and (finding.ended_at is None or finding.ended_at > instant)
+        ]
+        if not across:
+            return day
+        day = int(local(np.array([min(across)], dtype=np.int64), block.zone)[0]) // DAY
+
+
+def _longest(rules: Rules) -> int:
+    """Days from which the rules learn, at the most."""
+    of = (rules.high_low, rules.spike, rules.leak, rules.burst, rules.catch_up, rules.shift)
+    told = [rule.history for rule in of if rule is not None]
+    if rules.electricity is not None:
+        told += [rules.electricity.theft.history, rules.electricity.base.history]
+    return max(told, default=0)

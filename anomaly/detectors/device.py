@@ -1,0 +1,127 @@
+"""What the meter, its clock and the way of a reading say about it: status bits, instants, verification."""
+
+import numpy as np
+
+from anomaly.input.block import UNKNOWN
+from anomaly.input.series import DAY, BoolArray, Severity, iso
+from anomaly.workspace import Hit, Study, groups
+from telemetry.status import Status
+
+UNSYNCHRONISED, FUTURE, TOO_OLD = "unsynchronised", "future", "too_old"
+CLOCK_DRIFT, VERIFICATION_EXPIRED, TAMPER = "clock_drift", "verification_expired", "tamper"
+_DEVICE = {
+    "status.permanent_error": (Status.PERMANENT_ERROR, Severity.ALARM),
+    "status.temporary_error": (Status.TEMPORARY_ERROR, Severity.WARNING),
+    "status.application_error": (Status.APPLICATION_ERROR, Severity.WARNING),
+    "status.abnormal": (Status.ABNORMAL, Severity.WARNING),
+    "status.power_low": (Status.POWER_LOW, Severity.WARNING),
+    UNSYNCHRONISED: (Status.UNSYNCHRONISED, Severity.INFO),
+    TAMPER: (Status.TAMPER, Severity.ALARM),
+}
+STATUS_KINDS = tuple(kind for kind in _DEVICE if kind.startswith("status."))
+_KEPT_ELSEWHERE = Status.HISTORICAL | Status.MANUAL | Status.IMPORTED
+
+
+def status(study: Study) -> list[Hit]:
+    """One finding for each stretch of readings with a device bit; gaps of less than a day do not end it."""
+    given = study.block.status
+    if not given.any():
+        return []
+    hits = []
+    for kind, (bit, severity) in _DEVICE.items():
+        wrong = (given & int(bit)) != 0
+        if bit is Status.UNSYNCHRONISED:
+            wrong &= (given & int(Status.CLOCK_CORRECTED)) == 0
+        hits += _stretches(study, kind, severity, wrong, {"bit": bit.labels()[0]})
+    return hits
+
+
+def instants(study: Study) -> list[Hit]:
+    """Readings from after their own arrival, or from too long before it."""
+    block = study.block
+    known = block.received != UNKNOWN
+    if not known.any():
+        return []
+    ahead = np.where(known, block.times - np.where(known, block.received, block.times), 0)
+    limit = block.per_reading([each.rules.clock.future for each in block.registers])
+    age = block.per_reading([each.rules.clock.age for each in block.registers])
+    direct = (block.status & int(_KEPT_ELSEWHERE)) == 0
+    hits = _stretches(study, FUTURE, Severity.WARNING, ahead > limit, {})
+    hits += _stretches(study, TOO_OLD, Severity.INFO, (-ahead > age) & direct, {})
+    return [_with_distance(study, hit, ahead) for hit in hits]
+
+
+def clock_drift(study: Study) -> list[Hit]:
+    """Stretches in which the meter's clock was further from the gateway's than allowed."""
+    block = study.block
+    known = block.clocks != UNKNOWN
+    if not known.any():
+        return []
+    drift = np.where(known, np.where(known, block.clocks, block.times) - block.times, 0)
+    limit = block.per_reading([each.rules.clock.drift for each in block.registers])
+    hits = _stretches(study, CLOCK_DRIFT, Severity.WARNING, np.abs(drift) > limit, {})
+    return [_with_distance(study, hit, drift) for hit in hits]
+
+
+def verification_expired(study: Study) -> list[Hit]:
+    """Readings taken after a meter's verification had ended: one finding, open until it is verified anew.
+
+    It is said of the meter's billed register, or of its first where none is, among those read since then.
+    """
+    hits: dict[str, tuple[bool, Hit]] = {}
+    for row, register in enumerate(study.block.registers):
+        until = register.verified_until
+        first, last = (int(bound) for bound in study.block.bounds[row : row + 2])
+        if until is None or first == last or study.block.times[last - 1] < until:
+            continue
+        begin = int(np.searchsorted(study.block.times[first:last], until))
+        evidence: dict[str, str | int] = {"verified_until": iso(until)}
+        readings = begin, last - first - 1
+        span = until, None
+        hit = study.hit(row, VERIFICATION_EXPIRED, Severity.WARNING, readings, span, evidence=evidence)
+        said = hits.get(register.meter)
+        if said is None or (register.billed and not said[0]):
+            hits[register.meter] = register.billed, hit
+    return [hit for _, hit in hits.values()]
+
+
+def _stretches(
+    study: Study, kind: str, severity: Severity, wrong: BoolArray, evidence: dict[str, str | int]
+) -> list[Hit]:
+    block, rows = study.block, study.block.rows
+    hits = []
+    for run in groups(np.flatnonzero(wrong), rows, block.times, block.times, DAY):
+        row = int(rows[run[0]])
+        start, after = int(block.bounds[row]), int(run[-1]) + 1
+        ended = int(block.times[after]) if after < block.bounds[row + 1] else None
+        told = evidence | {
+            "readings": len(run),
+            "since": iso(int(block.times[run[0]])),
+            "until": iso(int(block.times[run[-1]])),
+        }
+        readings = int(run[0]) - start, int(run[-1]) - start
+        hits.append(
+            study.hit(row, kind, severity, readings, (int(block.times[run[0]]), ended), evidence=told)
+        )
+    return hits
+
+
+def _with_distance(study: Study, hit: Hit, distance: np.ndarray) -> Hit:
+    """Adds the largest distance in seconds, and what is allowed, to the evidence."""
+    start = int(study.block.bounds[hit.row])
+    part = distance[start + hit.finding.first : start + hit.finding.last + 1]
+    clock = study.block.registers[hit.row].rules.clock
+    allowed = {FUTURE: clock.future, TOO_OLD: clock.age, CLOCK_DRIFT: clock.drift}[hit.finding.kind]
+    told = {
+        **hit.finding.evidence,
+        "seconds": int(part[np.argmax(np.abs(part))]) // 1_000_000,
+        "limit_seconds": allowed // 1_000_000,
+    }
+    return study.hit(
+        hit.row,
+        hit.finding.kind,
+        hit.finding.severity,
+        (hit.finding.first, hit.finding.last),
+        (hit.finding.started_at, hit.finding.ended_at),
+        evidence=told,
+    )

@@ -1,0 +1,163 @@
+"""What goes wrong with electricity: use that drops as if it went past the meter, and phases, base load,
+export."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from anomaly.episodes import Hysteresis, departures, episodes
+from anomaly.input.series import DAY, Severity, iso
+from anomaly.parameters import ElectricityRule
+from anomaly.workspace import Hit, Study, groups, mean, said, scale, share
+from telemetry.obis import Medium, Obis, RegisterKind
+
+THEFT_LIKE, BASE_LOAD = "theft_like_drop", "base_load_jump"
+PHASE_IMBALANCE, NEGATIVE_LOAD = "phase_imbalance", "negative_load"
+_PHASES = (21, 41, 61)
+
+
+def detect(study: Study) -> list[Hit]:
+    """All electricity detectors, on total import registers (1.8.0) whose rules have them."""
+    rows = {(each.meter, each.obis): row for row, each in enumerate(study.block.registers)}
+    wanted: dict[int, ElectricityRule] = {}
+    hits = []
+    for (meter, code), row in rows.items():
+        register = study.block.registers[row]
+        rule = register.rules.electricity
+        of_import = code.medium is Medium.ELECTRICITY and (code.c, code.d, code.e) == (1, 8, 0)
+        if rule is None or not of_import or register.kind is not RegisterKind.COUNTER or not study.heard(row):
+            continue
+        wanted[row] = rule
+        phases = [rows.get((meter, Obis(code.a, code.b, c, 8, 0))) for c in _PHASES]
+        if None not in phases:
+            hits += _phase_imbalance(study, row, rule, [phase for phase in phases if phase is not None])
+        if not rule.generates:
+            hits += _fed_in(study, rule, rows.get((meter, Obis(code.a, code.b, 2, 8, 0))))
+            hits += _negative_power(study, rows.get((meter, Obis(code.a, code.b, 16, 7, 0))))
+    return hits + _theft_like(study, wanted) + _base_load(study, wanted) if wanted else hits
+
+
+def _theft_like(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]:
+    """Nights and days both at a part of their level: an empty flat keeps its nights, a bypass does not."""
+    days = study.days
+    history = study.parameters(lambda rules: rules.electricity, lambda rule: rule.theft.history)
+    down = study.parameters(lambda rules: rules.electricity, lambda rule: rule.theft.down)
+    usual = study.usual(days.total, history, 0.5, least=28)
+    nights = study.usual(days.night_mean, history, 0.5, least=28)
+
+    def by(row: int) -> Hysteresis:
+        rule = wanted[row].theft
+        return Hysteresis(rule.days, rule.days // 2, rule.settle)
+
+    hits = []
+    only = np.array([row in wanted for row in range(len(study.block))])[:, None]
+    measured = np.where(only, -days.night_mean, np.nan)
+    dropped = departures(measured, -nights, (down, 0.0), ((1 + down) / 2, 0.0), by, since=days.opens)
+    for episode in dropped:
+        before, now = usual[episode.row, episode.first], mean(days.total[episode.row, episode.days])
+        if not now < before * down[episode.row]:
+            continue
+        evidence: dict[str, str | int] = {
+            "usual_day": said(before),
+            "day_since": said(now),
+            "usual_night_per_hour": said(-episode.reference),
+            "night_since_per_hour": said(mean(days.night_mean[episode.row, episode.days])),
+            "days": episode.last + 1 - episode.first,
+            "missing": said((before - now) * (episode.last + 1 - episode.first)),
+        }
+        hits.append(study.by_days(THEFT_LIKE, Severity.ALARM, episode, evidence))
+    return hits
+
+
+def _base_load(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]:
+    """Nights above their level of past weeks: something runs that did not."""
+    days = study.days
+    history = study.parameters(lambda rules: rules.electricity, lambda rule: rule.base.history)
+    up = study.parameters(lambda rules: rules.electricity, lambda rule: rule.base.up)
+    least = study.amounts(lambda rules: rules.electricity, lambda rule: rule.base.least)
+    nights = study.usual(days.night_mean, history, 0.5, least=28)
+
+    def by(row: int) -> Hysteresis:
+        rule = wanted[row].base
+        return Hysteresis(rule.days, rule.days // 2, rule.settle)
+
+    only = np.array([row in wanted for row in range(len(study.block))])[:, None]
+    measured = np.where(only, days.night_mean, np.nan)
+    jumped = departures(measured, nights, (up, least), ((1 + up) / 2, least / 2), by, since=days.opens)
+    hits = []
+    for episode in jumped:
+        now = mean(days.night_mean[episode.row, episode.days])
+        evidence: dict[str, str | int] = {
+            "usual_night_per_hour": said(episode.reference),
+            "night_since_per_hour": said(now),
+            "days": episode.last + 1 - episode.first,
+            "more": said((now - episode.reference) * 24 * (episode.last + 1 - episode.first)),
+        }
+        hits.append(study.by_days(BASE_LOAD, Severity.WARNING, episode, evidence))
+    return hits
+
+
+def _phase_imbalance(study: Study, row: int, rule: ElectricityRule, phases: list[int]) -> list[Hit]:
+    """Days on which one phase carries far more than a third; one that carries nothing has perhaps lost its
+    fuse."""
+    used = study.days.total[phases]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        loaded = used.sum(axis=0) >= rule.load * scale(study.block.registers[row])
+        over = used.max(axis=0) / used.mean(axis=0)
+        on = loaded & (over > rule.imbalance)
+    off = loaded & ~on
+    hits = []
+    by, since = Hysteresis(rule.days, rule.days), study.days.opens[row : row + 1]
+    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
+        parts = np.nansum(used[:, episode.days], axis=1)
+        evidence: dict[str, str | int] = {
+            f"share_l{phase + 1}": share(parts[phase] / parts.sum()) for phase in range(3)
+        }
+        evidence["limit"] = share(rule.imbalance / 3)
+        hits.append(study.by_days(PHASE_IMBALANCE, Severity.WARNING, episode, evidence, row=row))
+    return hits
+
+
+def _fed_in(study: Study, rule: ElectricityRule, export: int | None) -> list[Hit]:
+    """Export at a point where nothing is generated: a current transformer the wrong way round, or a plant
+    that nobody told of."""
+    if export is None:
+        return []
+    fed = study.days.total[export]
+    on = fed > rule.export * scale(study.block.registers[export])
+    off = ~np.isnan(fed) & ~on
+    hits = []
+    by, since = Hysteresis(1, rule.days), study.days.opens[export : export + 1]
+    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
+        evidence: dict[str, str | int] = {
+            "fed_in": said(np.nansum(fed[episode.days])),
+            "days": int(np.count_nonzero(on[episode.days])),
+        }
+        hits.append(study.by_days(NEGATIVE_LOAD, Severity.WARNING, episode, evidence, row=export))
+    return hits
+
+
+def _negative_power(study: Study, power: int | None) -> list[Hit]:
+    """The same seen in the power: two readings or more below zero."""
+    if power is None:
+        return []
+    block = study.block
+    start = int(block.bounds[power])
+    times, values = (each[start : block.bounds[power + 1]] for each in (block.times, block.values))
+    hits = []
+    for run in groups(np.flatnonzero(values < 0), np.full(len(times), power), times, times, DAY):
+        if len(run) < 2:
+            continue
+        after = int(run[-1]) + 1
+        evidence: dict[str, str | int] = {
+            "readings": len(run),
+            "lowest": said(values[run].min()),
+            "until": iso(int(times[run[-1]])),
+        }
+        span = int(times[run[0]]), int(times[after]) if after < len(times) else None
+        hits.append(
+            study.hit(
+                power, NEGATIVE_LOAD, Severity.WARNING, study.readings(power, *span), span, evidence=evidence
+            )
+        )
+    return hits

@@ -1,0 +1,1 @@
+"""The input of a judgement: series, and blocks of registers."""

@@ -1,0 +1,160 @@
+"""What is worked out once for a block, and how rules and detectors say what they saw in it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+
+from anomaly.boundary.learned_rate import Paces
+from anomaly.boundary.steps import Days, FloatArray, Steps, days_of, over_two, recent, steps_of
+from anomaly.episodes import Episode
+from anomaly.input.block import Block, Register, edges, local, midnight
+from anomaly.input.series import Evidence, Finding, Int64Array, Judgement, Severity
+from anomaly.parameters import Rules
+from telemetry.micro import from_micro
+from telemetry.obis import RegisterKind
+from telemetry.units import ratio
+
+Rule = TypeVar("Rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A finding of register `row` of the block."""
+
+    row: int
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class Study:
+    """A block with what its counters' boundary judgement left usable, and what follows from that."""
+
+    block: Block
+    judged: Sequence[Judgement]
+    paces: Paces
+
+    @cached_property
+    def steps(self) -> Steps:
+        """Between usable readings of counters; a gauge has none."""
+        return steps_of(self.block, self.judged, self.paces)
+
+    @cached_property
+    def days(self) -> Days:
+        """Counters day by day."""
+        return days_of(self.block, self.steps, self.over_two[0])
+
+    @cached_property
+    def over_two(self) -> tuple[FloatArray, Int64Array]:
+        """Rates over each step and the one before, and their beginnings (`steps.over_two`)."""
+        return over_two(self.steps)
+
+    def usual(self, x: FloatArray, history: FloatArray, share: float, least: int = 14) -> FloatArray:
+        """What was usual before, of a matrix like those of `days` (`steps.recent`), where that matters."""
+        begin = int(self.days.opens.min()) if len(self.block) else 0
+        return recent(x, self.days.first, history, share, least=least, begin=begin)
+
+    @cached_property
+    def step_hours(self) -> Int64Array:
+        """Local hour (counted from 1970) in which the middle of each step lies."""
+        steps = self.steps
+        return local((steps.begin + steps.end) // 2, self.block.zone) // 3_600_000_000
+
+    def parameters(
+        self, rule: Callable[[Rules], Rule | None], of: Callable[[Rule], float | int]
+    ) -> FloatArray:
+        """A figure of each register's rule, NaN where the rule is off: float64, shape (k,)."""
+        on = [rule(each.rules) for each in self.block.registers]
+        return np.array([np.nan if each is None else of(each) for each in on], dtype=np.float64)
+
+    def amounts(self, rule: Callable[[Rules], Rule | None], of: Callable[[Rule], float | int]) -> FloatArray:
+        """The same for an amount, in micro-units of the register's own unit."""
+        scales = np.array([scale(each) for each in self.block.registers], dtype=np.float64)
+        return np.asarray(self.parameters(rule, of) * scales)
+
+    def rows_with(self, rule: Callable[[Rules], object | None]) -> Iterator[tuple[int, Register]]:
+        """The counters for which a rule is switched on."""
+        for row, register in enumerate(self.block.registers):
+            if register.kind is RegisterKind.COUNTER and rule(register.rules) is not None:
+                yield row, register
+
+    def heard(self, row: int) -> bool:
+        """Whether a register has any reading that a finding could name."""
+        return bool(self.block.bounds[row] < self.block.bounds[row + 1])
+
+    def hit(
+        self,
+        row: int,
+        kind: str,
+        severity: Severity,
+        readings: tuple[int, int],
+        span: tuple[int, int | None],
+        *,
+        evidence: Evidence,
+    ) -> Hit:
+        """A finding at `readings` (first and last, in the register's series) from `span[0]` to `span[1]`."""
+        first, last = int(readings[0]), int(readings[1])
+        ended = None if span[1] is None else int(span[1])
+        evidence = {key: told if isinstance(told, str) else int(told) for key, told in evidence.items()}
+        return Hit(row, Finding(kind, severity, first, last, int(span[0]), ended, evidence))
+
+    def by_days(
+        self, kind: str, severity: Severity, episode: Episode, evidence: Evidence, *, row: int | None = None
+    ) -> Hit:
+        """A finding from an episode of whole local days (counted in the columns of `days`)."""
+        register = episode.row if row is None else row
+        start = midnight(self.days.first + episode.first, self.block.zone)
+        end = None if episode.end is None else midnight(self.days.first + episode.end, self.block.zone)
+        return self.hit(
+            register, kind, severity, self.readings(register, start, end), (start, end), evidence=evidence
+        )
+
+    def readings(self, row: int, start: int, end: int | None) -> tuple[int, int]:
+        """First and last reading of a register from `start` to before `end`, at least one."""
+        first, last = int(self.block.bounds[row]), int(self.block.bounds[row + 1])
+        times = self.block.times[first:last]
+        begin = min(int(np.searchsorted(times, start)), len(times) - 1)
+        stop = len(times) if end is None else int(np.searchsorted(times, end))
+        return begin, max(begin, stop - 1)
+
+
+def scale(register: Register) -> float:
+    """How many of the register's units one unit of its rules' amounts is."""
+    if not register.rules.unit or not register.unit or register.unit == register.rules.unit:
+        return 1.0
+    return float(ratio(register.rules.unit, register.unit))
+
+
+def groups(
+    at: Int64Array, rows: Int64Array, begin: Int64Array, end: Int64Array, within: int
+) -> list[Int64Array]:
+    """Elements `at` (increasing, of flat arrays) put together where they are of one register and the next
+    begins no more than `within` microseconds after the one before ended."""
+    if not len(at):
+        return []
+    apart = edges(rows[at])
+    apart[1:] |= begin[at[1:]] - end[at[:-1]] > within
+    return np.split(at, np.flatnonzero(apart)[1:])
+
+
+def said(micro: float | np.floating | np.integer | int) -> str:
+    """Micro-units as a decimal for evidence: at most three places for what was computed."""
+    return str(from_micro(round(float(micro) / 1000) * 1000))
+
+
+def share(part: float) -> str:
+    """A share as a percentage: '12.5 %'."""
+    return f"{100 * part:.1f} %"
+
+
+def mean(x: FloatArray) -> float:
+    """The mean of what is known, 0 where nothing is."""
+    known = x[~np.isnan(x)]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def exact(micro: np.integer | int) -> str:
+    """A reading's value for evidence, with all its places."""
+    return str(from_micro(int(micro)))

@@ -78,9 +78,9 @@ from api.v1 import (
     supply,
 )
 from api.v1 import findings as finding_resources
-from store.access import Scope
-from store.database import pool
-from store.roles import Role
+from metering.access import Scope
+from store.postgres.database import pool
+from store.postgres.roles import Role
 
 _STATIC = Path(__file__).resolve().parent / "static"
 _GZIP_FROM = 1000  # bytes

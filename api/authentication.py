@@ -20,10 +20,11 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from api.problems import Problem, Refusal
 from api.services import Services, services
-from store import api_keys, audit, sessions, users
-from store.access import PRIVILEGED, Scope, UserRole, scopes_of
-from store.queries.utilities import UtilityRow, utility
-from store.sessions import Session
+from metering.access import PRIVILEGED, Scope, UserRole, scopes_of
+from store import audit
+from store.access import api_keys, sessions, users
+from store.access.sessions import Session
+from store.fleet.utilities import UtilityRow, utility
 
 _ADVICE = "Send `Authorization: Bearer <key>` or `X-API-Key: <key>`; `hesper key create` makes keys."
 _SAFE = {"GET", "HEAD"}

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from api.subject import Subject
 from api.words.mark_words import EDIT, Kind, kind_of, reasons_of
-from store.edits import Action, Edit
-from store.queries import judged as queries
+from store.validation import judged_readings as queries
+from store.validation.edits import Action, Edit
 from telemetry.micro import MICRO, ValueOutOfRangeError, to_micro
 from telemetry.status import Status
 

@@ -25,10 +25,10 @@ from api.authentication import Caller, KeyCaller, PageVisitor, requires
 from api.problems import Problem
 from api.services import services
 from api.v1.routing import resources
-from store.access import Scope
-from store.database import StoreError, connect
-from store.notices import Change, Topic, changes, listen
-from store.roles import Role
+from metering.access import Scope
+from store.postgres.database import StoreError, connect
+from store.postgres.notices import Change, Topic, changes, listen
+from store.postgres.roles import Role
 
 router = resources("events")
 pages = APIRouter(include_in_schema=False)

@@ -13,12 +13,12 @@ from api.subject import Subject
 from api.words.language import Language
 from api.words.mark_words import Kind, kind_of, reasons_of
 from api.words.vocabulary import medium_name, method_name, quality_name, register_name
-from store.queries import billing as billing_queries
-from store.queries import judged as judged_queries
-from store.queries import meters as meter_queries
-from store.queries import readings as reading_queries
-from store.queries.consumption import step
-from store.queries.readings import Bucket
+from metering.billing.differences import step
+from store.billing import issued as billing_queries
+from store.fleet import meters as meter_queries
+from store.readings import by_meter as reading_queries
+from store.readings.by_meter import Bucket
+from store.validation import judged_readings as judged_queries
 
 _LEFT_OUT = 400  # readings that are listed
 _BILLS = 400  # months of all registers that the history is searched for

@@ -27,7 +27,7 @@ from joserfc import jwt
 from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
-from store.access import UserRole
+from metering.access import UserRole
 
 # signed with the provider's private key: HS would take our own secret for one, `none` takes anything
 _ALGORITHMS = ("RS256", "PS256", "ES256", "RS384", "PS384", "ES384", "RS512", "PS512", "ES512")

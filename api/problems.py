@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from api.problem_types import TYPES, path_of
 from api.services import services
 from store import audit
-from store.roles import enter_utility
+from store.postgres.roles import enter_utility
 
 MEDIA_TYPE = "application/problem+json"
 

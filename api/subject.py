@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from api.words.language import Language
-from store.queries.meters import MeterRow, RegisterRow
-from store.queries.utilities import UtilityRow
+from store.fleet.meters import MeterRow, RegisterRow
+from store.fleet.utilities import UtilityRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Any
 from psycopg import Connection
 
 from api.evidence import Evidence, telegram_path
-from store.content import Issued, issued_content
-from store.queries.billing import BillingRow, billing_reading
-from store.queries.trace import BehindRow, VersionRow, telegrams_behind, versions
+from metering.billing.canonical_hash import Issued, issued_content
+from store.billing.issued import BillingRow, billing_reading
+from store.billing.trace import BehindRow, VersionRow, telegrams_behind, versions
 
 
 @dataclass(frozen=True, slots=True)

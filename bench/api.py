@@ -39,13 +39,13 @@ from api.settings import ApiSettings
 from bench.measurement import Measurement, show
 from bench.queries import fill
 from bench.recording import Statement, recorded
-from store import sessions, users
-from store.access import UserRole
-from store.api_keys import issue
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
-from store.roles import Role
+from metering.access import UserRole
+from store.access import sessions, users
+from store.access.api_keys import issue
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
+from store.postgres.roles import Role
 
 with warnings.catch_warnings():  # starlette's test client wants httpx2, which the rest of us does not need
     warnings.simplefilter("ignore", StarletteDeprecationWarning)

@@ -20,10 +20,10 @@ import psycopg
 
 from bench.measurement import Measurement, show
 from ingest.billing.close import approve, draft
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
-from store.roles import Role
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
+from store.postgres.roles import Role
 
 PERIOD = "2026-10"
 STARTS = datetime(2026, 9, 30, 21, tzinfo=UTC)  # local midnights in Kyiv

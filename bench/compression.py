@@ -17,9 +17,9 @@ import numpy.typing as npt
 import psycopg
 
 from bench.measurement import Measurement, show
-from store.arrays import BigintArray, TimestamptzArray, adapt
-from store.database import connect
-from store.migrate import migrate
+from store.postgres.arrays import BigintArray, TimestamptzArray, adapt
+from store.postgres.database import connect
+from store.postgres.migrate import migrate
 from tests.support.timescale import Timescale
 
 QUARTER_HOUR = 900_000_000

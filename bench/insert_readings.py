@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import psycopg
 
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
-from store.readings import insert, mark_for_validation
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
+from store.readings.raw import insert, mark_for_validation
 
 REGISTERS = 2_000
 BATCH = 20_000

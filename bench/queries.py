@@ -2,7 +2,7 @@
 
     python -m bench.queries [--registers 100000] [--days 30] [--per-day 4] [--runs 200]
 
-On the embedded PostgreSQL, asked as hesper_api with row security, by store/queries where there is a function
+On the embedded PostgreSQL, asked as hesper_api with row security, by `store/` where there is a function
 for it. The limit is the bare index: the same rows from `readings` by register and instant, asked by the
 owner, with nothing joined and nothing checked. Readings lie in the table in the order of their arrival. Each
 question is asked of other meters every time (seeded); the database as a whole may be in memory, as on a
@@ -25,11 +25,11 @@ from typing import Any
 import psycopg
 
 from bench.measurement import Measurement, show
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
-from store.queries.readings import Bucket, readings_page, series
-from store.roles import Role, enter_utility
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
+from store.postgres.roles import Role, enter_utility
+from store.readings.by_meter import Bucket, readings_page, series
 
 BUILDING = 100  # meters in one
 LATEST = 1_000  # meters asked for at once

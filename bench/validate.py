@@ -11,7 +11,7 @@ figure for Utilities Meter Data Management on a full Exadata rack (2011), 278,00
 Beside it, in the same run: the reading alone, the rules alone (from memory), and a pass after late readings
 that nothing settled survives. New readings are judged from the last Monday up to which all is settled
 (`anomaly/checkpoint.py`): two figures say how many of *new* readings pass, a fortnight day by day and two
-months thirty days at a time. Neither depends on `--days`. """
+months thirty days at a time. Neither depends on `--days`."""
 
 import argparse
 import sys
@@ -31,11 +31,11 @@ from ingest.validation import Validator, drain
 from ingest.validation.judging import judge_registers
 from ingest.validation.memory import SeriesMemory, whole_series
 from ingest.validation.parameters import Parameters
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
-from store.readings import BLOCK, insert, mark_for_validation
-from store.validation import registers_of
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
+from store.readings.raw import BLOCK, insert, mark_for_validation
+from store.validation.judgement import registers_of
 from telemetry.status import Status
 
 ORACLE = 278_000

@@ -27,10 +27,10 @@ import psycopg
 from hesper.ports import Ports
 from hesper.settings import broker_address
 from hesper.supervise import Program, Supervisor, hesper_command
-from store.database import connect
-from store.embedded import STOP_SIGNAL, EmbeddedPostgres
-from store.migrate import migrate
-from store.roles import Role as DatabaseRole
+from store.postgres.database import connect
+from store.postgres.embedded import STOP_SIGNAL, EmbeddedPostgres
+from store.postgres.migrate import migrate
+from store.postgres.roles import Role as DatabaseRole
 
 API_PORT = 8480
 BROKER_PORT = 1883

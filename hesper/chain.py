@@ -19,7 +19,8 @@ from drivers.modbus.profile_file import profile_names
 from hesper.decode import explain as decoded
 from ingest.billing.method import BUILT_IN, Method
 from ingest.billing.rules import parse_rules
-from store.queries.trace import (
+from store.billing.rule_sets import all_rules
+from store.billing.trace import (
     BehindRow,
     EarlierRow,
     EditRow,
@@ -31,7 +32,6 @@ from store.queries.trace import (
     installations_behind,
     marks_behind,
 )
-from store.rules import all_rules
 from telemetry.explanation import Explanation
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from store import arrival
+from store.readings import completeness
 
 EVERY = 15.0  # seconds
 _DAY = 86_400.0
@@ -40,11 +40,13 @@ class ArrivalCount:
         now = self._monotonic()
         if now < self._due:
             return 0
-        counted = arrival.count(self._connection)
+        counted = completeness.count(self._connection)
         if not counted:  # else there may be more, and the next step sees to it
             self._due = now + self._every
         if now >= self._forget_due:
             self._forget_due = now + _DAY
             with self._connection.transaction():
-                arrival.forget(self._connection, self._clock().date() - timedelta(days=arrival.KEPT_DAYS))
+                completeness.forget(
+                    self._connection, self._clock().date() - timedelta(days=completeness.KEPT_DAYS)
+                )
         return counted

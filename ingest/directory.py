@@ -15,8 +15,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from store import names
-from store.registry import KnownGateway, KnownMeter, add_register
+from store.registry import KnownGateway, KnownMeter, add_register, lookups
 from telemetry.topics import Topic
 
 _KEPT = 60.0  # seconds until changes of what is known (a meter moved to another gateway) are noticed
@@ -74,8 +73,8 @@ class Directory:
         self._monotonic = monotonic
         self.plans: dict[Key, Plan] = {}
         self._utilities: dict[str, int] = {}
-        self._gateways: dict[names.Name, KnownGateway] = {}
-        self._meters: dict[names.Name, Meter] = {}
+        self._gateways: dict[lookups.Name, KnownGateway] = {}
+        self._meters: dict[lookups.Name, Meter] = {}
         self._absent: dict[_Absence, float] = {}
         self._fingerprint: Mapping[str, int | None] | None = None
         self._checked = 0.0
@@ -92,11 +91,11 @@ class Directory:
         now = self._monotonic()
         if self._fingerprint is not None and now - self._checked <= _KEPT:
             return
-        current = names.fingerprint(connection)
+        current = lookups.fingerprint(connection)
         if current != self._fingerprint:
             self.forget()
         self._fingerprint, self._checked = current, now
-        self._utilities = names.utilities(connection)
+        self._utilities = lookups.utilities(connection)
 
     def learn(self, connection: Connection[Any], wanted: Mapping[Topic, Iterable[str]]) -> None:
         """Make sure of what will be asked: the gateways of topics, and the meters that each reports."""
@@ -115,9 +114,9 @@ class Directory:
             return
         if len(self._meters) > _MAX_METERS:
             self._meters.clear()
-        self._utilities = names.utilities(connection)
-        self._gateways |= names.gateways(connection, {(utility, gateway) for utility, gateway, _ in ask})
-        found = names.meters(connection, {(utility, meter) for utility, _, meter in ask if meter})
+        self._utilities = lookups.utilities(connection)
+        self._gateways |= lookups.gateways(connection, {(utility, gateway) for utility, gateway, _ in ask})
+        found = lookups.meters(connection, {(utility, meter) for utility, _, meter in ask if meter})
         self._meters |= {name: Meter(known) for name, known in found.items()}
         if len(self._absent) > _MAX_ABSENT:
             self._absent.clear()

@@ -15,10 +15,10 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from store import downlink
-from store.database import StoreError, connect
-from store.downlink import DueCommand, DueConfiguration
-from store.roles import Role
+from store.gateways import downlink
+from store.gateways.downlink import DueCommand, DueConfiguration
+from store.postgres.database import StoreError, connect
+from store.postgres.roles import Role
 from telemetry.topics import Kind, Topic
 from telemetry.wire import Command, DesiredConfig, encode, to_milliseconds
 

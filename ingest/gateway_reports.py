@@ -7,9 +7,9 @@ import structlog
 from psycopg import Connection
 
 from ingest.inbox import Delivery
-from store.downlink import GatewayReply, keep_reply
-from store.gateways import set_health, set_state
-from store.health import keep_hour
+from store.gateways.downlink import GatewayReply, keep_reply
+from store.gateways.health import keep_hour
+from store.gateways.status import set_health, set_state
 from telemetry.topics import Kind, Topic, TopicError
 from telemetry.wire import GatewayStatus, Health, Reply, WireError, decode, encode, from_milliseconds
 

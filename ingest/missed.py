@@ -10,7 +10,7 @@ from ingest.directory import Directory
 from ingest.instants import plausible, problem_of
 from ingest.plans import meter_problem, unknown_gateway
 from ingest.quarantine import Reason, Refusal, refuse_misses
-from store.misses import MissedPoll
+from store.readings.misses import MissedPoll
 from telemetry.topics import Topic
 from telemetry.wire import Batch, Miss
 

@@ -1,4 +1,4 @@
-"""The worker that does what people asked for in the browser or over `/v1` (`store/requests.py`).
+"""The worker that does what people asked for in the browser or over `/v1` (`store/tasks.py`).
 
 Any number may run. Each holds one request at a time, by the lock on its row in a session of its own, while
 another session does the work and commits as the task does. What fails is written beside the request, for
@@ -21,10 +21,10 @@ from ingest.billing.rules import RulesError
 from ingest.replay import replay_all
 from ingest.validation import drain
 from store import quarantine
-from store.database import UnreachableError, connect
-from store.errors import StoreError
-from store.requests import RequestRow, Task, claim, done, failed
-from store.roles import Role
+from store.postgres.database import UnreachableError, connect
+from store.postgres.errors import StoreError
+from store.postgres.roles import Role
+from store.tasks import RequestRow, Task, claim, done, failed
 from telemetry.wire import to_milliseconds
 
 IDLE_SECONDS = 1.0

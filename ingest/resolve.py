@@ -22,7 +22,7 @@ from ingest.instants import problem_of, strange
 from ingest.missed import resolve_missed
 from ingest.plans import UNUSED, Conversion, Draft, Problems, complete, unused
 from ingest.quarantine import Reason, Refusal, refuse_readout
-from store.misses import MissedPoll
+from store.readings.misses import MissedPoll
 from telemetry.micro import LIMIT, in_range, wire_array_to_micro
 from telemetry.units import UnitError, convert_micro
 from telemetry.wire import Batch, WireReadout

@@ -18,8 +18,8 @@ from ingest.inbox import Delivery
 from ingest.metrics import Metrics
 from ingest.subscriber import Subscriber
 from ingest.writer import store_readings, store_refused
-from store.database import StoreError, connect
-from store.roles import Role
+from store.postgres.database import StoreError, connect
+from store.postgres.roles import Role
 from telemetry.topics import Kind, Topic
 from telemetry.wire import Ack, Outcome, encode, to_milliseconds
 

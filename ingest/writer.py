@@ -12,8 +12,10 @@ from ingest.decode import Decoded
 from ingest.directory import Directory
 from ingest.quarantine import Reason, Refusal, count_by_reason, refuse_message
 from ingest.resolve import Columns, Resolved, code_at, refuse_values, resolve
-from store import misses, notices, quarantine
-from store.readings import Telegrams, WriteResult, insert, insert_telegrams, mark_for_validation
+from store import quarantine
+from store.postgres import notices
+from store.readings import misses
+from store.readings.raw import Telegrams, WriteResult, insert, insert_telegrams, mark_for_validation
 from telemetry.wire import Outcome, from_milliseconds
 
 _raw = attrgetter("raw")

@@ -14,8 +14,8 @@ from api.problems import Problem, not_found
 from api.services import services
 from api.words.language import COOKIE, language_of, languages
 from api.words.presentation import N_
-from store import sessions, users
-from store.access import Scope
+from metering.access import Scope
+from store.access import sessions, users
 
 router = APIRouter(include_in_schema=False)
 

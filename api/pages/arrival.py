@@ -12,10 +12,10 @@ from api.pages.meter_list import After, find_site
 from api.pages.rendering import page
 from api.services import services
 from api.words.presentation import N_
-from store.access import Scope
-from store.queries import arrival_days as queries
-from store.queries import meters as meter_queries
-from store.queries.utilities import UtilityRow
+from metering.access import Scope
+from store.fleet import meters as meter_queries
+from store.fleet.utilities import UtilityRow
+from store.readings import arrival_days as queries
 
 router = APIRouter(include_in_schema=False)
 

@@ -11,8 +11,8 @@ from api.authentication import PageVisitor, Store, requires
 from api.pages.meter_list import find_site
 from api.pages.rendering import page
 from api.services import services
-from store.access import Scope
-from store.queries import balance as queries
+from metering.access import Scope
+from store.validation import balance_days as queries
 
 router = APIRouter(include_in_schema=False)
 

@@ -21,10 +21,10 @@ from api.v1.models import offset_text
 from api.words.ladder import found_by, passed_over, rests_on
 from api.words.language import language_of
 from api.words.presentation import N_
-from store.access import Scope
-from store.edits import EditRow, edits_page
-from store.queries.marks import MarkFilter, MarkRow, marks_page
-from store.queries.trace import BehindRow
+from metering.access import Scope
+from store.billing.trace import BehindRow
+from store.validation.edits import EditRow, edits_page
+from store.validation.marks import MarkFilter, MarkRow, marks_page
 from telemetry.micro import to_micro
 from telemetry.quality import Quality
 

@@ -19,14 +19,14 @@ from api.v1.models import decimal_text
 from api.words.explanations import explain, finding_title
 from api.words.mark_words import EDIT, kind_of, reasons_of
 from api.words.vocabulary import register_name, state_name
-from store.access import Scope
-from store.queries import findings as finding_queries
-from store.queries import judged as judged_queries
-from store.queries import readings as reading_queries
-from store.queries.consumption import step
-from store.queries.findings import FindingRow
-from store.queries.judged import JudgedRow
-from store.queries.readings import Bucket
+from metering.access import Scope
+from metering.billing.differences import step
+from store.readings import by_meter as reading_queries
+from store.readings.by_meter import Bucket
+from store.validation import finding_list as finding_queries
+from store.validation import judged_readings as judged_queries
+from store.validation.finding_list import FindingRow
+from store.validation.judged_readings import JudgedRow
 
 router = APIRouter(include_in_schema=False)
 

@@ -6,10 +6,10 @@ from datetime import datetime, time, timedelta
 from api.subject import Subject
 from api.words.language import Language
 from api.words.vocabulary import method_name
-from store.queries import billing as billing_queries
-from store.queries import meters as meter_queries
-from store.queries.billing import BillingRow
-from store.queries.meters import InstallationRow
+from store.billing import issued as billing_queries
+from store.billing.issued import BillingRow
+from store.fleet import meters as meter_queries
+from store.fleet.meters import InstallationRow
 
 _BILLS = 60  # months of a few registers
 

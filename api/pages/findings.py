@@ -16,8 +16,9 @@ from api.authentication import PageVisitor, Store, Visitor, requires
 from api.pages.rendering import page
 from api.problems import Problem, not_found
 from api.words.language import language_of
-from store.access import Scope
-from store.finding_changes import (
+from metering.access import Scope
+from store.access.users import colleagues
+from store.validation.finding_changes import (
     LONGEST_NOTE,
     MOST,
     NOBODY,
@@ -29,8 +30,7 @@ from store.finding_changes import (
     changes_of,
     last_changes,
 )
-from store.queries.findings import FindingFilter, finding, finding_choices, gravest_findings
-from store.users import colleagues
+from store.validation.finding_list import FindingFilter, finding, finding_choices, gravest_findings
 
 router = APIRouter(include_in_schema=False)
 

@@ -10,12 +10,12 @@ from fastapi.responses import Response
 from api.authentication import PageVisitor, Store, requires
 from api.pages.rendering import page
 from api.services import services
-from store.access import Scope
-from store.queries import billing as billing_queries
-from store.queries import fleet as queries
-from store.queries import overview
-from store.queries.findings import gateway_findings, gravest_findings
-from store.queries.utilities import UtilityRow
+from metering.access import Scope
+from store.billing import issued as billing_queries
+from store.fleet import overview
+from store.fleet import tree as queries
+from store.fleet.utilities import UtilityRow
+from store.validation.finding_list import gateway_findings, gravest_findings
 
 router = APIRouter(include_in_schema=False)
 

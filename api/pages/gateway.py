@@ -49,10 +49,10 @@ from api.v1.gateway_health import (
 )
 from api.words.language import language_of
 from api.words.presentation import N_
-from store.access import Scope
-from store.gateway_requests import latest_version
-from store.queries import gateway_reports, gateway_requests
-from store.queries.gateway_reports import GatewayRow, ReadMeterRow
+from metering.access import Scope
+from store.gateways import reports, request_list
+from store.gateways.reports import GatewayRow, ReadMeterRow
+from store.gateways.requests import latest_version
 
 router = APIRouter(include_in_schema=False)
 
@@ -206,9 +206,9 @@ def _show(
 ) -> Response:
     utility, now, language = visitor.caller.utility, services(request).clock(), language_of(request)
     row = find_gateway(visitor.caller, store, gateway)
-    health = gateway_reports.latest(store, row.id)
-    present = gateway_requests.present(store, row.id)
-    commands = gateway_requests.commands(store, row.id, limit=_COMMANDS_SHOWN)
+    health = reports.latest(store, row.id)
+    present = request_list.present(store, row.id)
+    commands = request_list.commands(store, row.id, limit=_COMMANDS_SHOWN)
     reads = visitor.caller.may(Scope.READINGS_READ)
     meters = [
         _meter_line(gateway_meter(code, known, told), known)
@@ -226,7 +226,7 @@ def _show(
         signs=signs_of(health, now, language) if health else [],
         versions=said(row, "versions", {}),
         meters=sorted(meters, key=lambda one: (-(one.error_share or 0), one.meter.meter)),
-        states=gateway_reports.states(store, row.id, _STATES_SHOWN),
+        states=reports.states(store, row.id, _STATES_SHOWN),
         spans=list(TrendSpan),
         span=span_of(span),
         commands=commands,
@@ -236,7 +236,7 @@ def _show(
         titles=TITLES,
         present=present,
         latest=latest_version(store, row.id),
-        configurations=gateway_requests.configurations(store, row.id, limit=_VERSIONS_SHOWN),
+        configurations=request_list.configurations(store, row.id, limit=_VERSIONS_SHOWN),
         preview=preview,
         busy_from=_BUSY,
         full_from=FULL,

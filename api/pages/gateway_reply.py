@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.words.language import Language
-from store.gateway_requests import CommandState
-from store.queries.gateway_requests import CommandRow
+from store.gateways.request_list import CommandRow
+from store.gateways.requests import CommandState
 
 _OVER = (CommandState.DONE, CommandState.FAILED, CommandState.EXPIRED)
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from api.words.language import Language
-from store.queries.gateway_reports import HealthRow
+from store.gateways.reports import HealthRow
 
 SILENT_AFTER = timedelta(minutes=10)  # it says how it is once a minute
 FULL = 0.9  # share of a line's time, or of a disk

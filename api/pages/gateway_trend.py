@@ -11,8 +11,8 @@ from api.services import services
 from api.v1.gateway_health import GatewayCode, find_gateway
 from api.words.language import language_of
 from api.words.presentation import N_
-from store.access import Scope
-from store.queries import gateway_reports
+from metering.access import Scope
+from store.gateways import reports
 
 router = APIRouter(include_in_schema=False)
 
@@ -48,9 +48,9 @@ def trend(
     language, now = language_of(request), services(request).clock()
     chosen = span_of(span)
     start = now - chosen.length
-    points = gateway_reports.trend(store, row.id, start, now, chosen.stretch)
+    points = reports.trend(store, row.id, start, now, chosen.stretch)
     busy: dict[str, dict[datetime, float]] = {}
-    for one in gateway_reports.line_trend(store, row.id, start, now, chosen.stretch):
+    for one in reports.line_trend(store, row.id, start, now, chosen.stretch):
         busy.setdefault(one.line, {})[one.at] = one.utilisation
     # a stretch without a word is a gap, not a straight line
     instants = [start + n * chosen.stretch for n in range(int(chosen.length / chosen.stretch) + 1)]

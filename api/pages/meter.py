@@ -18,12 +18,12 @@ from api.pages.spans import Span
 from api.services import services
 from api.subject import Subject
 from api.words.language import language_of
-from store.access import Scope
-from store.edits import edits_page
-from store.queries import billing as billing_queries
-from store.queries import findings as finding_queries
-from store.queries import meters as meter_queries
-from store.queries import readings as reading_queries
+from metering.access import Scope
+from store.billing import issued as billing_queries
+from store.fleet import meters as meter_queries
+from store.readings import by_meter as reading_queries
+from store.validation import finding_list as finding_queries
+from store.validation.edits import edits_page
 
 router = APIRouter(include_in_schema=False)
 

@@ -15,10 +15,10 @@ from api.problems import not_found
 from api.services import services
 from api.subject import Subject
 from api.words.language import language_of
-from store.queries import meters as meter_queries
-from store.queries import readings as reading_queries
-from store.queries.meters import MeterRow, RegisterRow
-from store.queries.readings import Bucket
+from store.fleet import meters as meter_queries
+from store.fleet.meters import MeterRow, RegisterRow
+from store.readings import by_meter as reading_queries
+from store.readings.by_meter import Bucket
 
 MeterId = Annotated[str, Path(max_length=40)]
 RegisterCode = Annotated[str | None, Query(max_length=20)]

@@ -1,8 +1,7 @@
 """Edits on a meter's page: leave a reading out, take it although rules object, enter one, undo; approve.
 
-An edit of a closed month waits for a second person (store/edits.py). What is wrong is said on the page
-itself, beside what was typed in.
-"""
+An edit of a closed month waits for a second person (store/validation/edits.py). What is wrong is said on the
+page itself, beside what was typed in. """
 
 from dataclasses import replace
 from http import HTTPStatus
@@ -18,9 +17,9 @@ from api.edit_drafts import Draft, FaultyError, edit_of
 from api.pages.meter import meter_page
 from api.pages.meter_choice import Asked, AskedFor, find_meter, subject
 from api.problems import not_found
-from store import edits
-from store.access import Scope
-from store.edits import EditError
+from metering.access import Scope
+from store.validation import edits
+from store.validation.edits import EditError
 
 router = APIRouter(include_in_schema=False)
 

@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 import psycopg
 
 from api.words.language import Language
-from store.queries import meter_health as queries
-from store.queries.meter_health import ReasonRow, StatusRow
-from store.queries.meters import MeterRow
-from store.queries.utilities import UtilityRow
+from store.fleet.meters import MeterRow
+from store.fleet.utilities import UtilityRow
+from store.readings import meter_health as queries
+from store.readings.meter_health import ReasonRow, StatusRow
 from telemetry.status import Status
 
 DAYS = 30

@@ -17,9 +17,9 @@ from api.problems import not_found
 from api.services import services
 from api.words.language import Language, language_of
 from api.words.presentation import Sparkline, local_midnights, sparkline
-from store.access import Scope
-from store.queries import overview as queries
-from store.queries.overview import SiteRow, site_of_code
+from metering.access import Scope
+from store.fleet import overview as queries
+from store.fleet.overview import SiteRow, site_of_code
 
 router = APIRouter(include_in_schema=False)
 

@@ -11,8 +11,8 @@ from api.pages.meter_choice import MeterId, find_meter
 from api.pages.rendering import page
 from api.problems import not_found
 from api.services import services
-from store.access import Scope
-from store.queries import readings as reading_queries
+from metering.access import Scope
+from store.readings import by_meter as reading_queries
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,7 +9,7 @@ from api.authentication import PageVisitor, Store, requires
 from api.meter_year import letterhead, months_of, story
 from api.pages.meter_choice import MeterId, RegisterCode, subject
 from api.pdf import document, pdf_response
-from store.access import Scope
+from metering.access import Scope
 
 router = APIRouter(include_in_schema=False)
 

@@ -18,13 +18,13 @@ from api.authentication import PageVisitor, Store, Visitor, requires
 from api.pages.rendering import page
 from api.services import services
 from api.words.presentation import neighbour_month
-from store import outbox
-from store.access import Scope
-from store.outbox import MessageRow
-from store.queries import billing as queries
-from store.queries import closes
-from store.queries.meters import meters_at
-from store.requests import RequestRow, Task, requests_page
+from metering.access import Scope
+from store.billing import close_list
+from store.billing import issued as queries
+from store.delivery import outbox
+from store.delivery.outbox import MessageRow
+from store.fleet.meters import meters_at
+from store.tasks import RequestRow, Task, requests_page
 
 router = APIRouter(include_in_schema=False)
 
@@ -59,7 +59,7 @@ class Delivered:
 def latest_month(request: Request, visitor: PageVisitor, store: Store) -> Response:
     """On to the month that is drafted or closed last, or the one before this."""
     utility = visitor.caller.utility
-    latest = closes.states(store, utility.id, limit=1)
+    latest = close_list.states(store, utility.id, limit=1)
     if latest:
         period = latest[0].period
     else:
@@ -110,20 +110,20 @@ def show_month(
 ) -> Response:
     """The page of a period; `error`: why something was not done, in the reader's words and the store's."""
     utility = visitor.caller.utility
-    runs = closes.states(store, utility.id, limit=_RUNS, period=period)
+    runs = close_list.states(store, utility.id, limit=_RUNS, period=period)
     current = runs[0] if runs else None
-    exceptions: list[closes.ExceptionRow] = []
-    outliers: list[closes.OutlierRow] = []
-    shares: list[closes.ShareRow] = []
+    exceptions: list[close_list.ExceptionRow] = []
+    outliers: list[close_list.OutlierRow] = []
+    shares: list[close_list.ShareRow] = []
     counts: dict[str, int] = {}
     if current:
         about = (store, utility.id, period, current.run)
-        exceptions = closes.exceptions_page(
+        exceptions = close_list.exceptions_page(
             *about, limit=_EXCEPTIONS + 1, after=_seen(exception), reason=reason or None
         )
-        counts = closes.exception_counts(*about)
-        shares = closes.shares(*about)
-        outliers = closes.outliers_page(*about, limit=_OUTLIERS)
+        counts = close_list.exception_counts(*about)
+        shares = close_list.shares(*about)
+        outliers = close_list.outliers_page(*about, limit=_OUTLIERS)
     rows = queries.current_billing_readings(
         *(store, utility.id, period),
         after=after,
@@ -170,7 +170,7 @@ def show_month(
     return answer
 
 
-def _distribution(shares: Sequence[closes.ShareRow]) -> dict[str, object]:
+def _distribution(shares: Sequence[close_list.ShareRow]) -> dict[str, object]:
     """Figures by quality, boundary values by method, and sums by medium."""
     by_quality: Counter[int] = Counter()
     by_method: Counter[str] = Counter()
@@ -218,5 +218,5 @@ def _seen(row: str | None) -> tuple[str, str] | None:
     return point, obis
 
 
-def _row(row: closes.ExceptionRow | queries.BillingRow) -> str:
+def _row(row: close_list.ExceptionRow | queries.BillingRow) -> str:
     return f"{row.service_point} {row.obis}"

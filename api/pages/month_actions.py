@@ -12,11 +12,12 @@ from api.pages.month import PeriodPath, show_month
 from api.services import services
 from api.words.language import language_of
 from api.words.presentation import N_
-from store import drafts, outbox
-from store.access import Scope
-from store.database import allow_statements
-from store.drafts import ApprovalError, SecondPersonError
-from store.requests import Task, ask
+from metering.access import Scope
+from store.billing import drafts
+from store.billing.drafts import ApprovalError, SecondPersonError
+from store.delivery import outbox
+from store.postgres.database import allow_statements
+from store.tasks import Task, ask
 
 router = APIRouter(include_in_schema=False)
 

@@ -16,12 +16,12 @@ from api.problems import invalid, not_found
 from api.v1 import payloads
 from api.v1.parameters import LARGEST_ID
 from api.words.presentation import N_
+from metering.access import Scope
 from store import quarantine
-from store.access import Scope
+from store.fleet.places import sites_page
 from store.quarantine import Selection
-from store.queries.places import sites_page
 from store.registry.strangers import stranger, strangers_page
-from store.requests import Task, ask, requests_page
+from store.tasks import Task, ask, requests_page
 
 router = APIRouter(include_in_schema=False)
 

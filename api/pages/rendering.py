@@ -19,7 +19,7 @@ from api.words import presentation, vocabulary
 from api.words.explanations import estimated_loss, explain, finding_title
 from api.words.language import Language, language_of, languages
 from api.words.presentation import N_
-from store.access import Scope
+from metering.access import Scope
 
 _TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 

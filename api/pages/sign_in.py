@@ -31,9 +31,10 @@ from api.passwords import recovery_hash
 from api.services import Services, services
 from api.words.language import language_of
 from api.words.presentation import N_
-from store import api_keys, audit, sessions, users
-from store.access import Scope
-from store.roles import enter_utility
+from metering.access import Scope
+from store import audit
+from store.access import api_keys, sessions, users
+from store.postgres.roles import enter_utility
 
 router = APIRouter(include_in_schema=False)
 log = structlog.get_logger(__name__)

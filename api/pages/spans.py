@@ -10,9 +10,9 @@ from fastapi import Query
 
 from api.words.language import Language
 from api.words.presentation import N_
-from store.queries.findings import FindingRow
-from store.queries.meters import RegisterRow
-from store.queries.readings import Bucket
+from store.fleet.meters import RegisterRow
+from store.readings.by_meter import Bucket
+from store.validation.finding_list import FindingRow
 
 _HOUR = timedelta(hours=1)
 _BUCKET_LENGTH = {

@@ -16,9 +16,9 @@ from api.services import services
 from api.words.language import Language, language_of
 from api.words.presentation import neighbour_month
 from api.words.vocabulary import facts_of, phrase, quality_name
-from store.access import Scope
-from store.queries.accounts import account_points, accounts
-from store.statements import Line, Total, exclusions, reconcile, totals, versions
+from metering.access import Scope
+from store.delivery.accounts import account_points, accounts
+from store.delivery.statements import Line, Total, exclusions, reconcile, totals, versions
 
 router = APIRouter(include_in_schema=False)
 

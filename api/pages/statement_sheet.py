@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from api.pdf import Column, Flowable, Letterhead, heading, space, table, text
 from api.words.language import Language
 from api.words.vocabulary import register_name
-from store.queries.utilities import UtilityRow
-from store.statements import Line, Side, Total
+from store.delivery.statements import Line, Side, Total
+from store.fleet.utilities import UtilityRow
 
 if TYPE_CHECKING:
     from api.pages.statement import Statement

@@ -12,8 +12,8 @@ from api.pages.meter_list import After
 from api.pages.rendering import page
 from api.services import services
 from api.words.presentation import neighbour_month
-from store.access import Scope
-from store.queries import verification as queries
+from metering.access import Scope
+from store.fleet import verification as queries
 
 router = APIRouter(include_in_schema=False)
 

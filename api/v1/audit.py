@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from api.authentication import KeyCaller, Store, requires
 from api.v1.routing import resources
+from metering.access import Scope
 from store import audit
-from store.access import Scope
 
 router = resources("audit")
 

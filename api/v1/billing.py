@@ -33,9 +33,9 @@ from api.v1.models import (
 )
 from api.v1.parameters import LARGEST_ID, Code, Id, Limit, Period, PeriodFilter
 from api.v1.routing import resources
-from store.access import Scope
-from store.queries import billing as queries
-from store.queries.trace import VersionRow
+from metering.access import Scope
+from store.billing import issued as queries
+from store.billing.trace import VersionRow
 
 router = resources("billing")
 

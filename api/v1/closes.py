@@ -33,13 +33,12 @@ from api.v1.models import Methods, ServicePoint, decimal_text, medium_label, pla
 from api.v1.parameters import Limit, Period, PeriodFilter
 from api.v1.requests import RequestDocument, document
 from api.v1.routing import resources
-from store import drafts
-from store.access import Scope
-from store.database import allow_statements
-from store.drafts import ApprovalError, SecondPersonError
-from store.queries import closes
-from store.queries.closes import StateRow
-from store.requests import Task, ask
+from metering.access import Scope
+from store.billing import close_list, drafts
+from store.billing.close_list import StateRow
+from store.billing.drafts import ApprovalError, SecondPersonError
+from store.postgres.database import allow_statements
+from store.tasks import Task, ask
 
 router = resources("closes")
 
@@ -63,7 +62,9 @@ def list_closes(
     only: Annotated[Fields, fields_of(Close)],
 ) -> CloseList:
     """How far each is: drafting, drafted, approved or delivered."""
-    rows = closes.states(store, caller.utility.id, period=period, before=_close_of(before), limit=limit + 1)
+    rows = close_list.states(
+        store, caller.utility.id, period=period, before=_close_of(before), limit=limit + 1
+    )
     page = rows[:limit]
     return CloseList(
         closes=[only.of(_close(row)) for row in page],
@@ -107,7 +108,7 @@ def list_exceptions(
 ) -> CloseExceptionList:
     """Each with what can be done about it."""
     _found(caller, store, period, run)
-    rows = closes.exceptions_page(
+    rows = close_list.exceptions_page(
         store, caller.utility.id, period, run, reason=reason, after=_row_of(after), limit=limit + 1
     )
     page = rows[:limit]
@@ -122,7 +123,7 @@ def list_exceptions(
             )
             for row in page
         ],
-        counts=closes.exception_counts(store, caller.utility.id, period, run),
+        counts=close_list.exception_counts(store, caller.utility.id, period, run),
         next_cursor=f"{page[-1].obis} {page[-1].service_point}" if len(rows) > limit else None,
     )
 
@@ -146,7 +147,7 @@ def get_qualities(caller: KeyCaller, store: Store, period: Period, run: Run) -> 
                 consumption=decimal_text(row.consumption),
                 true_up=decimal_text(row.true_up),
             )
-            for row in closes.shares(store, caller.utility.id, period, run)
+            for row in close_list.shares(store, caller.utility.id, period, run)
         ]
     )
 
@@ -168,7 +169,7 @@ def list_outliers(
 ) -> OutlierList:
     """Those that are `least` times more or less than one of them."""
     _found(caller, store, period, run)
-    rows = closes.outliers_page(
+    rows = close_list.outliers_page(
         store, caller.utility.id, period, run, least=Decimal(least), after=_row_of(after), limit=limit + 1
     )
     page = rows[:limit]
@@ -247,7 +248,7 @@ def _not_possible(error: ApprovalError) -> Problem:
 
 
 def _found(caller: KeyCaller, store: Store, period: str, run: int) -> StateRow:
-    row = closes.state(store, caller.utility.id, period, run)
+    row = close_list.state(store, caller.utility.id, period, run)
     if row is None:
         raise not_found("This close", "/v1/closes lists them.")
     return row

@@ -18,9 +18,9 @@ from api.services import services
 from api.v1.idempotency import ONCE
 from api.v1.models import DecimalText, decimal_text
 from api.v1.routing import resources
-from store import outbox
-from store.access import Scope
-from store.outbox import MessageRow, State
+from metering.access import Scope
+from store.delivery import outbox
+from store.delivery.outbox import MessageRow, State
 
 router = resources("deliveries")
 

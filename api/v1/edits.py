@@ -19,10 +19,10 @@ from api.v1.idempotency import ONCE
 from api.v1.models import Instant, decimal_text, local_instant
 from api.v1.parameters import Before, Code, Id, Limit
 from api.v1.routing import resources
-from store import edits
-from store.access import Scope
-from store.edits import Action, EditError, EditRow
-from store.queries.utilities import UtilityRow
+from metering.access import Scope
+from store.fleet.utilities import UtilityRow
+from store.validation import edits
+from store.validation.edits import Action, EditError, EditRow
 from telemetry.micro import to_micro
 
 router = resources("readings")

@@ -24,10 +24,11 @@ from api.problems import Problem, invalid, not_found
 from api.services import Services, services
 from api.v1.registration import medium_code
 from api.v1.routing import resources
-from store import export, outgoing
-from store.access import Scope
-from store.files import delimited, parquet
-from store.roles import enter_utility
+from metering.access import Scope
+from metering.delivery import delimited, parquet
+from store.delivery import outgoing
+from store.postgres.roles import enter_utility
+from store.readings import export
 
 router = resources("exports")
 
@@ -100,7 +101,7 @@ def export_readings(
     def pieces(session: psycopg.Connection) -> Pieces:
         if file_format is FileFormat.CSV:
             return export.csv(session, wanted)
-        from store.files.readings import pieces as parquet_pieces  # noqa: PLC0415 - needs an extra
+        from metering.delivery.readings import pieces as parquet_pieces  # noqa: PLC0415 - needs an extra
 
         return parquet_pieces(export.blocks(session, wanted), export.registers(session, wanted))
 

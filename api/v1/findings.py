@@ -1,8 +1,8 @@
 """`/v1/findings`: what validation and the detectors found, and what people make of it.
 
 A finding is changed one at a time with `If-Match`, or up to 500 at once, each with its result. Every change
-is a row of history with who made it, when and why; no validation takes it back (`store/finding_changes.py`).
-"""
+is a row of history with who made it, when and why; no validation takes it back
+(`store/validation/finding_changes.py`). """
 
 from datetime import datetime
 from http import HTTPStatus
@@ -20,9 +20,10 @@ from api.v1.models import Instant, Site, local_instant, medium_label
 from api.v1.parameters import LARGEST_ID, Before, Code, Id, Limit, MediumFilter
 from api.v1.registration import medium_code
 from api.v1.routing import resources
-from store import finding_changes
-from store.access import Scope
-from store.finding_changes import (
+from metering.access import Scope
+from store.fleet.utilities import UtilityRow
+from store.validation import finding_changes
+from store.validation.finding_changes import (
     LONGEST_NOTE,
     MOST,
     FindingChange,
@@ -31,8 +32,7 @@ from store.finding_changes import (
     FindingState,
     Outcome,
 )
-from store.queries.findings import FindingFilter, FindingRow, finding, findings_page
-from store.queries.utilities import UtilityRow
+from store.validation.finding_list import FindingFilter, FindingRow, finding, findings_page
 
 router = resources("findings")
 

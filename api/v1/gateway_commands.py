@@ -14,10 +14,11 @@ from api.services import services
 from api.v1.gateway_health import GatewayCode, find_gateway
 from api.v1.idempotency import ONCE
 from api.v1.routing import resources
-from store import audit, gateway_requests
-from store.access import Scope
-from store.gateway_requests import CommandRequest
-from store.queries import gateway_requests as queries
+from metering.access import Scope
+from store import audit
+from store.gateways import request_list as queries
+from store.gateways import requests
+from store.gateways.requests import CommandRequest
 
 router = resources("gateways")
 
@@ -140,13 +141,13 @@ def give(caller: Caller, store: Store, gateway: str, order: CommandOrder, now: d
     needed = _NEEDS[order.command]
     if needed and not any(getattr(order, name) for name in needed):
         raise invalid(f"body.{needed[0]}", f"{order.command} needs {' or '.join(needed)}.")
-    if gateway_requests.open_commands(store, row.id, now) >= _MOST_OPEN:
+    if requests.open_commands(store, row.id, now) >= _MOST_OPEN:
         raise Problem(
             HTTPStatus.CONFLICT,
             "too-many-commands",
             f"{_MOST_OPEN} commands wait for {row.code} already. Wait until it has answered, or they expire.",
         )
-    return gateway_requests.ask(
+    return requests.ask(
         store,
         row.id,
         CommandRequest(

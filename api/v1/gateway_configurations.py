@@ -17,11 +17,11 @@ from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.gateway_health import GatewayCode, find_gateway
 from api.v1.idempotency import ONCE
 from api.v1.routing import resources
-from store import gateway_requests
-from store.access import Scope
-from store.gateway_requests import ConfigurationRequest
-from store.queries import gateway_requests as queries
-from store.queries.gateway_reports import GatewayRow
+from metering.access import Scope
+from store.gateways import request_list as queries
+from store.gateways import requests
+from store.gateways.reports import GatewayRow
+from store.gateways.requests import ConfigurationRequest
 
 router = resources("gateways")
 
@@ -309,7 +309,7 @@ def send(
             ],
         )
     request = ConfigurationRequest(order.toml, caller.actor, order.reason, shared.clock(), restores)
-    version = gateway_requests.put_configuration(store, row.id, after, request)
+    version = requests.put_configuration(store, row.id, after, request)
     if version is None:
         raise Problem(
             HTTPStatus.PRECONDITION_FAILED,

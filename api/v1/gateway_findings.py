@@ -11,8 +11,8 @@ from api.v1.gateway_health import GatewayCode, find_gateway
 from api.v1.models import Instant, local_instant
 from api.v1.parameters import Before, Limit
 from api.v1.routing import resources
-from store.access import Scope
-from store.queries.findings import gateway_findings
+from metering.access import Scope
+from store.validation.finding_list import gateway_findings
 
 router = resources("gateways")
 

@@ -11,8 +11,8 @@ from api.authentication import Caller, KeyCaller, Store, requires
 from api.problems import invalid, not_found
 from api.services import services
 from api.v1.routing import resources
-from store.access import Scope
-from store.queries import gateway_reports as queries
+from metering.access import Scope
+from store.gateways import reports as queries
 from telemetry.wire import LineHealth, MeterHealth, from_milliseconds
 
 router = resources("gateways")

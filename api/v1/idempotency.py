@@ -17,8 +17,8 @@ from fastapi.responses import Response
 from api.authentication import Authenticated, KeyHolder, Store
 from api.problems import Problem
 from api.v1.routing import Answered
-from store import idempotency
-from store.idempotency import InFlightError, KeptAnswer
+from store.access import idempotency
+from store.access.idempotency import InFlightError, KeptAnswer
 
 _KEPT_HEADERS = ("content-type", "etag", "location")
 

@@ -12,9 +12,9 @@ from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.models import Instant, QualityCode, local_instant, quality_code
 from api.v1.parameters import Code, From, Limit, ObisFilter, To, cursor_of, place_of, span
 from api.v1.routing import resources
-from store.access import Scope
-from store.queries.marks import MarkFilter, MarkRow, marks_page
-from store.queries.utilities import UtilityRow
+from metering.access import Scope
+from store.fleet.utilities import UtilityRow
+from store.validation.marks import MarkFilter, MarkRow, marks_page
 
 router = resources("readings")
 

@@ -33,11 +33,11 @@ from api.v1.models import (
 )
 from api.v1.registration import Change, Reference, Text, already_registered, medium_code, register
 from api.v1.routing import resources
-from store.access import Scope
-from store.queries import findings as finding_queries
-from store.queries import meters as meter_queries
-from store.queries.locks import hold
+from metering.access import Scope
+from store.fleet import meters as meter_queries
+from store.postgres.locks import hold
 from store.registry import MeterEntry, VerificationEntry
+from store.validation import finding_list as finding_queries
 
 router = resources("meters")
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.evidence import Evidence
 from api.v1.fields import Sparse
-from store.queries.readings import View
+from store.readings.by_meter import View
 from telemetry.micro import from_micro
 from telemetry.obis import Medium, Obis, ObisError
 from telemetry.quality import Quality

@@ -7,8 +7,8 @@ Each gives a value that does not fit between what was read before and what the r
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from store.content import decimal
-from store.submissions import KnownReading, RegisterRow
+from metering.billing.canonical_hash import decimal
+from store.submissions.submissions import KnownReading, RegisterRow
 from telemetry.micro import MICRO
 
 HISTORY = timedelta(days=365)  # what a pace is learnt from ...

@@ -20,11 +20,11 @@ from api.v1.idempotency import ONCE
 from api.v1.parameters import LARGEST_ID, MOST, Code, Id, Limit
 from api.v1.requests import RequestDocument, document
 from api.v1.routing import resources
+from metering.access import Scope
 from store import quarantine
-from store.access import Scope
 from store.quarantine import Kept, Selection
 from store.registry.strangers import stranger, strangers_page
-from store.requests import Task, ask
+from store.tasks import Task, ask
 
 router = resources("quarantine")
 

@@ -28,11 +28,11 @@ from api.v1.models import (
     quality_code,
 )
 from api.v1.routing import resources
-from store.access import Scope
-from store.queries import meters as meter_queries
-from store.queries import readings as reading_queries
-from store.queries.consumption import ROUND, step
-from store.queries.readings import Bucket, View
+from metering.access import Scope
+from metering.billing.differences import ROUND, step
+from store.fleet import meters as meter_queries
+from store.readings import by_meter as reading_queries
+from store.readings.by_meter import Bucket, View
 from telemetry.obis import RegisterKind
 from telemetry.status import Status
 

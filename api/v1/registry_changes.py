@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from api.authentication import KeyCaller, Store, requires
 from api.v1.routing import resources
-from store.access import Scope
+from metering.access import Scope
 from store.registry.history import changes_page
 
 router = resources("registry")

@@ -12,8 +12,8 @@ from api.v1.conditional import UNCHANGED, Conditional
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.parameters import Before, Id, Limit
 from api.v1.routing import resources
-from store.access import Scope
-from store.requests import RequestRow, State, Task, request, requests_page
+from metering.access import Scope
+from store.tasks import RequestRow, State, Task, request, requests_page
 
 router = resources("requests")
 

@@ -30,9 +30,9 @@ from api.v1.registration import (
     sign_change,
 )
 from api.v1.routing import resources
-from store.access import Scope
-from store.queries import places
-from store.queries.locks import hold
+from metering.access import Scope
+from store.fleet import places
+from store.postgres.locks import hold
 from store.registry import InstallationEntry, RegistryError, ServicePointEntry
 from store.registry.exchange import Exchange, swap
 

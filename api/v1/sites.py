@@ -16,9 +16,9 @@ from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
 from api.v1.registration import Change, Code, Reference, Text, already_registered, register
 from api.v1.routing import resources
-from store.access import Scope
-from store.queries import places
-from store.queries.locks import hold
+from metering.access import Scope
+from store.fleet import places
+from store.postgres.locks import hold
 from store.registry import SiteEntry
 
 router = resources("registry")

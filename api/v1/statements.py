@@ -10,8 +10,8 @@ from api.problems import invalid
 from api.services import services
 from api.v1.models import decimal_text
 from api.v1.routing import resources
-from store.access import Scope
-from store.statements import Line, Side, exclusions, reconcile, totals, versions
+from metering.access import Scope
+from store.delivery.statements import Line, Side, exclusions, reconcile, totals, versions
 
 router = resources("billing")
 

@@ -20,11 +20,11 @@ from api.services import services
 from api.v1.idempotency import reused
 from api.v1.plausibility import HISTORY, Refusal, refusal
 from api.v1.routing import resources
-from store import submissions
-from store.access import Scope
-from store.queries.utilities import UtilityRow
-from store.submissions import ConflictError, RegisterRow, StoredSubmission, Submission
-from store.windows import Opening, Window, in_force, opening, period_containing
+from metering.access import Scope
+from store.fleet.utilities import UtilityRow
+from store.submissions import submissions
+from store.submissions.submissions import ConflictError, RegisterRow, StoredSubmission, Submission
+from store.submissions.windows import Opening, Window, in_force, opening, period_containing
 from telemetry.micro import ValueOutOfRangeError, to_micro
 
 router = resources("readings")

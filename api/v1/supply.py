@@ -13,10 +13,10 @@ from api.v1.models import Instant, decimal_text, local_instant, medium_label
 from api.v1.routing import resources
 from api.v1.service_points import PointCode
 from api.v1.sites import SiteCode
-from store.access import Scope
-from store.queries import balance as balances
-from store.queries import places
-from store.queries import supply as queries
+from metering.access import Scope
+from store.fleet import places
+from store.fleet import supply as queries
+from store.validation import balance_days as balances
 
 router = resources("registry")
 

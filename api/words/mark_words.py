@@ -7,7 +7,7 @@ from api.words.explanations import explain, finding_title
 from api.words.language import Language
 from api.words.presentation import N_
 from api.words.vocabulary import phrase
-from store.queries.judged import JudgedRow, Said
+from store.validation.judged_readings import JudgedRow, Said
 from telemetry.quality import Quality
 from telemetry.status import Status
 

@@ -11,8 +11,8 @@ from api.v1.models import medium_label, quality_code
 from api.words.explanations import finding_title
 from api.words.language import Language
 from api.words.presentation import in_words
-from store.access import UserRole
-from store.gateway_requests import CommandState, ConfigurationState
+from metering.access import UserRole
+from store.gateways.requests import CommandState, ConfigurationState
 from telemetry.obis import Medium, Obis, ObisError, known_names
 from telemetry.quality import Quality
 from telemetry.status import Status

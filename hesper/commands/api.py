@@ -9,7 +9,7 @@ import typer
 
 from hesper.commands.store_url import check_login
 from hesper.logs import LogStyle, configure_logging
-from store.roles import Role
+from store.postgres.roles import Role
 
 if TYPE_CHECKING:
     from api.gateway_check import ConfigurationCheck

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
-from store.arrival import Group, Share, shares
-from store.database import StoreError, connect
-from store.roles import Role
+from store.postgres.database import StoreError, connect
+from store.postgres.roles import Role
+from store.readings.completeness import Group, Share, shares
 
 
 def arrival(  # noqa: PLR0917 - typer passes them by name

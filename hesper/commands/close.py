@@ -25,9 +25,9 @@ from ingest.billing.close import ApprovalError, State, Summary
 from ingest.billing.rules import RulesError
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
-from store.billing import utility_codes
-from store.database import StoreError, connect
-from store.roles import Role as DatabaseRole
+from store.billing.measured import utility_codes
+from store.postgres.database import StoreError, connect
+from store.postgres.roles import Role as DatabaseRole
 
 
 class Step(StrEnum):

@@ -14,11 +14,11 @@ from rich.table import Table
 from ingest.billing.calendar import period_of
 from ingest.billing.close import State, Summary
 from ingest.billing.common import common_needs
-from store.billing import utility as utility_of
-from store.content import Issued, decimal, instant
-from store.content import verify as verify_hashes
-from store.drafted import to_work_off
-from store.queries.closes import StateRow, states
+from metering.billing.canonical_hash import Issued, decimal, instant
+from metering.billing.canonical_hash import verify as verify_hashes
+from store.billing.close_list import StateRow, states
+from store.billing.drafted import to_work_off
+from store.billing.measured import utility as utility_of
 
 _PAGE = 100
 

@@ -16,11 +16,11 @@ from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, c
 from ingest.billing.delivery.address import AddressError, parse
 from ingest.billing.delivery.signature import new_secret
 from ingest.billing.delivery.worker import main
-from store import destinations as places
-from store import outbox
-from store.billing import utility as utility_of
-from store.content import decimal, instant
-from store.roles import Role
+from metering.billing.canonical_hash import decimal, instant
+from store.billing.measured import utility as utility_of
+from store.delivery import destinations as places
+from store.delivery import outbox
+from store.postgres.roles import Role
 
 app = typer.Typer(no_args_is_help=True)
 app.command("file")(file_)

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest.billing.calendar import PeriodError, names
-from store.billing import utility_codes
-from store.errors import StoreError
+from store.billing.measured import utility_codes
+from store.postgres.errors import StoreError
 
 
 class DeliveryError(StoreError):

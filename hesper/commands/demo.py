@@ -17,7 +17,7 @@ from rich.table import Table
 from hesper.central import API_PORT, BusyError, Role
 from hesper.demo.run import LIVE_SCHEDULE, QUICK_SCHEDULE, Demo, DemoError, Summary, full_months
 from hesper.supervise import StartError
-from store.database import StoreError
+from store.postgres.database import StoreError
 
 
 def demo(

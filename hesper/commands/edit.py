@@ -16,8 +16,8 @@ from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from hesper.commands.utility import the_utility
-from store import edits
-from store.edits import Action, Edit, EditError, EditRow
+from store.validation import edits
+from store.validation.edits import Action, Edit, EditError, EditRow
 from telemetry.micro import ValueOutOfRangeError, to_micro
 
 app = typer.Typer(no_args_is_help=True)

@@ -13,8 +13,8 @@ from api.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
 from drivers.errors import DecodeError
 from hesper.chain import Chain, chain_of, read_telegram, steps
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
-from store.content import decimal, instant
-from store.queries.trace import BehindRow, EditRow, MarkRow, utility_of_billing_reading
+from metering.billing.canonical_hash import decimal, instant
+from store.billing.trace import BehindRow, EditRow, MarkRow, utility_of_billing_reading
 from telemetry.quality import Quality
 
 

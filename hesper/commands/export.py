@@ -14,9 +14,9 @@ from psycopg import Connection
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
 from store.audit import note, sign_as
-from store.database import StoreError, connect
-from store.export import Block, Range, blocks, csv, registers
-from store.roles import Role
+from store.postgres.database import StoreError, connect
+from store.postgres.roles import Role
+from store.readings.export import Block, Range, blocks, csv, registers
 
 
 class Format(StrEnum):
@@ -83,7 +83,7 @@ def _write_csv(connection: Connection[Any], wanted: Range, output: Path) -> None
 
 def _write_parquet(connection: Connection[Any], wanted: Range, output: Path) -> None:
     try:
-        from store.files.readings import pieces
+        from metering.delivery.readings import pieces
     except ModuleNotFoundError as error:
         if error.name != "pyarrow":
             raise

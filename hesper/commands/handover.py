@@ -12,12 +12,12 @@ from hesper.commands.delivery import DeliveryError, period_name, show_table, uti
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from ingest.billing.formats import formats
 from ingest.billing.formats.reading_types import UnsayableError
+from metering.billing.canonical_hash import decimal
+from metering.delivery.delimited import DIALECTS
 from store.audit import note, sign_as
-from store.billing import utility as utility_of
-from store.content import decimal
-from store.files.delimited import DIALECTS
-from store.outgoing import held, issue
-from store.statements import Line, exclusions, reconcile, totals, versions
+from store.billing.measured import utility as utility_of
+from store.delivery.outgoing import held, issue
+from store.delivery.statements import Line, exclusions, reconcile, totals, versions
 
 Utility = Annotated[str | None, typer.Option(help="Whose; needed only where there are several utilities.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]

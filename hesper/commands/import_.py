@@ -19,7 +19,7 @@ from hesper.importer.table import FileError, Table
 from hesper.logs import LogStyle, configure_logging
 from hesper.settings import Settings, SettingsError, broker_address
 from hesper.supervise import StartError
-from store.database import StoreError
+from store.postgres.database import StoreError
 from telemetry.meter_id import MeterIdError, meter_id
 from telemetry.obis import Medium
 from telemetry.topics import TopicError, check_segment

@@ -15,7 +15,7 @@ from hesper.settings import SettingsError, broker_address
 from ingest.endpoint import Endpoint
 from ingest.ingester import INBOX_BYTES, PATIENCE, ROWS, Ingester, Pace
 from ingest.subscriber import RECEIVE_MAXIMUM, SESSION_EXPIRY, Connection
-from store.roles import Role
+from store.postgres.roles import Role
 
 log = structlog.get_logger(__name__)
 app = typer.Typer(no_args_is_help=True)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, signed
-from store import api_keys
-from store.access import BILLING_SYSTEM, Scope
+from metering.access import BILLING_SYSTEM, Scope
+from store.access import api_keys
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
-from store.database import StoreError, connect
-from store.migrate import migrate as apply_migrations
-from store.roles import Role, set_password
+from store.postgres.database import StoreError, connect
+from store.postgres.migrate import migrate as apply_migrations
+from store.postgres.roles import Role, set_password
 
 
 def migrate(

@@ -15,9 +15,9 @@ from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
 from ingest.quarantine import Reason
 from ingest.replay import replay_all
 from store import quarantine
-from store.database import StoreError, connect
+from store.postgres.database import StoreError, connect
+from store.postgres.roles import Role
 from store.quarantine import Kept, Selection
-from store.roles import Role
 from telemetry.wire import Outcome, to_milliseconds
 
 app = typer.Typer(no_args_is_help=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
-from store.billing import utility_codes
+from store.billing.measured import utility_codes
 from store.registry import RegistryError, Summary, load, rehearse
 from store.registry import apply as apply_registry
 from store.registry.checks import medium_of

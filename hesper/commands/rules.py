@@ -10,8 +10,8 @@ import typer
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from ingest.billing.rules import RulesError, parse_rules
-from store.billing import utility as utility_of
-from store.rules import add_coefficient, add_rules, all_rules
+from store.billing.measured import utility as utility_of
+from store.billing.rule_sets import add_coefficient, add_rules, all_rules
 
 app = typer.Typer(no_args_is_help=True)
 

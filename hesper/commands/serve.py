@@ -11,7 +11,7 @@ from rich.console import Console
 from hesper.central import API_PORT, BusyError, Central, Runtime
 from hesper.settings import Settings, SettingsError
 from hesper.supervise import StartError
-from store.database import StoreError
+from store.postgres.database import StoreError
 
 
 def serve(
@@ -61,9 +61,9 @@ def serve(
 
 
 def _apply(document: Path, database_url: str) -> None:
-    from store.database import connect
+    from store.postgres.database import connect
+    from store.postgres.roles import Role
     from store.registry import apply, load
-    from store.roles import Role
 
     registry = load(document)
     with connect(database_url, role=Role.ADMIN) as connection:

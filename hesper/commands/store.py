@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
-from store.retention import keep as keep_for
-from store.retention import settings, upkeep
+from store.postgres.retention import keep as keep_for
+from store.postgres.retention import settings, upkeep
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -12,10 +12,10 @@ import typer
 from hesper.central import running
 from hesper.settings import Settings
 from store.audit import sign_as
-from store.database import StoreError, UnreachableError, connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
-from store.roles import Role, assume
+from store.postgres.database import StoreError, UnreachableError, connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
+from store.postgres.roles import Role, assume
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="The store; default DATABASE_URL.")]
 DataFolder = Annotated[Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")]

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
-from store.billing import utility as utility_of
-from store.content import decimal, instant
-from store.errors import StoreError
-from store.submissions import listing, set_window, window_days
-from store.windows import Window
+from metering.billing.canonical_hash import decimal, instant
+from store.billing.measured import utility as utility_of
+from store.postgres.errors import StoreError
+from store.submissions.submissions import listing, set_window, window_days
+from store.submissions.windows import Window
 from telemetry.obis import Medium
 
 app = typer.Typer(no_args_is_help=True)

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, signed
-from store import users
-from store.access import UserRole
+from metering.access import UserRole
+from store.access import users
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -2,8 +2,8 @@
 
 from psycopg import Connection
 
-from store.billing import UtilityRow, utility, utility_codes
-from store.errors import StoreError
+from store.billing.measured import UtilityRow, utility, utility_codes
+from store.postgres.errors import StoreError
 
 
 def the_utility(connection: Connection, code: str | None) -> UtilityRow:

@@ -21,9 +21,9 @@ from ingest.billing.delivery.signature import new_secret
 from ingest.validation import main
 from ingest.validation.alarms import MailServer
 from ingest.validation.parameters import ParameterError, Parameters, check
-from store import alarms
-from store.roles import Role
-from store.rule_parameters import parameters_of, set_parameter
+from store.postgres.roles import Role
+from store.validation import alarms
+from store.validation.rule_parameters import parameters_of, set_parameter
 from telemetry.obis import Medium, Obis, ObisError
 
 app = typer.Typer(no_args_is_help=True)

@@ -13,10 +13,10 @@ from psycopg import Connection
 from hesper.acceptance import accept, propose
 from hesper.commands.store_url import check_login
 from ingest.requested import TASKS, main
+from store.postgres.roles import Role
 from store.registry.extract import calendar
 from store.registry.history import sign
-from store.requests import RequestRow, Task
-from store.roles import Role
+from store.tasks import RequestRow, Task
 from telemetry.wire import to_milliseconds
 
 app = typer.Typer(no_args_is_help=True)

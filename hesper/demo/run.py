@@ -28,15 +28,15 @@ from hesper.demo.state import DemoState
 from hesper.supervise import Program, Supervisor, hesper_command
 from ingest.billing.close import close
 from ingest.billing.rules import EXAMPLES, parse_rules
-from store.access import Scope
-from store.api_keys import issue, verify
-from store.billing import utility
-from store.database import connect
-from store.findings import counts
-from store.progress import Standing, meters_read_since, standing
+from metering.access import Scope
+from store.access.api_keys import issue, verify
+from store.billing.measured import utility
+from store.billing.rule_sets import add_rules, rules_on
+from store.postgres.database import connect
+from store.postgres.roles import Role as DatabaseRole
+from store.readings.progress import Standing, meters_read_since, standing
 from store.registry import apply
-from store.roles import Role as DatabaseRole
-from store.rules import add_rules, rules_on
+from store.validation.findings import counts
 
 LIVE_SCHEDULE = "15s"
 QUICK_SCHEDULE = "5s"  # a round of all lines takes about four seconds

@@ -9,9 +9,9 @@ from gateway.uplink.link import MqttSettings
 from gateway.uplink.publisher import Pace, Publisher
 from hesper.importer.source import FileSource, Tally
 from hesper.importer.table import FileError, Survey, Table
-from store.database import connect
+from store.postgres.database import connect
+from store.postgres.roles import Role
 from store.registry import admit_meters, register_import
-from store.roles import Role
 from telemetry.obis import Medium
 
 GATEWAY = "import"

@@ -21,11 +21,10 @@ from ingest.billing.calendar import PeriodError, period_of
 from ingest.billing.draft import BLOCK_SIZE, Told, draft_blocks, left_alone, note_changes
 from ingest.billing.gather import Month
 from ingest.billing.rules import Rules, parse_rules
-from store.billing import utility as load_utility
-from store.closes import exceptions_of, last_run, lock_period, note
-from store.content import instant
-from store.drafted import counted, drafted_exceptions
-from store.drafts import (
+from metering.billing.canonical_hash import instant
+from store.billing.closes import exceptions_of, last_run, lock_period, note
+from store.billing.drafted import counted, drafted_exceptions
+from store.billing.drafts import (
     ApprovalError,
     DraftRow,
     Span,
@@ -38,8 +37,9 @@ from store.drafts import (
     progress,
     remove,
 )
-from store.drafts import withdraw as withdraw_draft
-from store.rules import RulesRow, rules_on
+from store.billing.drafts import withdraw as withdraw_draft
+from store.billing.measured import utility as load_utility
+from store.billing.rule_sets import RulesRow, rules_on
 
 __all__ = ["ApprovalError", "Scope", "State", "Summary", "approve", "close", "draft", "withdraw"]
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from psycopg import Connection
 
 from ingest.billing.method import Method
-from store.common_needs import HouseRow, houses
+from store.billing.common_needs import HouseRow, houses
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,14 @@ from ingest.billing.rules import last_day
 from ingest.billing.sums import compared
 from ingest.billing.unmeasured import never_read, no_meter
 from ingest.billing.verdict import Context, Explanations, missing_places, verdict
-from store.billing import Points, stored_beside, unmetered, unread
-from store.changes import forget, is_comparable, note_touched, untouched
-from store.closes import BillingRow, ExceptionRow, IssuedRow, issued, last_run
-from store.drafted import add_drafted, count_block
-from store.drafts import Block, DraftRow, claim, narrow, progress
-from store.ordinary import Drafted, Setting, draft_ordinary
-from store.readings import BLOCK
-from store.validation import await_validators
+from store.billing.bulk_draft import Drafted, Setting, draft_ordinary
+from store.billing.changed_points import forget, is_comparable, note_touched, untouched
+from store.billing.closes import BillingRow, ExceptionRow, IssuedRow, issued, last_run
+from store.billing.drafted import add_drafted, count_block
+from store.billing.drafts import Block, DraftRow, claim, narrow, progress
+from store.billing.measured import Points, stored_beside, unmetered, unread
+from store.readings.raw import BLOCK
+from store.validation.judgement import await_validators
 from telemetry.quality import Quality
 from telemetry.status import Status
 

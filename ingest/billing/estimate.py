@@ -27,8 +27,8 @@ from ingest.billing.consumption import Stretch, Unbillable, consumption, multipl
 from ingest.billing.gather import Case, Month, Part
 from ingest.billing.method import Method
 from ingest.billing.rules import normative
-from store.content import decimal, instant
-from store.rules import BilledBefore, billed_before, coefficients
+from metering.billing.canonical_hash import decimal, instant
+from store.billing.rule_sets import BilledBefore, billed_before, coefficients
 from telemetry.micro import to_micro
 
 ESTIMABLE = {"no_reading_after", "gap_too_long", "unusable_readings", "verification_expired"}

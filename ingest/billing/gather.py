@@ -14,7 +14,8 @@ from ingest.billing.calendar import Period, neighbour
 from ingest.billing.evidence import boundary_from
 from ingest.billing.method import Method
 from ingest.billing.rules import Rules, last_day
-from store.billing import (
+from store.billing.closes import issued
+from store.billing.measured import (
     InstalledRow,
     Place,
     RegisterMark,
@@ -25,9 +26,8 @@ from store.billing import (
     marks_between,
     usable_beside,
 )
-from store.closes import issued
-from store.findings import OpenFinding, unresolved
-from store.rules import verified_until
+from store.billing.rule_sets import verified_until
+from store.validation.findings import OpenFinding, unresolved
 from telemetry.status import Status
 
 _EVENT_RULES = {"rollover", "reset", "swap_suspect"}  # marks after which the register's count is another

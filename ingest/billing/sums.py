@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ingest.billing.gather import Case, Month
-from store.closes import BillingRow, ExceptionRow
-from store.content import decimal
+from metering.billing.canonical_hash import decimal
+from store.billing.closes import BillingRow, ExceptionRow
 from telemetry.micro import to_micro
 from telemetry.obis import Obis
 

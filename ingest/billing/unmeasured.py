@@ -7,9 +7,9 @@ service point: nothing drops out of a bill because nobody wrote an installation 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from store.billing import UnmeteredRow, UnreadRow
-from store.closes import ExceptionRow
-from store.content import instant
+from metering.billing.canonical_hash import instant
+from store.billing.closes import ExceptionRow
+from store.billing.measured import UnmeteredRow, UnreadRow
 from telemetry.obis import Medium, Obis
 
 USUAL: Mapping[int, Obis] = {

@@ -11,9 +11,9 @@ from ingest.billing.estimate import ESTIMABLE, Past, Settled, estimated, settle
 from ingest.billing.evidence import boundary_evidence
 from ingest.billing.gather import Case, Month, Part
 from ingest.billing.method import Method
-from store.billing import Beside, StoredReading
-from store.closes import BillingRow, ExceptionRow
-from store.content import Content, decimal, instant
+from metering.billing.canonical_hash import Content, decimal, instant
+from store.billing.closes import BillingRow, ExceptionRow
+from store.billing.measured import Beside, StoredReading
 from telemetry.quality import Quality
 from telemetry.status import Status
 

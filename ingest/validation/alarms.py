@@ -24,7 +24,15 @@ from psycopg import Connection
 from ingest.billing.delivery import signature
 from ingest.billing.delivery.address import AddressError
 from ingest.billing.delivery.post import AttemptError, Post
-from store.alarms import AlarmRoute, Told, note_failure, note_told, take_route, untold, waiting_routes
+from store.validation.alarms import (
+    AlarmRoute,
+    Told,
+    note_failure,
+    note_told,
+    take_route,
+    untold,
+    waiting_routes,
+)
 
 TIMEOUT_SECONDS = 10.0
 _FIRST_REST, _LONGEST_REST = timedelta(minutes=1), timedelta(hours=1)

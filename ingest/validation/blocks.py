@@ -18,8 +18,8 @@ from anomaly.parameters import Rules
 from ingest.validation.circumstances import Circumstances
 from ingest.validation.memory import StoredSeries
 from ingest.validation.parameters import Parameters
-from store.arrays import microseconds
-from store.validation import RegisterRow
+from store.postgres.arrays import microseconds
+from store.validation.judgement import RegisterRow
 from telemetry.obis import Obis, RegisterKind
 from telemetry.units import UnitError, ratio
 

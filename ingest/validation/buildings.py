@@ -14,8 +14,9 @@ import numpy as np
 from psycopg import Connection
 
 from anomaly.detectors.balance import DRIFT, NEGATIVE, BalanceFinding, balance, drift
-from store.arrays import from_microseconds
-from store.balances import (
+from metering.billing.differences import ROUND, step
+from store.postgres.arrays import from_microseconds
+from store.validation.balances import (
     BalanceDay,
     Edge,
     House,
@@ -28,8 +29,7 @@ from store.balances import (
     stretches,
     take,
 )
-from store.findings import FindingRow, sync_findings
-from store.queries.consumption import ROUND, step
+from store.validation.findings import FindingRow, sync_findings
 from telemetry.units import UnitError, ratio
 
 GRACE = timedelta(minutes=30)  # after a day's end, for readings on their way

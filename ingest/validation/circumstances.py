@@ -19,8 +19,8 @@ from psycopg import Connection
 
 from anomaly.input.block import UNKNOWN
 from anomaly.input.series import DAY
-from store.arrays import microseconds
-from store.circumstances import (
+from store.postgres.arrays import microseconds
+from store.registry.register_facts import (
     Clock,
     Contract,
     Current,

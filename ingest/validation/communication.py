@@ -14,15 +14,7 @@ from psycopg import Connection
 
 from anomaly.boundary.steps import FloatArray
 from anomaly.detectors.communication import KINDS, LIMITS, HealthFinding, health, increments
-from store.findings import (
-    Concerned,
-    FindingRow,
-    GatewayFindingRow,
-    open_since,
-    sync_findings,
-    sync_gateway_findings,
-)
-from store.health import (
+from store.gateways.health import (
     GatewayHour,
     LineHour,
     MissedHour,
@@ -35,6 +27,14 @@ from store.health import (
     read_hours,
     take_gateway,
     watched_gateways,
+)
+from store.validation.findings import (
+    Concerned,
+    FindingRow,
+    GatewayFindingRow,
+    open_since,
+    sync_findings,
+    sync_gateway_findings,
 )
 from telemetry.wire import MissReason
 

@@ -21,10 +21,10 @@ from ingest.validation.circumstances import Circumstances
 from ingest.validation.eras import Era, over_time
 from ingest.validation.memory import StoredSeries
 from ingest.validation.parameters import Parameters
-from store.arrays import from_microseconds, microseconds
-from store.edits import Decision
-from store.findings import FindingRow
-from store.validation import MarkRow, RegisterRow
+from store.postgres.arrays import from_microseconds, microseconds
+from store.validation.edits import Decision
+from store.validation.findings import FindingRow
+from store.validation.judgement import MarkRow, RegisterRow
 
 _LATE = 2 * DAY  # what comes later than that after it was read has its meter judged from the beginning
 _WEEKS_BACK = 12  # Mondays that are tried as a cut

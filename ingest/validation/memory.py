@@ -5,7 +5,7 @@ remembered, of others the whole series. It is good only for the claim that direc
 remembered at: the generation tells. Whatever else happened to the block (another validator, a restart) it is
 read anew, and so it is when the registry or the utility's parameters say something else now. Of meters for
 which a reading or what its clock showed came for a day before their cut, or whose fuses, contracts, places or
-currents are others now, that they are settled is forgotten. """
+currents are others now, that they are settled is forgotten."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ from psycopg import Connection
 
 from anomaly.checkpoint import Settled
 from ingest.validation.circumstances import Circumstances, Lasting
-from store.arrays import microseconds
-from store.rule_parameters import ParameterRow
-from store.validation import Claim, RegisterRow, stored_readings
+from store.postgres.arrays import microseconds
+from store.validation.judgement import Claim, RegisterRow, stored_readings
+from store.validation.rule_parameters import ParameterRow
 
 DEFAULT_BYTES = 512_000_000
 _Span = tuple[datetime, datetime]

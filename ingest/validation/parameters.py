@@ -3,7 +3,7 @@
 A parameter is named as in `anomaly/parameters.py`: `leak.days`, `electricity.theft.down`; the name of a rule
 alone takes `on` or `off`. Durations that a rule counts in microseconds may be given as `21d`, `12h`, `30min`
 or `90s`. Of several rows for one name the narrower one counts (an OBIS code before a medium before all), then
-the one with the later day, then the one that was set last; `default` takes back what its scope had set. """
+the one with the later day, then the one that was set last; `default` takes back what its scope had set."""
 
 import re
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from anomaly.parameters import Rules
-from store.errors import StoreError
-from store.rule_parameters import ParameterRow
+from store.postgres.errors import StoreError
+from store.validation.rule_parameters import ParameterRow
 from telemetry.obis import Obis
 
 _MICROSECONDS = {"d": 86_400_000_000, "h": 3_600_000_000, "min": 60_000_000, "s": 1_000_000}

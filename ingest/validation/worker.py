@@ -24,15 +24,14 @@ from ingest.validation.judging import judge_registers
 from ingest.validation.memory import Known, SeriesMemory, StoredSeries, whole_series
 from ingest.validation.parameters import Parameters
 from ingest.validation.rounds import Rounds
-from store.arrays import from_microseconds
-from store.balances import note_houses
-from store.database import UnreachableError, connect
-from store.edits import decisions
-from store.findings import Concerned, sync_findings
-from store.retention import upkeep
-from store.roles import Role
-from store.rule_parameters import parameters_of
-from store.validation import (
+from store.postgres.arrays import from_microseconds
+from store.postgres.database import UnreachableError, connect
+from store.postgres.retention import upkeep
+from store.postgres.roles import Role
+from store.validation.balances import note_houses
+from store.validation.edits import decisions
+from store.validation.findings import Concerned, sync_findings
+from store.validation.judgement import (
     Claim,
     RegisterRow,
     claim,
@@ -43,6 +42,7 @@ from store.validation import (
     sync_marks,
     waiting,
 )
+from store.validation.rule_parameters import parameters_of
 
 BLOCKS_TOGETHER, READINGS_TOGETHER = 16, 300_000  # in one transaction
 IDLE_SECONDS = 1.0  # between two looks at an empty queue

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from store.errors import StoreError
+from store.postgres.errors import StoreError
 from telemetry.meter_id import MeterIdError, check_meter_id
 from telemetry.micro import ValueOutOfRangeError, to_micro
 from telemetry.obis import Medium, Obis, ObisError

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
+from store.postgres.roles import enter_utility
 from store.registry.checks import RegistryError, check_installation
 from store.registry.entries import InstallationEntry
 from store.registry.rows import micro_values
-from store.roles import enter_utility
 from telemetry.meter_id import MeterIdError, check_meter_id
 from telemetry.micro import to_micro
 

@@ -10,7 +10,7 @@ import msgspec
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from store.billing import utility_codes
+from store.billing.measured import utility_codes
 from store.registry.checks import RegistryError
 from store.registry.entries import (
     ContractEntry,

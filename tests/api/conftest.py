@@ -12,7 +12,7 @@ from starlette.exceptions import StarletteDeprecationWarning
 
 from api.app import create_app
 from api.settings import ApiSettings
-from store.database import connect
+from store.postgres.database import connect
 from tests.api.seeding import NOW, Seeded, seed
 
 with warnings.catch_warnings():  # starlette's test client wants httpx2, which the rest of us does not need

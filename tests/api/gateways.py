@@ -7,8 +7,8 @@ import msgspec
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from store.downlink import GatewayReply, command_sent, keep_reply
-from store.gateway_requests import CommandRequest, ConfigurationRequest, ask, put_configuration
+from store.gateways.downlink import GatewayReply, command_sent, keep_reply
+from store.gateways.requests import CommandRequest, ConfigurationRequest, ask, put_configuration
 from telemetry.wire import Health, LineHealth, MeterHealth, from_milliseconds, to_milliseconds
 
 GATEWAY = "gw-lindenhof"

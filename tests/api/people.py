@@ -8,8 +8,8 @@ from psycopg import Connection
 
 from api.passwords import Passwords
 from api.sessions import Signer
-from store import sessions, users
-from store.access import UserRole
+from metering.access import UserRole
+from store.access import sessions, users
 
 PASSWORD = "correct horse battery"
 SECRET = b"t" * 32  # of the app under test

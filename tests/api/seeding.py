@@ -10,9 +10,9 @@ from psycopg import Connection, sql
 from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
-from store.access import Scope
-from store.api_keys import issue
-from store.content import Content, decimal, instant
+from metering.access import Scope
+from metering.billing.canonical_hash import Content, decimal, instant
+from store.access.api_keys import issue
 from telemetry.micro import MICRO
 from telemetry.wire import Batch, WireReadout, encode, to_milliseconds
 from tests.api.gateways import seed_gateway

@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 
 from api.app import create_app
 from api.settings import ApiSettings, SettingsError, kept_session_secret
-from store.api_keys import revoke, verify
+from store.access.api_keys import revoke, verify
 from tests.api.conftest import Clock, sign_in
 from tests.api.seeding import PERIOD, Seeded
 

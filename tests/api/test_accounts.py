@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.passwords import Passwords, SecondFactor, recovery_codes, recovery_hash
-from store import users
-from store.access import UserRole
+from metering.access import UserRole
+from store.access import users
 from tests.api.conftest import Clock
 from tests.api.people import CHEAP, PASSWORD, SECRET, enrol, form_token, open_session, person, post_sign_in
 from tests.api.seeding import Seeded, seed

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.pages.spans import chart_of
-from store.queries.findings import FindingFilter, FindingRow, gravest_findings
+from store.validation.finding_list import FindingFilter, FindingRow, gravest_findings
 from tests.api.seeding import NOW, Seeded, insert
 
 PRAGUE = ZoneInfo("Europe/Prague")

@@ -9,11 +9,11 @@ from fastapi.testclient import TestClient
 
 from hesper.commands.work import accept_meter
 from ingest.requested import TASKS, step
-from store.access import Scope
-from store.api_keys import issue
-from store.database import connect
-from store.requests import Task
-from store.roles import Role
+from metering.access import Scope
+from store.access.api_keys import issue
+from store.postgres.database import connect
+from store.postgres.roles import Role
+from store.tasks import Task
 from tests.api.conftest import Clock
 from tests.api.seeding import NOW, PERIOD, Seeded
 

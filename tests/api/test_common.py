@@ -15,8 +15,8 @@ from fastapi.testclient import TestClient
 
 from api.problem_types import TYPES
 from api.v1.routing import ResourceRoute
-from store.api_keys import issue
-from store.idempotency import claim
+from store.access.api_keys import issue
+from store.access.idempotency import claim
 from tests.api.seeding import PERIOD, Seeded
 from tests.api.test_access import api_routes
 
@@ -198,7 +198,7 @@ def test_the_answer_is_kept_with_the_change_or_neither_is(
         raise RuntimeError("broke before the commit")
 
     with monkeypatch.context() as patched:
-        patched.setattr("store.idempotency.keep", broken)
+        patched.setattr("store.access.idempotency.keep", broken)
         assert _acknowledge(client, ours, "mine").status_code == 500
     assert _acknowledgements(connection) == 0
     assert _acknowledge(client, ours, "mine").status_code == 201

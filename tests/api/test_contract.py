@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
 
 from api.app import create_app
 from api.settings import ApiSettings
-from store.access import UserRole, scopes_of
-from store.api_keys import issue
+from metering.access import UserRole, scopes_of
+from store.access.api_keys import issue
 from tests.api.conftest import Clock
 from tests.api.seeding import PERIOD, Seeded
 

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from store.access import Scope, UserRole
-from store.api_keys import issue
+from metering.access import Scope, UserRole
+from store.access.api_keys import issue
 from tests.api.people import person
 from tests.api.seeding import NOW, Seeded
 

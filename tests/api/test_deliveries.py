@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from store import destinations, outbox
-from store.outbox import put
+from store.delivery import destinations, outbox
+from store.delivery.outbox import put
 from tests.api.conftest import Clock
 from tests.api.seeding import PERIOD, Seeded, correct
 

@@ -120,7 +120,7 @@ def test_a_range_has_its_limits(client: TestClient, ours: Seeded, days: int, ask
 def test_without_pyarrow_csv_is_offered(
     client: TestClient, ours: Seeded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "store.files.readings", raising=False)
+    monkeypatch.delitem(sys.modules, "metering.delivery.readings", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     for address, asked in ((READINGS, RANGE), (BILLING, {})):
         answer = client.get(f"{address}.parquet", params=asked)

@@ -4,8 +4,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from store.access import UserRole
-from store.finding_changes import changes_of
+from metering.access import UserRole
+from store.validation.finding_changes import changes_of
 from tests.api.conftest import Clock
 from tests.api.people import open_session, person
 from tests.api.seeding import Seeded

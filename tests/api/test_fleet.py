@@ -9,13 +9,13 @@ from fastapi.testclient import TestClient
 
 from api.kept import Kept
 from api.pages.arrival import MISSED, level
-from store import arrival, misses
-from store.misses import MissedPoll
-from store.queries.arrival_days import DayCell, meter_days
-from store.queries.fleet import SiteCounts, arrived, search, site_counts, tree
-from store.queries.verification import due, ending, months
-from store.readings import mark_for_validation
-from store.roles import enter_utility
+from store.fleet.tree import SiteCounts, arrived, search, site_counts, tree
+from store.fleet.verification import due, ending, months
+from store.postgres.roles import enter_utility
+from store.readings import completeness, misses
+from store.readings.arrival_days import DayCell, meter_days
+from store.readings.misses import MissedPoll
+from store.readings.raw import mark_for_validation
 from telemetry.wire import MissReason
 from tests.api.seeding import NOW, ZONE, Seeded, insert
 
@@ -85,7 +85,7 @@ def count_arrivals(connection: psycopg.Connection, ours: Seeded) -> None:
     at = np.array([int(row[1].timestamp() * 1_000_000) for row in rows], np.int64)
     mark_for_validation(connection, ids, at)
     connection.commit()
-    while arrival.count(connection):
+    while completeness.count(connection):
         pass
 
 
@@ -114,7 +114,7 @@ def test_the_fleet_counts_as_the_arrival_shares_do(
     )
     count_arrivals(connection, ours)
     (site,) = arrived(connection, ours.id, NOW, NOW - timedelta(hours=36))
-    (share,) = arrival.shares(connection, ours.code, NOW, arrival.Group.SITE)
+    (share,) = completeness.shares(connection, ours.code, NOW, completeness.Group.SITE)
     assert (site.site, site.meters, site.late) == ("house-1", 6, 1)
     assert (site.today_due, site.today) == (share.today_due, share.today_arrived)
     assert site.today_due > site.today > 0

@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.settings import ApiSettings
 from hesper.gateway_check import check_configuration
-from store import downlink
-from store.access import UserRole
-from store.downlink import GatewayReply
+from metering.access import UserRole
+from store.gateways import downlink
+from store.gateways.downlink import GatewayReply
 from tests.api.conftest import Clock, sign_in
 from tests.api.gateways import GATEWAY, MINUTE, TOML, keep_health, told
 from tests.api.people import form_token, open_session, person

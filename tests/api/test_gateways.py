@@ -11,10 +11,10 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.settings import ApiSettings
 from hesper.gateway_check import check_configuration
-from store import downlink
-from store.access import Scope
-from store.api_keys import issue
-from store.downlink import GatewayReply
+from metering.access import Scope
+from store.access.api_keys import issue
+from store.gateways import downlink
+from store.gateways.downlink import GatewayReply
 from tests.api.conftest import Clock
 from tests.api.gateways import GATEWAY, MINUTE, TOML, keep_health, told
 from tests.api.seeding import NOW, Seeded

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from ingest.billing.delivery.post import Answer
 from ingest.billing.delivery.signature import new_secret
 from ingest.billing.delivery.worker import Courier
-from store import destinations, outbox
+from store.delivery import destinations, outbox
 from tests.api.seeding import PERIOD, Seeded, correct
 from tests.support.browsing import serving
 

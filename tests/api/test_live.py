@@ -11,9 +11,9 @@ import pytest
 
 from api.app import create_app
 from api.settings import ApiSettings
-from store.access import Scope
-from store.api_keys import issue
-from store.notices import Topic, announce
+from metering.access import Scope
+from store.access.api_keys import issue
+from store.postgres.notices import Topic, announce
 from tests.api.conftest import Clock
 from tests.api.seeding import Seeded
 from tests.support.browsing import serving

@@ -18,10 +18,10 @@ from api.subject import Subject
 from api.telegrams import Telegram, Undecoded
 from api.words.language import COOKIE, languages
 from api.words.presentation import expiry
-from store.access import UserRole
-from store.queries import meters as meter_queries
-from store.queries.utilities import utility
-from store.roles import enter_utility
+from metering.access import UserRole
+from store.fleet import meters as meter_queries
+from store.fleet.utilities import utility
+from store.postgres.roles import enter_utility
 from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.status import Status
 from tests.api.conftest import Clock, sign_in

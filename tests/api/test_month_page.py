@@ -8,11 +8,11 @@ from fastapi.testclient import TestClient
 from psycopg import Connection
 
 from ingest.billing.close import draft
-from store.access import UserRole
-from store.billing import utility
-from store.destinations import add as add_destination
-from store.outbox import State, messages
-from store.requests import Task, requests_page
+from metering.access import UserRole
+from store.billing.measured import utility
+from store.delivery.destinations import add as add_destination
+from store.delivery.outbox import State, messages
+from store.tasks import Task, requests_page
 from tests.api.conftest import Clock
 from tests.api.people import enrol, open_session, person
 from tests.support.town import NOW, UTILITY, Town

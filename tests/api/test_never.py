@@ -23,12 +23,12 @@ from psycopg.errors import CheckViolation
 import api
 from api.authentication import Requires
 from api.settings import ApiSettings, SettingsError
+from metering.access import ROLES_OF, Scope, UserRole, scopes_of
 from store import audit
-from store.access import ROLES_OF, Scope, UserRole, scopes_of
-from store.api_keys import issue
+from store.access.api_keys import issue
 from store.audit import Head
-from store.roles import Role, assume, enter_utility
-from store.rule_parameters import set_parameter
+from store.postgres.roles import Role, assume, enter_utility
+from store.validation.rule_parameters import set_parameter
 from tests.api.conftest import Clock
 from tests.api.people import PASSWORD, enrol, open_session, person, post_sign_in
 from tests.api.seeding import NOW, PERIOD, Seeded, insert

@@ -21,7 +21,7 @@ from joserfc.jwk import OctKey, RSAKey
 from api.app import create_app
 from api.oidc import Grant, OidcError, OidcSettings, OidcSettingsError, Provider, load
 from api.settings import ApiSettings
-from store.access import UserRole
+from metering.access import UserRole
 from tests.api.conftest import Clock
 from tests.api.people import SECRET, form_token
 from tests.api.seeding import Seeded, seed

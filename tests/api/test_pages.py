@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from store.api_keys import issue
-from store.queries.consumption import step
+from metering.billing.differences import step
+from store.access.api_keys import issue
 from tests.api.conftest import sign_in
 from tests.api.seeding import NOW, Seeded
 

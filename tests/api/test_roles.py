@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.authentication import OPEN, Requires
 from api.settings import ApiSettings
-from store.access import ROLES_OF, Scope, UserRole, scopes_of
-from store.api_keys import issue
+from metering.access import ROLES_OF, Scope, UserRole, scopes_of
+from store.access.api_keys import issue
 from tests.api.conftest import Clock
 from tests.api.people import enrol, open_session, person
 from tests.api.seeding import Seeded

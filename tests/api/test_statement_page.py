@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.pdf import document
-from store.queries.billing import record_acknowledgement
+from store.billing.issued import record_acknowledgement
 from tests.api.seeding import Seeded, correct
 from tests.support.pdf_text import pdf_text
 

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.settings import ApiSettings
 from bench.recording import recorded
-from store.access import Scope, UserRole
-from store.api_keys import issue
+from metering.access import Scope, UserRole
+from store.access.api_keys import issue
 from tests.api.conftest import Clock
 from tests.api.people import enrol, open_session, person
 from tests.api.seeding import NOW, Seeded, seed

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from store.submissions import set_window
-from store.windows import Window
+from store.submissions.submissions import set_window
+from store.submissions.windows import Window
 from telemetry.status import Status
 from tests.api.conftest import Clock
 from tests.api.seeding import NOW, Seeded

@@ -11,10 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.words.language import english
-from store.access import Scope
-from store.api_keys import issue
-from store.edits import Action, Edit
-from store.edits import add as add_edit
+from metering.access import Scope
+from store.access.api_keys import issue
+from store.validation.edits import Action, Edit
+from store.validation.edits import add as add_edit
 from tests.api.conftest import sign_in
 from tests.api.seeding import Seeded
 from tests.support.town import UTILITY, Town

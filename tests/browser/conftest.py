@@ -7,8 +7,8 @@ import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from store.access import ROLES_OF
-from store.api_keys import issue
+from metering.access import ROLES_OF
+from store.access.api_keys import issue
 from tests.api.conftest import app, clock, connection, ours, settings  # noqa: F401 - fixtures of the app
 from tests.api.seeding import Seeded
 from tests.support.browsing import CHROMIUM, chromium, serving, sign_in_with_key

@@ -17,9 +17,9 @@ from signal import SIGKILL
 import psycopg
 import pytest
 
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
 from store.registry import GatewayEntry, MeterEntry, Registry, UtilityEntry, apply
 from telemetry.obis import Medium
 from tests.e2e.conftest import wait_until

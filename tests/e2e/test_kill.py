@@ -25,7 +25,7 @@ from drivers.mbus.virtual import VirtualMBusMeter
 from gateway.buffer.entry import unpack
 from hesper.central import Central
 from hesper.importer.columns import EXAMPLE
-from store.database import connect
+from store.postgres.database import connect
 from store.registry import GatewayEntry, MeterEntry, Registry, UtilityEntry, apply
 from telemetry.obis import Medium
 from telemetry.wire import WireReadout

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hesper.cli import build
-from store.api_keys import verify
+from store.access.api_keys import verify
 
 Run = Callable[..., Result]
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
-from store.database import connect
+from store.postgres.database import connect
 from tests.support.town import Town
 
 DAY = timedelta(days=1)

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from hesper.cli import build
 from ingest.billing.delivery.signature import headers
-from store import destinations
-from store.database import connect
+from store.delivery import destinations
+from store.postgres.database import connect
 from tests.support.town import UTILITY, Town
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

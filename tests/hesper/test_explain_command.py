@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
-from store.database import connect
-from store.edits import Action, Edit, add, approve
+from store.postgres.database import connect
+from store.validation.edits import Action, Edit, add, approve
 from tests.support.town import Town
 
 OCTOBER = datetime(2026, 9, 30, 22, tzinfo=UTC)  # local midnights in Madrid

@@ -16,7 +16,7 @@ from ingest.decode import decode_readings
 from ingest.directory import Directory
 from ingest.validation import drain
 from ingest.writer import store_readings
-from store.database import connect
+from store.postgres.database import connect
 from store.registry import apply
 from telemetry.wire import encode, to_milliseconds
 

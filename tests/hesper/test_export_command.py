@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
-from store import export
-from store.arrays import microseconds
-from store.readings import insert
+from store.postgres.arrays import microseconds
+from store.readings import export
+from store.readings.raw import insert
 from store.registry import MeterEntry, RegisterEntry, Registry, UtilityEntry, apply
 from telemetry.obis import Medium
 
@@ -129,7 +129,7 @@ def test_without_pyarrow_the_extra_is_named(
     connection: psycopg.Connection, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(connection, 1)
-    monkeypatch.delitem(sys.modules, "store.files.readings", raising=False)
+    monkeypatch.delitem(sys.modules, "metering.delivery.readings", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     code, output = hesper(database, "-o", str(tmp_path / "x.parquet"))
     assert code == 1

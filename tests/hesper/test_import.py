@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from hesper.importer.columns import EXAMPLE
-from store.embedded import EmbeddedPostgres
+from store.postgres.embedded import EmbeddedPostgres
 from tests.support.broker import Broker
 
 ROOT = Path(__file__).resolve().parents[2]

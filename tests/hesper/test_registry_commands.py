@@ -9,7 +9,7 @@ from hesper.cli import build
 from ingest.decode import decode_readings
 from ingest.directory import Directory
 from ingest.writer import store_readings
-from store.database import connect
+from store.postgres.database import connect
 from store.registry import apply
 from telemetry.wire import Batch, WireReadout, encode, to_milliseconds
 from tests.support.aurora import COLD, NOON, NOW, REGISTRY, TOPIC, WATER

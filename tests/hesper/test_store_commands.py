@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
-from store.database import connect
+from store.postgres.database import connect
 from store.registry import lookup
 
 REGISTRY = """

@@ -16,7 +16,7 @@ from gateway.process import Gateway
 from gateway.remote.configuration_files import configuration_to_run
 from ingest import downlink
 from ingest.downlink import Downlink
-from store.gateway_requests import CommandRequest, ConfigurationRequest, ask, put_configuration
+from store.gateways.requests import CommandRequest, ConfigurationRequest, ask, put_configuration
 from telemetry.topics import Kind, Topic
 from telemetry.wire import Command, DesiredConfig, Reply, decode, encode
 from tests.gateway.ingester import Ingester as Witness

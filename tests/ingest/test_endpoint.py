@@ -10,9 +10,9 @@ import pytest
 
 from ingest.endpoint import Answers, Endpoint
 from ingest.inbox import Delivery, Inbox
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
 from store.registry import apply
 from tests.ingest.test_ingester import eventually, ingesting, publishing, send, stored
 from tests.support.aurora import COLD, ELSEWHERE, REGISTRY, WATER, batch_of

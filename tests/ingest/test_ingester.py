@@ -20,9 +20,9 @@ from gateway.uplink.publisher import Pace, Publisher
 from ingest.ingester import INBOX_BYTES, Ingester
 from ingest.subscriber import Connection
 from store import quarantine
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
 from store.registry import apply
 from telemetry.topics import Kind
 from telemetry.wire import Batch, Health, Outcome

@@ -9,10 +9,10 @@ import pytest
 from hesper.commands.work import accept_meter
 from ingest.quarantine import Reason, refuse_readout
 from ingest.requested import TASKS, step
-from store import quarantine, requests
-from store.database import connect
-from store.requests import RequestRow, State, Task
-from store.roles import Role
+from store import quarantine, tasks
+from store.postgres.database import connect
+from store.postgres.roles import Role
+from store.tasks import RequestRow, State, Task
 from telemetry.wire import Batch, WireReadout, to_milliseconds
 from tests.support.town import NOW, UTILITY, VOLUME, Town
 
@@ -41,13 +41,13 @@ def queue(database: str) -> Iterator[psycopg.Connection]:
 
 
 def ask(town: Town, task: Task, **subject: object) -> RequestRow:
-    row = requests.ask(town.connection, 1, task, subject, author="anna", reason="asked")
+    row = tasks.ask(town.connection, 1, task, subject, author="anna", reason="asked")
     town.connection.commit()
     return row
 
 
 def came_of(town: Town, asked: RequestRow) -> RequestRow:
-    row = requests.request(town.connection, 1, asked.id)
+    row = tasks.request(town.connection, 1, asked.id)
     town.connection.commit()
     assert row is not None
     return row
@@ -143,10 +143,10 @@ def test_a_request_touches_its_own_utility_alone(
         "insert into utilities (code, name, time_zone) values ('other', 'Other', 'UTC') returning id"
     ).fetchall()
     first, *_ = quarantine.waiting(town.connection)
-    asked = requests.ask(town.connection, row[0], Task.DISCARD, {"ids": [first.id]}, author="eve")
+    asked = tasks.ask(town.connection, row[0], Task.DISCARD, {"ids": [first.id]}, author="eve")
     town.connection.commit()
     assert do(queue, work)
-    found = requests.request(town.connection, row[0], asked.id)
+    found = tasks.request(town.connection, row[0], asked.id)
     assert found is not None
     assert found.outcome == {"discarded": 0}
 
@@ -169,6 +169,6 @@ def test_a_request_that_somebody_works_on_is_left_to_them(
 ) -> None:
     ask(town, Task.DISCARD, reason="obis")
     with queue.transaction():
-        assert requests.claim(queue) is not None
+        assert tasks.claim(queue) is not None
         with connect(town.connection.info.dsn, role=Role.ADMIN) as other, other.transaction():
-            assert requests.claim(other) is None
+            assert tasks.claim(other) is None

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from store import audit, users
-from store.access import UserRole
+from metering.access import UserRole
+from store import audit
+from store.access import users
 from store.audit import Break, Head
 from store.registry.history import sign
 

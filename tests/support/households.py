@@ -17,8 +17,8 @@ import numpy.typing as npt
 from psycopg import Connection
 
 from hesper.importer.wall_clock import WallClock
-from store.arrays import from_microseconds, microseconds
-from store.readings import insert, mark_for_validation
+from store.postgres.arrays import from_microseconds, microseconds
+from store.readings.raw import insert, mark_for_validation
 from store.registry.admission import add_register, admit_meters, register_import
 from telemetry.obis import Medium
 

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.migrate import migrate
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.postgres.migrate import migrate
 
 TEMPLATE = "hesper_template"
 _FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}  # a test's data may be lost

@@ -10,8 +10,8 @@ from psycopg import Connection
 
 from ingest.billing.close import Summary, close
 from ingest.validation import drain
-from store.arrays import microseconds
-from store.readings import insert, mark_for_validation
+from store.postgres.arrays import microseconds
+from store.readings.raw import insert, mark_for_validation
 from store.registry.admission import add_register, admit_meters, register_import
 from telemetry.micro import to_micro
 from telemetry.obis import Medium

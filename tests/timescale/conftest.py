@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from store.database import connect
-from store.migrate import migrate
+from store.postgres.database import connect
+from store.postgres.migrate import migrate
 from tests.support.timescale import Timescale, missing
 
 _HERE = Path(__file__).parent

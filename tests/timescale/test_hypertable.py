@@ -6,11 +6,11 @@ import numpy as np
 import psycopg
 import pytest
 
-from store.arrays import from_microseconds, microseconds
-from store.database import connect
-from store.migrate import Part, migrate, parts
-from store.readings import insert, series
-from store.retention import keep, upkeep
+from store.postgres.arrays import from_microseconds, microseconds
+from store.postgres.database import connect
+from store.postgres.migrate import Part, migrate, parts
+from store.postgres.retention import keep, upkeep
+from store.readings.raw import insert, series
 
 START = datetime(2026, 8, 3, tzinfo=UTC)
 QUARTER_HOUR = 900_000_000

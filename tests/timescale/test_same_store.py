@@ -5,25 +5,15 @@ The functions are those of tests/store; the `database` that they ask for is this
 
 from types import FunctionType, ModuleType
 
-from tests.store import (
-    test_admission,
-    test_aggregates,
-    test_api_keys,
-    test_arrays,
-    test_audit,
-    test_content,
-    test_database,
-    test_exchange,
-    test_findings_store,
-    test_gateways,
-    test_quarantine,
-    test_readings,
-    test_registry,
-    test_registry_tables,
-    test_retention,
-    test_row_security,
-    test_store_close,
-)
+from tests.metering.billing import test_canonical_hash
+from tests.store import test_audit, test_quarantine
+from tests.store.access import test_api_keys, test_row_security
+from tests.store.billing import test_store_close
+from tests.store.gateways import test_gateways
+from tests.store.postgres import test_arrays, test_database, test_retention
+from tests.store.readings import test_aggregates, test_readings
+from tests.store.registry import test_admission, test_exchange, test_registry, test_registry_tables
+from tests.store.validation import test_findings_store
 
 # the server is one session, which cannot cancel a statement, does not read a connection's settings, and lets
 # nobody wait for a lock that another holds
@@ -51,7 +41,7 @@ for _module in (
     test_api_keys,
     test_arrays,
     test_audit,
-    test_content,
+    test_canonical_hash,
     test_database,
     test_exchange,
     test_findings_store,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from store import migrate as migrations
-from store.database import connect
-from store.migrate import Part, migrate
-from tests.store.test_upgrade import FOLDER, fill, kept, upgrade
+from store.postgres import migrate as migrations
+from store.postgres.database import connect
+from store.postgres.migrate import Part, migrate
+from tests.store.postgres.test_upgrade import FOLDER, fill, kept, upgrade
 
 # the files of the release before this one, and the first that this one brings
 _RELEASED = {"core": 6, "timescale": 1, "timescale/community": 2}

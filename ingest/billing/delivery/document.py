@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from store.content import decimal, instant, offset
-from store.deliveries import control_sums
-from store.outgoing import OutgoingReading
+from metering.billing.canonical_hash import decimal, instant, offset
+from store.delivery.control_totals import control_sums
+from store.delivery.outgoing import OutgoingReading
 from telemetry.quality import Quality
 
 TYPE = "billing.readings"

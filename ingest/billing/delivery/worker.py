@@ -19,10 +19,10 @@ from ingest.billing.delivery.address import AddressError
 from ingest.billing.delivery.document import body
 from ingest.billing.delivery.post import Answer, AttemptError, Post
 from ingest.billing.delivery.signature import headers
-from store.database import UnreachableError, connect
-from store.outbox import Claimed, claim, delivered, failed
-from store.outgoing import readings_of
-from store.roles import Role
+from store.delivery.outbox import Claimed, claim, delivered, failed
+from store.delivery.outgoing import readings_of
+from store.postgres.database import UnreachableError, connect
+from store.postgres.roles import Role
 
 # Before the second attempt, the third ...: after the last a message is dead, about three days in all. Of each
 # a random half to all is taken, so that messages which failed together do not come back together.

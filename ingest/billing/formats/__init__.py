@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ingest.billing.formats import espi, iec61968
-from store.files import delimited, parquet
-from store.outgoing import Issue, OutgoingReading
+from metering.delivery import delimited, parquet
+from store.delivery.outgoing import Issue, OutgoingReading
 
 Write = Callable[[Issue, Iterable[OutgoingReading], BinaryIO], int]
 

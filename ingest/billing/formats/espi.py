@@ -25,8 +25,8 @@ from ingest.billing.formats.reading_types import (
     reading_type,
 )
 from ingest.billing.formats.xml import Xml
-from store.content import instant
-from store.outgoing import Issue, OutgoingReading
+from metering.billing.canonical_hash import instant
+from store.delivery.outgoing import Issue, OutgoingReading
 from telemetry.micro import MICRO
 from telemetry.obis import Medium, Obis
 from telemetry.quality import Quality

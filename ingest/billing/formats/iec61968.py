@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from ingest.billing.formats.reading_types import BULK, DELTA, ReadingType, reading_type
 from ingest.billing.formats.xml import Xml
-from store.content import decimal, instant
-from store.outgoing import Issue, OutgoingReading
+from metering.billing.canonical_hash import decimal, instant
+from store.delivery.outgoing import Issue, OutgoingReading
 from telemetry.quality import Quality
 
 NAMESPACE = "http://iec.ch/TC57/2011/MeterReadings#"

@@ -67,7 +67,7 @@ create unlogged table draft_exceptions (
     evidence         jsonb not null
 );
 
--- As people and hashes write them: '56.108', '2016-03-01T00:00:00Z' (store/content.py has the same two).
+-- As people and hashes write them: '56.108', '2016-03-01T00:00:00Z' (metering/billing/canonical_hash.py has the same two).
 create function decimal_text(micro bigint) returns text
     language sql immutable parallel safe
     return trim_scale(micro * 0.000001)::text;

@@ -9,7 +9,7 @@ alter table billing_readings drop constraint billing_readings_close_id_fkey;
 alter table billing_readings drop constraint billing_readings_utility_id_fkey;
 
 -- The telegrams behind billing readings were noted by a trigger, for which a copy of all new rows was written to
--- disk. What issues them (store/drafts.py) calls this instead, in the same transaction.
+-- disk. What issues them (store/billing/drafts.py) calls this instead, in the same transaction.
 drop trigger disputable on billing_readings;
 drop function note_disputable_telegrams;
 create function note_disputable_telegrams(close_id bigint) returns void

@@ -1,6 +1,6 @@
 -- Who looks at a page is told when something of it changed: a notice on the channel hesper_changes for each
 -- statement, "<utility id> <topic>", when its transaction commits. It carries no contents. Notices of readings
--- come from the ingester, one a commit (store/notices.py).
+-- come from the ingester, one a commit (store/postgres/notices.py).
 
 create function announce_change() returns trigger
     language plpgsql set search_path = public, pg_temp as $$

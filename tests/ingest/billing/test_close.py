@@ -11,7 +11,7 @@ import pytest
 
 from ingest.billing.calendar import PeriodError
 from ingest.billing.close import close
-from store.database import connect
+from store.postgres.database import connect
 from telemetry.quality import Quality
 from telemetry.status import Status
 from tests.support.town import NOW, UTILITY, Town

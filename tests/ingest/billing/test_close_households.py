@@ -15,12 +15,12 @@ from ingest.billing import rules
 from ingest.billing.calendar import names, neighbour, period_of
 from ingest.billing.close import Summary, close
 from ingest.validation import drain
-from store.arrays import microseconds
-from store.billing import utility
-from store.database import connect
-from store.embedded import EmbeddedPostgres
-from store.readings import insert, mark_for_validation
-from store.rules import add_rules
+from store.billing.measured import utility
+from store.billing.rule_sets import add_rules
+from store.postgres.arrays import microseconds
+from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
+from store.readings.raw import insert, mark_for_validation
 from tests.conftest import NEEDS_SHARED, SHARED_DATA
 from tests.support.households import UTILITY, VOLUME, ZONE, Household, households, store_households
 from tests.support.postgres import TEMPLATE, copied

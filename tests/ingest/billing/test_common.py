@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from ingest.billing.common import CommonNeeds, common_needs
-from store.billing import utility
-from store.database import connect
+from store.billing.measured import utility
+from store.postgres.database import connect
 from tests.support.town import UTILITY, Town
 
 OCTOBER = datetime(2026, 9, 30, 22, tzinfo=UTC)  # local midnights in Madrid

@@ -13,11 +13,11 @@ import pytest
 
 from ingest.billing import draft as drafting
 from ingest.billing.close import ApprovalError, State, approve, close, draft, withdraw
-from store.billing import utility
-from store.closes import events
-from store.database import connect
-from store.drafted import to_work_off
-from store.roles import Role
+from store.billing.closes import events
+from store.billing.drafted import to_work_off
+from store.billing.measured import utility
+from store.postgres.database import connect
+from store.postgres.roles import Role
 from tests.support.town import NOW, UTILITY, Town
 
 OCTOBER = datetime(2026, 9, 30, 22, tzinfo=UTC)  # local midnights in Madrid

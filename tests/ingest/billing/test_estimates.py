@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ingest.billing.calendar import names, period_of
-from store.billing import utility
-from store.content import verify
-from store.database import connect
+from metering.billing.canonical_hash import verify
+from store.billing.measured import utility
+from store.billing.rule_sets import add_coefficient, add_rules
+from store.postgres.database import connect
 from store.registry.admission import add_register
-from store.rules import add_coefficient, add_rules
 from telemetry.micro import to_micro
 from telemetry.quality import Quality
 from telemetry.status import Status

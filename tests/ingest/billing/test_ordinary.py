@@ -9,8 +9,8 @@ import pytest
 
 from ingest.billing import draft as drafting
 from ingest.billing.close import Scope, draft, withdraw
-from store.database import connect
-from store.validation import AUTHOR
+from store.postgres.database import connect
+from store.validation.judgement import AUTHOR
 from telemetry.status import Status
 from tests.support.town import NOW, UTILITY, Town
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ingest.billing.close import Scope, draft, withdraw
-from store.database import connect
-from store.edits import Action, Edit, add
-from store.rules import add_rules
+from store.billing.rule_sets import add_rules
+from store.postgres.database import connect
+from store.validation.edits import Action, Edit, add
 from telemetry.status import Status
 from tests.support.town import NOW, UTILITY, Town
 

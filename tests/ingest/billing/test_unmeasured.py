@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest.billing.unmeasured import USUAL
-from store.database import connect
+from store.postgres.database import connect
 from store.registry.admission import admit_meters, defaults
 from telemetry.obis import Medium
 from tests.support.town import UTILITY, VOLUME, Town

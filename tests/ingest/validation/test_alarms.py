@@ -21,8 +21,8 @@ from standardwebhooks import Webhook
 from ingest.billing.delivery.post import Post
 from ingest.validation import main
 from ingest.validation.alarms import MailServer, due, tell
-from store.alarms import AlarmRoute, end_route, set_route
-from store.database import connect
+from store.postgres.database import connect
+from store.validation.alarms import AlarmRoute, end_route, set_route
 from tests.support.authority import Authority
 from tests.support.town import Town
 

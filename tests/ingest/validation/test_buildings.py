@@ -12,12 +12,12 @@ import pytest
 
 from ingest.validation import drain
 from ingest.validation.buildings import count
-from store.arrays import microseconds
-from store.database import connect
-from store.queries.balance import BalanceDayRow, balance_days, balances
-from store.readings import insert, mark_for_validation
+from store.postgres.arrays import microseconds
+from store.postgres.database import connect
+from store.readings.raw import insert, mark_for_validation
 from store.registry import apply, parse
-from store.validation import registers_of
+from store.validation.balance_days import BalanceDayRow, balance_days, balances
+from store.validation.judgement import registers_of
 
 ZONE = ZoneInfo("Europe/Berlin")
 FIRST = date(2026, 1, 5)

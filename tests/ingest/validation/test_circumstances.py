@@ -12,9 +12,9 @@ import pytest
 
 from ingest.validation import drain
 from ingest.validation.circumstances import Circumstances
-from store.arrays import microseconds
-from store.database import connect
-from store.readings import insert, mark_for_validation
+from store.postgres.arrays import microseconds
+from store.postgres.database import connect
+from store.readings.raw import insert, mark_for_validation
 from store.registry import apply, parse
 from telemetry.micro import to_micro
 from telemetry.status import Status

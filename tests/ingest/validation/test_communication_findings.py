@@ -10,11 +10,11 @@ import pytest
 from ingest.gateway_reports import note
 from ingest.inbox import Delivery
 from ingest.validation.communication import look
-from store.database import connect
-from store.findings import counts
-from store.health import forget, keep_hour, take_gateway
-from store.queries.findings import FindingFilter, findings_page, gateway_findings
-from store.roles import Role
+from store.gateways.health import forget, keep_hour, take_gateway
+from store.postgres.database import connect
+from store.postgres.roles import Role
+from store.validation.finding_list import FindingFilter, findings_page, gateway_findings
+from store.validation.findings import counts
 from telemetry.wire import Health, LineHealth, MeterHealth, encode, to_milliseconds
 
 HOUR = timedelta(hours=1)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest.validation import Validator
-from store.database import connect
-from store.readings import BLOCK
+from store.postgres.database import connect
+from store.readings.raw import BLOCK
 from tests.support.judged import judged
 from tests.support.town import Town
 

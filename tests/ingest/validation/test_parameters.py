@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from anomaly.input.series import DAY
 from anomaly.parameters import Rules
 from ingest.validation.parameters import ParameterError, Parameters, altered, check
-from store.database import connect
-from store.rule_parameters import ParameterRow, set_parameter
+from store.postgres.database import connect
+from store.validation.rule_parameters import ParameterRow, set_parameter
 from telemetry.obis import Obis
 from tests.support.town import Town
 

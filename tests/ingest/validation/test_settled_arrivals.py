@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from ingest.validation import Validator
-from store.database import connect
-from store.edits import Action, Edit, add
-from store.rule_parameters import set_parameter
+from store.postgres.database import connect
+from store.validation.edits import Action, Edit, add
+from store.validation.rule_parameters import set_parameter
 from tests.support.judged import judged
 from tests.support.town import Town
 

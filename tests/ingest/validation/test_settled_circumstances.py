@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest.validation import Validator
-from store.database import connect
+from store.postgres.database import connect
 from tests.support.judged import judged
 from tests.support.town import Town
 

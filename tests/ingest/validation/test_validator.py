@@ -11,8 +11,8 @@ import pytest
 
 from ingest.validation import Validator, drain
 from ingest.validation.memory import SeriesMemory
-from store.database import connect
-from store.readings import BLOCK
+from store.postgres.database import connect
+from store.readings.raw import BLOCK
 from telemetry.status import Status
 from tests.support.judged import judged
 from tests.support.town import Town

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ingest.validation import main, worker
-from store.database import connect
+from store.postgres.database import connect
 from tests.support.town import Town
 
 START = datetime(2026, 6, 1, tzinfo=UTC)

@@ -14,8 +14,8 @@ import pytest
 from ingest.billing.delivery.post import Answer
 from ingest.billing.delivery.signature import new_secret
 from ingest.billing.delivery.worker import Courier
-from store import destinations
-from store.database import connect
+from store.delivery import destinations
+from store.postgres.database import connect
 from tests.support.town import UTILITY, Town
 
 OCTOBER = datetime(2026, 9, 30, 22, tzinfo=UTC)  # local midnights in Madrid

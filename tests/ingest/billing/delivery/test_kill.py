@@ -18,9 +18,9 @@ import pytest
 from ingest.billing.delivery.post import Answer, Post
 from ingest.billing.delivery.signature import new_secret
 from ingest.billing.delivery.worker import Courier
-from store import destinations, outbox
-from store.database import connect
-from store.roles import Role
+from store.delivery import destinations, outbox
+from store.postgres.database import connect
+from store.postgres.roles import Role
 from tests.ingest.billing.delivery.conftest import DAY, HOUR, NOVEMBER, OCTOBER
 from tests.support.town import UTILITY, Town
 

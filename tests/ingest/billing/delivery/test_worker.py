@@ -14,9 +14,9 @@ from ingest.billing.delivery.address import AddressError
 from ingest.billing.delivery.post import Answer, AttemptError
 from ingest.billing.delivery.signature import headers, new_secret
 from ingest.billing.delivery.worker import DISTANCES, main
-from store import destinations, outbox
-from store.database import connect
-from store.roles import Role
+from store.delivery import destinations, outbox
+from store.postgres.database import connect
+from store.postgres.roles import Role
 from tests.ingest.billing.delivery.conftest import DAY, NOVEMBER, Destination, listening
 from tests.support.town import NOW, UTILITY, Town
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from ingest.billing.formats import formats
 from ingest.billing.formats.reading_types import POWERS, UnsayableError
-from store.files.delimited import COLUMNS
-from store.outgoing import Issue, OutgoingReading
+from metering.delivery.delimited import COLUMNS
+from store.delivery.outgoing import Issue, OutgoingReading
 from telemetry.micro import from_micro, to_micro
 from telemetry.quality import Quality
 

@@ -1,0 +1,1 @@
+"""Billing: the content of a billing reading, and its hash."""

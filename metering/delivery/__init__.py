@@ -1,0 +1,1 @@
+"""Delivery: billing readings as they leave, and the formats of their files."""

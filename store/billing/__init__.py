@@ -1,0 +1,1 @@
+"""The month close: what it reads, its drafts, and what was issued."""

@@ -1,0 +1,146 @@
+"""What a month close comes to, and the rows of earlier closes that it compares with.
+
+Nothing here updates or deletes. What is drafted, and how it is issued, is in `store/billing/drafts.py`.
+What billing systems and pages read back is in `store/billing/issued.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+
+@dataclass(frozen=True, slots=True)
+class BillingRow:
+    """One version of a billing reading, as it is inserted. Values in micro-units."""
+
+    service_point_id: int
+    obis: str
+    version: int
+    start_value: int
+    end_value: int
+    consumption: int
+    unit: str
+    quality: int
+    start_method: str
+    end_method: str
+    evidence: dict[str, Any]
+    content_hash: bytes
+    true_up: int | None = None  # beside consumption: what earlier estimates fell short by; negative: a credit
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedRow:
+    """The highest version of a billing reading that is there already."""
+
+    service_point_id: int
+    obis: str
+    version: int
+    start_value: int
+    end_value: int
+    evidence: dict[str, Any]
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ExceptionRow:
+    """Why there is no billing reading, and what can be done."""
+
+    service_point_id: int
+    obis: str
+    reason: str
+    detail: str
+    evidence: dict[str, Any]
+
+
+def lock_period(connection: Connection, utility_id: int, period: str) -> None:
+    """Let nobody else close this period until the transaction ends, so that cursors only grow."""
+    connection.execute(
+        "select pg_advisory_xact_lock(%s::int, %s::int)", (utility_id, int(period.replace("-", "")))
+    )
+
+
+def issued(connection: Connection, utility_id: int, period: str, points: Sequence[int]) -> list[IssuedRow]:
+    """The highest version of each billing reading of a period at these service points."""
+    with connection.cursor(row_factory=class_row(IssuedRow)) as cursor:
+        cursor.execute(
+            """
+            select distinct on (service_point_id, obis)
+                   service_point_id, obis, version, start_value, end_value, evidence, content_hash
+            from billing_readings where service_point_id = any(%s) and period = %s and utility_id = %s
+            order by service_point_id, obis, version desc
+            """,
+            (list(points), period, utility_id),
+        )
+        return cursor.fetchall()
+
+
+def last_run(connection: Connection, utility_id: int, period: str) -> int:
+    """The number of a period's last close; 0: never closed."""
+    row = connection.execute(
+        "select coalesce(max(run), 0) from closes where utility_id = %s and period = %s", (utility_id, period)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def exceptions_of(connection: Connection, utility_id: int, period: str, run: int) -> list[ExceptionRow]:
+    """What a close left for people, by service point and register."""
+    with connection.cursor(row_factory=class_row(ExceptionRow)) as cursor:
+        cursor.execute(
+            """
+            select service_point_id, obis, reason, detail, evidence from billing_exceptions
+            where close_id = (select id from closes where utility_id = %s and period = %s and run = %s)
+            order by service_point_id, obis
+            """,
+            (utility_id, period, run),
+        )
+        return cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A step of a period's close: drafted, approved or withdrawn, by whom and when."""
+
+    run: int
+    state: str
+    author: str
+    at: datetime
+    summary: dict[str, Any]
+
+
+def note(
+    connection: Connection,
+    utility_id: int,
+    period: str,
+    *,
+    run: int,
+    state: str,
+    author: str,
+    summary: dict[str, Any],
+) -> None:
+    """Add a step of a period's close."""
+    connection.execute(
+        """
+        insert into close_events (utility_id, period, run, state, author, summary)
+        values (%s, %s, %s, %s, %s, %s)
+        """,
+        (utility_id, period, run, state, author, Jsonb(summary)),
+    )
+
+
+def events(connection: Connection, utility_id: int, period: str) -> list[EventRow]:
+    """The steps of a period's closes, the first one first."""
+    with connection.cursor(row_factory=class_row(EventRow)) as cursor:
+        cursor.execute(
+            """
+            select run, state, author, at, summary from close_events
+            where utility_id = %s and period = %s order by id
+            """,
+            (utility_id, period),
+        )
+        return cursor.fetchall()

@@ -1,0 +1,1 @@
+"""Delivery: destinations, the outbox, control totals and statements."""

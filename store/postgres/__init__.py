@@ -1,0 +1,1 @@
+"""PostgreSQL itself: connections, roles, migrations, arrays, and a server of our own."""

@@ -1,0 +1,1 @@
+"""Readings: stored raw, read back, counted against what was due, and exported."""

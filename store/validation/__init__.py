@@ -1,0 +1,1 @@
+"""Validation: what is to be judged, marks and findings, edits, and alarms."""

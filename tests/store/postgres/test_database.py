@@ -1,0 +1,43 @@
+"""Sessions: UTC, named, and clear about what is wrong."""
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from store.postgres.database import UnreachableError, connect, pool
+from store.postgres.roles import Role
+
+
+def test_a_session_runs_in_utc_whatever_the_server_is_set_to(database: str) -> None:
+    with connect(database) as connection:
+        assert connection.execute("show timezone").fetchone() == ("UTC",)
+
+
+def test_an_unreachable_database_is_reported_with_advice() -> None:
+    with pytest.raises(UnreachableError, match="cannot reach the database") as caught:
+        connect("postgresql://hesper@127.0.0.1:1/hesper")
+    assert "DATABASE_URL" in caught.value.advice
+
+
+def test_a_text_that_is_no_url_is_reported_as_such() -> None:
+    with pytest.raises(UnreachableError, match="not a database URL"):
+        connect("postgresql://[broken")
+
+
+def test_a_pool_says_at_once_that_the_database_is_unreachable() -> None:
+    with pytest.raises(UnreachableError):
+        pool("postgresql://hesper@127.0.0.1:1/hesper", 2, role=Role.API)
+
+
+def test_a_pool_hands_out_sessions_in_utc(database: str) -> None:
+    with pool(database, 1, role=Role.API) as sessions, sessions.connection() as connection:
+        assert connection.execute("show timezone").fetchone() == ("UTC",)
+
+
+def test_a_statement_timeout_ends_a_statement(database: str) -> None:
+    with (
+        connect(database, statement_timeout=timedelta(milliseconds=50)) as connection,
+        pytest.raises(psycopg.errors.QueryCanceled),
+    ):
+        connection.execute("select pg_sleep(30)")

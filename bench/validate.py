@@ -29,8 +29,8 @@ from bench.insert_readings import Columns, copy_rows
 from bench.measurement import Measurement, show
 from ingest.validation import Validator, drain
 from ingest.validation.judging import judge_registers
-from ingest.validation.memory import SeriesMemory, whole_series
 from ingest.validation.parameters import Parameters
+from ingest.validation.series_cache import SeriesMemory, whole_series
 from store.postgres.database import connect
 from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.migrate import migrate

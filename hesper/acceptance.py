@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from drivers.errors import DecodeError
 from drivers.mbus.codec.telegram import Refusal, decode
-from ingest.replay import replay
+from ingest.receive.replay import replay
 from store.quarantine import Kept
 from store.registry import MeterEntry, RegisterEntry, Registry, RegistryError, UtilityEntry, apply
 from store.registry.strangers import waiting_of

@@ -17,8 +17,8 @@ from api.trace import Trace, trace_of
 from drivers.errors import DecodeError
 from drivers.modbus.profile_file import profile_names
 from hesper.decode import explain as decoded
-from ingest.billing.method import BUILT_IN, Method
-from ingest.billing.rules import parse_rules
+from metering.billing.method import BUILT_IN, Method
+from metering.billing.rule_set import parse_rules
 from store.billing.rule_sets import all_rules
 from store.billing.trace import (
     BehindRow,

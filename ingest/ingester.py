@@ -17,13 +17,13 @@ from threading import Event
 
 import structlog
 
-from ingest.decode import Decoded, decode_readings
-from ingest.downlink import Downlink
 from ingest.endpoint import Answers
-from ingest.inbox import Delivery, Inbox
 from ingest.metrics import Metrics
-from ingest.storing import Storing
-from ingest.subscriber import Connection, Subscriber
+from ingest.mqtt.downlink import Downlink
+from ingest.mqtt.inbox import Delivery, Inbox
+from ingest.mqtt.subscriber import Connection, Subscriber
+from ingest.receive.decode import Decoded, decode_readings
+from ingest.receive.storing import Storing
 from telemetry.topics import Kind
 
 _TICK = 0.2  # seconds between looks at `stop` while nothing arrives

@@ -1,7 +1,7 @@
 """Edits on a meter's page: leave a reading out, take it although rules object, enter one, undo; approve.
 
 An edit of a closed month waits for a second person (store/validation/edits.py). What is wrong is said on the
-page itself, beside what was typed in. """
+page itself, beside what was typed in."""
 
 from dataclasses import replace
 from http import HTTPStatus

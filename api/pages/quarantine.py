@@ -34,7 +34,7 @@ _NEW_METERS, _SITES, _REQUESTS, _OF_EACH = 100, 500, 5, 3
 _PAGE = 50
 _TASKS = frozenset({Task.REPLAY, Task.DISCARD, Task.ACCEPT})
 
-# What each reason means, and what to do before a replay; ingest/quarantine.py has their names.
+# What each reason means, and what to do before a replay; ingest/receive/quarantine.py has their names.
 REASONS = {
     "malformed": (
         N_("Not readable"),

@@ -2,7 +2,7 @@
 
 A finding is changed one at a time with `If-Match`, or up to 500 at once, each with its result. Every change
 is a row of history with who made it, when and why; no validation takes it back
-(`store/validation/finding_changes.py`). """
+(`store/validation/finding_changes.py`)."""
 
 from datetime import datetime
 from http import HTTPStatus

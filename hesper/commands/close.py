@@ -20,11 +20,11 @@ from hesper.commands.close_report import remarks, show_common, show_status, show
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month
-from ingest.billing.calendar import PeriodError, names
 from ingest.billing.close import ApprovalError, State, Summary
-from ingest.billing.rules import RulesError
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
+from metering.billing.rule_set import RulesError
+from metering.periods.calendar import PeriodError, names
 from store.billing.measured import utility_codes
 from store.postgres.database import StoreError, connect
 from store.postgres.roles import Role as DatabaseRole

@@ -13,9 +13,9 @@ import typer
 from hesper.commands.delivery import DeliveryError, period_name, show_table, utility_code
 from hesper.commands.handover import AsJson, Utility, file_, statement
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
-from ingest.billing.delivery.address import AddressError, parse
-from ingest.billing.delivery.signature import new_secret
-from ingest.billing.delivery.worker import main
+from ingest.delivery.address import AddressError, parse
+from ingest.delivery.signature import new_secret
+from ingest.delivery.worker import main
 from metering.billing.canonical_hash import decimal, instant
 from store.billing.measured import utility as utility_of
 from store.delivery import destinations as places

@@ -6,7 +6,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from ingest.billing.calendar import PeriodError, names
+from metering.periods.calendar import PeriodError, names
 from store.billing.measured import utility_codes
 from store.postgres.errors import StoreError
 

@@ -10,10 +10,10 @@ import typer
 
 from hesper.commands.delivery import DeliveryError, period_name, show_table, utility_code
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
-from ingest.billing.formats import formats
-from ingest.billing.formats.reading_types import UnsayableError
 from metering.billing.canonical_hash import decimal
 from metering.delivery.delimited import DIALECTS
+from metering.delivery.formats import formats
+from metering.delivery.reading_types import UnsayableError
 from store.audit import note, sign_as
 from store.billing.measured import utility as utility_of
 from store.delivery.outgoing import held, issue

@@ -14,7 +14,7 @@ from hesper.logs import LogStyle, configure_logging
 from hesper.settings import SettingsError, broker_address
 from ingest.endpoint import Endpoint
 from ingest.ingester import INBOX_BYTES, PATIENCE, ROWS, Ingester, Pace
-from ingest.subscriber import RECEIVE_MAXIMUM, SESSION_EXPIRY, Connection
+from ingest.mqtt.subscriber import RECEIVE_MAXIMUM, SESSION_EXPIRY, Connection
 from store.postgres.roles import Role
 
 log = structlog.get_logger(__name__)

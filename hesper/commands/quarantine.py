@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
-from ingest.quarantine import Reason
-from ingest.replay import replay_all
+from ingest.receive.quarantine import Reason
+from ingest.receive.replay import replay_all
 from store import quarantine
 from store.postgres.database import StoreError, connect
 from store.postgres.roles import Role

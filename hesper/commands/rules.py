@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
-from ingest.billing.rules import RulesError, parse_rules
+from metering.billing.rule_set import RulesError, parse_rules
 from store.billing.measured import utility as utility_of
 from store.billing.rule_sets import add_coefficient, add_rules, all_rules
 

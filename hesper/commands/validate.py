@@ -16,8 +16,8 @@ from rich.table import Table
 from anomaly.input.series import Severity
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
-from ingest.billing.delivery.address import AddressError, parse
-from ingest.billing.delivery.signature import new_secret
+from ingest.delivery.address import AddressError, parse
+from ingest.delivery.signature import new_secret
 from ingest.validation import main
 from ingest.validation.alarms import MailServer
 from ingest.validation.parameters import ParameterError, Parameters, check

@@ -12,7 +12,7 @@ from psycopg import Connection
 
 from hesper.acceptance import accept, propose
 from hesper.commands.store_url import check_login
-from ingest.requested import TASKS, main
+from ingest.tasks import TASKS, main
 from store.postgres.roles import Role
 from store.registry.extract import calendar
 from store.registry.history import sign

@@ -27,8 +27,8 @@ from hesper.demo.registry import registry_of
 from hesper.demo.state import DemoState
 from hesper.supervise import Program, Supervisor, hesper_command
 from ingest.billing.close import close
-from ingest.billing.rules import EXAMPLES, parse_rules
 from metering.access import Scope
+from metering.billing.rule_set import EXAMPLES, parse_rules
 from store.access.api_keys import issue, verify
 from store.billing.measured import utility
 from store.billing.rule_sets import add_rules, rules_on

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from ingest.billing.method import BUILT_IN, Method
+from metering.billing.method import BUILT_IN, Method
 from telemetry.status import Status
 
 SET_DAY_MISSING = "set_day: the meter's own value for this instant is not there"

@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
-from ingest.billing.calendar import PeriodError, period_of
 from ingest.billing.draft import BLOCK_SIZE, Told, draft_blocks, left_alone, note_changes
 from ingest.billing.gather import Month
-from ingest.billing.rules import Rules, parse_rules
 from metering.billing.canonical_hash import instant
+from metering.billing.rule_set import Rules, parse_rules
+from metering.periods.calendar import PeriodError, period_of
 from store.billing.closes import exceptions_of, last_run, lock_period, note
 from store.billing.drafted import counted, drafted_exceptions
 from store.billing.drafts import (

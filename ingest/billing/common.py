@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from psycopg import Connection
 
-from ingest.billing.method import Method
+from metering.billing.method import Method
 from store.billing.common_needs import HouseRow, houses
 
 

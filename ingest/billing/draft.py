@@ -18,14 +18,14 @@ from psycopg import Connection
 
 from anomaly.boundary.stuck import KIND as STUCK
 from ingest.billing.boundary import SET_DAY_MISSING
-from ingest.billing.calendar import neighbour
 from ingest.billing.estimate import past
 from ingest.billing.gather import Case, Month, gather, place_of
-from ingest.billing.method import BUILT_IN, Method
-from ingest.billing.rules import last_day
 from ingest.billing.sums import compared
 from ingest.billing.unmeasured import never_read, no_meter
 from ingest.billing.verdict import Context, Explanations, missing_places, verdict
+from metering.billing.method import BUILT_IN, Method
+from metering.billing.rule_set import last_day
+from metering.periods.calendar import neighbour
 from store.billing.bulk_draft import Drafted, Setting, draft_ordinary
 from store.billing.changed_points import forget, is_comparable, note_touched, untouched
 from store.billing.closes import BillingRow, ExceptionRow, IssuedRow, issued, last_run

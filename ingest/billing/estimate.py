@@ -22,12 +22,12 @@ from typing import Any
 from psycopg import Connection
 
 from ingest.billing.boundary import Boundary, Missing, ReadingAt, share
-from ingest.billing.calendar import neighbour
 from ingest.billing.consumption import Stretch, Unbillable, consumption, multiplied
 from ingest.billing.gather import Case, Month, Part
-from ingest.billing.method import Method
-from ingest.billing.rules import normative
 from metering.billing.canonical_hash import decimal, instant
+from metering.billing.method import Method
+from metering.billing.rule_set import normative
+from metering.periods.calendar import neighbour
 from store.billing.rule_sets import BilledBefore, billed_before, coefficients
 from telemetry.micro import to_micro
 

@@ -1,15 +1,15 @@
 """Evidence of a billing reading as plain JSON: what anybody can check a figure with.
 
 Values are decimals in the register's unit, instants ISO 8601 in UTC. `metering/billing/canonical_hash.py`
-hashes it. """
+hashes it."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from ingest.billing.boundary import Boundary, Missing, ReadingAt
-from ingest.billing.method import Method
 from metering.billing.canonical_hash import decimal, instant
+from metering.billing.method import Method
 from telemetry.micro import to_micro
 from telemetry.status import Status
 

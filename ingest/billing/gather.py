@@ -10,10 +10,10 @@ from psycopg import Connection
 
 from anomaly.boundary.stuck import KIND as STUCK
 from ingest.billing.boundary import Boundary, Event, Limits, Missing, ReadingAt, Surroundings, boundary
-from ingest.billing.calendar import Period, neighbour
 from ingest.billing.evidence import boundary_from
-from ingest.billing.method import Method
-from ingest.billing.rules import Rules, last_day
+from metering.billing.method import Method
+from metering.billing.rule_set import Rules, last_day
+from metering.periods.calendar import Period, neighbour
 from store.billing.closes import issued
 from store.billing.measured import (
     InstalledRow,

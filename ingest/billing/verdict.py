@@ -10,8 +10,8 @@ from ingest.billing.consumption import Stretch, Unbillable, consumption, quality
 from ingest.billing.estimate import ESTIMABLE, Past, Settled, estimated, settle
 from ingest.billing.evidence import boundary_evidence
 from ingest.billing.gather import Case, Month, Part
-from ingest.billing.method import Method
 from metering.billing.canonical_hash import Content, decimal, instant
+from metering.billing.method import Method
 from store.billing.closes import BillingRow, ExceptionRow
 from store.billing.measured import Beside, StoredReading
 from telemetry.quality import Quality

@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 import structlog
 from psycopg import Connection
 
-from ingest.billing.delivery import signature
-from ingest.billing.delivery.address import AddressError
-from ingest.billing.delivery.post import AttemptError, Post
+from ingest.delivery import signature
+from ingest.delivery.address import AddressError
+from ingest.delivery.post import AttemptError, Post
 from store.validation.alarms import (
     AlarmRoute,
     Told,

@@ -15,9 +15,9 @@ import numpy as np
 from anomaly.checkpoint import Settled
 from anomaly.input.block import UNKNOWN, Block, Register
 from anomaly.parameters import Rules
-from ingest.validation.circumstances import Circumstances
-from ingest.validation.memory import StoredSeries
 from ingest.validation.parameters import Parameters
+from ingest.validation.register_facts import Circumstances
+from ingest.validation.series_cache import StoredSeries
 from store.postgres.arrays import microseconds
 from store.validation.judgement import RegisterRow
 from telemetry.obis import Obis, RegisterKind

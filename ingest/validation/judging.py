@@ -17,10 +17,10 @@ from anomaly.input.block import UNKNOWN
 from anomaly.input.series import DAY, HOUR, Finding, Judgement
 from anomaly.judge import Examination, examine
 from ingest.validation.blocks import Group, blocks, groups
-from ingest.validation.circumstances import Circumstances
-from ingest.validation.eras import Era, over_time
-from ingest.validation.memory import StoredSeries
+from ingest.validation.parameter_periods import Era, over_time
 from ingest.validation.parameters import Parameters
+from ingest.validation.register_facts import Circumstances
+from ingest.validation.series_cache import StoredSeries
 from store.postgres.arrays import from_microseconds, microseconds
 from store.validation.edits import Decision
 from store.validation.findings import FindingRow

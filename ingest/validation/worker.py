@@ -17,13 +17,13 @@ from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
 from anomaly.catalogue import REGISTER_KINDS
-from ingest.arrival import ArrivalCount
 from ingest.validation.alarms import MailServer, tell
-from ingest.validation.circumstances import Circumstances
+from ingest.validation.completeness import ArrivalCount
 from ingest.validation.judging import judge_registers
-from ingest.validation.memory import Known, SeriesMemory, StoredSeries, whole_series
 from ingest.validation.parameters import Parameters
-from ingest.validation.rounds import Rounds
+from ingest.validation.periodic import Rounds
+from ingest.validation.register_facts import Circumstances
+from ingest.validation.series_cache import Known, SeriesMemory, StoredSeries, whole_series
 from store.postgres.arrays import from_microseconds
 from store.postgres.database import UnreachableError, connect
 from store.postgres.retention import upkeep

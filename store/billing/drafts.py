@@ -2,7 +2,7 @@
 
 A block of service points is claimed, drafted and counted in one transaction, so a process that dies leaves it
 to the next one (what is drafted: `store/billing/drafted.py`). What was drafted becomes billing readings in
-one transaction, `approve`, and nothing of it is left behind. """
+one transaction, `approve`, and nothing of it is left behind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

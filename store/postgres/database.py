@@ -46,7 +46,7 @@ def connect(
     """A session in UTC, not in autocommit: `with connection.transaction()` or `commit()` ends work.
 
     `application` is shown in pg_stat_activity. With `role` it acts as that one (store/postgres/roles.py),
-    else as its login. Raises UnreachableError, UnsupportedServerError and RoleError. """
+    else as its login. Raises UnreachableError, UnsupportedServerError and RoleError."""
     try:
         connection = psycopg.connect(_conninfo(url, application, statement_timeout))
     except psycopg.Error as error:

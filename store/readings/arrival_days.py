@@ -1,7 +1,7 @@
 """Meters by local days: how many readings were due and how many of them came, and what is known of the rest.
 
 `store/readings/completeness.py` counts them; this shows them, for a heatmap and for the reason behind one of
-its cells. """
+its cells."""
 
 from collections import defaultdict
 from dataclasses import dataclass

@@ -42,7 +42,7 @@ class Range:
     """Readings of a utility from `start` (included) to `end` (not), of all its meters or of those meant.
 
     `table` is where they are read: a session of the API (store/postgres/roles.py) has the view of its
-    utility. """
+    utility."""
 
     utility: str
     start: datetime

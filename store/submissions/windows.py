@@ -54,7 +54,7 @@ def opening(window: Window, day: date) -> Opening:
 
 def period_containing(day: date, reading_day: int) -> str:
     """The billing period (YYYY-MM) of a local day: with reading day 1 to 15 the month in which it begins,
-    from 16 on that in which it ends (as `ingest/billing/calendar.py` names them)."""
+    from 16 on that in which it ends (as `metering/periods/calendar.py` names them)."""
     month = day.replace(day=1)
     if reading_day <= _LAST_DAY_BEGINNING and day.day < reading_day:
         month = (month - timedelta(days=1)).replace(day=1)

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hesper.commands.work import accept_meter
-from ingest.requested import TASKS, step
+from ingest.tasks import TASKS, step
 from metering.access import Scope
 from store.access.api_keys import issue
 from store.postgres.database import connect

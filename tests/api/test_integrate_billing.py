@@ -14,9 +14,9 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
-from ingest.billing.delivery.post import Answer
-from ingest.billing.delivery.signature import new_secret
-from ingest.billing.delivery.worker import Courier
+from ingest.delivery.post import Answer
+from ingest.delivery.signature import new_secret
+from ingest.delivery.worker import Courier
 from store.delivery import destinations, outbox
 from tests.api.seeding import PERIOD, Seeded, correct
 from tests.support.browsing import serving

@@ -11,7 +11,7 @@ from api.telegrams import Undecoded
 from api.words.ladder import found_by, passed_over, rests_on, why_not
 from api.words.language import english, languages
 from ingest.billing.boundary import Limits, Missing, ReadingAt, Surroundings, boundary
-from ingest.billing.method import Method
+from metering.billing.method import Method
 from telemetry.explanation import ExplainedRecord, Explanation
 
 AT = datetime(2026, 10, 31, 23, tzinfo=UTC)

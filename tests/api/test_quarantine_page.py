@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.pages.quarantine import REASONS
-from ingest.quarantine import Reason
+from ingest.receive.quarantine import Reason
 from tests.api.seeding import Seeded
 from tests.api.test_closing import work
 

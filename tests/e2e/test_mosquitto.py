@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from hesper.central import Central, Role
 from ingest.ingester import Ingester
-from ingest.subscriber import Connection
+from ingest.mqtt.subscriber import Connection
 from store.postgres.database import connect
 from store.registry import apply
 from telemetry.wire import encode

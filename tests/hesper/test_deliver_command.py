@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
-from ingest.billing.delivery.signature import headers
+from ingest.delivery.signature import headers
 from store.delivery import destinations
 from store.postgres.database import connect
 from tests.support.town import UTILITY, Town

@@ -12,10 +12,10 @@ from hesper.demo.building import GATEWAY, UTILITY, Building, build, month_start
 from hesper.demo.history import History
 from hesper.demo.registry import registry_of
 from ingest.billing.close import close
-from ingest.decode import decode_readings
-from ingest.directory import Directory
+from ingest.receive.decode import decode_readings
+from ingest.receive.directory import Directory
+from ingest.receive.writer import store_readings
 from ingest.validation import drain
-from ingest.writer import store_readings
 from store.postgres.database import connect
 from store.registry import apply
 from telemetry.wire import encode, to_milliseconds

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
-from ingest.decode import decode_readings
-from ingest.directory import Directory
-from ingest.writer import store_readings
+from ingest.receive.decode import decode_readings
+from ingest.receive.directory import Directory
+from ingest.receive.writer import store_readings
 from store.registry import MeterEntry, Registry, UtilityEntry, apply
 from telemetry.obis import Medium
 from telemetry.wire import encode, to_milliseconds

@@ -6,9 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
-from ingest.decode import decode_readings
-from ingest.directory import Directory
-from ingest.writer import store_readings
+from ingest.receive.decode import decode_readings
+from ingest.receive.directory import Directory
+from ingest.receive.writer import store_readings
 from store.postgres.database import connect
 from store.registry import apply
 from telemetry.wire import Batch, WireReadout, encode, to_milliseconds

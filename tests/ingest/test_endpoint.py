@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ingest.endpoint import Answers, Endpoint
-from ingest.inbox import Delivery, Inbox
+from ingest.mqtt.inbox import Delivery, Inbox
 from store.postgres.database import connect
 from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.migrate import migrate
@@ -96,7 +96,7 @@ def test_an_inbox_is_bounded_by_number_and_by_bytes() -> None:
 def test_a_database_that_is_away_holds_the_broker_up_and_not_our_memory(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.subscriber._PATIENCE", 0.2)
+    monkeypatch.setattr("ingest.mqtt.subscriber._PATIENCE", 0.2)
     room = 20_000
     batches = [
         batch_of(n, *[(WATER, -n * 50 - i, {COLD: float(n)}) for i in range(50)]) for n in range(1, 41)

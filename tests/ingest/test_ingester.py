@@ -18,7 +18,7 @@ import pytest
 from gateway.uplink.link import MqttSettings
 from gateway.uplink.publisher import Pace, Publisher
 from ingest.ingester import INBOX_BYTES, Ingester
-from ingest.subscriber import Connection
+from ingest.mqtt.subscriber import Connection
 from store import quarantine
 from store.postgres.database import connect
 from store.postgres.embedded import EmbeddedPostgres
@@ -164,8 +164,8 @@ def test_an_ingester_killed_between_commit_and_acknowledgement_leaves_nothing_tw
     crashing = (
         "import os, signal, sys, threading\n"
         "from ingest.ingester import Ingester\n"
-        "from ingest.storing import Storing\n"
-        "from ingest.subscriber import Connection\n"
+        "from ingest.receive.storing import Storing\n"
+        "from ingest.mqtt.subscriber import Connection\n"
         "Storing._answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "broker = Connection('127.0.0.1', int(sys.argv[2]), 'one', session_expiry=0)\n"
         "Ingester(sys.argv[1], broker).run(threading.Event())\n"

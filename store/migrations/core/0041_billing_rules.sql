@@ -6,7 +6,7 @@ create table billing_rules (
     valid_from date not null,                                 -- periods that begin on this local day or later
     name       text not null,
     version    text not null,
-    content    text not null,                                 -- the TOML as it was given (ingest/billing/rules.py)
+    content    text not null,                                 -- the TOML as it was given (metering/billing/rule_set.py)
     author     text not null,
     added_at   timestamptz not null default now()
 );

@@ -1,4 +1,4 @@
--- What people ask of gateways, and every answer. Ingesters publish what is due (ingest/downlink.py).
+-- What people ask of gateways, and every answer. Ingesters publish what is due (ingest/mqtt/downlink.py).
 
 -- Done once, in time. A row is added by who asks; only its state changes, by ingesters.
 create table gateway_commands (

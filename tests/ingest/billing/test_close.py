@@ -9,8 +9,8 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from ingest.billing.calendar import PeriodError
 from ingest.billing.close import close
+from metering.periods.calendar import PeriodError
 from store.postgres.database import connect
 from telemetry.quality import Quality
 from telemetry.status import Status

@@ -11,10 +11,10 @@ import numpy as np
 import psycopg
 import pytest
 
-from ingest.billing import rules
-from ingest.billing.calendar import names, neighbour, period_of
 from ingest.billing.close import Summary, close
 from ingest.validation import drain
+from metering.billing import rule_set
+from metering.periods.calendar import names, neighbour, period_of
 from store.billing.measured import utility
 from store.billing.rule_sets import add_rules
 from store.postgres.arrays import microseconds
@@ -86,7 +86,7 @@ def test_year_under_rules_estimates_what_is_missing_and_still_adds_up(
     year: tuple[psycopg.Connection, list[Household]],
 ) -> None:
     connection, homes = year
-    text = (Path(rules.__file__).parent / "rules" / "de-enwg.toml").read_text(encoding="utf-8")
+    text = (Path(rule_set.__file__).parent / "rule_sets" / "de-enwg.toml").read_text(encoding="utf-8")
     add_rules(
         connection,
         utility(connection, UTILITY).id,

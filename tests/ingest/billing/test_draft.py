@@ -29,7 +29,7 @@ CLOSER = """
 import os, signal, sys
 from datetime import datetime
 from ingest.billing.close import draft
-from store.database import connect
+from store.postgres.database import connect
 with connect(sys.argv[1]) as session:
     def told(done, blocks):
         if done == int(sys.argv[3]):

@@ -18,7 +18,7 @@ import pytest
 from psycopg import Connection
 from standardwebhooks import Webhook
 
-from ingest.billing.delivery.post import Post
+from ingest.delivery.post import Post
 from ingest.validation import main
 from ingest.validation.alarms import MailServer, due, tell
 from store.postgres.database import connect

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from ingest.validation import drain
-from ingest.validation.circumstances import Circumstances
+from ingest.validation.register_facts import Circumstances
 from store.postgres.arrays import microseconds
 from store.postgres.database import connect
 from store.readings.raw import insert, mark_for_validation

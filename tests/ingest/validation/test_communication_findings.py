@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from ingest.gateway_reports import note
-from ingest.inbox import Delivery
+from ingest.mqtt.inbox import Delivery
+from ingest.receive.gateway_reports import note
 from ingest.validation.communication import look
 from store.gateways.health import forget, keep_hour, take_gateway
 from store.postgres.database import connect

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from ingest.validation import Validator, drain
-from ingest.validation.memory import SeriesMemory
+from ingest.validation.series_cache import SeriesMemory
 from store.postgres.database import connect
 from store.readings.raw import BLOCK
 from telemetry.status import Status

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
-from ingest.arrival import ArrivalCount
+from ingest.validation.completeness import ArrivalCount
 from store.postgres.arrays import microseconds
 from store.postgres.database import connect
 from store.readings import completeness

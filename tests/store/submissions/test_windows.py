@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.billing.calendar import period_of
+from metering.periods.calendar import period_of
 from store.submissions.windows import Opening, Window, in_force, opening, period_containing
 
 START = date(2026, 1, 1)

@@ -1,0 +1,125 @@
+"""The delivery worker: takes messages out of the outbox and posts them, until they are there or given up.
+
+Any number may run. Each holds one message at a time, by the lock on its row, while it posts; so a worker that
+dies in the middle leaves a message that waits, and the next attempt carries the same id.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from ingest.delivery.address import AddressError
+from ingest.delivery.document import body
+from ingest.delivery.post import Answer, AttemptError, Post
+from ingest.delivery.signature import headers
+from store.delivery.outbox import Claimed, claim, delivered, failed
+from store.delivery.outgoing import readings_of
+from store.postgres.database import UnreachableError, connect
+from store.postgres.roles import Role
+
+# Before the second attempt, the third ...: after the last a message is dead, about three days in all. Of each
+# a random half to all is taken, so that messages which failed together do not come back together.
+DISTANCES = (
+    timedelta(seconds=10),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
+)
+REST = timedelta(minutes=1)  # how long a destination that failed is left alone, at the most ...
+LONGEST_REST = timedelta(hours=1)  # ... unless it asked for longer (Retry-After), up to this
+GONE = 410
+IDLE_SECONDS = 1.0
+RECONNECT_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Sends(Protocol):
+    """What posts a body: `Post`."""
+
+    def __call__(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool
+    ) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """How a worker sends. `clock` gives the present in UTC, `chance` the jitter."""
+
+    send: Sends
+    clock: Callable[[], datetime]
+    chance: random.Random
+
+    def step(self, connection: Connection) -> bool:
+        """Attempts the message that has been due for longest; False where none is due. Commits."""
+        with connection.transaction():
+            message = claim(connection, self.clock())
+            if message is None:
+                return False
+            rows = readings_of(connection, message)
+            name = f"msg_{message.message_id.hex}"
+            content = body(name, message.utility, message.period, message.created_at, rows)
+            signed = headers(name, int(self.clock().timestamp()), content, message.secrets)
+            fields = {"Content-Type": "application/json", "User-Agent": "hesper", **signed}
+            try:
+                answer = self.send(message.url, fields, content, allow_private=message.allow_private)
+            except (AddressError, AttemptError) as error:
+                self._failed(connection, message, str(error), None)
+            else:
+                if answer.taken:
+                    delivered(connection, message, self.clock())
+                    log.info(
+                        "delivered", message=name, destination=message.destination_id, readings=len(rows)
+                    )
+                else:
+                    self._failed(connection, message, f"it answered {answer.status}", answer)
+        return True
+
+    def _failed(self, connection: Connection, message: Claimed, error: str, answer: Answer | None) -> None:
+        now = self.clock()
+        given_up = message.attempts >= len(DISTANCES) or (answer is not None and answer.status == GONE)
+        asked = timedelta(seconds=answer.retry_after or 0) if answer else timedelta()
+        rest = min(asked, LONGEST_REST)
+        again = None
+        if not given_up:
+            distance = DISTANCES[message.attempts] * self.chance.uniform(0.5, 1.0)
+            again = now + max(distance, rest)
+            rest = max(rest, min(distance, REST))
+        failed(connection, message, error, again=again, resting=now + rest)
+        told = {"outbox": message.id, "destination": message.destination_id, "attempt": message.attempts + 1}
+        if given_up:
+            log.error("a message is dead: `hesper deliver list --dead` shows it", error=error, **told)
+        else:
+            log.info("not delivered", error=error, **told)
+
+
+def main(database_url: str, stop: threading.Event) -> None:
+    """Deliver what is due until `stop` is set, coming back whenever the database was away."""
+    courier = Courier(Post(), lambda: datetime.now(UTC), random.SystemRandom())
+    away = False
+    while not stop.is_set():
+        try:
+            with connect(database_url, application="hesper deliver", role=Role.DELIVER) as connection:
+                log.info("delivering")
+                away = False
+                while not stop.is_set():
+                    if not courier.step(connection):
+                        stop.wait(IDLE_SECONDS)
+        except (UnreachableError, psycopg.OperationalError) as error:
+            if not away:  # said once, and once when it is back
+                log.warning("the database is away", error=" ".join(str(error).split()))
+            away = True
+            stop.wait(RECONNECT_SECONDS)

@@ -1,0 +1,1 @@
+"""MQTT: deliveries in, acknowledgements and requests out."""

@@ -1,0 +1,1 @@
+"""A message's way into the store: decoded, resolved, routed, written in one transaction."""

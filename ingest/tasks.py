@@ -1,0 +1,128 @@
+"""The worker that does what people asked for in the browser or over `/v1` (`store/tasks.py`).
+
+Any number may run. Each holds one request at a time, by the lock on its row in a session of its own, while
+another session does the work and commits as the task does. What fails is written beside the request, for
+whoever asked.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from ingest.billing import close as month
+from ingest.receive.replay import replay_all
+from ingest.validation import drain
+from metering.billing.rule_set import RulesError
+from metering.periods.calendar import PeriodError
+from store import quarantine
+from store.postgres.database import UnreachableError, connect
+from store.postgres.errors import StoreError
+from store.postgres.roles import Role
+from store.tasks import RequestRow, Task, claim, done, failed
+from telemetry.wire import to_milliseconds
+
+IDLE_SECONDS = 1.0
+RECONNECT_SECONDS = 5.0
+
+Do = Callable[[Connection[Any], RequestRow, datetime], Mapping[str, Any]]
+"""Does what a request asks for, at an instant, and commits; tells the figures of what was done."""
+
+log = structlog.get_logger(__name__)
+
+
+def draft(connection: Connection[Any], asked: RequestRow, now: datetime) -> Mapping[str, Any]:
+    """Draft a period, once all that has arrived is judged."""
+    drain(connection)
+    connection.commit()
+    return asdict(month.draft([connection], asked.utility, asked.subject["period"], asked.author, now))
+
+
+def replay(connection: Connection[Any], asked: RequestRow, now: datetime) -> Mapping[str, Any]:
+    """Take what waits in quarantine as if it came now."""
+    selection = _selection(asked)
+    tried = stored = 0
+    for entries in quarantine.groups(connection, selection):
+        tried += len(entries)
+        stored += sum(one.stored for one in replay_all(connection, entries, to_milliseconds(now)))
+    return {"tried": tried, "stored": stored, "waiting": _left(connection, selection)}
+
+
+def discard(connection: Connection[Any], asked: RequestRow, _now: datetime) -> Mapping[str, Any]:
+    """Say of what waits in quarantine that it will never be used."""
+    discarded = 0
+    for entries in quarantine.groups(connection, _selection(asked)):
+        discarded += quarantine.discard(connection, [entry.id for entry in entries])
+        connection.commit()
+    return {"discarded": discarded}
+
+
+TASKS: Mapping[Task, Do] = {Task.DRAFT: draft, Task.REPLAY: replay, Task.DISCARD: discard}
+
+
+def _selection(asked: RequestRow) -> quarantine.Selection:
+    return quarantine.Selection(**asked.subject, utility_id=asked.utility_id)
+
+
+def _left(connection: Connection[Any], selection: quarantine.Selection) -> int:
+    return sum(quarantine.count(connection, selection).values())
+
+
+def step(
+    queue: Connection[Any], work: Connection[Any], tasks: Mapping[Task, Do], clock: Callable[[], datetime]
+) -> bool:
+    """Does the request that has waited longest; False where none does. Commits both sessions.
+
+    Raises psycopg.OperationalError where the database goes away: then the request waits on.
+    """
+    with queue.transaction():
+        asked = claim(queue)
+        if asked is None:
+            return False
+        try:
+            outcome = tasks[asked.task](work, asked, clock())
+            work.commit()
+        except psycopg.OperationalError:
+            raise
+        except (StoreError, PeriodError, RulesError, LookupError) as error:
+            work.rollback()
+            advice = error.advice if isinstance(error, StoreError) else ""
+            failed(queue, asked, f"{error}; {advice}" if advice else str(error))
+        except Exception as error:
+            work.rollback()
+            log.error(
+                "a request failed by a fault of ours", request=asked.id, task=asked.task, exc_info=error
+            )
+            failed(
+                queue, asked, "This is a fault of ours, kept in the log. Ask again; if it lasts, report it."
+            )
+        else:
+            done(queue, asked, outcome)
+            log.info("done as asked", request=asked.id, task=asked.task, author=asked.author)
+    return True
+
+
+def main(database_url: str, stop: threading.Event, tasks: Mapping[Task, Do] = TASKS) -> None:
+    """Do what is asked for until `stop` is set, coming back whenever the database was away."""
+    away = False
+    while not stop.is_set():
+        try:
+            with (
+                connect(database_url, application="hesper work", role=Role.ADMIN) as queue,
+                connect(database_url, application="hesper work", role=Role.ADMIN) as work,
+            ):
+                log.info("waiting for requests")
+                away = False
+                while not stop.is_set():
+                    if not step(queue, work, tasks, lambda: datetime.now(UTC)):
+                        stop.wait(IDLE_SECONDS)
+        except (UnreachableError, psycopg.OperationalError) as error:
+            if not away:  # said once, and once when it is back
+                log.warning("the database is away", error=" ".join(str(error).split()))
+            away = True
+            stop.wait(RECONNECT_SECONDS)

@@ -1,0 +1,1 @@
+"""Periods: months of the calendar, and the instants at which they begin and end."""

@@ -17,67 +17,22 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import health, live, problems
+from api import health, problems
 from api.authentication import SignInRequiredError, requires
 from api.gateway_check import ConfigurationCheck
 from api.kept import Kept
 from api.live import Live
 from api.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.oidc import Provider
-from api.pages import (
-    account,
-    arrival,
-    balance,
-    billing_reading,
-    chart,
-    findings,
-    fleet,
-    gateway,
-    gateway_trend,
-    meter,
-    meter_edits,
-    meter_list,
-    meter_telegrams,
-    meter_year,
-    month,
-    month_actions,
-    problem,
-    sign_in,
-    statement,
-    verification,
-)
-from api.pages import quarantine as quarantine_page
 from api.pages.rendering import templates
+from api.pages.routes import ROUTERS as PAGES
 from api.passwords import Passwords, SecondFactor
 from api.rates import Lockout, TokenBuckets
 from api.services import Services
 from api.sessions import Signer
 from api.settings import ApiSettings
 from api.telegrams import Decode, undecoded
-from api.v1 import (
-    audit,
-    billing,
-    closes,
-    deliveries,
-    edits,
-    exports,
-    gateway_commands,
-    gateway_configurations,
-    gateway_findings,
-    gateway_health,
-    marks,
-    meters,
-    quarantine,
-    readings,
-    registry_changes,
-    requests,
-    service_points,
-    sites,
-    statements,
-    submissions,
-    supply,
-)
-from api.v1 import findings as finding_resources
+from api.v1.routes import ROUTERS as RESOURCES
 from metering.access import Scope
 from store.postgres.database import pool
 from store.postgres.roles import Role
@@ -179,57 +134,10 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,  # what client generators name their methods
     )
     app.include_router(health.router)
-    for module in (
-        sites,
-        service_points,
-        supply,
-        meters,
-        registry_changes,
-        gateway_health,
-        gateway_findings,
-        gateway_commands,
-        gateway_configurations,
-        readings,
-        submissions,
-        marks,
-        edits,
-        finding_resources,
-        quarantine,
-        billing,
-        closes,
-        deliveries,
-        statements,
-        exports,
-        requests,
-        audit,
-        live,
-    ):
-        app.include_router(module.router, responses=problems.RESPONSES)
-    for page in (
-        problem,
-        sign_in,
-        account,
-        fleet,
-        meter_list,
-        arrival,
-        balance,
-        meter,
-        chart,
-        meter_edits,
-        meter_telegrams,
-        meter_year,
-        gateway,
-        gateway_trend,
-        findings,
-        quarantine_page,
-        verification,
-        month,
-        month_actions,
-        billing_reading,
-        statement,
-    ):
-        app.include_router(page.router)
-    app.include_router(live.pages)
+    for resource in RESOURCES:
+        app.include_router(resource, responses=problems.RESPONSES)
+    for page in PAGES:
+        app.include_router(page)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)
 

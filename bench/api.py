@@ -33,9 +33,9 @@ import psutil
 import psycopg
 from starlette.exceptions import StarletteDeprecationWarning
 
-from api.app import create_app
-from api.server import Server
-from api.settings import ApiSettings
+from api.web.app import create_app
+from api.web.server import Server
+from api.web.settings import ApiSettings
 from bench.measurement import Measurement, show
 from bench.queries import fill
 from bench.recording import Statement, recorded

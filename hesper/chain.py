@@ -12,8 +12,8 @@ from typing import Any
 
 from psycopg import Connection
 
-from api.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
-from api.trace import Trace, trace_of
+from api.v1.billing.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
+from api.v1.billing.trace import Trace, trace_of
 from drivers.errors import DecodeError
 from drivers.modbus.profile_file import profile_names
 from hesper.decode import explain as decoded

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from api.gateway_check import Checked, ConfigurationProblem, PlannedLine
+from api.web.configuration_check import Checked, ConfigurationProblem, PlannedLine
 from gateway.config.document import FIXED, NEEDS_RESTART, GatewayConfig
 from gateway.config.file import ConfigError, parse_config
 from gateway.config.toml_lines import TomlLines, TomlPath

@@ -1,6 +1,6 @@
 """Stored telegrams explained for the pages: the `Decode` that is given to the API, which has no drivers."""
 
-from api.telegrams import Telegram, Undecoded
+from api.web.telegrams import Telegram, Undecoded
 from drivers.errors import DriverError
 from drivers.modbus.profile_file import profile_names
 from hesper.decode import explain, is_modbus

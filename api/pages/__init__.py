@@ -1,1 +1,1 @@
-"""The dashboards: one module a page, its template of the same name in `api/templates/`."""
+"""The pages: a folder a subject, each module beside its template."""

@@ -1,27 +1,27 @@
 """The routes of the pages."""
 
-from api.live import pages as streams
-from api.pages.account import router as account
-from api.pages.arrival import router as arrival
-from api.pages.balance import router as balance
-from api.pages.billing_reading import router as billing_reading
-from api.pages.chart import router as chart
-from api.pages.findings import router as findings
-from api.pages.fleet import router as fleet
-from api.pages.gateway import router as gateway
-from api.pages.gateway_trend import router as gateway_trend
-from api.pages.meter import router as meter
-from api.pages.meter_edits import router as meter_edits
-from api.pages.meter_list import router as meter_list
-from api.pages.meter_telegrams import router as meter_telegrams
-from api.pages.meter_year import router as meter_year
-from api.pages.month import router as month
-from api.pages.month_actions import router as month_actions
-from api.pages.problem import router as problem
-from api.pages.quarantine import router as quarantine
-from api.pages.sign_in import router as sign_in
-from api.pages.statement import router as statement
-from api.pages.verification import router as verification
+from api.pages.billing.billing_reading import router as billing_reading
+from api.pages.billing.month import router as month
+from api.pages.billing.month_actions import router as month_actions
+from api.pages.delivery.statement import router as statement
+from api.pages.fleet.arrival import router as arrival
+from api.pages.fleet.fleet import router as fleet
+from api.pages.fleet.meter_list import router as meter_list
+from api.pages.fleet.verification import router as verification
+from api.pages.frame.problem import router as problem
+from api.pages.gateways.gateway import router as gateway
+from api.pages.gateways.trend import router as gateway_trend
+from api.pages.identity.account import router as account
+from api.pages.identity.sign_in import router as sign_in
+from api.pages.meters.chart import router as chart
+from api.pages.meters.edits import router as meter_edits
+from api.pages.meters.meter import router as meter
+from api.pages.meters.telegrams import router as meter_telegrams
+from api.pages.meters.year import router as meter_year
+from api.pages.quarantine.quarantine import router as quarantine
+from api.pages.validation.balance import router as balance
+from api.pages.validation.findings import router as findings
+from api.web.streams import pages as streams
 
 ROUTERS = (
     problem,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel
 
-from api.authentication import KeyCaller, Store, requires
+from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.routing import resources
 from metering.access import Scope
 from store import audit

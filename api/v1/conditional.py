@@ -19,9 +19,9 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Header, Response
 from pydantic import BaseModel
 
-from api.problems import Problem
 from api.v1.fields import Document, Fields
 from api.v1.routing import Answered
+from api.web.problems import Problem
 
 _TAGS = Header(max_length=1000, examples=['"5f2d1c0a9b8e7d6c5f2d1c0a9b8e7d6c"'])
 _ANY = "*"

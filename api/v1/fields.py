@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict
 
-from api.problems import invalid
+from api.web.problems import invalid
 
 
 def _only_the_name_is_required(schema: dict[str, Any]) -> None:

@@ -14,9 +14,9 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 
-from api.authentication import Authenticated, KeyHolder, Store
-from api.problems import Problem
+from api.identity.authentication import Authenticated, KeyHolder, Store
 from api.v1.routing import Answered
+from api.web.problems import Problem
 from store.access import idempotency
 from store.access.idempotency import InFlightError, KeptAnswer
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.evidence import Evidence
+from api.v1.billing.evidence import Evidence
 from api.v1.fields import Sparse
 from store.readings.by_meter import View
 from telemetry.micro import from_micro

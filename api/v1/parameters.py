@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import AwareDatetime
 
-from api.problems import invalid
-from api.v1.readings import DEFAULT_SPAN, LONGEST_SPAN
+from api.v1.readings.readings import DEFAULT_SPAN, LONGEST_SPAN
+from api.web.problems import invalid
 
 MOST = 1000  # entries of a page
 LARGEST_ID = 2**63 - 1

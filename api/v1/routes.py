@@ -1,28 +1,28 @@
 """The routes of `/v1`, in the order of its description."""
 
-from api.live import router as streams
 from api.v1.audit import router as audit
-from api.v1.billing import router as billing
-from api.v1.closes import router as closes
-from api.v1.deliveries import router as deliveries
-from api.v1.edits import router as edits
-from api.v1.exports import router as exports
-from api.v1.findings import router as findings
-from api.v1.gateway_commands import router as gateway_commands
-from api.v1.gateway_configurations import router as gateway_configurations
-from api.v1.gateway_findings import router as gateway_findings
-from api.v1.gateway_health import router as gateway_health
-from api.v1.marks import router as marks
-from api.v1.meters import router as meters
-from api.v1.quarantine import router as quarantine
-from api.v1.readings import router as readings
-from api.v1.registry_changes import router as registry_changes
-from api.v1.requests import router as requests
-from api.v1.service_points import router as service_points
-from api.v1.sites import router as sites
-from api.v1.statements import router as statements
-from api.v1.submissions import router as submissions
-from api.v1.supply import router as supply
+from api.v1.billing.closes import router as closes
+from api.v1.billing.readings import router as billing
+from api.v1.delivery.deliveries import router as deliveries
+from api.v1.delivery.exports import router as exports
+from api.v1.delivery.statements import router as statements
+from api.v1.gateways.commands import router as gateway_commands
+from api.v1.gateways.configurations import router as gateway_configurations
+from api.v1.gateways.findings import router as gateway_findings
+from api.v1.gateways.health import router as gateway_health
+from api.v1.quarantine.quarantine import router as quarantine
+from api.v1.readings.readings import router as readings
+from api.v1.registry.changes import router as registry_changes
+from api.v1.registry.meters import router as meters
+from api.v1.registry.service_points import router as service_points
+from api.v1.registry.sites import router as sites
+from api.v1.registry.supply import router as supply
+from api.v1.submissions.submissions import router as submissions
+from api.v1.tasks import router as requests
+from api.v1.validation.edits import router as edits
+from api.v1.validation.findings import router as findings
+from api.v1.validation.marks import router as marks
+from api.web.streams import router as streams
 
 ROUTERS = (
     sites,

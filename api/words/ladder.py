@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from api.evidence import BoundaryEvidence
+from api.v1.billing.evidence import BoundaryEvidence
 from api.words.language import Language
 from api.words.presentation import N_
 from api.words.vocabulary import method_name, phrase

@@ -12,7 +12,7 @@ from hesper.logs import LogStyle, configure_logging
 from store.postgres.roles import Role
 
 if TYPE_CHECKING:
-    from api.gateway_check import ConfigurationCheck
+    from api.web.configuration_check import ConfigurationCheck
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -53,10 +53,10 @@ def run(
 
     Elsewhere than on loopback put a proxy with TLS in front: sessions are then for https only.
     """
-    from api.app import create_app
-    from api.oidc import OidcSettingsError, load
-    from api.server import Server
-    from api.settings import ApiSettings, SettingsError, kept_session_secret
+    from api.identity.oidc import OidcSettingsError, load
+    from api.web.app import create_app
+    from api.web.server import Server
+    from api.web.settings import ApiSettings, SettingsError, kept_session_secret
     from hesper.telegrams import decode
 
     if plain_http and not _is_loopback(host):

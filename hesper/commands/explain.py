@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
+from api.v1.billing.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
 from drivers.errors import DecodeError
 from hesper.chain import Chain, chain_of, read_telegram, steps
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration

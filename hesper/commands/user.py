@@ -37,7 +37,7 @@ def create(
 
     The rights of administrators and approvers count once they have a second factor, which /account sets up.
     """
-    from api.passwords import Passwords, new_password
+    from api.identity.passwords import Passwords, new_password
 
     password = new_password()
     with signed(database_url, data) as connection:
@@ -66,7 +66,7 @@ def role(
 @app.command()
 def reset(login: Login, database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
     """A new random password, shown once. The second factor is taken away, and every session ends."""
-    from api.passwords import Passwords, new_password
+    from api.identity.passwords import Passwords, new_password
 
     password = new_password()
     with signed(database_url, data) as connection:

@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.exceptions import StarletteDeprecationWarning
 
-from api.app import create_app
-from api.settings import ApiSettings
+from api.web.app import create_app
+from api.web.settings import ApiSettings
 from store.postgres.database import connect
 from tests.api.seeding import NOW, Seeded, seed
 

@@ -6,8 +6,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 from psycopg import Connection
 
-from api.passwords import Passwords
-from api.sessions import Signer
+from api.identity.form_tokens import Signer
+from api.identity.passwords import Passwords
 from metering.access import UserRole
 from store.access import sessions, users
 

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi import FastAPI
 
-from api.app import create_app
 from api.client import Client, ProblemError
-from api.settings import ApiSettings
+from api.web.app import create_app
+from api.web.settings import ApiSettings
 from tests.api.conftest import Clock
 from tests.api.seeding import NOW, PERIOD, Seeded
 from tests.support.browsing import serving

@@ -4,8 +4,8 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.api.pages.fleet.test_fleet import count_arrivals
 from tests.api.seeding import Seeded
-from tests.api.test_fleet import count_arrivals
 
 pytestmark = pytest.mark.browser
 

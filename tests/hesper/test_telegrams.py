@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.telegrams import Undecoded
+from api.web.telegrams import Undecoded
 from drivers.driver import Target
 from drivers.line import SerialSettings
 from drivers.modbus.master import ModbusDriver

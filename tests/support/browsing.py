@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from api.server import Server
+from api.web.server import Server
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None

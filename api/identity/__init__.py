@@ -1,0 +1,1 @@
+"""Who is asking: keys, sessions, passwords, second factors, and providers."""

@@ -1,0 +1,1 @@
+"""Months, and billed figures explained."""

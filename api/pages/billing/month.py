@@ -1,0 +1,222 @@
+"""A month: how far its close is, what is left for people, how its figures were found, and who has taken them.
+
+Where a draft waits for approval the page is about the draft; else about the last close. What can be done with
+it is in `month_actions.py`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from api.identity.authentication import PageVisitor, Store, Visitor, requires
+from api.pages.frame.rendering import page
+from api.web.services import services
+from api.words.presentation import neighbour_month
+from metering.access import Scope
+from store.billing import close_list
+from store.billing import issued as queries
+from store.delivery import outbox
+from store.delivery.outbox import MessageRow
+from store.fleet.meters import meters_at
+from store.tasks import RequestRow, Task, requests_page
+
+router = APIRouter(include_in_schema=False)
+
+_PAGE = 100
+_EXCEPTIONS = 50
+_OUTLIERS = 20
+_RUNS = 20
+_MONTHS = 36
+_MESSAGES = 1000
+_ESTIMATES = ("average", "normative")
+_REQUESTS = 50
+
+PeriodPath = Annotated[str, Path(pattern=r"^[1-9]\d{3}-(0[1-9]|1[0-2])$")]
+RowSeen = Annotated[str | None, Query(max_length=200, pattern=r"^\S.* \S+$")]  # service point and register
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a destination was sent of a month, how much of it is in which state, and what is dead."""
+
+    destination: str  # without its query, which may hold a token
+    states: Counter[str]
+    dead: list[MessageRow]
+
+    @property
+    def messages(self) -> int:
+        """All of them."""
+        return self.states.total()
+
+
+@router.get("/months", dependencies=[requires(Scope.BILLING_READ)])
+def latest_month(request: Request, visitor: PageVisitor, store: Store) -> Response:
+    """On to the month that is drafted or closed last, or the one before this."""
+    utility = visitor.caller.utility
+    latest = close_list.states(store, utility.id, limit=1)
+    if latest:
+        period = latest[0].period
+    else:
+        now = services(request).clock().astimezone(utility.zone)
+        period = f"{now.replace(day=1) - timedelta(days=1):%Y-%m}"
+    return RedirectResponse(f"/months/{period}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/months/{period}", dependencies=[requires(Scope.BILLING_READ)])
+def month(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    period: PeriodPath,
+    reason: Annotated[str | None, Query(max_length=100)] = None,
+    exception: RowSeen = None,
+    quality: Annotated[int | None, Query(ge=0, le=99)] = None,
+    method: Annotated[str | None, Query(max_length=40)] = None,
+    after: RowSeen = None,
+) -> Response:
+    """One period, whatever its state. `exception` and `after`: the last rows seen of either list.
+
+    `reason`, `quality` and `method` (`estimate`: any of them) narrow them.
+    """
+    return show_month(
+        *(request, visitor, store, period),
+        reason=reason,
+        exception=exception,
+        quality=quality,
+        method=method or None,
+        after=after,
+    )
+
+
+def show_month(
+    request: Request,
+    visitor: Visitor,
+    store: Store,
+    period: str,
+    *,
+    reason: str | None = None,
+    exception: str | None = None,
+    quality: int | None = None,
+    method: str | None = None,
+    after: str | None = None,
+    error: tuple[str, str] | None = None,
+) -> Response:
+    """The page of a period; `error`: why something was not done, in the reader's words and the store's."""
+    utility = visitor.caller.utility
+    runs = close_list.states(store, utility.id, limit=_RUNS, period=period)
+    current = runs[0] if runs else None
+    exceptions: list[close_list.ExceptionRow] = []
+    outliers: list[close_list.OutlierRow] = []
+    shares: list[close_list.ShareRow] = []
+    counts: dict[str, int] = {}
+    if current:
+        about = (store, utility.id, period, current.run)
+        exceptions = close_list.exceptions_page(
+            *about, limit=_EXCEPTIONS + 1, after=_seen(exception), reason=reason or None
+        )
+        counts = close_list.exception_counts(*about)
+        shares = close_list.shares(*about)
+        outliers = close_list.outliers_page(*about, limit=_OUTLIERS)
+    rows = queries.current_billing_readings(
+        *(store, utility.id, period),
+        after=after,
+        limit=_PAGE + 1,
+        quality=quality,
+        methods=_ESTIMATES if method == "estimate" else (method,) if method else (),
+    )
+    places = {row.service_point for row in exceptions} | {row.service_point for row in outliers}
+    answer = page(
+        request,
+        visitor,
+        "billing/month.html",
+        period=period,
+        earlier=neighbour_month(period, -1),
+        later=neighbour_month(period, 1),
+        last_year=neighbour_month(period, -12),
+        ended=period < f"{services(request).clock().astimezone(utility.zone):%Y-%m}",
+        current=current,
+        runs=runs,
+        issued=next((run for run in runs if run.approved_at is not None), None),
+        asked=_asked(store, utility.id, period),
+        own_draft=current is not None and current.drafted_by == visitor.caller.actor,
+        exceptions=exceptions[:_EXCEPTIONS],
+        next_exception=_row(exceptions[_EXCEPTIONS - 1]) if len(exceptions) > _EXCEPTIONS else None,
+        reason=reason or None,
+        reasons=counts,
+        excepted=sum(counts.values()),
+        outliers=outliers,
+        meters=meters_at(store, utility.id, sorted(places)),
+        **_distribution(shares),
+        rows=rows[:_PAGE],
+        quality=quality,
+        method=method,
+        after=after,
+        next_after=_row(rows[_PAGE - 1]) if len(rows) > _PAGE else None,
+        deliveries=_deliveries(store, visitor, period),
+        acknowledgements=queries.acknowledgements(store, utility.id, period),
+        highest=queries.highest_cursor(store, utility.id, period),
+        months=queries.closes(store, utility.id, _MONTHS),
+        error=error,
+    )
+    if error:
+        answer.status_code = HTTPStatus.CONFLICT
+    return answer
+
+
+def _distribution(shares: Sequence[close_list.ShareRow]) -> dict[str, object]:
+    """Figures by quality, boundary values by method, and sums by medium."""
+    by_quality: Counter[int] = Counter()
+    by_method: Counter[str] = Counter()
+    sums: Counter[tuple[int, str]] = Counter()
+    for share in shares:
+        by_quality[share.quality] += share.readings
+        by_method[share.start_method] += share.readings
+        by_method[share.end_method] += share.readings
+        sums[share.medium, share.unit] += share.consumption + share.true_up
+    return {
+        "readings": by_quality.total(),
+        "estimated": sum(
+            share.readings for share in shares if {share.start_method, share.end_method} & {*_ESTIMATES}
+        ),
+        "by_quality": sorted(by_quality.items()),
+        "by_method": by_method.most_common(),
+        "sums": sorted(sums.items()),
+    }
+
+
+def _asked(store: Store, utility_id: int, period: str) -> RequestRow | None:
+    """The last draft that somebody asked for of this period in the browser or over `/v1`."""
+    asked = requests_page(store, utility_id, limit=_REQUESTS, tasks=frozenset({Task.DRAFT}))
+    return next((one for one in asked if one.subject.get("period") == period), None)
+
+
+def _deliveries(store: Store, visitor: Visitor, period: str) -> list[Delivered]:
+    """By destination, for those who may see them."""
+    if not visitor.caller.may(Scope.DELIVERIES_READ):
+        return []
+    found: dict[str, Delivered] = {}
+    for row in outbox.messages(store, utility_id=visitor.caller.utility.id, period=period, limit=_MESSAGES):
+        destination = row.url.partition("?")[0]
+        delivered = found.setdefault(row.url, Delivered(destination, Counter(), []))
+        delivered.states[row.state] += 1
+        if row.state == outbox.State.DEAD:
+            delivered.dead.append(row)
+    return list(found.values())
+
+
+def _seen(row: str | None) -> tuple[str, str] | None:
+    if row is None:
+        return None
+    point, _, obis = row.rpartition(" ")
+    return point, obis
+
+
+def _row(row: close_list.ExceptionRow | queries.BillingRow) -> str:
+    return f"{row.service_point} {row.obis}"

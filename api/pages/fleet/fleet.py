@@ -1,0 +1,131 @@
+"""The first page: what needs attention before anything else, the fleet as a tree of sites, and one search."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from api.identity.authentication import PageVisitor, Store, requires
+from api.pages.frame.rendering import page
+from api.web.services import services
+from metering.access import Scope
+from store.billing import issued as billing_queries
+from store.fleet import overview
+from store.fleet import tree as queries
+from store.fleet.utilities import UtilityRow
+from store.validation.finding_list import gateway_findings, gravest_findings
+
+router = APIRouter(include_in_schema=False)
+
+LATE_AFTER = timedelta(hours=36)  # where a register does not say how often a reading is due
+_FINDINGS_SHOWN = 10
+_SILENT_AFTER = timedelta(minutes=10)  # a gateway says how it is once a minute
+_UNFOLDED = 200  # sites that are shown with all below them; of more only the uppermost
+_FULL = 0.85  # share of its wire time from which on a line is near what it can carry
+
+
+@dataclass(frozen=True, slots=True)
+class FullLine:
+    """A line that is down, or has little wire time left."""
+
+    gateway: str
+    line: str
+    utilisation: float  # 0 to 1
+    down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is counted over the whole fleet."""
+
+    sites: list[queries.SiteCounts]
+    arrived: dict[str | None, queries.Arrived]
+
+    @classmethod
+    def of(cls, store: Store, utility: UtilityRow, now: datetime) -> "State":
+        """As of now."""
+        today = now.astimezone(utility.zone).date()
+        arrived = queries.arrived(store, utility.id, now, now - LATE_AFTER)
+        return cls(
+            queries.site_counts(store, utility.id, today),
+            {one.site: one for one in arrived},
+        )
+
+    @property
+    def total(self) -> queries.Arrived:
+        """Over all sites."""
+        every = self.arrived.values()
+        sums = (sum(getattr(one, name) for one in every) for name in queries.Arrived.__slots__[1:])
+        return queries.Arrived(None, *sums)
+
+
+@router.get("/", dependencies=[requires(Scope.METERS_READ)])
+def fleet(
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    q: Annotated[str | None, Query(max_length=100)] = None,
+) -> Response:
+    """The whole utility, or what a search for `q` finds in it."""
+    caller, now = visitor.caller, services(request).clock()
+    utility = caller.utility
+    text = (q or "").strip()
+    today = now.astimezone(utility.zone).date()
+    gateways = overview.gateways(store, utility.id)
+    state = services(request).fleets.get(utility.id, lambda: State.of(store, utility, now))
+    closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
+    gravest = (
+        gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
+    )
+    of_gateways = (
+        gateway_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
+    )
+    return page(
+        request,
+        visitor,
+        "fleet/fleet.html",
+        q=text,
+        hits=queries.search(store, utility.id, text) if text else [],
+        totals=overview.totals(store, utility.id),
+        gateways=gateways,
+        silent=[gateway for gateway in gateways if is_silent(gateway, now)],
+        full=[line for gateway in gateways for line in _full_lines(gateway)],
+        of_gateways=[one for one in of_gateways if one.severity != "info"],
+        findings=[finding for finding in gravest if finding.severity != "info"],
+        close=closes[0] if closes else None,
+        exceptions=overview.exception_count(store, closes[0].id) if closes else 0,
+        waiting_month=_last_month(today) if not closes or closes[0].period < _last_month(today) else None,
+        branches=queries.tree(state.sites),
+        unfolded=len(state.sites) <= _UNFOLDED,
+        arrived=state.total,
+        by_site=state.arrived,
+        expired=sum(site.expired for site in state.sites),
+    )
+
+
+def is_silent(gateway: overview.GatewayRow, now: datetime) -> bool:
+    """Whether a gateway says that it is gone, or says nothing any more."""
+    if gateway.state != "online":
+        return True
+    return gateway.health_at is not None and now - gateway.health_at > _SILENT_AFTER
+
+
+def _full_lines(gateway: overview.GatewayRow) -> list[FullLine]:
+    """From the last health message, which a gateway of another version may have written."""
+    lines: Any = (gateway.health or {}).get("lines")
+    found = []
+    for line in lines if isinstance(lines, list) else []:
+        if not isinstance(line, dict):
+            continue
+        used, down = line.get("utilisation", 0), bool(line.get("down"))
+        share = float(used) if isinstance(used, int | float) else 0.0
+        if down or share >= _FULL:
+            found.append(FullLine(gateway.code, str(line.get("line", "")), share, down))
+    return found
+
+
+def _last_month(today: date) -> str:
+    """The calendar month that is over: '2026-10' on any day of November."""
+    return f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"

@@ -1,0 +1,152 @@
+"""Meters by site, each with its last reading, recent days and state: all of them, or those of a site."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from api.identity.authentication import PageVisitor, Store, requires
+from api.pages.fleet.fleet import LATE_AFTER
+from api.pages.frame.rendering import page
+from api.web.problems import not_found
+from api.web.services import services
+from api.words.language import Language, language_of
+from api.words.presentation import Sparkline, local_midnights, sparkline
+from metering.access import Scope
+from store.fleet import overview as queries
+from store.fleet.overview import SiteRow, site_of_code
+
+router = APIRouter(include_in_schema=False)
+
+DAYS = 14
+_PAGE = 200
+_MISSED_READINGS = 3
+
+Search = Annotated[str | None, Query(max_length=100)]
+After = Annotated[str | None, Query(max_length=40)]
+
+
+class MeterState(StrEnum):
+    """What a row says of its meter, in words that are also its class in the style sheet."""
+
+    FINDING = "finding"
+    LATE = "late"
+    EMPTY = "empty"
+    GOOD = "good"
+    REMOVED = "removed"
+
+
+_RANK = {state: rank for rank, state in enumerate(MeterState)}  # what needs attention comes first
+
+
+@dataclass(frozen=True, slots=True)
+class MeterLine:
+    """A row of the table."""
+
+    meter: queries.MeterStateRow
+    state: MeterState
+    alarm: bool
+    spark: Sparkline | None
+
+
+@router.get("/meters", dependencies=[requires(Scope.METERS_READ)])
+def meters(
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    q: Search = None,
+    after: After = None,
+) -> Response:
+    """All meters of the utility."""
+    return _list(request, visitor, store, site=None, q=q, after=after)
+
+
+@router.get("/sites/{site}", dependencies=[requires(Scope.METERS_READ)])
+def site_meters(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    site: Annotated[str, Path(max_length=100)],
+    q: Search = None,
+    after: After = None,
+) -> Response:
+    """The meters of a site and of all below it."""
+    return _list(
+        request,
+        visitor,
+        store,
+        site=find_site(store, visitor.caller.utility.id, site),
+        q=q,
+        after=after,
+    )
+
+
+def find_site(store: Store, utility_id: int, code: str) -> SiteRow:
+    """The site of this code. Raises Problem where there is none."""
+    found = site_of_code(store, utility_id, code)
+    if found is None:
+        raise not_found("This site", "The overview shows the sites of your utility.")
+    return found
+
+
+def _list(
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    *,
+    site: SiteRow | None,
+    q: str | None,
+    after: str | None,
+) -> Response:
+    """In pages of 200; troubled ones first within their site."""
+    caller, now = visitor.caller, services(request).clock()
+    utility, language = caller.utility, language_of(request)
+    rows = queries.meter_states(
+        store, utility.id, after=after, limit=_PAGE + 1, site=site.code if site else None, search=q or None
+    )
+    shown = rows[:_PAGE]
+    counters = {row.register_id: row.capacity for row in shown if row.register_id and row.kind == "counter"}
+    days = queries.consumption_between(
+        store,
+        counters if caller.may(Scope.READINGS_READ) else {},
+        local_midnights(now, utility.zone, DAYS),
+    )
+    groups = []
+    for name, site_rows in groupby(shown, lambda row: row.site_name):
+        lines = [_line(row, days.get(row.register_id or 0, []), now, language) for row in site_rows]
+        groups.append((name, sorted(lines, key=lambda line: (_RANK[line.state], not line.alarm))))
+    return page(
+        request,
+        visitor,
+        "fleet/meter_list.html",
+        site=site,
+        groups=groups,
+        q=q,
+        after=after,
+        next_after=shown[-1].code if len(rows) > _PAGE else None,
+        days=DAYS,
+    )
+
+
+def _line(
+    row: queries.MeterStateRow, days: Sequence[int | None], now: datetime, language: Language
+) -> MeterLine:
+    due = _MISSED_READINGS * row.expected_interval if row.expected_interval else LATE_AFTER
+    if row.removed_at is not None:
+        state = MeterState.REMOVED
+    elif row.measured_at is None:
+        state = MeterState.EMPTY
+    elif row.open_findings:
+        state = MeterState.FINDING
+    elif now - row.measured_at > due:
+        state = MeterState.LATE
+    else:
+        state = MeterState.GOOD
+    alarm = state is MeterState.FINDING and row.gravest_severity == "alarm"
+    return MeterLine(row, state, alarm, sparkline(days, row.unit or "", language))

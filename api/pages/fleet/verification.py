@@ -1,0 +1,95 @@
+"""The verification calendar: which meters have to be verified again, and when."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from api.identity.authentication import PageVisitor, Store, requires
+from api.pages.fleet.meter_list import After
+from api.pages.frame.rendering import page
+from api.web.services import services
+from api.words.presentation import neighbour_month
+from metering.access import Scope
+from store.fleet import verification as queries
+
+router = APIRouter(include_in_schema=False)
+
+_PAGE = 100
+_MONTHS = 24
+_SOON = timedelta(days=90)
+
+Month = Annotated[str | None, Query(pattern=r"^([1-9]\d{3}-(0[1-9]|1[0-2])|expired|unknown|later)$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the calendar: a month ('2026-10'), 'later' or 'unknown'."""
+
+    month: str
+    meters: int
+
+
+@router.get("/verification", dependencies=[requires(Scope.METERS_READ)])
+def verification(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    month: Month = None,
+    site: Annotated[str | None, Query(max_length=100)] = None,
+    medium: Annotated[int | None, Query(ge=0, le=9)] = None,
+    after: After = None,
+) -> Response:
+    """Two years by month, and the meters of one of them; by default those that have expired."""
+    utility, now = visitor.caller.utility, services(request).clock()
+    today = now.astimezone(utility.zone).date()
+    where: dict[str, Any] = {"site": site or None, "medium": medium}
+    by_month = queries.months(store, utility.id, **where)
+    expired = queries.ending(store, utility.id, (None, today), **where)
+    this = f"{today:%Y-%m}"
+    horizon = neighbour_month(this, _MONTHS)
+    counts = {f"{one.month:%Y-%m}": one.meters for one in by_month if one.month}
+    chosen = month or ("expired" if expired else next((one for one in sorted(counts) if one >= this), this))
+    rows = queries.due(
+        store,
+        utility.id,
+        first=_first(chosen, horizon),
+        until=_until(chosen, today),
+        limit=_PAGE + 1,
+        after=after,
+        **where,
+    )
+    lines = [Line(one, counts.get(one, 0)) for one in (neighbour_month(this, n) for n in range(_MONTHS))]
+    return page(
+        request,
+        visitor,
+        "fleet/verification.html",
+        lines=lines,
+        most=max([1, *(line.meters for line in lines)]),
+        expired=expired,
+        soon=queries.ending(store, utility.id, (today, today + _SOON), **where),
+        later=sum(meters for one, meters in counts.items() if one >= horizon),
+        unknown=sum(one.meters for one in by_month if one.month is None),
+        chosen=chosen,
+        rows=rows[:_PAGE],
+        next_after=rows[_PAGE - 1].code if len(rows) > _PAGE else None,
+        after=after,
+        today=today,
+        site=site,
+        medium=medium,
+    )
+
+
+def _first(chosen: str, horizon: str) -> date | None:
+    if chosen == "later":
+        return date.fromisoformat(horizon + "-01")
+    return None if chosen in {"expired", "unknown"} else date.fromisoformat(chosen + "-01")
+
+
+def _until(chosen: str, today: date) -> date | None:
+    if chosen == "expired":
+        return today
+    return None if chosen in {"later", "unknown"} else date.fromisoformat(neighbour_month(chosen, 1) + "-01")

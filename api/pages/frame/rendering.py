@@ -1,0 +1,158 @@
+"""Jinja with words and figures in the reader's language, and the context that every signed-in page has."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+
+from api.identity.authentication import Visitor
+from api.pages.meters.spans import bucket_name, chart_of
+from api.v1.models import plain
+from api.web.services import services
+from api.words import presentation, vocabulary
+from api.words.explanations import estimated_loss, explain, finding_title
+from api.words.language import Language, language_of, languages
+from api.words.presentation import N_
+from metering.access import Scope
+
+_TEMPLATES = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry of the main menu, for those who may go there."""
+
+    section: str  # what a template sets to be shown as the present place
+    title: str
+    path: str
+    scope: Scope
+
+
+MENU = (
+    Place("overview", N_("Overview"), "/", Scope.METERS_READ),
+    Place("findings", N_("Findings"), "/findings", Scope.FINDINGS_READ),
+    Place("quarantine", N_("Quarantine"), "/quarantine", Scope.TELEGRAMS_READ),
+    Place("verification", N_("Verification"), "/verification", Scope.METERS_READ),
+    Place("months", N_("Months"), "/months", Scope.BILLING_READ),
+)
+
+
+def templates() -> Jinja2Templates:
+    """The templates: everything is escaped, a missing name is an error, `_()` and the filters speak the
+    language of the context."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension brings it
+        _gettext, _ngettext, newstyle=True
+    )
+    environment.filters |= {
+        "number": _spoken(Language.number),
+        "count_of": _spoken(Language.count),
+        "percent": _spoken(Language.percent),
+        "decimal": _spoken(Language.decimal),
+        "unit": _spoken(Language.unit),
+        "local_time": _spoken(Language.local_time),
+        "local_date": _spoken(Language.local_date),
+        "local_dates": _spoken(Language.local_dates),
+        "day": _spoken(Language.day),
+        "age": _spoken(Language.age),
+        "duration": _spoken(Language.duration),
+        "fact": _spoken(Language.fact),
+        "local_instants": _spoken(Language.local_instants),
+        "month": _spoken(Language.month),
+        "words": _told(vocabulary.phrase),
+        "remedy": _told(vocabulary.remedy),
+        "facts_of": vocabulary.facts_of,
+        "state_name": _told(vocabulary.state_name),
+        "method": _told(vocabulary.method_name),
+        "medium": _told(vocabulary.medium_name),
+        "register": _told(vocabulary.register_name),
+        "quality": _told(vocabulary.quality_name),
+        "finding_title": _told(finding_title),
+        "expiry": _told(presentation.expiry),
+        "bucket": _told(bucket_name),
+        "explain": _told(
+            lambda finding, zone, language: explain(
+                finding.kind, finding.evidence, finding.unit, zone, language
+            )
+        ),
+        "estimated_loss": _told(
+            lambda finding, zone, language: estimated_loss(
+                finding.kind, finding.evidence, finding.unit, zone, language
+            )
+        ),
+        "chart_of": chart_of,
+        "plain": plain,
+        "hex_lines": presentation.hex_lines,
+    }
+    environment.globals |= {
+        "spark_height": presentation.SPARK_HEIGHT,
+        "menu": MENU,
+        "languages": languages(),
+    }
+    return Jinja2Templates(env=environment, context_processors=[_reader])
+
+
+def page(request: Request, visitor: Visitor, template: str, **context: Any) -> Response:
+    """A signed-in page: whose it is, the zone of its times, and the token of its forms."""
+    shared = services(request)
+    return shared.templates.TemplateResponse(
+        request,
+        template,
+        {
+            "utility": visitor.caller.utility,
+            "zone": visitor.caller.utility.zone,
+            "who": visitor.caller.name,
+            "may": visitor.caller.may,
+            "form_token": visitor.form_token,
+            "now": shared.clock(),
+            **context,
+        },
+    )
+
+
+def _reader(request: Request) -> dict[str, Any]:
+    """What each template knows of who reads it."""
+    return {"language": language_of(request)}
+
+
+@pass_context
+def _gettext(context: Context, text: str) -> str:
+    return str(context["language"].gettext(text))
+
+
+@pass_context
+def _ngettext(context: Context, one: str, more: str, count: int) -> str:
+    return str(context["language"].words.ngettext(one, more, count))
+
+
+def _spoken(method: Callable[..., str]) -> Callable[..., str]:
+    """A method of Language as a filter: `{{ micro | number }}`."""
+
+    @pass_context
+    def spoken(context: Context, *given: Any) -> str:
+        return method(context["language"], *given)
+
+    return spoken
+
+
+def _told(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that takes the language last as a filter: `{{ kind | finding_title }}`."""
+
+    @pass_context
+    def told(context: Context, *given: Any) -> Any:
+        return function(*given, context["language"])
+
+    return told

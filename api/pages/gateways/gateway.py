@@ -1,0 +1,276 @@
+"""One gateway: how it is and was, its lines and meters, what it is asked to do, and what it is to run.
+
+Forms work without scripts, too: each answers with the page. With htmx only the part that changed is taken.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from api.identity.authentication import PageVisitor, Store, Visitor, requires
+from api.pages.frame.rendering import page
+from api.pages.gateways.reply import told_by
+from api.pages.gateways.signs import FULL, SILENT_AFTER, signs_of
+from api.pages.gateways.trend import SpanCode, TrendSpan, span_of
+from api.v1.gateways.commands import (
+    CommandId,
+    CommandOrder,
+    Name,
+    find_command,
+    for_caller,
+    give,
+    personal,
+    without_values,
+)
+from api.v1.gateways.configurations import ConfigurationOrder, Version, find_configuration, look_at, send
+from api.v1.gateways.health import (
+    MISSED_SINCE,
+    GatewayCode,
+    GatewayMeter,
+    find_gateway,
+    gateway_meter,
+    meters_of,
+    said,
+)
+from api.web.configuration_check import MAX_CHARACTERS, Checked
+from api.web.problems import Problem
+from api.web.services import services
+from api.words.language import language_of
+from api.words.presentation import N_
+from metering.access import Scope
+from store.gateways import reports, request_list
+from store.gateways.reports import GatewayRow, ReadMeterRow
+from store.gateways.requests import latest_version
+
+router = APIRouter(include_in_schema=False)
+
+_COMMANDS_SHOWN = 20
+_VERSIONS_SHOWN = 20
+_STATES_SHOWN = 10
+_BUSY = 0.7  # share of a line's time
+
+TITLES: dict[Name, str] = {
+    "read-now": N_("Read now"),
+    "scan": N_("Search the line for meters"),
+    "restart-line": N_("Restart the line"),
+    "set-clock": N_("Set the meter's clock"),
+    "log-level": N_("Write a more detailed log for an hour"),
+    "show-config": N_("Show the configuration that runs"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MeterLine:
+    """A row of the table of meters; `known` is what the registry has of it."""
+
+    meter: GatewayMeter
+    known: ReadMeterRow | None
+    error_share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What was found in a text that somebody wants to send; `checked` None: nobody here could tell."""
+
+    toml: str
+    checked: Checked | None
+    changes: Sequence[str]
+
+
+Reason = Annotated[str, Form(max_length=500)]
+Toml = Annotated[str, Form(max_length=2 * MAX_CHARACTERS)]  # browsers send line ends as two characters
+
+
+@router.get("/gateways/{gateway}", dependencies=[requires(Scope.METERS_READ)])
+def show_gateway(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    gateway: GatewayCode,
+    span: SpanCode = TrendSpan.DAY.code,
+) -> Response:
+    """The charts go back by `range`."""
+    return _show(request, visitor, store, gateway, span=span)
+
+
+@router.post("/gateways/{gateway}/commands", dependencies=[requires(Scope.GATEWAYS_WRITE)])
+def post_command(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    gateway: GatewayCode,
+    command: Annotated[Name, Form()],
+    line: Annotated[str, Form(max_length=64)] = "",
+    meter: Annotated[str, Form(max_length=64)] = "",
+    level: Annotated[str, Form(pattern="^(debug|info|warning|error)?$")] = "",
+    reason: Reason = "",
+) -> Response:
+    """The command as it stands, which asks for its reply by itself; without scripts the page again."""
+    order = CommandOrder.model_validate(
+        {"command": command, "line": line, "meter": meter, "level": level, "reason": reason}
+    )
+    command_id = give(visitor.caller, store, gateway, order, services(request).clock())
+    if "hx-request" not in request.headers:
+        return RedirectResponse(f"{_address(gateway)}#commands", HTTPStatus.SEE_OTHER)
+    return _command(request, visitor, store, gateway, command_id)
+
+
+@router.get("/gateways/{gateway}/commands/{command_id}", dependencies=[requires(Scope.METERS_READ)])
+def show_command(
+    request: Request, visitor: PageVisitor, store: Store, gateway: GatewayCode, command_id: CommandId
+) -> Response:
+    """How a command stands, as a part of the page."""
+    return _command(request, visitor, store, gateway, command_id)
+
+
+@router.post("/gateways/{gateway}/configurations/preview", dependencies=[requires(Scope.GATEWAYS_WRITE)])
+def preview(
+    *, request: Request, visitor: PageVisitor, store: Store, gateway: GatewayCode, toml: Toml = ""
+) -> Response:
+    """The page with what was found in a text. Nothing is sent."""
+    row = find_gateway(visitor.caller, store, gateway)
+    text = _unix(toml)
+    checked, _, changes = look_at(services(request), visitor.caller, store, row, text)
+    return _show(request, visitor, store, gateway, preview=Preview(text, checked, changes))
+
+
+@router.post("/gateways/{gateway}/configurations", dependencies=[requires(Scope.GATEWAYS_WRITE)])
+def send_configuration(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    gateway: GatewayCode,
+    after: Annotated[int, Form(ge=0, le=2**31 - 2)],
+    toml: Toml = "",
+    reason: Reason = "",
+) -> Response:
+    """Let the gateway run this text, if nobody has sent another one since version `after`."""
+    row = find_gateway(visitor.caller, store, gateway)
+    order = ConfigurationOrder(toml=_unix(toml), reason=reason)
+    try:
+        send(services(request), visitor.caller, store, row, order, after=after)
+    except Problem as problem:
+        if problem.name != "configuration-refused":
+            raise
+        checked, _, changes = look_at(services(request), visitor.caller, store, row, order.toml)
+        answer = _show(request, visitor, store, gateway, preview=Preview(order.toml, checked, changes))
+        answer.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+        return answer
+    return _to_configuration(gateway)
+
+
+@router.post(
+    "/gateways/{gateway}/configurations/{version}/restore", dependencies=[requires(Scope.GATEWAYS_WRITE)]
+)
+def restore(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    gateway: GatewayCode,
+    version: Version,
+    after: Annotated[int, Form(ge=0, le=2**31 - 2)],
+    reason: Reason = "",
+) -> Response:
+    """Let the gateway run an earlier version again."""
+    row = find_gateway(visitor.caller, store, gateway)
+    earlier = find_configuration(store, row, version)
+    order = ConfigurationOrder(toml=earlier.toml, reason=reason)
+    send(services(request), visitor.caller, store, row, order, after=after, restores=version)
+    return _to_configuration(gateway)
+
+
+def _show(
+    request: Request,
+    visitor: Visitor,
+    store: Store,
+    gateway: str,
+    *,
+    span: str = TrendSpan.DAY.code,
+    preview: Preview | None = None,
+) -> Response:
+    utility, now, language = visitor.caller.utility, services(request).clock(), language_of(request)
+    row = find_gateway(visitor.caller, store, gateway)
+    health = reports.latest(store, row.id)
+    present = request_list.present(store, row.id)
+    commands = request_list.commands(store, row.id, limit=_COMMANDS_SHOWN)
+    reads = visitor.caller.may(Scope.READINGS_READ)
+    meters = [
+        _meter_line(gateway_meter(code, known, told), known)
+        for code, known, told in meters_of(store, utility.id, row, now - MISSED_SINCE)
+    ]
+    return page(
+        request,
+        visitor,
+        "gateways/gateway.html",
+        gateway=row,
+        address=_address(row.code),
+        midnight=lambda seconds: timedelta(seconds=seconds),
+        silent=silent(row, now),
+        health=health,
+        signs=signs_of(health, now, language) if health else [],
+        versions=said(row, "versions", {}),
+        meters=sorted(meters, key=lambda one: (-(one.error_share or 0), one.meter.meter)),
+        states=reports.states(store, row.id, _STATES_SHOWN),
+        spans=list(TrendSpan),
+        span=span_of(span),
+        commands=commands,
+        told={
+            one.id: told_by(without_values(one), language, more=reads and personal(one)) for one in commands
+        },
+        titles=TITLES,
+        present=present,
+        latest=latest_version(store, row.id),
+        configurations=request_list.configurations(store, row.id, limit=_VERSIONS_SHOWN),
+        preview=preview,
+        busy_from=_BUSY,
+        full_from=FULL,
+    )
+
+
+def silent(row: GatewayRow, now: datetime) -> bool:
+    """Whether it is not connected, or has not said how it is for a while."""
+    return row.state != "online" or row.health_at is None or now - row.health_at > SILENT_AFTER
+
+
+def _command(request: Request, visitor: Visitor, store: Store, gateway: str, command_id: int) -> Response:
+    row = find_command(visitor.caller, store, gateway, command_id)
+    command = for_caller(request, visitor.caller, store, row)
+    part = "hx-request" in request.headers
+    return page(
+        request,
+        visitor,
+        "gateways/command_part.html" if part else "gateways/command.html",
+        gateway=gateway,
+        address=_address(gateway),
+        command=command,
+        told=told_by(command, language_of(request)),
+        titles=TITLES,
+    )
+
+
+def _address(gateway: str) -> str:
+    return f"/gateways/{quote(gateway, safe='')}"
+
+
+def _meter_line(meter: GatewayMeter, known: ReadMeterRow | None) -> MeterLine:
+    share = meter.errors / meter.polls if meter.polls and meter.errors is not None else None
+    return MeterLine(meter, known, share)
+
+
+def _unix(text: str) -> str:
+    """Browsers send line ends as CR LF."""
+    return text.replace("\r\n", "\n")
+
+
+def _to_configuration(gateway: str) -> RedirectResponse:
+    return RedirectResponse(f"{_address(gateway)}#configuration", HTTPStatus.SEE_OTHER)

@@ -1,0 +1,189 @@
+"""One's own account: password, second factor, sessions, and which utility is shown."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from api.identity.authentication import PageVisitor, Store, Visitor, effective, requires, session_cookie
+from api.identity.passwords import LONGEST, SHORTEST, provisioning_uri, recovery_codes, recovery_hash
+from api.pages.frame.rendering import page
+from api.pages.identity.sign_in import own_path, renew_session
+from api.web.problems import Problem, not_found
+from api.web.services import services
+from api.words.language import COOKIE, language_of, languages
+from api.words.presentation import N_
+from metering.access import Scope
+from store.access import sessions, users
+
+router = APIRouter(include_in_schema=False)
+
+_OWN = [requires(Scope.OWN)]
+_YEAR = 366 * 24 * 3600  # s
+Password = Annotated[str, Form(max_length=LONGEST)]
+
+
+@router.get("/account", dependencies=_OWN)
+def account(request: Request, visitor: PageVisitor, store: Store) -> Response:
+    """What the signed-in person may do, and the forms to change what is theirs."""
+    return _account(request, visitor, store)
+
+
+@router.post("/account/password", dependencies=_OWN)
+def change_password(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    current: Password,
+    password: Password,
+) -> Response:
+    """Every other session ends, and this one gets another token."""
+    shared, person = services(request), _with_password(visitor)
+    wait = shared.accounts.wait(person.login)
+    if wait or not shared.passwords.matches(person.password_hash, current):
+        if not wait:
+            shared.accounts.failed(person.login)
+        return _account(
+            request, visitor, store, error=N_("The present password is not right. Nothing was changed.")
+        )
+    if len(password) < SHORTEST:
+        return _account(request, visitor, store, error=N_("Take at least %(shortest)s characters."))
+    users.set_password_hash(store, person.id, shared.passwords.hash(password))
+    sessions.end_of_person(store, person.id, shared.clock())
+    answer = _back()
+    renew_session(request, store, visitor, answer)
+    return answer
+
+
+@router.post("/account/second-factor", dependencies=_OWN)
+def offer_second_factor(request: Request, visitor: PageVisitor, store: Store) -> Response:
+    """A secret for an authenticator app, shown this once; it counts when a code has confirmed it."""
+    shared, person = services(request), _with_password(visitor)
+    if person.totp_secret is not None:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "second-factor-set",
+            "There is a second factor already. `hesper user reset` takes it away.",
+        )
+    secret = shared.second_factor.new_secret()
+    users.set_totp_pending(store, person.id, shared.second_factor.seal(secret))
+    uri = provisioning_uri(secret, person.login)
+    return _account(request, visitor, store, secret=secret, uri=uri)
+
+
+@router.post("/account/second-factor/confirm", dependencies=_OWN)
+def confirm_second_factor(
+    request: Request, visitor: PageVisitor, store: Store, code: Annotated[str, Form(max_length=16)]
+) -> Response:
+    """The second factor counts from here on; recovery codes are shown this once."""
+    shared, person = services(request), _with_password(visitor)
+    wait = shared.accounts.wait(person.login)
+    pending = None if wait or person.totp_secret is not None else person.totp_pending
+    step = (
+        shared.second_factor.step_of(bytes(pending), code.replace(" ", ""), shared.clock())
+        if pending
+        else None
+    )
+    if step is None:
+        shared.accounts.failed(person.login)
+        return _account(
+            request, visitor, store, error=N_("The code is not right. Begin the second factor anew.")
+        )
+    codes = recovery_codes()
+    users.confirm_totp(store, person.id, step, [recovery_hash(one) for one in codes])
+    sessions.end_of_person(store, person.id, shared.clock(), but=visitor.session.id)
+    return _account(request, visitor, store, codes=codes)
+
+
+@router.post("/account/sessions/end", dependencies=_OWN)
+def end_other_sessions(request: Request, visitor: PageVisitor, store: Store) -> Response:
+    """Sign out everywhere else."""
+    sessions.end_of_person(store, _person(visitor).id, services(request).clock(), but=visitor.session.id)
+    return _back()
+
+
+@router.post("/account/utility", dependencies=_OWN)
+def show_utility(
+    visitor: PageVisitor, store: Store, utility: Annotated[str, Form(max_length=64)]
+) -> Response:
+    """Let the pages show another of one's utilities."""
+    _person(visitor)
+    utility_id = users.utility_of_code(store, utility) if utility in visitor.roles else None
+    if utility_id is None:
+        raise not_found("This utility", "Your account names those that you have a role for.")
+    sessions.move(store, visitor.session.id, utility_id)
+    return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/language", dependencies=_OWN)
+def choose_language(
+    request: Request,
+    _visitor: PageVisitor,
+    code: Annotated[str, Form(max_length=8)],
+    next: Annotated[str, Form(max_length=500)] = "/",  # noqa: A002 - the name in the form
+) -> Response:
+    """Let the pages speak another language in this browser, from the page on that was shown."""
+    if code not in languages():
+        raise not_found("This language", "The foot of each page names those that there are.")
+    answer = RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
+    answer.set_cookie(COOKIE, code, max_age=_YEAR, **session_cookie(services(request)))
+    return answer
+
+
+def _account(
+    request: Request,
+    visitor: Visitor,
+    store: Store,
+    *,
+    error: str | None = None,
+    **shown_once: Any,
+) -> Response:
+    shared = services(request)
+    person = users.enter(store, visitor.person.id) if visitor.person else None
+    answer = page(
+        request,
+        visitor,
+        "identity/account.html",
+        person=person,
+        roles={code: sorted(roles) for code, roles in visitor.roles.items()},
+        waiting={
+            code: sorted(roles - effective(roles, person)) if person else []
+            for code, roles in visitor.roles.items()
+        },
+        scopes=sorted(visitor.caller.scopes),
+        sessions=sessions.of_person(store, person.id, shared.clock(), shared.settings.session_idle)
+        if person
+        else [],
+        current=visitor.session.id,
+        error=language_of(request).gettext(error, shortest=SHORTEST) if error else None,
+        shortest=SHORTEST,
+        **{"secret": None, "uri": None, "codes": None, **shown_once},
+    )
+    if error:
+        answer.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    return answer
+
+
+def _person(visitor: Visitor) -> users.User:
+    if visitor.person is None:
+        raise Problem(
+            HTTPStatus.FORBIDDEN, "no-account", "This session began with a key: it belongs to no person."
+        )
+    return visitor.person
+
+
+def _with_password(visitor: Visitor) -> users.User:
+    person = _person(visitor)
+    if person.password_hash is None:
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "no-password",
+            "Your organisation's provider keeps your password and second factor: change them there.",
+        )
+    return person
+
+
+def _back() -> RedirectResponse:
+    return RedirectResponse("/account", HTTPStatus.SEE_OTHER)

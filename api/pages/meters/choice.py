@@ -1,0 +1,103 @@
+"""Which meter, register and time a page or a chart of a meter is about."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import psycopg
+from fastapi import Depends, Path, Query, Request
+
+from api.identity.authentication import Visitor
+from api.pages.meters.spans import Span, SpanCode, bounds, span_of
+from api.pages.meters.subject import Subject
+from api.web.problems import not_found
+from api.web.services import services
+from api.words.language import language_of
+from store.fleet import meters as meter_queries
+from store.fleet.meters import MeterRow, RegisterRow
+from store.readings import by_meter as reading_queries
+from store.readings.by_meter import Bucket
+
+MeterId = Annotated[str, Path(max_length=40)]
+RegisterCode = Annotated[str | None, Query(max_length=20)]
+LastDay = Annotated[date | None, Query(ge=date(1970, 1, 2), le=date(2100, 1, 1))]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a page or a chart of a meter is to show, as its address says it.
+
+    Of `register` (default: the leading one), `range` up to the end of local day `to`, added up `by` hour ...
+    """
+
+    meter_id: MeterId
+    register: RegisterCode = None
+    span: SpanCode = Span.MONTH.code
+    by: Bucket | None = None
+    to: LastDay = None
+
+    def query(self, **other: str | date | None) -> str:
+        """The address's query with some of it changed; None takes a part out."""
+        parts: dict[str, object] = {
+            "register": self.register,
+            "range": self.span,
+            "by": self.by,
+            "to": self.to,
+        }
+        return urlencode({name: str(value) for name, value in (parts | other).items() if value is not None})
+
+
+AskedFor = Annotated[Asked, Depends()]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A span of time in buckets: from `start` (excluded) to `end`."""
+
+    span: Span
+    bucket: Bucket
+    start: datetime
+    end: datetime
+
+
+def find_meter(store: psycopg.Connection, utility_id: int, meter_id: str) -> MeterRow:
+    """The utility's meter. Raises Problem."""
+    meter = meter_queries.meter(store, utility_id, meter_id)
+    if meter is None:
+        raise not_found("This meter", "The overview lists the meters of your utility.")
+    return meter
+
+
+def choose(registers: list[RegisterRow], obis: str | None) -> RegisterRow | None:
+    """The register of that name, else the leading one, else None. Raises Problem."""
+    if obis is None:
+        return registers[0] if registers else None
+    for register in registers:
+        if register.obis == obis:
+            return register
+    raise not_found("This register", "The meter's page lists its registers.")
+
+
+def subject(
+    request: Request, visitor: Visitor, store: psycopg.Connection, meter_id: str, obis: str | None
+) -> Subject:
+    """The meter and its register, which has to have one. Raises Problem."""
+    utility = visitor.caller.utility
+    meter = find_meter(store, utility.id, meter_id)
+    register = choose(meter_queries.registers(store, meter.id), obis)
+    if register is None:
+        raise not_found("A register of this meter", "Its first readings bring its registers.")
+    return Subject(store, utility, meter, register, services(request).clock(), language_of(request))
+
+
+def shown_of(
+    store: psycopg.Connection, asked: Asked, *, register: RegisterRow | None, now: datetime, zone: ZoneInfo
+) -> Shown:
+    """What was asked for, as far as it fits."""
+    chosen = span_of(asked.span)
+    bucket = chosen.bucket_for(register, asked.by) if register else chosen.bucket
+    first = reading_queries.first_reading_at(store, register.id) if register and chosen is Span.LIFE else None
+    start, end = bounds(chosen, asked.to, register, now, zone=zone, bucket=bucket, first=first)
+    return Shown(chosen, bucket, start, end)

@@ -1,0 +1,1 @@
+"""Findings, and the balance of a building."""

@@ -1,0 +1,81 @@
+"""The balance of a site: what the house meters counted against what the flats did, by medium and day."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from api.identity.authentication import PageVisitor, Store, requires
+from api.pages.fleet.meter_list import find_site
+from api.pages.frame.rendering import page
+from api.web.services import services
+from metering.access import Scope
+from store.validation import balance_days as queries
+
+router = APIRouter(include_in_schema=False)
+
+_DAYS = 31
+
+
+@dataclass(frozen=True, slots=True)
+class DayBar:
+    """A day with its parts of the longest bar, 0 to 1; `share` of the house's figure is the difference."""
+
+    row: queries.BalanceDayRow
+    flats: float
+    house: float
+    share: float | None
+
+
+@router.get("/sites/{site}/balance", dependencies=[requires(Scope.READINGS_READ)])
+def balance(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    site: Annotated[str, Path(max_length=100)],
+    medium: Annotated[int | None, Query(ge=0, le=9)] = None,
+    to: date | None = None,
+) -> Response:
+    """31 whole days up to `to`, by default yesterday."""
+    utility, now = visitor.caller.utility, services(request).clock()
+    found = find_site(store, utility.id, site)
+    yesterday = now.astimezone(utility.zone).date() - timedelta(days=1)
+    last = min(to or yesterday, yesterday)
+    first = last - timedelta(days=_DAYS - 1)
+    media = queries.balances(store, utility.id, first, last, site=found.code)
+    chosen = medium if medium is not None else (media[0].medium if media else None)
+    days = (
+        queries.balance_days(store, utility.id, first, last, site=found.code, medium=chosen)
+        if chosen is not None
+        else []
+    )
+    return page(
+        request,
+        visitor,
+        "validation/balance.html",
+        site=found,
+        media=media,
+        chosen=chosen,
+        bars=_bars(days),
+        first=first,
+        last=last,
+        earlier=first - timedelta(days=1),
+        later=min(last + timedelta(days=_DAYS), yesterday) if last < yesterday else None,
+        share_of=share_of,
+    )
+
+
+def share_of(difference: int | None, house: int | None) -> float | None:
+    """The difference as a share of what the house meter counted; None where that is not known or nothing."""
+    return difference / house if difference is not None and house else None
+
+
+def _bars(days: list[queries.BalanceDayRow]) -> list[DayBar]:
+    longest = max([1, *(max(row.house or 0, row.flats) for row in days)])
+    return [
+        DayBar(row, row.flats / longest, (row.house or 0) / longest, share_of(row.difference, row.house))
+        for row in days
+    ]

@@ -1,0 +1,277 @@
+"""Findings as a work list: the gravest first, to be acknowledged, assigned, resolved, one or many at once.
+
+What is chosen in the list is changed by a form above it, which works without JavaScript as well; with it,
+htmx puts the new list into the page.
+"""
+
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from api.identity.authentication import PageVisitor, Store, Visitor, requires
+from api.pages.frame.rendering import page
+from api.web.problems import Problem, not_found
+from api.words.language import language_of
+from metering.access import Scope
+from store.access.users import colleagues
+from store.validation.finding_changes import (
+    LONGEST_NOTE,
+    MOST,
+    NOBODY,
+    FindingChange,
+    FindingChangeError,
+    FindingState,
+    Outcome,
+    change,
+    changes_of,
+    last_changes,
+)
+from store.validation.finding_list import FindingFilter, finding, finding_choices, gravest_findings
+
+router = APIRouter(include_in_schema=False)
+
+SEVERITIES = ("alarm", "warning", "info")
+_PAGE = 50
+_NOBODYS = "nobody"  # in addresses, where an empty choice means everybody's
+_MINE = "me"
+_ID = 2**63 - 1
+
+Action = Literal["acknowledge", "resolve", "false alarm", "reopen", "assign", "take", "note"]
+_STATES: dict[str, FindingState] = {
+    "acknowledge": FindingState.ACKNOWLEDGED,
+    "resolve": FindingState.RESOLVED,
+    "false alarm": FindingState.FALSE_ALARM,
+    "reopen": FindingState.OPEN,
+}
+_NEED_A_NOTE = ("resolve", "false alarm", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list was narrowed to: the filter, the address that says so, and the choice of whose."""
+
+    filter: FindingFilter
+    query: str
+    assignee: str
+
+
+def _wanted(
+    *,
+    visitor: PageVisitor,
+    state: Annotated[str, Query(pattern="^(open|acknowledged|resolved|false alarm|all)$")] = "open",
+    severity: Annotated[str, Query(pattern="^(alarm|warning|info)?$")] = "",
+    kind: Annotated[str, Query(max_length=60)] = "",
+    site: Annotated[str, Query(max_length=100)] = "",
+    medium: Annotated[str, Query(pattern=r"^\d{0,2}$")] = "",
+    assignee: Annotated[str, Query(max_length=200)] = "",
+    q: Annotated[str, Query(max_length=100)] = "",
+) -> Wanted:
+    chosen = {
+        "state": state,
+        "severity": severity,
+        "kind": kind,
+        "site": site,
+        "medium": medium,
+        "assignee": assignee,
+        "q": q.strip(),
+    }
+    return Wanted(
+        FindingFilter(
+            state=None if state == "all" else state,
+            kind=kind or None,
+            severity=severity or None,
+            site=site or None,
+            medium=int(medium) if medium else None,
+            assignee=_login(assignee, visitor),
+            text=q.strip() or None,
+        ),
+        urlencode({name: value for name, value in chosen.items() if value}),
+        assignee,
+    )
+
+
+Narrowed = Annotated[Wanted, Depends(_wanted)]
+
+
+@router.get("/findings", dependencies=[requires(Scope.FINDINGS_READ)])
+def findings(
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    wanted: Narrowed,
+    after: Annotated[int | None, Query(ge=1, le=_ID)] = None,
+) -> Response:
+    """Those in one state, or `all`, narrowed by what was chosen."""
+    return _list(request, visitor, store, wanted, after=after)
+
+
+@router.post("/findings", dependencies=[requires(Scope.FINDINGS_WRITE)])
+def change_chosen(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    wanted: Narrowed,
+    action: Annotated[Action, Form()] = "note",
+    finding: Annotated[list[int], Form(max_length=MOST)] = [],  # noqa: B006 - FastAPI copies it
+    assignee: Annotated[str, Form(max_length=200)] = "",
+    note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
+) -> Response:
+    """Do something with the findings that were chosen, and show the list again."""
+    if finding:
+        error = _change(request, visitor, store, finding, action, assignee=assignee, note=note.strip())
+    else:
+        error = language_of(request).gettext("Choose the findings first: tick the box before each.")
+    if error:
+        return _list(request, visitor, store, wanted, error=error, note=note)
+    return RedirectResponse(f"/findings?{wanted.query}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/findings/{finding_id}", dependencies=[requires(Scope.FINDINGS_READ)])
+def show_finding(
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    finding_id: Annotated[int, Path(ge=1, le=_ID)],
+) -> Response:
+    """One finding: its evidence, and who did what with it."""
+    return _one(request, visitor, store, finding_id)
+
+
+@router.post("/findings/{finding_id}", dependencies=[requires(Scope.FINDINGS_WRITE)])
+def change_one(
+    *,
+    request: Request,
+    visitor: PageVisitor,
+    store: Store,
+    finding_id: Annotated[int, Path(ge=1, le=_ID)],
+    action: Annotated[Action, Form()] = "note",
+    assignee: Annotated[str, Form(max_length=200)] = "",
+    note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
+) -> Response:
+    """Do something with it, and show it again."""
+    if finding(store, visitor.caller.utility.id, finding_id) is None:
+        raise _unknown()
+    error = _change(request, visitor, store, [finding_id], action, assignee=assignee, note=note.strip())
+    if error:
+        return _one(request, visitor, store, finding_id, error=error, note=note)
+    return RedirectResponse(f"/findings/{finding_id}", HTTPStatus.SEE_OTHER)
+
+
+def _list(
+    request: Request,
+    visitor: Visitor,
+    store: Store,
+    wanted: Wanted,
+    *,
+    after: int | None = None,
+    error: str | None = None,
+    note: str = "",
+) -> Response:
+    utility = visitor.caller.utility
+    rows = gravest_findings(store, utility.id, wanted.filter, after=after, limit=_PAGE + 1)
+    shown = rows[:_PAGE]
+    choices = finding_choices(store, utility.id)
+    return _answer(
+        page(
+            request,
+            visitor,
+            "validation/findings.html",
+            findings=shown,
+            last=last_changes(store, utility.id, [one.id for one in shown]),
+            choices=choices,
+            total=sum(choices.states.values()),
+            states=list(FindingState),
+            severities=SEVERITIES,
+            wanted=wanted.filter,
+            assignee=wanted.assignee,
+            query=wanted.query,
+            narrowed=wanted.filter != FindingFilter(state=wanted.filter.state),
+            people=colleagues(store),
+            me=_me(visitor),
+            after=after,
+            next_after=shown[-1].id if len(rows) > _PAGE else None,
+            error=error,
+            note=note,
+        ),
+        error,
+    )
+
+
+def _answer(shown: Response, error: str | None) -> Response:
+    if error:
+        shown.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    return shown
+
+
+def _one(
+    request: Request,
+    visitor: Visitor,
+    store: Store,
+    finding_id: int,
+    *,
+    error: str | None = None,
+    note: str = "",
+) -> Response:
+    row = finding(store, visitor.caller.utility.id, finding_id)
+    if row is None:
+        raise _unknown()
+    shown = page(
+        request,
+        visitor,
+        "validation/finding.html",
+        finding=row,
+        history=changes_of(store, visitor.caller.utility.id, finding_id),
+        people=colleagues(store),
+        me=_me(visitor),
+        error=error,
+        note=note,
+    )
+    return _answer(shown, error)
+
+
+def _change(
+    request: Request,
+    visitor: Visitor,
+    store: Store,
+    ids: list[int],
+    action: Action,
+    *,
+    assignee: str,
+    note: str,
+) -> str | None:
+    """Change them; what to say where nothing was changed. Raises Problem where none of them is known."""
+    language = language_of(request)
+    if action in _NEED_A_NOTE and not note:
+        return language.gettext("Write a note: whoever reads the bill later wants to know why.")
+    wanted = FindingChange(state=_STATES.get(action), note=note)
+    if action == "take":
+        wanted = replace(wanted, assignee=_me(visitor))
+    elif action == "assign":
+        wanted = replace(wanted, assignee=NOBODY if assignee == _NOBODYS else assignee)
+    try:
+        outcomes = change(store, visitor.caller.utility.id, ids, wanted, author=visitor.caller.actor)
+    except FindingChangeError as error:
+        return f"{error}: {error.advice}."
+    if all(outcome is Outcome.UNKNOWN for outcome in outcomes.values()):
+        raise _unknown()
+    return None
+
+
+def _me(visitor: Visitor) -> str:
+    """The login of whoever looks; nobody's where the session began with a key."""
+    return visitor.person.login if visitor.person else NOBODY
+
+
+def _login(assignee: str, visitor: Visitor) -> str | None:
+    if assignee == _MINE:
+        return _me(visitor)
+    return NOBODY if assignee == _NOBODYS else assignee or None
+
+
+def _unknown() -> Problem:
+    return not_found("This finding", "The list shows those of your utility.")

@@ -1,0 +1,1 @@
+"""`/v1/billing` and `/v1/closes`: billing readings, their evidence, and how months are closed."""

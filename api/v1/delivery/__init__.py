@@ -1,0 +1,1 @@
+"""Deliveries, statements and exports over `/v1`."""

@@ -1,0 +1,1 @@
+"""Gateways over `/v1`: health, commands, configurations, findings."""

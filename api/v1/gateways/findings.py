@@ -1,0 +1,79 @@
+"""`/v1/gateways/{gateway}/findings`: what is wrong with a gateway and its lines, as the validator found."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel
+
+from api.identity.authentication import KeyCaller, Store, requires
+from api.v1.gateways.health import GatewayCode, find_gateway
+from api.v1.models import Instant, local_instant
+from api.v1.parameters import Before, Limit
+from api.v1.routing import resources
+from metering.access import Scope
+from store.validation.finding_list import gateway_findings
+
+router = resources("gateways")
+
+
+class GatewayFinding(BaseModel):
+    """What was found at a gateway, or at its line `line`; `ended_at` null: it still holds."""
+
+    id: int
+    line: str | None
+    kind: str
+    severity: str
+    state: str
+    started_at: Instant
+    ended_at: Instant | None
+    detected_at: datetime
+    evidence: dict[str, Any]
+
+
+class GatewayFindingPage(BaseModel):
+    """The last detected first; `next_cursor` null: this is the last page."""
+
+    gateway: str
+    findings: list[GatewayFinding]
+    next_cursor: int | None
+
+
+@router.get(
+    "/gateways/{gateway}/findings",
+    dependencies=[requires(Scope.FINDINGS_READ)],
+    summary="What was found at a gateway",
+)
+def list_gateway_findings(
+    *,
+    caller: KeyCaller,
+    store: Store,
+    gateway: GatewayCode,
+    state: Annotated[str | None, Query(pattern="^(open|acknowledged|resolved|false alarm)$")] = None,
+    cursor: Before = None,
+    limit: Limit = 100,
+) -> GatewayFindingPage:
+    """Silence, full disks, heat, clocks, and lines that damage or repeat."""
+    row = find_gateway(caller, store, gateway)
+    found = gateway_findings(
+        store, caller.utility.id, gateway=row.code, state=state, before=cursor, limit=limit + 1
+    )
+    page, zone = found[:limit], caller.utility.zone
+    return GatewayFindingPage(
+        gateway=row.code,
+        findings=[
+            GatewayFinding(
+                id=one.id,
+                line=one.line or None,
+                kind=one.kind,
+                severity=one.severity,
+                state=one.state,
+                started_at=local_instant(one.started_at, zone),
+                ended_at=local_instant(one.ended_at, zone) if one.ended_at else None,
+                detected_at=one.detected_at,
+                evidence=one.evidence,
+            )
+            for one in page
+        ],
+        next_cursor=page[-1].id if len(found) > limit else None,
+    )

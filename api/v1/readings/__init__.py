@@ -1,0 +1,1 @@
+"""Readings over `/v1`: raw, effective, and as consumption."""

@@ -1,0 +1,359 @@
+"""`/v1/meters`: meters with their registers and verifications, and what was found at them."""
+
+from datetime import date, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import Path, Query, Response
+from pydantic import BaseModel, Field, StringConstraints
+
+from api.identity.authentication import Caller, KeyCaller, Store, requires
+from api.v1.conditional import UNCHANGED, Conditional, Match, tagged
+from api.v1.fields import Fields, fields_of
+from api.v1.idempotency import ONCE
+from api.v1.models import (
+    Finding,
+    FindingPage,
+    Installation,
+    LastReading,
+    Meter,
+    MeterDetail,
+    MeterPage,
+    Register,
+    RegisterList,
+    RegisterWithReading,
+    ServicePoint,
+    Site,
+    decimal_text,
+    local_instant,
+    medium_label,
+    plain,
+    register_name,
+)
+from api.v1.registry.registration import Change, Reference, Text, already_registered, medium_code, register
+from api.v1.routing import resources
+from api.web.problems import not_found
+from metering.access import Scope
+from store.fleet import meters as meter_queries
+from store.postgres.locks import hold
+from store.registry import MeterEntry, VerificationEntry
+from store.validation import finding_list as finding_queries
+
+router = resources("meters")
+
+MeterId = Annotated[str, Path(max_length=40, examples=["KAM-06855817"])]
+Flow = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$")]
+
+
+class MeterChange(Change):
+    """What is to change of a meter; its medium stays, as its readings do."""
+
+    model: Text = ""
+    site: Reference | None = None
+    gateway: Reference | None = Field(default=None, description="Null: any gateway may read it.")
+    line: Reference | None = Field(default=None, description="One of that gateway's.")
+    qmax: Flow | None = Field(default=None, description="The highest permitted flow, in m3/h.")
+    imax: Flow | None = Field(default=None, description="The largest current, in A.")
+    phases: Literal[1, 3] | None = None
+
+
+class NewMeter(MeterChange):
+    """A meter; its registers come with its first reading."""
+
+    id: Reference = Field(examples=["KAM-06855817"])
+    medium: str = Field(max_length=30, examples=["cold water"])
+
+
+class Verification(BaseModel):
+    """A verification of a meter: it holds from `verified_on` until the day `valid_until`, not included."""
+
+    verified_on: date
+    valid_until: date
+    certificate: str
+
+
+class VerificationList(BaseModel):
+    """A meter's verifications, the first one first; `verified_until`: the last day that any of them says."""
+
+    meter: str
+    verified_until: date | None
+    verifications: list[Verification]
+
+
+class NewVerification(Change):
+    """A verification that was made."""
+
+    verified_on: date
+    valid_until: date
+    certificate: Text = ""
+
+
+@router.get("/meters", dependencies=[requires(Scope.METERS_READ)], summary="The utility's meters, by id")
+def list_meters(
+    *,
+    caller: KeyCaller,
+    store: Store,
+    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    medium: Annotated[str | None, Query(max_length=30, examples=["cold water"])] = None,
+    site: Annotated[str | None, Query(max_length=100)] = None,
+    gateway: Annotated[str | None, Query(max_length=64)] = None,
+    service_point: Annotated[str | None, Query(max_length=200)] = None,
+    account: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    verification_due_before: date | None = None,
+    q: Annotated[str | None, Query(max_length=100)] = None,
+    only: Annotated[Fields, fields_of(Meter)],
+) -> MeterPage:
+    """`q` is a part of the meter id, model, site, service point or account, `service_point` and `account` are
+    those of where they are now. `verification_due_before`: the verification holds no longer on that day."""
+    rows = meter_queries.meters_page(
+        store,
+        caller.utility.id,
+        after=cursor,
+        limit=limit + 1,
+        medium=None if medium is None else medium_code(medium),
+        site=site,
+        gateway=gateway,
+        service_point=service_point,
+        account=account,
+        verification_due_before=verification_due_before,
+        search=q,
+    )
+    page = rows[:limit]
+    return MeterPage(
+        meters=[only.of(_meter(row)) for row in page],
+        next_cursor=page[-1].code if len(rows) > limit else None,
+    )
+
+
+@router.get(
+    "/meters/{meter_id}",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="A meter with its registers and installations",
+    responses=UNCHANGED,
+)
+def get_meter(
+    caller: KeyCaller,
+    store: Store,
+    meter_id: MeterId,
+    asked: Conditional,
+    only: Annotated[Fields, fields_of(MeterDetail)],
+) -> MeterDetail:
+    """What the registry has of one meter."""
+    return asked.answer(_detail(caller, store, find_meter(caller, store, meter_id)), only)
+
+
+@router.get(
+    "/meters/{meter_id}/registers",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="A meter's registers with their last readings",
+)
+def list_registers(caller: KeyCaller, store: Store, meter_id: MeterId) -> RegisterList:
+    """The billed ones first."""
+    row = find_meter(caller, store, meter_id)
+    return RegisterList(
+        meter=row.code,
+        registers=[
+            RegisterWithReading(**_register(register).model_dump(), last=_last(register))
+            for register in meter_queries.registers(store, row.id)
+        ],
+    )
+
+
+@router.post(
+    "/meters",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    status_code=201,
+    summary="Register a meter",
+)
+def create_meter(caller: KeyCaller, store: Store, new: NewMeter, response: Response) -> MeterDetail:
+    """One that reports already and waits in quarantine is accepted there instead, with all that it sent."""
+    address = f"/v1/meters/{new.id}"
+    if meter_queries.meter(store, caller.utility.id, new.id) is not None:
+        raise already_registered(f"Meter {new.id}", address)
+    medium_code(new.medium, "body.medium")
+    named = new.named()
+    register(store, caller, new, meters=[MeterEntry(code=named.pop("id"), **named)])
+    response.headers["Location"] = address
+    return tagged(response, _detail(caller, store, find_meter(caller, store, new.id)))
+
+
+@router.patch(
+    "/meters/{meter_id}",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    summary="Change a meter's attributes",
+)
+def change_meter(
+    caller: KeyCaller, store: Store, meter_id: MeterId, change: MeterChange, match: Match
+) -> MeterDetail:
+    """What the body does not name stays as it is."""
+    hold(store, "meters", find_meter(caller, store, meter_id).id)
+    row = find_meter(caller, store, meter_id)
+    match.check(_detail(caller, store, row))
+    register(store, caller, change, meters=[msgspec.structs.replace(_entry(row), **change.named())])
+    return match.answer(_detail(caller, store, find_meter(caller, store, meter_id)))
+
+
+@router.get(
+    "/meters/{meter_id}/verifications",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="A meter's verifications and from when to when they hold",
+)
+def list_verifications(caller: KeyCaller, store: Store, meter_id: MeterId) -> VerificationList:
+    """The first one first."""
+    row = find_meter(caller, store, meter_id)
+    return VerificationList(
+        meter=row.code,
+        verified_until=row.verified_until,
+        verifications=[
+            Verification(
+                verified_on=one.verified_on, valid_until=one.valid_until, certificate=one.certificate
+            )
+            for one in meter_queries.verifications(store, row.id)
+        ],
+    )
+
+
+@router.post(
+    "/meters/{meter_id}/verifications",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    status_code=201,
+    summary="Record a verification of a meter",
+)
+def record_verification(
+    caller: KeyCaller, store: Store, meter_id: MeterId, new: NewVerification
+) -> VerificationList:
+    """The meter is verified until the latest day that any of its verifications holds."""
+    hold(store, "meters", find_meter(caller, store, meter_id).id)
+    row = find_meter(caller, store, meter_id)
+    if any(one.verified_on == new.verified_on for one in meter_queries.verifications(store, row.id)):
+        raise already_registered(
+            f"A verification of {meter_id} on that day", f"/v1/meters/{meter_id}/verifications"
+        )
+    made = VerificationEntry(new.verified_on, new.valid_until, new.certificate)
+    register(store, caller, new, meters=[msgspec.structs.replace(_entry(row), verifications=[made])])
+    return list_verifications(caller, store, meter_id)
+
+
+@router.get(
+    "/meters/{meter_id}/findings",
+    dependencies=[requires(Scope.FINDINGS_READ)],
+    summary="What was found at a meter",
+)
+def list_meter_findings(
+    *,
+    caller: KeyCaller,
+    store: Store,
+    meter_id: MeterId,
+    state: Annotated[str | None, Query(pattern="^(open|acknowledged|resolved|false alarm)$")] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> FindingPage:
+    """The last detected first."""
+    row = find_meter(caller, store, meter_id)
+    found = finding_queries.findings_page(
+        store,
+        caller.utility.id,
+        finding_queries.FindingFilter(state=state, meter_id=row.id),
+        before=cursor,
+        limit=limit + 1,
+    )
+    page = found[:limit]
+    zone = caller.utility.zone
+    return FindingPage(
+        findings=[
+            Finding(
+                id=finding.id,
+                meter=finding.meter,
+                obis=finding.obis,
+                kind=finding.kind,
+                severity=finding.severity,
+                state=finding.state,
+                started_at=local_instant(finding.started_at, zone),
+                ended_at=local_instant(finding.ended_at, zone) if finding.ended_at else None,
+                detected_at=finding.detected_at,
+                evidence=finding.evidence,
+            )
+            for finding in page
+        ],
+        next_cursor=page[-1].id if len(found) > limit else None,
+    )
+
+
+def find_meter(caller: Caller, store: Store, meter_id: str) -> meter_queries.MeterRow:
+    """The caller's meter with this id. Raises Problem."""
+    row = meter_queries.meter(store, caller.utility.id, meter_id)
+    if row is None:
+        raise not_found("This meter", "/v1/meters lists the meters of your utility.")
+    return row
+
+
+def _detail(caller: Caller, store: Store, row: meter_queries.MeterRow) -> MeterDetail:
+    return MeterDetail(
+        **_meter(row).model_dump(),
+        registers=[_register(register) for register in meter_queries.registers(store, row.id)],
+        installations=[
+            Installation(
+                service_point=ServicePoint(
+                    code=place.point_code, name=place.point_name, account=place.account or None
+                ),
+                valid_from=place.valid_from,
+                valid_to=place.valid_to,
+                multiplier=plain(place.multiplier),
+            )
+            for place in meter_queries.installations(store, caller.utility.id, row.id)
+        ],
+    )
+
+
+def _entry(row: meter_queries.MeterRow) -> MeterEntry:
+    return MeterEntry(
+        code=row.code,
+        medium=medium_label(row.medium),
+        model=row.model,
+        gateway=row.gateway,
+        site=row.site_code,
+        verified_until=row.verified_until,
+        line=row.line,
+        qmax=None if row.qmax is None else decimal_text(row.qmax),
+        imax=None if row.imax is None else decimal_text(row.imax),
+        phases=row.phases,
+    )
+
+
+def _meter(row: meter_queries.MeterRow) -> Meter:
+    return Meter(
+        id=row.code,
+        model=row.model,
+        medium=medium_label(row.medium),
+        site=Site(code=row.site_code, name=row.site_name or "") if row.site_code else None,
+        gateway=row.gateway,
+        line=row.line,
+        qmax=None if row.qmax is None else decimal_text(row.qmax),
+        imax=None if row.imax is None else decimal_text(row.imax),
+        phases=row.phases,
+        service_point=ServicePoint(code=row.point_code, name=row.point_name or "")
+        if row.point_code
+        else None,
+        verified_until=row.verified_until,
+    )
+
+
+def _register(row: meter_queries.RegisterRow) -> Register:
+    return Register(
+        obis=row.obis,
+        name=register_name(row.obis),
+        unit=row.unit,
+        kind=row.kind,
+        billed=row.billed,
+        rolls_over_at=None if row.capacity is None else decimal_text(row.capacity),
+        interval_seconds=None
+        if row.expected_interval is None
+        else row.expected_interval // timedelta(seconds=1),
+    )
+
+
+def _last(row: meter_queries.RegisterRow) -> LastReading | None:
+    if row.measured_at is None or row.value is None:
+        return None
+    return LastReading(measured_at=row.measured_at, value=decimal_text(row.value))

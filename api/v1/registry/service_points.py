@@ -1,0 +1,419 @@
+"""`/v1/service-points`: where something is delivered, and which meters measured there from when to when.
+
+An exchanged meter ends one installation and begins another; its service point's ETag covers both, so that two
+people do not exchange it twice.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from fastapi import Path, Query, Response
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from api.identity.authentication import Caller, KeyCaller, Store, requires
+from api.v1.conditional import UNCHANGED, Conditional, Match, tagged
+from api.v1.fields import Fields, Sparse, fields_of
+from api.v1.idempotency import ONCE
+from api.v1.models import DecimalText, Instant, decimal_text, local_instant, medium_label, plain
+from api.v1.registry.registration import (
+    Change,
+    Code,
+    Reference,
+    RegistryInstant,
+    Text,
+    already_registered,
+    medium_code,
+    refused,
+    register,
+    sign_change,
+)
+from api.v1.routing import resources
+from api.web.problems import not_found
+from metering.access import Scope
+from store.fleet import places
+from store.postgres.locks import hold
+from store.registry import InstallationEntry, RegistryError, ServicePointEntry
+from store.registry.exchange import Exchange, swap
+
+router = resources("registry")
+
+PointCode = Annotated[str, Path(max_length=200, examples=["flat-01-8"])]
+InstallationId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+ObisCode = Annotated[str, StringConstraints(pattern=r"^\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}$")]
+Ratio = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,7}(\.[0-9]{1,6})?$")]
+Values = Annotated[
+    dict[ObisCode, DecimalText],
+    Field(max_length=50, description="By OBIS code, in its unit.", examples=[{"8-0:1.0.0": "412.318"}]),
+]
+
+
+class InstallationDetail(Sparse):
+    """A meter's time at a service point; `valid_to` null: until now. `multiplier` is the CT/VT ratio.
+
+    The values are what the registers showed at both ends.
+    """
+
+    id: int
+    service_point: str
+    meter: str
+    valid_from: Instant
+    valid_to: Instant | None
+    multiplier: str
+    start_values: dict[str, str]
+    end_values: dict[str, str]
+
+
+class InstallationPage(BaseModel):
+    """In order of id; `next_cursor` null: this is the last page."""
+
+    installations: list[InstallationDetail]
+    next_cursor: int | None
+
+
+class ServicePointSummary(Sparse):
+    """Where something is delivered; `account` is the billing system's reference, `ended_at` the end of it."""
+
+    code: str
+    name: str
+    medium: str
+    site: str | None
+    account: str | None
+    ended_at: datetime | None
+
+
+class ServicePointDetail(ServicePointSummary):
+    """A service point with all installations, the first one first."""
+
+    installations: list[InstallationDetail]
+
+
+class ServicePointPage(BaseModel):
+    """In order of code; `next_cursor` null: this is the last page."""
+
+    service_points: list[ServicePointSummary]
+    next_cursor: str | None
+
+
+class ServicePointChange(Change):
+    """What is to change. From `ended_at` on nothing is delivered, and no meter is missed."""
+
+    name: Text = ""
+    site: Reference | None = None
+    account: Text = ""
+    ended_at: RegistryInstant | None = None
+
+
+class NewServicePoint(ServicePointChange):
+    """A service point."""
+
+    code: Code = Field(examples=["flat-12-heat"])
+    medium: str = Field(max_length=30, examples=["heat"])
+
+
+class InstallationChange(Change):
+    """What is to be corrected of an installation; its beginning names it and stays."""
+
+    valid_to: RegistryInstant | None = None
+    multiplier: Ratio = "1"
+    start_values: Values = Field(default_factory=dict)
+    end_values: Values = Field(default_factory=dict)
+
+
+class NewInstallation(Change):
+    """A meter that measures at a service point from an instant on."""
+
+    meter: Reference = Field(examples=["KAM-06855817"])
+    valid_from: RegistryInstant
+    multiplier: Ratio = "1"
+    start_values: Values = Field(default_factory=dict)
+
+
+class MeterExchange(Change):
+    """One meter is taken away and another put in its place, both read at that instant.
+
+    `removed` is needed where several meters measure. The same meter with another `multiplier`: its
+    transformers were exchanged, and its `start_values` are its `end_values`.
+    """
+
+    installed: Reference = Field(examples=["KAM-06855818"])
+    at: RegistryInstant
+    end_values: Values
+    start_values: Values = Field(default_factory=dict)
+    removed: Reference | None = None
+    multiplier: Ratio | None = None
+
+
+@router.get(
+    "/service-points",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="The utility's service points, by code",
+)
+def list_service_points(
+    *,
+    caller: KeyCaller,
+    store: Store,
+    site: Annotated[str | None, Query(max_length=100)] = None,
+    medium: Annotated[str | None, Query(max_length=30, examples=["heat"])] = None,
+    account: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    only: Annotated[Fields, fields_of(ServicePointSummary)],
+) -> ServicePointPage:
+    """Of a site, a medium, an account of the billing system."""
+    rows = places.service_points_page(
+        store,
+        caller.utility.id,
+        after=cursor,
+        limit=limit + 1,
+        site=site,
+        medium=None if medium is None else medium_code(medium),
+        account=account,
+    )
+    page = rows[:limit]
+    return ServicePointPage(
+        service_points=[only.of(_summary(row)) for row in page],
+        next_cursor=page[-1].code if len(rows) > limit else None,
+    )
+
+
+@router.get(
+    "/service-points/{code}",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="A service point with its installations",
+    responses=UNCHANGED,
+)
+def get_service_point(
+    caller: KeyCaller,
+    store: Store,
+    code: PointCode,
+    asked: Conditional,
+    only: Annotated[Fields, fields_of(ServicePointDetail)],
+) -> ServicePointDetail:
+    """What the registry has of one service point."""
+    return asked.answer(_detail(caller, store, code), only)
+
+
+@router.post(
+    "/service-points",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    status_code=201,
+    summary="Register a service point",
+)
+def create_service_point(
+    caller: KeyCaller, store: Store, new: NewServicePoint, response: Response
+) -> ServicePointDetail:
+    """A meter is put there with POST .../installations."""
+    address = f"/v1/service-points/{new.code}"
+    if places.service_point(store, caller.utility.id, new.code) is not None:
+        raise already_registered(f"Service point {new.code}", address)
+    medium_code(new.medium, "body.medium")
+    register(store, caller, new, service_points=[ServicePointEntry(**new.named())])
+    response.headers["Location"] = address
+    return tagged(response, _detail(caller, store, new.code))
+
+
+@router.patch(
+    "/service-points/{code}",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    summary="Change a service point",
+)
+def change_service_point(
+    caller: KeyCaller, store: Store, code: PointCode, change: ServicePointChange, match: Match
+) -> ServicePointDetail:
+    """What the body does not name stays as it is."""
+    row = _held(caller, store, code, match)
+    register(store, caller, change, service_points=[msgspec.structs.replace(_entry(row), **change.named())])
+    return match.answer(_detail(caller, store, code))
+
+
+@router.post(
+    "/service-points/{code}/installations",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    status_code=201,
+    summary="Put a meter at a service point",
+)
+def install_meter(
+    caller: KeyCaller, store: Store, code: PointCode, new: NewInstallation, match: Match
+) -> ServicePointDetail:
+    """The first one there, or one more; in the place of another, exchange them."""
+    row = _held(caller, store, code, match)
+    if any(
+        (one.meter, one.valid_from) == (new.meter, new.valid_from) for one in places.placed_at(store, row.id)
+    ):
+        raise already_registered(f"{new.meter} from that instant on", f"/v1/service-points/{code}")
+    entry = msgspec.structs.replace(_entry(row), installations=[InstallationEntry(**new.named())])
+    register(store, caller, new, service_points=[entry])
+    return match.answer(_detail(caller, store, code))
+
+
+@router.post(
+    "/service-points/{code}/exchanges",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    status_code=201,
+    summary="Exchange the meter at a service point",
+)
+def exchange_meter(
+    caller: KeyCaller, store: Store, code: PointCode, exchange: MeterExchange, match: Match
+) -> ServicePointDetail:
+    """A new meter that is not registered yet is, on the gateway, line and site of the old one."""
+    _held(caller, store, code, match)
+    sign_change(store, caller, exchange)
+    try:
+        swap(
+            store,
+            Exchange(
+                caller.utility.code,
+                code,
+                exchange.installed,
+                exchange.at,
+                exchange.end_values,
+                exchange.start_values,
+                exchange.removed,
+                exchange.multiplier,
+            ),
+        )
+    except RegistryError as error:
+        raise refused(error) from None
+    return match.answer(_detail(caller, store, code))
+
+
+@router.get(
+    "/installations", dependencies=[requires(Scope.METERS_READ)], summary="Which meter was where, and when"
+)
+def list_installations(
+    *,
+    caller: KeyCaller,
+    store: Store,
+    service_point: Annotated[str | None, Query(max_length=200)] = None,
+    meter: Annotated[str | None, Query(max_length=40)] = None,
+    at: Annotated[AwareDatetime | None, Query(description="Those that held at that instant.")] = None,
+    cursor: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    only: Annotated[Fields, fields_of(InstallationDetail)],
+) -> InstallationPage:
+    """In the order in which they were registered."""
+    rows = places.placed_page(
+        store,
+        caller.utility.id,
+        after=cursor,
+        limit=limit + 1,
+        service_point=service_point,
+        meter=meter,
+        at=at,
+    )
+    page = rows[:limit]
+    return InstallationPage(
+        installations=[only.of(_installation(caller, row)) for row in page],
+        next_cursor=page[-1].id if len(rows) > limit else None,
+    )
+
+
+@router.get(
+    "/installations/{installation_id}",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="An installation",
+    responses=UNCHANGED,
+)
+def get_installation(
+    caller: KeyCaller,
+    store: Store,
+    installation_id: InstallationId,
+    asked: Conditional,
+    only: Annotated[Fields, fields_of(InstallationDetail)],
+) -> InstallationDetail:
+    """One meter's time at one service point."""
+    return asked.answer(_installation(caller, _placed(caller, store, installation_id)), only)
+
+
+@router.patch(
+    "/installations/{installation_id}",
+    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
+    summary="Correct an installation",
+)
+def correct_installation(
+    caller: KeyCaller,
+    store: Store,
+    installation_id: InstallationId,
+    change: InstallationChange,
+    match: Match,
+) -> InstallationDetail:
+    """What it was stays in the history. Periods that were closed with it are corrected when closed again."""
+    hold(store, "service_points", _placed(caller, store, installation_id).service_point_id)
+    row = _placed(caller, store, installation_id)
+    document = _installation(caller, row)
+    match.check(document)
+    point = places.service_point(store, caller.utility.id, row.service_point)
+    assert point is not None
+    before = InstallationEntry(
+        row.meter,
+        row.valid_from,
+        row.valid_to,
+        document.multiplier,
+        document.start_values,
+        document.end_values,
+    )
+    after = msgspec.structs.replace(before, **change.named())
+    entry = msgspec.structs.replace(_entry(point), installations=[after])
+    register(store, caller, change, service_points=[entry])
+    return match.answer(_installation(caller, _placed(caller, store, installation_id)))
+
+
+def _found(caller: Caller, store: Store, code: str) -> places.ServicePointRow:
+    row = places.service_point(store, caller.utility.id, code)
+    if row is None:
+        raise not_found("This service point", "/v1/service-points lists those of your utility.")
+    return row
+
+
+def _placed(caller: Caller, store: Store, installation_id: int) -> places.PlacedRow:
+    row = places.placed(store, caller.utility.id, installation_id)
+    if row is None:
+        raise not_found("This installation", "/v1/installations lists those of your utility.")
+    return row
+
+
+def _held(caller: Caller, store: Store, code: str, match: Match) -> places.ServicePointRow:
+    """The service point, which nobody else changes now, as the asker has seen it. Raises Problem."""
+    hold(store, "service_points", _found(caller, store, code).id)
+    match.check(_detail(caller, store, code))
+    return _found(caller, store, code)
+
+
+def _entry(row: places.ServicePointRow) -> ServicePointEntry:
+    return ServicePointEntry(
+        row.code, medium_label(row.medium), row.name, row.site, row.account, row.ended_at
+    )
+
+
+def _summary(row: places.ServicePointRow) -> ServicePointSummary:
+    return ServicePointSummary(
+        code=row.code,
+        name=row.name,
+        medium=medium_label(row.medium),
+        site=row.site,
+        account=row.account or None,
+        ended_at=row.ended_at,
+    )
+
+
+def _detail(caller: Caller, store: Store, code: str) -> ServicePointDetail:
+    row = _found(caller, store, code)
+    return ServicePointDetail(
+        **_summary(row).model_dump(),
+        installations=[_installation(caller, one) for one in places.placed_at(store, row.id)],
+    )
+
+
+def _installation(caller: Caller, row: places.PlacedRow) -> InstallationDetail:
+    zone = caller.utility.zone
+    return InstallationDetail(
+        id=row.id,
+        service_point=row.service_point,
+        meter=row.meter,
+        valid_from=local_instant(row.valid_from, zone),
+        valid_to=None if row.valid_to is None else local_instant(row.valid_to, zone),
+        multiplier=plain(row.multiplier),
+        start_values={obis: decimal_text(value) for obis, value in sorted(row.start_values.items())},
+        end_values={obis: decimal_text(value) for obis, value in sorted(row.end_values.items())},
+    )

@@ -1,0 +1,1 @@
+"""Readings that people hand in, over `/v1`."""

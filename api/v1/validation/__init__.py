@@ -1,0 +1,1 @@
+"""Findings, marks and edits over `/v1`."""

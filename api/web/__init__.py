@@ -1,0 +1,1 @@
+"""The application: its routes, middleware, errors, streams and services."""

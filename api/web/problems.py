@@ -1,0 +1,218 @@
+"""Errors of the API as RFC 9457 problem details; for people's browsers, the same as a page.
+
+`detail` always says what to do next. Nothing of the inside (statements, traces, secrets) is ever in one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from psycopg import DataError, OperationalError
+from psycopg.errors import QueryCanceled
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+
+from api.web.problem_types import TYPES, path_of
+from api.web.services import services
+from store import audit
+from store.postgres.roles import enter_utility
+
+MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+_ADVICE = {
+    404: "Nothing answers at this address; /v1/openapi.json lists what does.",
+    405: "This address does not take that method; the Allow header names those it takes.",
+}
+_BY_THE_FRAMEWORK = ("not-found", "method-not-allowed", "body-too-large")  # anything else is a bad request
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the audit log says of a refused request; `utility_id` None: nobody knows whose it is."""
+
+    actor: str
+    address: str
+    utility_id: int | None
+    reason: str
+    method: str
+
+
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+    """Raised anywhere below a route; `name` is one of `problem_types.TYPES`."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        name: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        refusal: Refusal | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.name = name
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.refusal = refusal
+        self.extensions = extensions
+
+    def document(self) -> dict[str, Any]:
+        """The members of the problem document."""
+        return {
+            "type": path_of(self.name),
+            "title": TYPES[self.name].title,
+            "status": self.status.value,
+            "detail": self.detail,
+            **self.extensions,
+        }
+
+
+_DOCUMENT = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "Leads to a page on what it means and what to do.",
+            "examples": [path_of("not-found")],
+        },
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What to do next."},
+    },
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _DOCUMENT}}}
+    for status in (400, 401, 403, 404, 405, 409, 412, 413, 422, 428, 429, 503)
+}
+
+
+def not_found(what: str, advice: str) -> Problem:
+    """A 404 for something that this utility does not have (whether or not another has it)."""
+    return Problem(HTTPStatus.NOT_FOUND, "not-found", f"{what} is not known here. {advice}")
+
+
+def invalid(parameter: str, detail: str) -> Problem:
+    """A 422 for a parameter that is well-formed for the framework and still not usable."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-request",
+        detail,
+        errors=[{"where": parameter, "what": detail}],
+    )
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a browser navigates, which is shown a page."""
+    return not request.url.path.startswith("/v1") and "text/html" in request.headers.get("accept", "")
+
+
+def respond(request: Request, problem: Problem) -> Response:
+    """The problem as JSON, or as a page where a browser navigates."""
+    if wants_page(request):
+        page = services(request).templates.TemplateResponse(
+            request, "frame/error.html", {"problem": problem}, status_code=problem.status
+        )
+        page.headers.update(problem.headers)
+        return page
+    return JSONResponse(problem.document(), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the app leave as a problem."""
+
+    @app.exception_handler(Problem)
+    def on_problem(request: Request, error: Problem) -> Response:
+        if error.refusal is not None:
+            _note_refusal(request, error.refusal)
+        return respond(request, error)
+
+    @app.exception_handler(HTTPException)
+    def on_http(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        detail = _ADVICE.get(status, str(error.detail))
+        name = next((name for name in _BY_THE_FRAMEWORK if TYPES[name].status == status), "bad-request")
+        return respond(request, Problem(status, name, detail, headers=error.headers))
+
+    @app.exception_handler(RequestValidationError)
+    def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [
+            {"where": ".".join(str(part) for part in item["loc"]), "what": str(item["msg"])}
+            for item in error.errors()
+        ]
+        summary = "; ".join(f"{item['where']}: {item['what']}" for item in errors)
+        return respond(
+            request,
+            Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "invalid-request",
+                f"Mend the request and send it again. {summary}",
+                errors=errors,
+            ),
+        )
+
+    @app.exception_handler(PoolTimeout)
+    @app.exception_handler(OperationalError)
+    def on_database(request: Request, error: Exception) -> Response:
+        log.error("database unavailable", path=request.url.path, error=type(error).__name__)
+        busy = isinstance(error, QueryCanceled)
+        return respond(
+            request,
+            Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "database-unavailable",
+                "The question took the database too long: ask for a shorter time or a smaller page."
+                if busy
+                else "The database does not answer now. Try again; if it lasts, tell the operator.",
+                headers={"Retry-After": "5"},
+            ),
+        )
+
+    @app.exception_handler(DataError)
+    def on_data(request: Request, _error: Exception) -> Response:
+        return respond(
+            request,
+            Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "invalid-request",
+                "A parameter holds what the database cannot compare, such as a NUL character. Mend it.",
+            ),
+        )
+
+    @app.exception_handler(Exception)
+    def on_bug(request: Request, error: Exception) -> Response:
+        log.error("unexpected error", path=request.url.path, exc_info=error)
+        return respond(
+            request,
+            Problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "internal-error",
+                "This is a fault of ours, kept in the log. Try again; if it lasts, report it with the time.",
+            ),
+        )
+
+
+def _note_refusal(request: Request, refusal: Refusal) -> None:
+    """In a transaction of its own: that of the request was rolled back."""
+    with services(request).pool.connection() as connection:
+        if refusal.utility_id is not None:
+            enter_utility(connection, refusal.utility_id)
+        audit.sign_as(connection, refusal.actor or "nobody", refusal.address)
+        audit.note(
+            connection,
+            "refused",
+            request.url.path,
+            utility_id=refusal.utility_id,
+            method=refusal.method,
+            reason=refusal.reason,
+        )

@@ -1,0 +1,79 @@
+"""What the API needs to be told, and the session secret of an installation."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from api.identity.oidc import OidcSettings
+from api.identity.passwords import MEMORY_KIB
+
+SECRET_BYTES = 32
+
+
+class SettingsError(ValueError):
+    """A setting that would make the API unsafe; the text says what to give instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """`secure_cookies` is False for plain http on loopback only, and by an explicit word of the operator.
+
+    Exports hold a connection while somebody downloads: so many at once, and each so long at the most.
+    `session_secret` signs forms and encrypts second factors: at least 32 random bytes, of this installation.
+    Requests are counted by address and by caller (a key or a person): how many a second, how many at once.
+    After some failed sign-ins, an address and an account have to wait, twice as long each time.
+    """
+
+    database_url: str = field(repr=False)
+    session_secret: bytes = field(repr=False)
+    secure_cookies: bool = True
+    session_hours: int = 12
+    session_idle_minutes: int = 60
+    pool_size: int = 8
+    statement_seconds: int = 15
+    max_body_bytes: int = 64 * 1024
+    stream_seconds: float = 300  # how long a stream of events lasts: a revoked key is noticed after that
+    exports_at_once: int = 2
+    export_seconds: int = 600
+    address_rate: float = 100
+    address_burst: int = 1000
+    caller_rate: float = 50
+    caller_burst: int = 500
+    address_failures: int = 10
+    account_failures: int = 5
+    first_wait: timedelta = timedelta(minutes=1)
+    longest_wait: timedelta = timedelta(minutes=15)
+    password_memory_kib: int = MEMORY_KIB
+    oidc: OidcSettings | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.session_secret) < SECRET_BYTES:
+            raise SettingsError(
+                f"the session secret has {len(self.session_secret)} bytes: give at least {SECRET_BYTES} "
+                "random ones, or a data folder in which one is made and kept"
+            )
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long a session may be idle."""
+        return timedelta(minutes=self.session_idle_minutes)
+
+
+def kept_session_secret(path: Path) -> bytes:
+    """The secret in `path`, made on the first call (mode 0600). Raises SettingsError if it is too short."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    draft.touch(mode=0o600)
+    try:
+        draft.write_bytes(secrets.token_bytes(SECRET_BYTES))
+        os.link(draft, path)  # whole or not at all, also when two processes start at once
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    secret = path.read_bytes()
+    if len(secret) < SECRET_BYTES:
+        raise SettingsError(f"{path} has no whole secret in it: delete it, and a new one is made")
+    return secret

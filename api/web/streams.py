@@ -1,0 +1,221 @@
+"""Changes as server-sent events, to programs at `/v1/events` and to pages at `/events`.
+
+One session with the database listens for all streams of a process, begun by the first. A stream says `hello`,
+then the topics that changed, each at most once a second and only those that the caller may see; what changed
+is asked for by the usual addresses. A stream ends after some minutes, so that a revoked key is noticed:
+browsers and the client come back by themselves, and take `hello` as "ask for everything anew".
+
+WHATWG HTML, 9.2 (server-sent events).
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+
+import psycopg
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from api.identity.authentication import Caller, KeyCaller, PageVisitor, requires
+from api.v1.routing import resources
+from api.web.problems import Problem
+from api.web.services import services
+from metering.access import Scope
+from store.postgres.database import StoreError, connect
+from store.postgres.notices import Change, Topic, changes, listen
+from store.postgres.roles import Role
+
+router = resources("events")
+pages = APIRouter(include_in_schema=False)
+log = structlog.get_logger(__name__)
+
+SCOPES = {
+    Topic.READINGS: Scope.METERS_READ,  # that some came, not which
+    Topic.FINDINGS: Scope.FINDINGS_READ,
+    Topic.EDITS: Scope.READINGS_READ,
+    Topic.QUARANTINE: Scope.METERS_READ,
+    Topic.GATEWAYS: Scope.METERS_READ,
+    Topic.MONTHS: Scope.BILLING_READ,
+    Topic.DELIVERIES: Scope.DELIVERIES_READ,
+}
+_STREAMS_EACH = 12  # of one caller at a time
+_STREAMS = 500  # of a process
+_LISTEN = 1.0  # s, after which the listener looks whether it is to end
+_AGAIN = 5.0  # s, until the listener tries again where the database is away
+_REST = 1.0  # s between two messages of a stream
+_PING = 15.0  # s of silence after which a comment shows that the stream lives
+
+
+@dataclass(eq=False)
+class Stream:
+    """One who listens: what changed and was not told yet."""
+
+    utility_id: int
+    subject: str
+    topics: frozenset[Topic]
+    ends: float  # by the loop's clock
+    loop: asyncio.AbstractEventLoop
+    changed: set[Topic] = field(default_factory=set)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, topic: Topic) -> None:
+        """Runs in the stream's own loop."""
+        self.changed.add(topic)
+        self.woken.set()
+
+
+class Live:
+    """All streams of a process, and the thread that hears of changes."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._streams: set[Stream] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.closing = threading.Event()
+
+    def open(self, caller: Caller, seconds: float, loop: asyncio.AbstractEventLoop) -> Stream:
+        """A stream of what the caller may see, for so long. Raises Problem where there are too many."""
+        allowed = frozenset(topic for topic, scope in SCOPES.items() if caller.may(scope))
+        now = loop.time()
+        stream = Stream(caller.utility.id, caller.subject, allowed, now + seconds, loop)
+        with self._lock:
+            # one whose client was gone before its first byte never came to its end
+            self._streams = {one for one in self._streams if one.ends + _PING > now}
+            each = sum(one.subject == caller.subject for one in self._streams)
+            if each >= _STREAMS_EACH or len(self._streams) >= _STREAMS:
+                raise Problem(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    "too-many-streams",
+                    "So many streams of events are open already. Close one, or use one for several purposes.",
+                    headers={"Retry-After": "30"},
+                )
+            self._streams.add(stream)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._hear, name="hesper changes", daemon=True)
+                self._thread.start()
+        return stream
+
+    def leave(self, stream: Stream) -> None:
+        """The stream's end."""
+        with self._lock:
+            self._streams.discard(stream)
+
+    def stop(self) -> None:
+        """Let every stream end now: the server is about to."""
+        self.closing.set()
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            stream.loop.call_soon_threadsafe(stream.woken.set)
+
+    def close(self) -> None:
+        """End the thread too."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _hear(self) -> None:
+        away = False
+        while not self.closing.is_set():
+            try:
+                with connect(self._database_url, application="hesper changes", role=Role.API) as connection:
+                    connection.autocommit = True
+                    listen(connection)
+                    if away:
+                        log.info("changes are heard again")
+                        self._tell_all()
+                    away = False
+                    while not self.closing.is_set():
+                        for change in changes(connection, _LISTEN):
+                            self._tell(change)
+            except (StoreError, psycopg.Error) as error:
+                if not away:
+                    log.warning("no changes are heard; trying again", reason=type(error).__name__)
+                away = True
+                self.closing.wait(_AGAIN)
+
+    def _tell(self, change: Change) -> None:
+        with self._lock:
+            concerned = [
+                one
+                for one in self._streams
+                if one.utility_id == change.utility_id and change.topic in one.topics
+            ]
+        for stream in concerned:
+            stream.loop.call_soon_threadsafe(stream.tell, change.topic)
+
+    def _tell_all(self) -> None:
+        """After a time in which nothing was heard, anything may have changed."""
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            for topic in stream.topics:
+                stream.loop.call_soon_threadsafe(stream.tell, topic)
+
+
+class EventStream(StreamingResponse):
+    """`text/event-stream`."""
+
+    media_type = "text/event-stream"
+
+
+_EVENT = {  # each of them
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["hello", *Topic]},
+        "data": {"type": "string", "description": "JSON; `topic` and `at` of a change."},
+        "retry": {"type": "integer", "description": "After how many milliseconds to come back."},
+    },
+}
+_EVENTS = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}
+
+
+@router.get(
+    "/events",
+    dependencies=[requires(Scope.METERS_READ)],
+    response_class=EventStream,
+    responses=_EVENTS,  # type: ignore[arg-type]
+    summary="What changes, as it changes",
+)
+async def events(request: Request, caller: KeyCaller) -> StreamingResponse:
+    """Server-sent events: `hello`, then `readings`, `findings`, `edits`, `quarantine`, `gateways`, `months`
+    or `deliveries` when something of that kind changed, with `{"topic": ..., "at": ...}`. After `hello`, ask
+    for everything anew: what changed while no stream was open is told to nobody."""
+    return _stream(request, caller)
+
+
+@pages.get("/events", dependencies=[requires(Scope.METERS_READ)])
+async def page_events(request: Request, visitor: PageVisitor) -> StreamingResponse:
+    """The same for `static/live.js`."""
+    return _stream(request, visitor.caller)
+
+
+def _stream(request: Request, caller: Caller) -> StreamingResponse:
+    shared = services(request)
+    stream = shared.live.open(caller, shared.settings.stream_seconds, asyncio.get_running_loop())
+    return EventStream(_messages(shared.live, stream, shared.clock))
+
+
+async def _messages(live: Live, stream: Stream, clock: Callable[[], datetime]) -> AsyncIterator[str]:
+    try:
+        yield f"retry: {int(_AGAIN * 1000)}\nevent: hello\ndata: {{}}\n\n"
+        while not live.closing.is_set() and (left := stream.ends - stream.loop.time()) > 0:
+            try:
+                await asyncio.wait_for(stream.woken.wait(), min(_PING, left))
+            except TimeoutError:
+                yield ": still here\n\n"
+                continue
+            stream.woken.clear()
+            changed, stream.changed = stream.changed, set()
+            for topic in sorted(changed):
+                told = json.dumps({"topic": topic, "at": clock().isoformat()})
+                yield f"event: {topic}\ndata: {told}\n\n"
+            await asyncio.sleep(min(_REST, left))
+    finally:
+        live.leave(stream)

@@ -15,7 +15,7 @@ from gateway.config.document import FIXED, NEEDS_RESTART, GatewayConfig
 from gateway.config.file import ConfigError, parse_config
 from gateway.config.toml_lines import TomlLines, TomlPath
 from gateway.remote.redacted import MASK
-from hesper.commands.gateway_plan import plans_of
+from hesper.commands.gateways.plan import plans_of
 
 MOST_METERS = 500  # on a line: M-Bus has 250 addresses, Modbus 247, and planning more takes long
 _FILE = Path("/gateway.toml")  # where it will stand does not matter here

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from hesper.commands.work import accept_meter
+from hesper.commands.running.worker import accept_meter
 from ingest.receive.quarantine import Reason, refuse_readout
 from ingest.tasks import TASKS, step
 from store import quarantine, tasks

@@ -23,7 +23,9 @@ from drivers.modbus.virtual import RegisterMeter
 from drivers.optical.codec.dataset import decode_sets
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from hesper.cli import build
-from hesper.commands import gateway_plan, gateway_read, gateway_scan
+from hesper.commands.gateways import plan
+from hesper.commands.gateways import read as read_command
+from hesper.commands.gateways import scan as scan_command
 from hesper.installer.advice import KINDS
 from hesper.installer.scan import scan as scan_line
 from telemetry.readout import Quantity, Readout
@@ -185,7 +187,7 @@ def test_a_scan_that_is_given_up_proposes_what_it_has_found(
             if isinstance(event, Found):
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(gateway_scan, "scan_line", given_up)
+    monkeypatch.setattr(scan_command, "scan_line", given_up)
     code, out, _ = scan(line.spec, "--address", "2-3", "--json")
     said = json.loads(out)
     assert (code, said["complete"]) == (0, False)
@@ -374,7 +376,7 @@ def basement(tmp_path: Path) -> Path:
 def test_a_readout_shows_what_the_meter_kept_its_status_and_its_clock(
     basement: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_read, "open_driver", telling)
+    monkeypatch.setattr(read_command, "open_driver", telling)
     code, out, _ = hesper("read", str(basement))
     assert code == 0
     rows = [" ".join(row.split()) for row in out.splitlines() if row]
@@ -399,7 +401,7 @@ def test_a_plan_that_does_not_fit_names_the_slot_and_what_to_do(
     basement: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Telling, "readout_time", lambda self, target: 12.0)
-    monkeypatch.setattr(gateway_plan, "open_driver", telling)
+    monkeypatch.setattr(plan, "open_driver", telling)
     code, out, _ = hesper("plan", str(basement), "--meters")
     rows = [" ".join(row.split()) for row in out.splitlines()]
     assert code == 1
@@ -418,7 +420,7 @@ def test_a_plan_says_what_is_listening_and_where_little_room_is_left(
 ) -> None:
     monkeypatch.setattr(Telling, "readout_time", lambda self, target: 9.5)
     monkeypatch.setattr(Telling, "only_listens", lambda self, target: True)
-    monkeypatch.setattr(gateway_plan, "open_driver", telling)
+    monkeypatch.setattr(plan, "open_driver", telling)
     code, out, _ = hesper("plan", str(basement))
     assert code == 0
     assert "basement: address 5 sends when it wants; the longest wait for it is counted" in out
@@ -432,8 +434,8 @@ def test_a_plan_says_what_is_listening_and_where_little_room_is_left(
 def test_a_meters_clock_is_told_in_a_unit_that_can_be_grasped(
     basement: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, told: str
 ) -> None:
-    monkeypatch.setattr(gateway_read, "open_driver", telling)
-    monkeypatch.setattr(gateway_read, "drift", lambda readout: ahead)
+    monkeypatch.setattr(read_command, "open_driver", telling)
+    monkeypatch.setattr(read_command, "drift", lambda readout: ahead)
     assert f"its clock is {told} ours" in hesper("read", str(basement))[1]
 
 
@@ -514,7 +516,7 @@ def test_a_telegram_is_explained_beside_the_installers_other_tools() -> None:
 def test_a_plan_says_of_whom_it_does_not_know_the_wire_time(
     basement: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_plan, "open_driver", telling)
+    monkeypatch.setattr(plan, "open_driver", telling)
     code, out, _ = hesper("plan", str(basement))
     assert code == 0
     assert "the wire time of 1 of its meters is not known and not counted (fake cannot tell" in out

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from hesper.commands.work import accept_meter
+from hesper.commands.running.worker import accept_meter
 from ingest.tasks import TASKS, step
 from metering.access import Scope
 from store.access.api_keys import issue

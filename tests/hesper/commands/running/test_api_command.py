@@ -11,7 +11,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from hesper.commands.api import app
+from hesper.commands.running.api import app
 
 
 def test_plain_http_is_for_loopback_only(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from hesper.chain import chain_of, read_telegram, says
-from hesper.commands.explain import lines
+from hesper.billing_trace import chain_of, read_telegram, says
+from hesper.commands.billing.explain import lines
 from hesper.demo.building import GATEWAY, UTILITY, Building, build, month_start
 from hesper.demo.history import History
 from hesper.demo.registry import registry_of

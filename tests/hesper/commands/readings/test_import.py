@@ -17,7 +17,7 @@ from hesper.importer.columns import EXAMPLE
 from store.postgres.embedded import EmbeddedPostgres
 from tests.support.broker import Broker
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 TIMEOUT = 120
 HEADER = "meter,local_time,litres\n"
 

@@ -16,7 +16,7 @@ from drivers.catalogue import PROTOCOLS
 from drivers.driver import Found, Scope
 from drivers.driver import Progress as Step
 from hesper.commands.console import JSON_HELP, echo_json, show_trouble
-from hesper.commands.line_options import (
+from hesper.commands.gateways.line_options import (
     check_name,
     check_protocol,
     check_transport,

@@ -13,7 +13,7 @@ from drivers.line import Line
 from drivers.mbus.commissioning import application_reset, set_address, switch_baud
 from drivers.mbus.master import MBusDriver
 from hesper.commands.console import JSON_HELP, echo_json, give_up
-from hesper.commands.line_options import parse_settings
+from hesper.commands.gateways.line_options import parse_settings
 from hesper.installer.advice import trouble
 
 _Deed = tuple[str, Callable[[MBusDriver, Target], None]]  # in words, and done

@@ -16,7 +16,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from hesper.central import BusyError, Central, Role, running
-from hesper.commands.close_report import remarks, show_common, show_status, show_verified, table, work_left
+from hesper.commands.billing.close_report import (
+    remarks,
+    show_common,
+    show_status,
+    show_verified,
+    table,
+    work_left,
+)
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from hesper.commands.delivery import DeliveryError, period_name, show_table, utility_code
-from hesper.commands.handover import AsJson, Utility, file_, statement
+from hesper.commands.delivery.files import AsJson, Utility, file_, statement
+from hesper.commands.delivery.shared import DeliveryError, period_name, show_table, utility_code
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from ingest.delivery.address import AddressError, parse
 from ingest.delivery.signature import new_secret

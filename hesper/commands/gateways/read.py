@@ -15,7 +15,7 @@ from drivers.errors import DriverError
 from drivers.line import Line, SerialSettings
 from gateway.config.document import GatewayConfig
 from hesper.commands.console import JSON_HELP, count, echo_json, give_up, load_or_exit, show_table
-from hesper.commands.line_options import (
+from hesper.commands.gateways.line_options import (
     check_protocol,
     check_transport,
     local_time_zone,

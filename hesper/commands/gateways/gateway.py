@@ -11,11 +11,11 @@ from gateway.buffer.source import SourceError
 from gateway.config.document import GatewayConfig
 from gateway.config.file import ConfigError, load_config
 from hesper.commands.console import JSON_HELP, count, echo_json, load_or_exit
-from hesper.commands.decode import decode
-from hesper.commands.gateway_commission import commission
-from hesper.commands.gateway_plan import plan
-from hesper.commands.gateway_read import read
-from hesper.commands.gateway_scan import scan
+from hesper.commands.gateways.commission import commission
+from hesper.commands.gateways.decode import decode
+from hesper.commands.gateways.plan import plan
+from hesper.commands.gateways.read import read
+from hesper.commands.gateways.scan import scan
 from hesper.logs import LogStyle, configure_logging
 
 app = typer.Typer(no_args_is_help=True)

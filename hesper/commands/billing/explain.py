@@ -11,7 +11,7 @@ import typer
 
 from api.v1.billing.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
 from drivers.errors import DecodeError
-from hesper.chain import Chain, chain_of, read_telegram, steps
+from hesper.billing_trace import Chain, chain_of, read_telegram, steps
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from metering.billing.canonical_hash import decimal, instant
 from store.billing.trace import BehindRow, EditRow, MarkRow, utility_of_billing_reading

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hesper.commands.delivery import DeliveryError, period_name, show_table, utility_code
+from hesper.commands.delivery.shared import DeliveryError, period_name, show_table, utility_code
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from metering.billing.canonical_hash import decimal
 from metering.delivery.delimited import DIALECTS

@@ -1,0 +1,1 @@
+"""`hesper user`, `hesper key`, `hesper audit`."""

@@ -1,0 +1,1 @@
+"""`hesper close`, `hesper rules`, `hesper explain`."""

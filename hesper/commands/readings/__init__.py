@@ -1,0 +1,1 @@
+"""`hesper import`, `hesper export`, `hesper arrival`, `hesper quarantine`."""

@@ -1,0 +1,1 @@
+"""`hesper submissions`."""

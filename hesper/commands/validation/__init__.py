@@ -1,0 +1,1 @@
+"""`hesper validate`, `hesper edit`."""

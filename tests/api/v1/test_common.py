@@ -4,6 +4,7 @@ import ast
 import threading
 import uuid
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,8 @@ def test_every_change_of_v1_takes_an_idempotency_key_or_says_what_it_is_a_change
 
 def test_every_problem_that_the_code_names_is_in_the_catalogue_and_each_of_that_is_named() -> None:
     named = set()
-    for path in (Path(__file__).parents[3] / "api").rglob("*.py"):
+    root = Path(__file__).parents[3]
+    for path in chain((root / "api").rglob("*.py"), (root / "metering").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue

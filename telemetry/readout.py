@@ -1,4 +1,4 @@
-"""Readout and Reading: what a driver returns, and the single value that everything else is about."""
+"""Readout: a meter's registers at one instant, as a driver returns them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,14 +30,3 @@ class Readout:
     status: Status = Status(0)
     raw: bytes = field(default=b"", repr=False)
     clock: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One register's value at one instant. `value` is in micro-units of the register's unit."""
-
-    meter: str
-    obis: str
-    at: datetime
-    value: int
-    status: Status = Status(0)

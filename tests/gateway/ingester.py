@@ -11,7 +11,8 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from telemetry.topics import Kind, Topic, subscription
-from telemetry.wire import Ack, Batch, Outcome, Reply, decode, encode, read_back
+from telemetry.wire import Ack, Batch, Outcome, Reply, decode, encode
+from tests.telemetry.read_back import read_back
 
 Policy = Callable[
     [Batch, int], Iterator[Ack]

@@ -17,7 +17,7 @@ from pathlib import Path
 from gateway.buffer.buffer import Buffer
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
-from telemetry.wire import read_back
+from tests.telemetry.read_back import read_back
 
 BEGIN = datetime(2026, 11, 22, 10, tzinfo=UTC)
 

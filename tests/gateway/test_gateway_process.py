@@ -29,9 +29,10 @@ from gateway.process import Gateway, RestartNeededError
 from gateway.uplink.publisher import Pace
 from telemetry.status import Status
 from telemetry.topics import Kind, Topic
-from telemetry.wire import Batch, Health, MissReason, decode, read_back
+from telemetry.wire import Batch, Health, MissReason, decode
 from tests.gateway.ingester import Ingester
 from tests.support.broker import Broker
+from tests.telemetry.read_back import read_back
 
 FRAMES = ["GWF-MTKcoder", "kamstrup_382_005", "allmess_cf50", "itron_bm_+m"]
 QUICK = Pace(tick=0.02, resend_after=0.5, resend_longest=1.0, reconnect_first=0.05, reconnect_longest=0.2)

@@ -23,11 +23,11 @@ from telemetry.wire import (
     Miss,
     MissReason,
     encode,
-    read_back,
     to_milliseconds,
     wire_readout,
 )
 from tests.gateway.conftest import BEGIN, HandClock, OpenBuffer
+from tests.telemetry.read_back import read_back
 
 MakeReadout = Callable[..., Readout]
 

@@ -23,8 +23,9 @@ from gateway.buffer.entry import unpack
 from gateway.buffer.source import Monotonic
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
-from telemetry.wire import WireReadout, read_back
+from telemetry.wire import WireReadout
 from tests.gateway.conftest import BEGIN, HandClock, OpenBuffer
+from tests.telemetry.read_back import read_back
 
 MakeReadout = Callable[..., Readout]
 ROOT = Path(__file__).resolve().parents[3]
@@ -364,6 +365,7 @@ import gateway.buffer.buffer as buffer_module
 from gateway.buffer.buffer import Buffer, BufferFailedError
 from tests.gateway.conftest import HandClock
 from tests.gateway.buffer.test_buffer_damage import sent, told_by_its_telegram
+from tests.telemetry.read_back import read_back
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 clock = HandClock()

@@ -12,8 +12,8 @@ from gateway.clock.correction import Timekeeping
 from gateway.clock.kernel import ClockReference
 from telemetry.readout import Readout
 from telemetry.status import Status
-from telemetry.wire import read_back
 from tests.gateway.scripted import Bench, SetClock
+from tests.telemetry.read_back import read_back
 
 PAST = datetime(2024, 3, 1, 12, 7, tzinfo=UTC)
 TRUE = datetime(2026, 11, 22, 10, 50, tzinfo=UTC)

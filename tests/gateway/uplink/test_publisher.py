@@ -27,12 +27,12 @@ from telemetry.wire import (
     Reply,
     decode,
     encode,
-    read_back,
     to_milliseconds,
 )
 from tests.gateway.conftest import BEGIN
 from tests.gateway.ingester import Ingester, ack, at_once
 from tests.support.broker import Broker, free_port
+from tests.telemetry.read_back import read_back
 
 MakeReadout = Callable[..., Readout]
 STATUS = "hesper/v1/stadtwerke/gw-7/status"

@@ -18,7 +18,8 @@ from store.registry import check
 from telemetry.obis import Medium
 from telemetry.readout import Readout
 from telemetry.status import Status
-from telemetry.wire import Batch, Outcome, encode, read_back
+from telemetry.wire import Batch, Outcome, encode
+from tests.telemetry.read_back import read_back
 
 BORN = datetime(2026, 11, 22, 2, 50, tzinfo=UTC)
 

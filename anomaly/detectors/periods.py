@@ -1,33 +1,11 @@
-"""Rules about periods and people: estimates that go on too long, use without a contract, hand-ins out of
-time."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
-from enum import Enum
+"""Rule about times without a contract: what was used in them."""
 
 import numpy as np
 
 from anomaly.input.series import Severity, iso
 from anomaly.workspace import Hit, Study, exact
-from telemetry.quality import Quality
 
-PROLONGED_ESTIMATION, INACTIVE_CONSUMPTION = "prolonged_estimation", "inactive_consumption"
-SUBMISSION_WINDOW = "submission_window"
-
-
-def prolonged_estimation(qualities: Sequence[Quality], limit: int = 3) -> int | None:
-    """How many periods running, up to the latest, were estimated, where that is more than `limit`; else None.
-
-    `qualities` are those of a register's periods in the order of time. The Russian Decree 354 (59 b) allows
-    three.
-    """
-    running = 0
-    for quality in reversed(qualities):
-        if quality is not Quality.ESTIMATED:
-            break
-        running += 1
-    return running if running > limit else None
+INACTIVE_CONSUMPTION = "inactive_consumption"
 
 
 def inactive_consumption(study: Study) -> list[Hit]:
@@ -75,31 +53,3 @@ def _without(contracts: tuple[tuple[int, int | None], ...]) -> list[tuple[int, i
     if free is not None:
         gaps.append((free, None))
     return gaps
-
-
-class InWindow(Enum):
-    """Where a hand-in lies; the value is the beginning of the answer to who handed it in."""
-
-    OPEN = "within the submission window"
-    EARLY = "the window opens on"
-    LATE = "counts in the next period; the window closed on"
-
-
-@dataclass(frozen=True, slots=True)
-class SubmissionWindow:
-    """Days of the month, both inclusive, in local time. `first_day` above `last_day` spans the month's end:
-    25 to 1 is the last week of a month and the first day of the next."""
-
-    first_day: int
-    last_day: int
-
-    def judge(self, handed_in: date) -> tuple[InWindow, int]:
-        """Where a local date lies, and the day of the month on which the window opens or closed."""
-        day = handed_in.day
-        if self.first_day <= self.last_day:
-            if day < self.first_day:
-                return InWindow.EARLY, self.first_day
-            return (InWindow.OPEN, self.last_day) if day <= self.last_day else (InWindow.LATE, self.last_day)
-        if day >= self.first_day or day <= self.last_day:
-            return InWindow.OPEN, self.last_day
-        return InWindow.EARLY, self.first_day

@@ -8,6 +8,7 @@ from api.pages.fleet.arrival import router as arrival
 from api.pages.fleet.fleet import router as fleet
 from api.pages.fleet.meter_list import router as meter_list
 from api.pages.fleet.verification import router as verification
+from api.pages.frame.events import router as events
 from api.pages.frame.problem import router as problem
 from api.pages.gateways.gateway import router as gateway
 from api.pages.gateways.trend import router as gateway_trend
@@ -21,7 +22,6 @@ from api.pages.meters.year import router as meter_year
 from api.pages.quarantine.quarantine import router as quarantine
 from api.pages.validation.balance import router as balance
 from api.pages.validation.findings import router as findings
-from api.web.streams import pages as streams
 
 ROUTERS = (
     problem,
@@ -45,5 +45,5 @@ ROUTERS = (
     month_actions,
     billing_reading,
     statement,
-    streams,
+    events,
 )

@@ -6,6 +6,7 @@ from api.v1.billing.readings import router as billing
 from api.v1.delivery.deliveries import router as deliveries
 from api.v1.delivery.exports import router as exports
 from api.v1.delivery.statements import router as statements
+from api.v1.events import router as events
 from api.v1.gateways.commands import router as gateway_commands
 from api.v1.gateways.configurations import router as gateway_configurations
 from api.v1.gateways.findings import router as gateway_findings
@@ -22,7 +23,6 @@ from api.v1.tasks import router as requests
 from api.v1.validation.edits import router as edits
 from api.v1.validation.findings import router as findings
 from api.v1.validation.marks import router as marks
-from api.web.streams import router as streams
 
 ROUTERS = (
     sites,
@@ -47,5 +47,5 @@ ROUTERS = (
     exports,
     requests,
     audit,
-    streams,
+    events,
 )

@@ -1,4 +1,4 @@
-"""What is costly to count and looked at often, kept for a while: the longer it took, the longer.
+"""Cache whose lifetime is twenty times its cost.
 
 A fleet of a hundred meters is counted anew each time; one of a hundred thousand costs its database at most a
 twentieth of its time, however many people look.
@@ -23,8 +23,8 @@ class _Place(Generic[T]):
     good_until: float = 0.0
 
 
-class Kept(Generic[T]):
-    """Values by key; one who counts lets the others wait for what comes of it."""
+class AdaptiveCache(Generic[T]):
+    """Values by key. While one caller counts, the others wait for the result."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -25,13 +25,13 @@ from api.pages.frame.rendering import templates
 from api.pages.routes import ROUTERS as PAGES
 from api.v1.routes import ROUTERS as RESOURCES
 from api.web import health, problems
-from api.web.adaptive_cache import Kept
+from api.web.adaptive_cache import AdaptiveCache
 from api.web.configuration_check import ConfigurationCheck
 from api.web.middleware import BodyLimit, RateLimit, SecurityHeaders
 from api.web.rate_limits import Lockout, TokenBuckets
 from api.web.services import Services
 from api.web.settings import ApiSettings
-from api.web.streams import Live
+from api.web.streams import ChangeStreams
 from api.web.telegrams import Decode, undecoded
 from metering.access import Scope
 from store.postgres.database import pool
@@ -111,14 +111,14 @@ def create_app(
             check=check,
             templates=templates(),
             decode=decode,
-            live=Live(settings.database_url),
-            fleets=Kept(),
+            streams=ChangeStreams(settings.database_url),
+            fleets=AdaptiveCache(),
             exports=BoundedSemaphore(settings.exports_at_once),
         )
         try:
             yield
         finally:
-            app.state.services.live.close()
+            app.state.services.streams.close()
             sessions.close()
             if client:
                 client.close()

@@ -28,5 +28,5 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: they would last for minutes."""
-        self._app.state.services.live.stop()
+        self._app.state.services.streams.stop()
         await super().shutdown(sockets)

@@ -1,10 +1,10 @@
-"""What every route shares: the pool, the clock, the signer, the templates. One object, made in `app.py`."""
+"""Services that every route shares: the pool, the clock, the signer, the templates. Made in `app.py`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import psycopg
 from fastapi import Request
@@ -14,24 +14,22 @@ from psycopg_pool import ConnectionPool
 from api.identity.form_tokens import Signer
 from api.identity.oidc import Provider
 from api.identity.passwords import Passwords, SecondFactor
+from api.web.adaptive_cache import AdaptiveCache
 from api.web.configuration_check import ConfigurationCheck
 from api.web.rate_limits import Lockout, TokenBuckets
 from api.web.settings import ApiSettings
+from api.web.streams import ChangeStreams
 from api.web.telegrams import Decode
-
-if TYPE_CHECKING:  # its routes ask for services
-    from api.pages.fleet.fleet import State
-    from api.web.adaptive_cache import Kept
-    from api.web.streams import Live
+from store.fleet.tree import FleetCounts
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`clock` gives the present instant, aware, in UTC; `rates` counts by caller; no `provider`: no OIDC.
+    """Object that all routes share.
 
-    Whoever streams an export holds one of `exports` meanwhile. No `check`: nothing is known of a gateway's
-    configuration before the gateway has tried it.
-    `decode` says what a stored telegram means.
+    `clock` gives the present instant, aware, in UTC; `rates` counts by caller; who streams an export holds
+    one of `exports` meanwhile; `decode` says what a stored telegram means. Without a `provider` there is no
+    OIDC; without a `check` nothing is known of a gateway's configuration before the gateway has tried it.
     """
 
     settings: ApiSettings
@@ -47,8 +45,8 @@ class Services:
     check: ConfigurationCheck | None
     templates: Jinja2Templates
     decode: Decode
-    live: "Live"
-    fleets: "Kept[State]"
+    streams: ChangeStreams
+    fleets: AdaptiveCache[FleetCounts]
     exports: BoundedSemaphore
 
 

@@ -1,7 +1,7 @@
-"""Changes as server-sent events, to programs at `/v1/events` and to pages at `/events`.
+"""Streams of changes: who listens, and what each is told of what the database announces.
 
 One session with the database listens for all streams of a process, begun by the first. A stream says `hello`,
-then the topics that changed, each at most once a second and only those that the caller may see; what changed
+then the topics that changed, each at most once a second and only those that it was opened for; what changed
 is asked for by the usual addresses. A stream ends after some minutes, so that a revoked key is noticed:
 browsers and the client come back by themselves, and take `hello` as "ask for everything anew".
 
@@ -14,35 +14,16 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from http import HTTPStatus
 
 import psycopg
 import structlog
-from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
 
-from api.identity.authentication import Caller, KeyCaller, PageVisitor, requires
-from api.v1.routing import resources
-from api.web.problems import Problem
-from api.web.services import services
-from metering.access import Scope
 from store.postgres.database import StoreError, connect
 from store.postgres.notices import Change, Topic, changes, listen
 from store.postgres.roles import Role
 
-router = resources("events")
-pages = APIRouter(include_in_schema=False)
 log = structlog.get_logger(__name__)
 
-SCOPES = {
-    Topic.READINGS: Scope.METERS_READ,  # that some came, not which
-    Topic.FINDINGS: Scope.FINDINGS_READ,
-    Topic.EDITS: Scope.READINGS_READ,
-    Topic.QUARANTINE: Scope.METERS_READ,
-    Topic.GATEWAYS: Scope.METERS_READ,
-    Topic.MONTHS: Scope.BILLING_READ,
-    Topic.DELIVERIES: Scope.DELIVERIES_READ,
-}
 _STREAMS_EACH = 12  # of one caller at a time
 _STREAMS = 500  # of a process
 _LISTEN = 1.0  # s, after which the listener looks whether it is to end
@@ -51,9 +32,13 @@ _REST = 1.0  # s between two messages of a stream
 _PING = 15.0  # s of silence after which a comment shows that the stream lives
 
 
+class TooManyStreamsError(Exception):
+    """The caller, or the process, has as many streams open as it may."""
+
+
 @dataclass(eq=False)
 class Stream:
-    """One who listens: what changed and was not told yet."""
+    """Listener, with what changed and was not told yet."""
 
     utility_id: int
     subject: str
@@ -69,7 +54,7 @@ class Stream:
         self.woken.set()
 
 
-class Live:
+class ChangeStreams:
     """All streams of a process, and the thread that hears of changes."""
 
     def __init__(self, database_url: str) -> None:
@@ -79,27 +64,42 @@ class Live:
         self._thread: threading.Thread | None = None
         self.closing = threading.Event()
 
-    def open(self, caller: Caller, seconds: float, loop: asyncio.AbstractEventLoop) -> Stream:
-        """A stream of what the caller may see, for so long. Raises Problem where there are too many."""
-        allowed = frozenset(topic for topic, scope in SCOPES.items() if caller.may(scope))
+    def open(self, utility_id: int, subject: str, topics: frozenset[Topic], seconds: float) -> Stream:
+        """A stream of these topics for so long, in the running loop. `subject` says whose streams are counted
+        together. Raises TooManyStreamsError."""
+        loop = asyncio.get_running_loop()
         now = loop.time()
-        stream = Stream(caller.utility.id, caller.subject, allowed, now + seconds, loop)
+        stream = Stream(utility_id, subject, topics, now + seconds, loop)
         with self._lock:
             # one whose client was gone before its first byte never came to its end
             self._streams = {one for one in self._streams if one.ends + _PING > now}
-            each = sum(one.subject == caller.subject for one in self._streams)
+            each = sum(one.subject == subject for one in self._streams)
             if each >= _STREAMS_EACH or len(self._streams) >= _STREAMS:
-                raise Problem(
-                    HTTPStatus.TOO_MANY_REQUESTS,
-                    "too-many-streams",
-                    "So many streams of events are open already. Close one, or use one for several purposes.",
-                    headers={"Retry-After": "30"},
-                )
+                raise TooManyStreamsError
             self._streams.add(stream)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._hear, name="hesper changes", daemon=True)
                 self._thread.start()
         return stream
+
+    async def messages(self, stream: Stream, clock: Callable[[], datetime]) -> AsyncIterator[str]:
+        """What the stream says, as text/event-stream, until its end; `clock` dates the changes."""
+        try:
+            yield f"retry: {int(_AGAIN * 1000)}\nevent: hello\ndata: {{}}\n\n"
+            while not self.closing.is_set() and (left := stream.ends - stream.loop.time()) > 0:
+                try:
+                    await asyncio.wait_for(stream.woken.wait(), min(_PING, left))
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                stream.woken.clear()
+                changed, stream.changed = stream.changed, set()
+                for topic in sorted(changed):
+                    told = json.dumps({"topic": topic, "at": clock().isoformat()})
+                    yield f"event: {topic}\ndata: {told}\n\n"
+                await asyncio.sleep(min(_REST, left))
+        finally:
+            self.leave(stream)
 
     def leave(self, stream: Stream) -> None:
         """The stream's end."""
@@ -157,65 +157,3 @@ class Live:
         for stream in streams:
             for topic in stream.topics:
                 stream.loop.call_soon_threadsafe(stream.tell, topic)
-
-
-class EventStream(StreamingResponse):
-    """`text/event-stream`."""
-
-    media_type = "text/event-stream"
-
-
-_EVENT = {  # each of them
-    "type": "object",
-    "properties": {
-        "event": {"enum": ["hello", *Topic]},
-        "data": {"type": "string", "description": "JSON; `topic` and `at` of a change."},
-        "retry": {"type": "integer", "description": "After how many milliseconds to come back."},
-    },
-}
-_EVENTS = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}
-
-
-@router.get(
-    "/events",
-    dependencies=[requires(Scope.METERS_READ)],
-    response_class=EventStream,
-    responses=_EVENTS,  # type: ignore[arg-type]
-    summary="What changes, as it changes",
-)
-async def events(request: Request, caller: KeyCaller) -> StreamingResponse:
-    """Server-sent events: `hello`, then `readings`, `findings`, `edits`, `quarantine`, `gateways`, `months`
-    or `deliveries` when something of that kind changed, with `{"topic": ..., "at": ...}`. After `hello`, ask
-    for everything anew: what changed while no stream was open is told to nobody."""
-    return _stream(request, caller)
-
-
-@pages.get("/events", dependencies=[requires(Scope.METERS_READ)])
-async def page_events(request: Request, visitor: PageVisitor) -> StreamingResponse:
-    """The same for `static/live.js`."""
-    return _stream(request, visitor.caller)
-
-
-def _stream(request: Request, caller: Caller) -> StreamingResponse:
-    shared = services(request)
-    stream = shared.live.open(caller, shared.settings.stream_seconds, asyncio.get_running_loop())
-    return EventStream(_messages(shared.live, stream, shared.clock))
-
-
-async def _messages(live: Live, stream: Stream, clock: Callable[[], datetime]) -> AsyncIterator[str]:
-    try:
-        yield f"retry: {int(_AGAIN * 1000)}\nevent: hello\ndata: {{}}\n\n"
-        while not live.closing.is_set() and (left := stream.ends - stream.loop.time()) > 0:
-            try:
-                await asyncio.wait_for(stream.woken.wait(), min(_PING, left))
-            except TimeoutError:
-                yield ": still here\n\n"
-                continue
-            stream.woken.clear()
-            changed, stream.changed = stream.changed, set()
-            for topic in sorted(changed):
-                told = json.dumps({"topic": topic, "at": clock().isoformat()})
-                yield f"event: {topic}\ndata: {told}\n\n"
-            await asyncio.sleep(min(_REST, left))
-    finally:
-        live.leave(stream)

@@ -72,6 +72,20 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetCounts:
+    """Counts over the whole fleet: its sites, and the readings that arrived by site (None: at none)."""
+
+    sites: list[SiteCounts]
+    arrived: dict[str | None, Arrived]
+
+    @property
+    def total(self) -> Arrived:
+        """The readings over all sites."""
+        sums = (sum(getattr(one, name) for one in self.arrived.values()) for name in Arrived.__slots__[1:])
+        return Arrived(None, *sums)
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """Something that a search found. `kind`: site, meter, or account (of the service point `code`)."""
 
@@ -122,6 +136,14 @@ def arrived(
     with connection.cursor(row_factory=class_row(Arrived)) as cursor:
         cursor.execute(_ARRIVED, {"utility": utility_id, "now": now, "since": late_since})
         return cursor.fetchall()
+
+
+def fleet_counts(
+    connection: Connection[Any], utility_id: int, today: date, now: datetime, late_since: datetime
+) -> FleetCounts:
+    """Both counts above, as of now."""
+    by_site = {one.site: one for one in arrived(connection, utility_id, now, late_since)}
+    return FleetCounts(site_counts(connection, utility_id, today), by_site)
 
 
 def search(connection: Connection[Any], utility_id: int, text: str) -> list[Hit]:

@@ -14,7 +14,6 @@ from metering.access import Scope
 from store.billing import issued as billing_queries
 from store.fleet import overview
 from store.fleet import tree as queries
-from store.fleet.utilities import UtilityRow
 from store.validation.finding_list import gateway_findings, gravest_findings
 
 router = APIRouter(include_in_schema=False)
@@ -36,31 +35,6 @@ class FullLine:
     down: bool
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is counted over the whole fleet."""
-
-    sites: list[queries.SiteCounts]
-    arrived: dict[str | None, queries.Arrived]
-
-    @classmethod
-    def of(cls, store: Store, utility: UtilityRow, now: datetime) -> "State":
-        """As of now."""
-        today = now.astimezone(utility.zone).date()
-        arrived = queries.arrived(store, utility.id, now, now - LATE_AFTER)
-        return cls(
-            queries.site_counts(store, utility.id, today),
-            {one.site: one for one in arrived},
-        )
-
-    @property
-    def total(self) -> queries.Arrived:
-        """Over all sites."""
-        every = self.arrived.values()
-        sums = (sum(getattr(one, name) for one in every) for name in queries.Arrived.__slots__[1:])
-        return queries.Arrived(None, *sums)
-
-
 @router.get("/", dependencies=[requires(Scope.METERS_READ)])
 def fleet(
     request: Request,
@@ -74,7 +48,9 @@ def fleet(
     text = (q or "").strip()
     today = now.astimezone(utility.zone).date()
     gateways = overview.gateways(store, utility.id)
-    state = services(request).fleets.get(utility.id, lambda: State.of(store, utility, now))
+    counts = services(request).fleets.get(
+        utility.id, lambda: queries.fleet_counts(store, utility.id, today, now, now - LATE_AFTER)
+    )
     closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
     gravest = (
         gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
@@ -97,11 +73,11 @@ def fleet(
         close=closes[0] if closes else None,
         exceptions=overview.exception_count(store, closes[0].id) if closes else 0,
         waiting_month=_last_month(today) if not closes or closes[0].period < _last_month(today) else None,
-        branches=queries.tree(state.sites),
-        unfolded=len(state.sites) <= _UNFOLDED,
-        arrived=state.total,
-        by_site=state.arrived,
-        expired=sum(site.expired for site in state.sites),
+        branches=queries.tree(counts.sites),
+        unfolded=len(counts.sites) <= _UNFOLDED,
+        arrived=counts.total,
+        by_site=counts.arrived,
+        expired=sum(site.expired for site in counts.sites),
     )
 
 

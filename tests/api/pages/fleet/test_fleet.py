@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.pages.fleet.arrival import MISSED, level
-from api.web.adaptive_cache import Kept
+from api.web.adaptive_cache import AdaptiveCache
 from store.fleet.tree import SiteCounts, arrived, search, site_counts, tree
 from store.fleet.verification import due, ending, months
 from store.postgres.roles import enter_utility
@@ -134,7 +134,7 @@ def test_what_takes_long_to_count_is_kept_for_a_while_and_what_fails_is_not() ->
         counted.append(len(counted))
         return counted[-1]
 
-    kept: Kept[int] = Kept(lambda: now[0])
+    kept: AdaptiveCache[int] = AdaptiveCache(lambda: now[0])
     assert [kept.get("a", slowly) for _ in range(3)] == [0, 0, 0]
     assert kept.get("b", slowly) == 1, "of another utility"
     now[0] += 20

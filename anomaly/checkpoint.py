@@ -21,13 +21,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from anomaly.boundary import negative_step, stuck
-from anomaly.boundary.learned_rate import FIRST_WEEKS, WEEKS, Weeks
 from anomaly.boundary.steps import COLUMNS, FloatArray
 from anomaly.detectors import device, electricity, heat, rates, usage, water
 from anomaly.input.block import UNKNOWN, Block, local, midnight
 from anomaly.input.series import DAY, BoolArray, Finding, Judgement
 from anomaly.parameters import Rules
 from anomaly.workspace import Study
+from metering.readings.rate import FIRST_WEEKS, WEEKS, WeeklyRates
 from telemetry.obis import RegisterKind
 
 OF_DAYS = frozenset(
@@ -71,7 +71,7 @@ class Settled:
     final: int
     since: int
     events_from: int
-    weeks: Weeks
+    weeks: WeeklyRates
     first_day: int
     days: FloatArray
     first_hour: int
@@ -150,7 +150,7 @@ class _Cut:
 
 def settle(
     study: Study,
-    weeks: Weeks,
+    weeks: WeeklyRates,
     judged: Sequence[Judgement],
     rows: Sequence[int],
     *,
@@ -173,7 +173,7 @@ def settle(
     return [one for one in found if one is not None] if None not in found else []
 
 
-def _of_register(study: Study, weeks: Weeks, judged: Judgement, row: int, at: _Cut) -> Settled | None:
+def _of_register(study: Study, weeks: WeeklyRates, judged: Judgement, row: int, at: _Cut) -> Settled | None:
     block, day = study.block, at.day
     zone, before = block.zone, block.past[row]
     cut, final = midnight(day, zone), midnight(day - 2, zone)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from anomaly.boundary import negative_step, stuck
-from anomaly.boundary.learned_rate import Paces, Weeks, impossible, learn, of_block
+from anomaly.boundary.learned_rate import learn, of_block
 from anomaly.boundary.stuck import StuckRule
 from anomaly.catalogue import VERDICTS, Verdict
 from anomaly.checkpoint import Settled, settle
@@ -28,6 +28,7 @@ from anomaly.input.block import Block, edges
 from anomaly.input.series import BoolArray, Finding, Judgement, Mark, Series, Severity
 from anomaly.parameters import Rules
 from anomaly.workspace import Study, scale
+from metering.readings.rate import LearnedRates, WeeklyRates, impossible
 from telemetry.obis import RegisterKind
 from telemetry.quality import Quality
 
@@ -79,7 +80,7 @@ class Examination:
     """
 
     study: Study
-    weeks: Weeks
+    weeks: WeeklyRates
     judged: tuple[Judgement, ...]
     doubtful: BoolArray
 
@@ -132,7 +133,7 @@ def _rewritten(block: Block, judged: Sequence[Judgement]) -> BoolArray:
     return found
 
 
-def _contradictions(block: Block, paces: Paces, moving: BoolArray) -> tuple[BoolArray, BoolArray]:
+def _contradictions(block: Block, paces: LearnedRates, moving: BoolArray) -> tuple[BoolArray, BoolArray]:
     """Counters with a step back or an impossible one, and those with one that is more than jitter: bool,
     shape (k,)."""
     rows, steps, later = block.rows, np.diff(block.values), paces.part(slice(1, None))
@@ -169,7 +170,7 @@ def _patience(rules: Rules) -> int:
     return rules.stuck.least if rules.zero is None else min(rules.stuck.least, rules.zero.least)
 
 
-def _counter(block: Block, row: int, paces: Paces) -> Judgement:
+def _counter(block: Block, row: int, paces: LearnedRates) -> Judgement:
     """Backward steps, reverse flow and standstills."""
     series, register, past = block.series(row), block.registers[row], block.past[row]
     rules, before = register.rules, None if past is None else past.standing

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from anomaly.boundary.learned_rate import Paces
 from anomaly.boundary.steps import Days, FloatArray, Steps, days_of, over_two, recent, steps_of
 from anomaly.episodes import Episode
 from anomaly.input.block import Block, Register, edges, local, midnight
 from anomaly.input.series import Evidence, Finding, Int64Array, Judgement, Severity
 from anomaly.parameters import Rules
+from metering.readings.rate import LearnedRates
 from telemetry.micro import from_micro
 from telemetry.obis import RegisterKind
 from telemetry.units import ratio
@@ -34,7 +34,7 @@ class Study:
 
     block: Block
     judged: Sequence[Judgement]
-    paces: Paces
+    paces: LearnedRates
 
     @cached_property
     def steps(self) -> Steps:

@@ -17,8 +17,8 @@ from enum import Enum
 
 import numpy as np
 
-from anomaly.boundary.learned_rate import Paces, impossible
 from anomaly.input.series import BoolArray, Int64Array, Series
+from metering.readings.rate import LearnedRates, impossible
 
 GLITCH_READINGS = 3  # in a row; more than that agree with each other
 _LEFT_OUT, _STRETCH = 100, 650
@@ -43,7 +43,7 @@ class Lifeline:
     links: tuple[tuple[int, int, Link], ...]
 
 
-def trace(series: Series, paces: Paces) -> Lifeline:
+def trace(series: Series, paces: LearnedRates) -> Lifeline:
     """The cheapest explanation of a series. The same for every order of arrival, as it looks at time only."""
     first, last = _pieces(series, paces)
     on_chain = _cheapest(series, paces, first, last)
@@ -53,7 +53,7 @@ def trace(series: Series, paces: Paces) -> Lifeline:
     return Lifeline(chain, _links(series, paces, np.flatnonzero(chain)))
 
 
-def link(series: Series, paces: Paces, before: int, after: int) -> Link:
+def link(series: Series, paces: LearnedRates, before: int, after: int) -> Link:
     """How the reading `after` follows from the earlier reading `before` (indices)."""
     a, b = int(series.values[before]), int(series.values[after])
     step, elapsed = series.step(before, after), _elapsed(series.times, before, after)
@@ -69,7 +69,7 @@ def link(series: Series, paces: Paces, before: int, after: int) -> Link:
     return Link.BREAK
 
 
-def _links(series: Series, paces: Paces, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
+def _links(series: Series, paces: LearnedRates, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
     steps, elapsed = series.steps(chain), np.diff(series.times[chain])
     for i in np.flatnonzero(np.diff(chain) > 1):
         elapsed[i] = _elapsed(series.times, int(chain[i]), int(chain[i + 1]))
@@ -91,7 +91,7 @@ def _elapsed(times: Int64Array, before: int, after: int) -> int:
     return max(int(times[i + 1] - times[i]) for i in range(before, after))
 
 
-def _pieces(series: Series, paces: Paces) -> tuple[Int64Array, Int64Array]:
+def _pieces(series: Series, paces: LearnedRates) -> tuple[Int64Array, Int64Array]:
     """First and last index of each piece: readings near an impossible step, and quiet stretches."""
     n = len(series)
     if n == 0:
@@ -109,7 +109,7 @@ def _pieces(series: Series, paces: Paces) -> tuple[Int64Array, Int64Array]:
     return first, np.append(first[1:] - 1, n - 1).astype(np.int64)
 
 
-def _cheapest(series: Series, paces: Paces, first: Int64Array, last: Int64Array) -> list[int]:
+def _cheapest(series: Series, paces: LearnedRates, first: Int64Array, last: Int64Array) -> list[int]:
     """The pieces of the cheapest chain, in order of time."""
     count = len(first)
     if count < 2:

@@ -14,8 +14,8 @@ The step back from an upward glitch belongs to the glitch: every backward step h
 import numpy as np
 
 from anomaly.boundary.consistent_chain import GLITCH_READINGS, Lifeline, Link, trace
-from anomaly.boundary.learned_rate import Paces, impossible
 from anomaly.input.series import DAY, Finding, Judgement, Mark, Series, Severity, iso
+from metering.readings.rate import LearnedRates, impossible
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
 
@@ -30,7 +30,7 @@ _FAR = 20  # times the jitter: what is nearer to the level than this is not anot
 Stretch = tuple[int, int]  # first and last index, inclusive
 
 
-def detect(series: Series, paces: Paces) -> Judgement:
+def detect(series: Series, paces: LearnedRates) -> Judgement:
     """Every backward step and impossible jump of the series, explained."""
     steps = series.steps()
     if not (
@@ -80,7 +80,7 @@ def _visits(series: Series, life: Lifeline) -> list[list[Stretch]]:
     return groups
 
 
-def _is_mix_up(series: Series, paces: Paces, life: Lifeline, group: list[Stretch]) -> bool:
+def _is_mix_up(series: Series, paces: LearnedRates, life: Lifeline, group: list[Stretch]) -> bool:
     """Whether the readings off the chain are another register's: long, or often, growing and far away."""
     if any(last - first >= GLITCH_READINGS for first, last in group):
         return True
@@ -169,7 +169,7 @@ def _mix_up(series: Series, life: Lifeline, group: list[Stretch]) -> tuple[Findi
     return finding, marks
 
 
-def _break(series: Series, paces: Paces, before: int, after: int, kind: Link) -> tuple[Finding, Mark]:
+def _break(series: Series, paces: LearnedRates, before: int, after: int, kind: Link) -> tuple[Finding, Mark]:
     rule = "rollover" if kind is Link.ROLLOVER else _kind_of_break(series, paces, before, after)
     old, new = _level(series, before), _level(series, after)
     evidence: dict[str, str | int] = {
@@ -188,7 +188,7 @@ def _break(series: Series, paces: Paces, before: int, after: int, kind: Link) ->
     return finding, Mark(after, rule, quality, True, evidence)
 
 
-def _kind_of_break(series: Series, paces: Paces, before: int, after: int) -> str:
+def _kind_of_break(series: Series, paces: LearnedRates, before: int, after: int) -> str:
     """A reset begins near zero: within a hundredth of the old level, or what was used since."""
     old, new = int(series.values[before]), int(series.values[after])
     usual = paces.at(after).usual(int(series.times[after] - series.times[before])) or 0

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.boundary.learned_rate import AT_FULL_RATE, IMPOSSIBLE, Paces
 from anomaly.input.block import Block, edges, local
 from anomaly.input.series import DAY, HOUR, BoolArray, Int64Array, Judgement
+from metering.readings.rate import AT_FULL_RATE, IMPOSSIBLE, LearnedRates
 from telemetry.obis import RegisterKind
 
 FloatArray = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ class Steps:
         return len(self.row)
 
 
-def steps_of(block: Block, judged: Sequence[Judgement], paces: Paces) -> Steps:
+def steps_of(block: Block, judged: Sequence[Judgement], paces: LearnedRates) -> Steps:
     """Steps between the usable readings of every counter. `judged` is of each register, `paces` of each
     reading."""
     usable = np.concatenate([each.usable for each in judged]) if judged else np.zeros(0, dtype=np.bool_)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anomaly.boundary.learned_rate import Paces
 from anomaly.input.series import Finding, Mark, Series, Severity, iso
 from anomaly.parameters import ReverseRule
+from metering.readings.rate import LearnedRates
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
 
@@ -27,7 +27,7 @@ class Backward:
     drop: int
 
 
-def runs(series: Series, paces: Paces, rule: ReverseRule, scale: float = 1.0) -> list[Backward]:
+def runs(series: Series, paces: LearnedRates, rule: ReverseRule, scale: float = 1.0) -> list[Backward]:
     """Every stretch in which the register ran backward. `scale`: the register's units in one of the
     rule's."""
     steps, elapsed = np.diff(series.values), np.diff(series.times)

@@ -1,0 +1,1 @@
+"""What a reading can be, by what its register did before."""

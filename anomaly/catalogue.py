@@ -1,8 +1,6 @@
 """Every rule and detector by name, and what it means for the readings that it names. README.md describes
 each."""
 
-from enum import Enum
-
 from anomaly.boundary import negative_step, stuck
 from anomaly.detectors import (
     balance,
@@ -18,16 +16,7 @@ from anomaly.detectors import (
     usage,
     water,
 )
-
-
-class Verdict(Enum):
-    """What a finding says of its readings: nothing, that their quality is questionable (usable, with a
-    mark), or that they can be nobody's boundary (a mark, not usable)."""
-
-    INFO = "info"
-    QUESTIONABLE = "questionable"
-    REJECT = "reject"
-
+from telemetry.findings import Verdict
 
 # Those of negative_step and reverse_flow put their marks themselves, on some of their readings only.
 VERDICTS = {

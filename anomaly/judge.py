@@ -10,7 +10,7 @@ import numpy as np
 from anomaly.boundary import negative_step, stuck
 from anomaly.boundary.learned_rate import learn, of_block
 from anomaly.boundary.stuck import StuckRule
-from anomaly.catalogue import VERDICTS, Verdict
+from anomaly.catalogue import VERDICTS
 from anomaly.checkpoint import Settled, settle
 from anomaly.detectors import (
     compare,
@@ -25,10 +25,11 @@ from anomaly.detectors import (
     water,
 )
 from anomaly.input.block import Block, edges
-from anomaly.input.series import BoolArray, Finding, Judgement, Mark, Series, Severity
+from anomaly.input.series import BoolArray, Finding, Judgement, Mark, Series
 from anomaly.parameters import Rules
 from anomaly.workspace import Study, scale
 from metering.readings.rate import LearnedRates, WeeklyRates, impossible
+from telemetry.findings import Severity, Verdict
 from telemetry.obis import RegisterKind
 from telemetry.quality import Quality
 

@@ -10,9 +10,10 @@ import numpy as np
 from anomaly.boundary.steps import Days, FloatArray, Steps, days_of, over_two, recent, steps_of
 from anomaly.episodes import Episode
 from anomaly.input.block import Block, Register, edges, local, midnight
-from anomaly.input.series import Evidence, Finding, Int64Array, Judgement, Severity
+from anomaly.input.series import Evidence, Finding, Int64Array, Judgement
 from anomaly.parameters import Rules
 from metering.readings.rate import LearnedRates
+from telemetry.findings import Severity
 from telemetry.micro import from_micro
 from telemetry.obis import RegisterKind
 from telemetry.units import ratio

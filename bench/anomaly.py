@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from anomaly.input.block import Block, Register
-from anomaly.input.series import HOUR, Finding, Judgement, Severity
+from anomaly.input.series import HOUR, Finding, Judgement
 from anomaly.judge import judge_block
 from anomaly.parameters import Rules
 from bench import building
@@ -29,6 +29,7 @@ from bench.baselines import INSTALL, fixed_threshold, isolation_forest
 from bench.events import MONTH, Event, Score, Trial, first_said, score
 from bench.known import real_events
 from bench.planted import FAULTS, Fault, Int64Array, Planted
+from telemetry.findings import Severity
 from telemetry.obis import Obis
 from tests.support.households import Household, households
 

@@ -14,8 +14,9 @@ The step back from an upward glitch belongs to the glitch: every backward step h
 import numpy as np
 
 from anomaly.boundary.consistent_chain import GLITCH_READINGS, Lifeline, Link, trace
-from anomaly.input.series import DAY, Finding, Judgement, Mark, Series, Severity, iso
+from anomaly.input.series import DAY, Finding, Judgement, Mark, Series, iso
 from metering.readings.rate import LearnedRates, impossible
+from telemetry.findings import Severity
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
 

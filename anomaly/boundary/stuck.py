@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.input.series import DAY, BoolArray, Finding, Int64Array, Series, Severity, iso
+from anomaly.input.series import DAY, BoolArray, Finding, Int64Array, Series, iso
+from telemetry.findings import Severity
 from telemetry.micro import from_micro
 
 KIND = "stuck"

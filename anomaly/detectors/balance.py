@@ -11,8 +11,9 @@ import numpy as np
 from anomaly.boundary.steps import FloatArray, recent
 from anomaly.episodes import Episode, Hysteresis, departures
 from anomaly.input.block import midnight
-from anomaly.input.series import BoolArray, Evidence, Severity
+from anomaly.input.series import BoolArray, Evidence
 from anomaly.workspace import mean, said, share
+from telemetry.findings import Severity
 
 DRIFT, NEGATIVE = "balance.drift", "balance.negative"
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from anomaly.boundary.steps import FloatArray
 from anomaly.episodes import Hysteresis, departures
-from anomaly.input.series import Evidence, Int64Array, Severity
+from anomaly.input.series import Evidence, Int64Array
+from telemetry.findings import Severity
 
 
 @dataclass(frozen=True, slots=True)

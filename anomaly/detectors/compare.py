@@ -12,8 +12,9 @@ import numpy as np
 from anomaly.boundary.steps import FloatArray
 from anomaly.episodes import Hysteresis, episodes
 from anomaly.input.block import local, midnight
-from anomaly.input.series import DAY, Severity
+from anomaly.input.series import DAY
 from anomaly.workspace import Hit, Study, said, scale, share
+from telemetry.findings import Severity
 from telemetry.obis import Medium, Obis, RegisterKind
 
 SIBLING, SUM_CHECK = "sibling", "sum_check"

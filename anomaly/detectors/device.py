@@ -3,8 +3,9 @@
 import numpy as np
 
 from anomaly.input.block import UNKNOWN
-from anomaly.input.series import DAY, BoolArray, Severity, iso
+from anomaly.input.series import DAY, BoolArray, iso
 from anomaly.workspace import Hit, Study, groups
+from telemetry.findings import Severity
 from telemetry.status import Status
 
 UNSYNCHRONISED, FUTURE, TOO_OLD = "unsynchronised", "future", "too_old"

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from anomaly.episodes import Hysteresis, departures, episodes
-from anomaly.input.series import DAY, Severity, iso
+from anomaly.input.series import DAY, iso
 from anomaly.parameters import ElectricityRule
 from anomaly.workspace import Hit, Study, groups, mean, said, scale, share
+from telemetry.findings import Severity
 from telemetry.obis import Medium, Obis, RegisterKind
 
 THEFT_LIKE, BASE_LOAD = "theft_like_drop", "base_load_jump"

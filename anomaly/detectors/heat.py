@@ -10,9 +10,10 @@ import numpy as np
 
 from anomaly.boundary.steps import FloatArray
 from anomaly.episodes import Hysteresis, episodes
-from anomaly.input.series import DAY, BoolArray, Int64Array, Severity
+from anomaly.input.series import DAY, BoolArray, Int64Array
 from anomaly.parameters import HeatRule
 from anomaly.workspace import Hit, Study, mean, said, scale
+from telemetry.findings import Severity
 from telemetry.obis import Medium
 from telemetry.units import ratio
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from anomaly.input.series import Severity, iso
+from anomaly.input.series import iso
 from anomaly.workspace import Hit, Study, exact
+from telemetry.findings import Severity
 
 INACTIVE_CONSUMPTION = "inactive_consumption"
 

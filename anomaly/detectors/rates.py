@@ -6,9 +6,10 @@ The VEE standard of California (DASMMD) names the comparisons; what was learned 
 import numpy as np
 
 from anomaly.episodes import Hysteresis, departures
-from anomaly.input.series import HOUR, Severity, iso
+from anomaly.input.series import HOUR, iso
 from anomaly.workspace import Hit, Study, exact, groups, said
 from metering.readings.rate import IMPOSSIBLE
+from telemetry.findings import Severity
 
 MAX_RATE, HIGH, LOW, SPIKE, UNIT = "max_rate", "high_low.high", "high_low.low", "spike", "unit_or_multiplier"
 _A_DAY_OR_TWO = Hysteresis(opens=1, closes=2, settle=28)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anomaly.input.series import Finding, Mark, Series, Severity, iso
+from anomaly.input.series import Finding, Mark, Series, iso
 from anomaly.parameters import ReverseRule
 from metering.readings.rate import LearnedRates
+from telemetry.findings import Severity
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
 

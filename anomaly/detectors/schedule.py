@@ -6,8 +6,9 @@ import numpy as np
 
 from anomaly.boundary.steps import FloatArray
 from anomaly.input.block import Block
-from anomaly.input.series import DAY, HOUR, BoolArray, Int64Array, Severity, iso
+from anomaly.input.series import DAY, HOUR, BoolArray, Int64Array, iso
 from anomaly.workspace import Hit, Study, groups
+from telemetry.findings import Severity
 
 MISSING, INTERVAL = "missing", "interval"
 

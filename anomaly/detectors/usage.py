@@ -4,8 +4,9 @@ import numpy as np
 
 from anomaly.boundary.steps import FloatArray
 from anomaly.episodes import Hysteresis, departures
-from anomaly.input.series import HOUR, Severity
+from anomaly.input.series import HOUR
 from anomaly.workspace import Hit, Study, mean, said, scale
+from telemetry.findings import Severity
 from telemetry.obis import RegisterKind
 
 LEVEL_SHIFT, SEASONAL_OUTLIER = "level_shift", "seasonal_outlier"

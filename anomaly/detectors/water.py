@@ -7,9 +7,10 @@ import numpy as np
 from anomaly.boundary.steps import SILENCE, FloatArray
 from anomaly.episodes import Episode, Hysteresis, departures, episodes
 from anomaly.input.block import midnight
-from anomaly.input.series import DAY, HOUR, Severity, iso
+from anomaly.input.series import DAY, HOUR, iso
 from anomaly.parameters import LeakRule, Rules
 from anomaly.workspace import Hit, Study, exact, groups, said, scale
+from telemetry.findings import Severity
 
 LEAK, BURST, CATCH_UP = "leak", "burst", "catch_up"
 _LOOK_BACK = 28  # days before a silence ends, for what was usual before it

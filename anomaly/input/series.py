@@ -6,11 +6,11 @@ Indices in findings and marks count the readings of the series in the order of t
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
+from telemetry.findings import Severity
 from telemetry.quality import Quality
 
 Int64Array = npt.NDArray[np.int64]
@@ -20,14 +20,6 @@ Evidence = Mapping[str, str | int]
 HOUR = 3_600_000_000  # microseconds
 DAY = 24 * HOUR
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Severity(Enum):
-    """How soon somebody should look."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ALARM = "alarm"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import numpy as np
 
-from anomaly.catalogue import VERDICTS, Verdict
+from anomaly.catalogue import VERDICTS
 from anomaly.checkpoint import Settled, monday
 from anomaly.input.block import UNKNOWN
 from anomaly.input.series import DAY, HOUR, Finding, Judgement
@@ -25,6 +25,7 @@ from store.postgres.arrays import from_microseconds, microseconds
 from store.validation.edits import Decision
 from store.validation.findings import FindingRow
 from store.validation.judgement import MarkRow, RegisterRow
+from telemetry.findings import Verdict
 
 _LATE = 2 * DAY  # what comes later than that after it was read has its meter judged from the beginning
 _WEEKS_BACK = 12  # Mondays that are tried as a cut

@@ -11,8 +11,9 @@ from anomaly import parameters
 from anomaly.boundary import stuck
 from anomaly.catalogue import OTHER_KINDS, REGISTER_KINDS, VERDICTS
 from anomaly.detectors import balance, communication
-from anomaly.input.series import Finding, Severity
+from anomaly.input.series import Finding
 from anomaly.judge import judge_block
+from telemetry.findings import Severity
 from tests.anomaly.test_block_properties import Arrivals, arrivals, made
 
 FOLDER = Path(__file__).resolve().parents[2] / "anomaly"

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from anomaly.input.block import UNKNOWN
-from anomaly.input.series import DAY, HOUR, Severity
+from anomaly.input.series import DAY, HOUR
 from anomaly.judge import judge_block
+from telemetry.findings import Severity
 from telemetry.quality import Quality
 from telemetry.status import Status
 from telemetry.units import UnitError

@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from anomaly.input.series import Severity
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
 from ingest.delivery.address import AddressError, parse
@@ -24,6 +23,7 @@ from ingest.validation.parameters import ParameterError, Parameters, check
 from store.postgres.roles import Role
 from store.validation import alarms
 from store.validation.rule_parameters import parameters_of, set_parameter
+from telemetry.findings import Severity
 from telemetry.obis import Medium, Obis, ObisError
 
 app = typer.Typer(no_args_is_help=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anomaly.detectors.communication import LIMITS, health, increments
-from anomaly.input.series import Severity
+from telemetry.findings import Severity
 
 HOURS = 60
 

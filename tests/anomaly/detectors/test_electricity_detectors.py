@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from anomaly.input.series import Severity
 from anomaly.parameters import Rules
+from telemetry.findings import Severity
 from telemetry.obis import Obis
 from telemetry.status import Status
 from tests.support.blocks import UNIT, at, block, findings, register, shown, used

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from anomaly.input.block import Block
-from anomaly.input.series import Severity
 from anomaly.judge import judge_block
+from telemetry.findings import Severity
 from tests.support.blocks import UNIT, at, block, findings, register, shown, used
 
 HOURS = 24 * 30

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from anomaly.input.series import DAY, HOUR, BoolArray, Severity
+from anomaly.input.series import DAY, HOUR, BoolArray
 from anomaly.judge import judge_block
 from anomaly.parameters import LeakRule, Rules
+from telemetry.findings import Severity
 from telemetry.micro import from_micro
 from telemetry.obis import Obis
 from tests.support.blocks import (

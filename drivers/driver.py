@@ -74,7 +74,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class SearchScope:
     """Where a search looks. Empty sequences: where the protocol's meters usually are.
 
     `settings` are tried one after the other; `addresses` are in the protocol's own form ("5", "1-247").
@@ -98,7 +98,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SearchProgress:
     """How far a search has come: `done` of `total` steps (total may grow), and what it looks at now."""
 
     done: int
@@ -116,7 +116,7 @@ class Suspicion:
     advice: str = ""
 
 
-SearchEvent = Found | Progress | Suspicion
+SearchEvent = Found | SearchProgress | Suspicion
 
 
 class Driver(ABC):
@@ -137,7 +137,7 @@ class Driver(ABC):
         (set days), with `Status.HISTORICAL`. Raises DriverError.
         """
 
-    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+    def search(self, scope: SearchScope) -> Iterator[SearchEvent]:
         """Look for meters on the line, telling what is met as it is met. Ends with the line as it was.
 
         Raises LineError, and UnsupportedError where the protocol has no way to search.

@@ -10,7 +10,7 @@ TELL_AGAIN = 86_400.0  # seconds: what is known is told once a day, in case it g
 
 
 @dataclass(slots=True)
-class Told:
+class RepeatedValues:
     """Kept readouts that were returned, by meter and instant, and when (line seconds)."""
 
     _told: dict[tuple[str, datetime], tuple[Readout, float]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import msgspec
 from psycopg import Connection
 
 from drivers.errors import DecodeError
-from drivers.mbus.codec.telegram import Refusal, decode
+from drivers.mbus.codec.telegram import ApplicationError, decode
 from ingest.receive.replay import replay
 from store.quarantine import Kept
 from store.registry import MeterEntry, RegisterEntry, Registry, RegistryError, UtilityEntry, apply
@@ -114,6 +114,6 @@ def _version(raw: bytes) -> str:
         answer = decode(raw)
     except DecodeError:
         return ""
-    if isinstance(answer, Refusal) or answer.header.version is None:
+    if isinstance(answer, ApplicationError) or answer.header.version is None:
         return ""
     return f"version {answer.header.version:02X}"

@@ -21,7 +21,7 @@ from itertools import permutations
 
 from bench.measurement import Measurement
 from drivers.bus import VirtualBus
-from drivers.driver import Found, Scope, Target
+from drivers.driver import Found, SearchScope, Target
 from drivers.line import SerialSettings
 from drivers.mbus.codec import vif
 from drivers.mbus.codec.encode import record
@@ -135,7 +135,7 @@ def _searches() -> Iterator[Measurement]:
         placed = meters(SEARCHED, random.Random(seed))
         line = SimulatedLine(VirtualBus([meter.virtual for meter in placed]), SETTINGS)
         driver = MBusDriver(line, lambda: BEGAN)
-        events = list(driver.search(Scope(addresses=("secondary",))))
+        events = list(driver.search(SearchScope(addresses=("secondary",))))
         found = {event.meter for event in events if isinstance(event, Found)}
         if found != {f"KAM-{meter.serial}" for meter in placed}:
             raise AssertionError(f"bus {seed}: {len(found)} of {SEARCHED} meters were found")

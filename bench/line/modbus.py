@@ -14,10 +14,10 @@ from decimal import Decimal
 from bench.measurement import Measurement
 from drivers.driver import Target
 from drivers.line import SerialSettings
-from drivers.modbus.blocks import Block
-from drivers.modbus.exchange import Exchange
+from drivers.modbus.blocks import RegisterBlock
+from drivers.modbus.exchange import ModbusExchange
 from drivers.modbus.master import ModbusDriver
-from drivers.modbus.profile import Profile
+from drivers.modbus.profile import ModbusProfile
 from drivers.modbus.profile_file import load_profile
 from drivers.modbus.timing import transaction_time
 from drivers.modbus.virtual import VirtualModbusMeter
@@ -43,7 +43,7 @@ def measure() -> Iterator[Measurement]:
     yield figure("one register pair a request", _pairs(profile))
 
 
-def _readout(profile: Profile, *, idle: float) -> float:
+def _readout(profile: ModbusProfile, *, idle: float) -> float:
     """Seconds of the second readout (the first compared the serial number), `idle` seconds after it."""
     line = SimulatedLine(_meter(profile), SETTINGS)
     driver = ModbusDriver(line, lambda: _NOW, profiles=lambda _: profile)
@@ -55,16 +55,16 @@ def _readout(profile: Profile, *, idle: float) -> float:
     return line.now() - begun
 
 
-def _pairs(profile: Profile) -> float:
+def _pairs(profile: ModbusProfile) -> float:
     """Seconds, without any pause: what a master that plans nothing would take."""
     line = SimulatedLine(_meter(profile), SETTINGS)
     driver = ModbusDriver(line, lambda: _NOW)
-    exchange = Exchange(line, driver.transport, driver.tally)
+    exchange = ModbusExchange(line, driver.transport, driver.tally)
     for register in profile.registers:
-        exchange.ask(7, Block((register,)), pause=0.0)
+        exchange.ask(7, RegisterBlock((register,)), pause=0.0)
     return line.now()
 
 
-def _meter(profile: Profile) -> VirtualModbusMeter:
+def _meter(profile: ModbusProfile) -> VirtualModbusMeter:
     values = {register.obis: Decimal(position) for position, register in enumerate(profile.registers)}
     return VirtualModbusMeter(7, profile, values, turnaround=TURNAROUND, serial="22001234")

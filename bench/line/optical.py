@@ -11,7 +11,7 @@ from bench.measurement import Measurement
 from drivers.driver import Target
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.optical.codec.dataset import DataSet, Value, decode_sets, encode_sets
-from drivers.optical.codec.telegram import Check, Identification, encode_block
+from drivers.optical.codec.telegram import BlockCheck, Identification, encode_block
 from drivers.optical.master import OpticalDriver
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
@@ -42,7 +42,7 @@ def _readout(who: Identification, reaction: float) -> Measurement:
 def _sets() -> list[DataSet]:
     """Data sets whose block has exactly 1500 characters."""
     sets = decode_sets(b"C.1.0(12345678)1.8.0(005432.1*kWh)2.8.0(000012.0*kWh)")
-    frame = len(encode_block(encode_sets([*sets, DataSet("X", (Value(""),))]), Check.XOR))
+    frame = len(encode_block(encode_sets([*sets, DataSet("X", (Value(""),))]), BlockCheck.XOR))
     return [*sets, DataSet("X", (Value("0" * (_CHARACTERS - frame)),))]
 
 

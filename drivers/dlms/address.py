@@ -2,7 +2,7 @@
 
 import re
 
-from drivers.dlms.codec.hdlc import Address
+from drivers.dlms.codec.hdlc import HdlcAddress
 from drivers.errors import DriverError
 
 _PUBLIC = 16
@@ -10,7 +10,7 @@ _MANAGEMENT = 1
 _ADDRESS = re.compile(r"(?P<client>\d{1,3})?(?:/(?P<upper>\d{1,5})(?:/(?P<lower>\d{1,5}))?)?(?P<wide>:4)?")
 
 
-def parse_address(text: str) -> tuple[Address, Address]:
+def parse_address(text: str) -> tuple[HdlcAddress, HdlcAddress]:
     """(client, server). What is left out is client 16, the public one, and logical device 1.
 
     The server's address has one byte, two with a physical device, four where a part is above 127 or the text
@@ -20,9 +20,9 @@ def parse_address(text: str) -> tuple[Address, Address]:
     try:
         if match:
             client, upper, lower, wide = match.groups()
-            server = Address(int(upper or _MANAGEMENT), None if lower is None else int(lower), bool(wide))
+            server = HdlcAddress(int(upper or _MANAGEMENT), None if lower is None else int(lower), bool(wide))
             if 0 < int(client or _PUBLIC) < 128:
-                return Address(int(client or _PUBLIC)), server
+                return HdlcAddress(int(client or _PUBLIC)), server
     except ValueError:
         pass
     raise DriverError(

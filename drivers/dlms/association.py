@@ -31,8 +31,8 @@ from drivers.dlms.codec.apdu import (
     GetNext,
     GetRequest,
     GetResult,
+    RangeSelection,
     Request,
-    Selection,
     ServiceError,
     SetRequest,
     SetResult,
@@ -42,7 +42,7 @@ from drivers.dlms.codec.apdu import (
 from drivers.dlms.codec.data import Data, decode_data, encode_length, octet_string, take, take_length
 from drivers.dlms.codec.objects import REPLY_TO_CHALLENGE
 from drivers.dlms.codec.security import Keys
-from drivers.dlms.link import Link
+from drivers.dlms.link import HdlcLink
 from drivers.errors import DecodeError, GarbledAnswerError, MeterError
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Credentials:
 class Association:
     """One log-in over a connected link. `random` gives that many random bytes, for the challenge."""
 
-    def __init__(self, link: Link, credentials: Credentials, random: Callable[[int], bytes]) -> None:
+    def __init__(self, link: HdlcLink, credentials: Credentials, random: Callable[[int], bytes]) -> None:
         self.link = link
         self.credentials = credentials
         self.random = random
@@ -143,7 +143,7 @@ class Association:
         raw, self._raw = bytes(self._raw), bytearray()
         return raw
 
-    def get(self, attribute: Attribute, selection: Selection | None = None) -> Data:
+    def get(self, attribute: Attribute, selection: RangeSelection | None = None) -> Data:
         """The value of an attribute, in blocks where it is long. Raises AccessError and DriverError."""
         answer = self._request(GetRequest(attribute, selection))
         if isinstance(answer, GetResult):

@@ -18,13 +18,13 @@ from drivers.dlms.codec.objects import (
     SERIAL_NUMBER,
     USUAL,
     VALUE,
+    CaptureColumn,
     ClassId,
-    Column,
     MeterObject,
     Scaling,
     decode_object_list,
 )
-from drivers.dlms.readouts import Profile, identity, text_of
+from drivers.dlms.readouts import ProfileBuffer, identity, text_of
 from telemetry.readout import Quantity
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Knowledge:
     registers: dict[MeterObject, Scaling] = field(default_factory=dict)
     raw: bytes = b""
     has_error_register: bool = False
-    billing: Profile | None = None
+    billing: ProfileBuffer | None = None
     billing_read: date | None = None
     billed: datetime | None = None
     told: dict[datetime, dict[str, Quantity]] = field(default_factory=dict)
@@ -79,14 +79,16 @@ def discover(association: Association, serial: str) -> Knowledge:
     return known
 
 
-def profile(association: Association, name: bytes, scalings: Mapping[MeterObject, Scaling]) -> Profile | None:
+def profile(
+    association: Association, name: bytes, scalings: Mapping[MeterObject, Scaling]
+) -> ProfileBuffer | None:
     """The profile of that name with the scaling of its columns, None where the meter has none."""
     association.take_raw()
     one = MeterObject(ClassId.PROFILE_GENERIC, name)
     columns_told = association.get_optional(one.attribute(CAPTURE_OBJECTS))
     if columns_told is None:
         return None
-    columns = tuple(map(Column.decode, columns_told.items))
+    columns = tuple(map(CaptureColumn.decode, columns_told.items))
     found: dict[bytes, Scaling] = {}
     for column in columns:
         register = _of(column.attribute)
@@ -97,7 +99,7 @@ def profile(association: Association, name: bytes, scalings: Mapping[MeterObject
             found[register.name] = scaling
     period = association.get_optional(one.attribute(CAPTURE_PERIOD))
     seconds = 0 if period is None else period.integer
-    return Profile(name, columns, found, seconds, association.take_raw())
+    return ProfileBuffer(name, columns, found, seconds, association.take_raw())
 
 
 def _objects(association: Association) -> Sequence[MeterObject] | None:

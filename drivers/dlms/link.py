@@ -7,7 +7,7 @@ a request again: so nothing is carried out twice, whichever of request and answe
 import logging
 from dataclasses import dataclass, replace
 
-from drivers.dlms.codec.hdlc import Address, Frame, FrameReader, Kind, Parameters
+from drivers.dlms.codec.hdlc import Frame, HdlcAddress, HdlcControl, HdlcFrameReader, HdlcParameters
 from drivers.driver import Tally
 from drivers.errors import (
     DecodeError,
@@ -37,18 +37,18 @@ class Patience:
     retries: int = 2
 
 
-class Link:
+class HdlcLink:
     """One client and one server on a line. Not connected until `connect`."""
 
     def __init__(
         self,
         line: Line,
         tally: Tally,
-        client: Address,
-        server: Address,
+        client: HdlcAddress,
+        server: HdlcAddress,
         *,
         patience: Patience,
-        proposed: Parameters,
+        proposed: HdlcParameters,
     ) -> None:
         self.line = line
         self.tally = tally
@@ -56,22 +56,22 @@ class Link:
         self.server = server
         self.patience = patience
         self.proposed = proposed
-        self.agreed = Parameters()
+        self.agreed = HdlcParameters()
         self._send = self._receive = 0  # V(S), V(R)
 
     def connect(self) -> None:
         """SNRM, answered by UA. Raises NoAnswerError, GarbledAnswerError, MeterError."""
         self.line.discard()
         self._send = self._receive = 0
-        request = self._frame(Kind.SET_NORMAL_RESPONSE_MODE, self.proposed.encode())
+        request = self._frame(HdlcControl.SET_NORMAL_RESPONSE_MODE, self.proposed.encode())
         for attempt in range(1 + self.patience.retries):
             self.tally.retries += attempt > 0
             answer = self._ask(request)
             if answer is None:
                 continue
-            if answer.kind is Kind.UNNUMBERED_ACKNOWLEDGE:
-                theirs = Parameters.decode(answer.information)
-                self.agreed = Parameters(
+            if answer.kind is HdlcControl.UNNUMBERED_ACKNOWLEDGE:
+                theirs = HdlcParameters.decode(answer.information)
+                self.agreed = HdlcParameters(
                     min(self.proposed.transmit, theirs.receive), min(self.proposed.receive, theirs.transmit)
                 )
                 return
@@ -99,7 +99,7 @@ class Link:
     def disconnect(self) -> None:
         """DISC, once; an answer is not insisted on, and a line that is lost by now took nothing away."""
         try:
-            self._ask(self._frame(Kind.DISCONNECT))
+            self._ask(self._frame(HdlcControl.DISCONNECT))
         except LineError as error:
             log.debug("%s: not disconnected: %s", self, error)
 
@@ -111,10 +111,12 @@ class Link:
 
         That is an I frame, or RR where more segments are to come.
         """
-        poll = self._frame(Kind.RECEIVE_READY)
+        poll = self._frame(HdlcControl.RECEIVE_READY)
         request = poll
         if piece is not None:
-            request = replace(self._frame(Kind.INFORMATION, piece), send=self._send, segmented=segmented)
+            request = replace(
+                self._frame(HdlcControl.INFORMATION, piece), send=self._send, segmented=segmented
+            )
             self._send = (self._send + 1) % 8
         sent = request
         silences = 0
@@ -126,26 +128,30 @@ class Link:
                     raise self._failure()
                 self.tally.retries += 1
                 sent = poll
-            elif answer.kind is Kind.INFORMATION:
+            elif answer.kind is HdlcControl.INFORMATION:
                 self._receive = (self._receive + 1) % 8
                 return answer
-            elif answer.kind is Kind.RECEIVE_READY and piece is not None and answer.receive == request.send:
+            elif (
+                answer.kind is HdlcControl.RECEIVE_READY
+                and piece is not None
+                and answer.receive == request.send
+            ):
                 sent = request  # it was lost on the way
-            elif answer.kind is Kind.RECEIVE_READY and segmented:
+            elif answer.kind is HdlcControl.RECEIVE_READY and segmented:
                 return answer
-            elif answer.kind in (Kind.RECEIVE_READY, Kind.RECEIVE_NOT_READY):
+            elif answer.kind in (HdlcControl.RECEIVE_READY, HdlcControl.RECEIVE_NOT_READY):
                 self.line.wait(_BUSY)
                 sent = poll
             else:
                 raise self._refused(answer)
-        raise MeterError(f"{self} takes too long", Kind.RECEIVE_NOT_READY.value, retry=True)
+        raise MeterError(f"{self} takes too long", HdlcControl.RECEIVE_NOT_READY.value, retry=True)
 
     def _ask(self, request: Frame) -> Frame | None:
         """The server's next frame, or None after silence or damage."""
         self.tally.exchanges += 1
         self.line.discard()
         self.line.send(request.encode())
-        reader = FrameReader()
+        reader = HdlcFrameReader()
         self._heard = b""
         wait = self.patience.timeout or _RESPONSE_TIMEOUT
         while data := self.line.receive(wait):
@@ -167,7 +173,7 @@ class Link:
             self.tally.timeouts += 1
         return None
 
-    def _take(self, reader: FrameReader, request: Frame) -> Frame | None:
+    def _take(self, reader: HdlcFrameReader, request: Frame) -> Frame | None:
         """The next frame from the server to us.
 
         Passed over: the request's echo, other talk, and I frames that came before (late, or twice).
@@ -175,11 +181,11 @@ class Link:
         ends = (self.client.encode(), self.server.encode())
         while frame := reader.next():
             mine = (frame.destination.encode(), frame.source.encode()) == ends and frame != request
-            if mine and (frame.kind is not Kind.INFORMATION or frame.send == self._receive):
+            if mine and (frame.kind is not HdlcControl.INFORMATION or frame.send == self._receive):
                 return frame
         return None
 
-    def _frame(self, kind: Kind, information: bytes = b"") -> Frame:
+    def _frame(self, kind: HdlcControl, information: bytes = b"") -> Frame:
         return Frame(self.server, self.client, kind, information, receive=self._receive)
 
     def _refused(self, answer: Frame) -> MeterError:

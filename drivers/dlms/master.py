@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from drivers.dlms.address import parse_address
 from drivers.dlms.association import AccessError, Association, LoginError
-from drivers.dlms.codec.apdu import Selection
+from drivers.dlms.codec.apdu import RangeSelection
 from drivers.dlms.codec.clock import encode_date_time
-from drivers.dlms.codec.data import Data, Tag, array, long_unsigned, octet_string, structure
+from drivers.dlms.codec.data import Data, DataTag, array, long_unsigned, octet_string, structure
 from drivers.dlms.codec.objects import (
     BUFFER,
     CAPTURE_TIME,
@@ -23,21 +23,21 @@ from drivers.dlms.codec.objects import (
     LOAD_PROFILE,
     USUAL,
     VALUE,
+    CaptureColumn,
     ClassId,
-    Column,
     MeterObject,
 )
 from drivers.dlms.discovery import Knowledge, discover, profile, serial_number, who
-from drivers.dlms.readouts import Profile, clock_of, entries, is_fault, register_value
+from drivers.dlms.readouts import ProfileBuffer, clock_of, entries, is_fault, register_value
 from drivers.dlms.session import Sessions
 from drivers.driver import (
     Clock,
     Driver,
     Found,
     IdentityError,
-    Progress,
-    Scope,
     SearchEvent,
+    SearchProgress,
+    SearchScope,
     Suspicion,
     Target,
     UnnamedError,
@@ -141,7 +141,7 @@ class DlmsDriver(Driver):
             self._meet(target, association)
             association.set(CLOCK, octet_string(encode_date_time(instant, target.time_zone)))
 
-    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+    def search(self, scope: SearchScope) -> Iterator[SearchEvent]:
         """Set up a link with every usual server, and ask those that answer who they are."""
         home = self._sessions.home
         every = [
@@ -152,7 +152,7 @@ class DlmsDriver(Driver):
         met: set[str] = set()
         try:
             for done, (settings, address) in enumerate(every):
-                yield Progress(done, len(every), f"{address} at {settings}")
+                yield SearchProgress(done, len(every), f"{address} at {settings}")
                 self._sessions.home = settings
                 target = Target(address, timeout=scope.timeout or _SEARCH_TIMEOUT, retries=0)
                 event = self._look(target, settings)
@@ -163,7 +163,7 @@ class DlmsDriver(Driver):
                     met.add(event.meter or f"the {'lone one' if lone else address} at {settings}")
                 if event is not None:
                     yield event
-            yield Progress(len(every), len(every), "asked")
+            yield SearchProgress(len(every), len(every), "asked")
         finally:
             self._sessions.home = home
             self.line.configure(home)
@@ -228,7 +228,9 @@ def _registers(
     return values, captured
 
 
-def _billing(association: Association, found: Profile, since: datetime, at: datetime, target: Target) -> Kept:
+def _billing(
+    association: Association, found: ProfileBuffer, since: datetime, at: datetime, target: Target
+) -> Kept:
     """The closed billing periods since the last one known; none where the meter does not show them."""
     try:
         return _entries(association, found, since, at, target)
@@ -238,7 +240,7 @@ def _billing(association: Association, found: Profile, since: datetime, at: date
 
 
 def _entries(
-    association: Association, found: Profile, since: datetime, until: datetime, target: Target
+    association: Association, found: ProfileBuffer, since: datetime, until: datetime, target: Target
 ) -> Kept:
     """Entries of a profile in that range; all are asked for where the meter knows no ranges."""
     if found.time is None:
@@ -253,17 +255,17 @@ def _entries(
     return {instant: values for instant, values in read.items() if since <= instant <= until}
 
 
-def _range(column: Column, since: datetime, until: datetime, target: Target) -> Selection:
+def _range(column: CaptureColumn, since: datetime, until: datetime, target: Target) -> RangeSelection:
     """Selective access 1: a restricting object, from, to, and all columns."""
     attribute = column.attribute
     restricting = structure(
         long_unsigned(attribute.class_id),
         octet_string(attribute.name),
-        Data(Tag.INTEGER, attribute.number),
+        Data(DataTag.INTEGER, attribute.number),
         long_unsigned(column.index),
     )
     first, last = (octet_string(encode_date_time(one, target.time_zone)) for one in (since, until))
-    return Selection(1, structure(restricting, first, last, array()))
+    return RangeSelection(1, structure(restricting, first, last, array()))
 
 
 def _shows_fault(association: Association) -> bool:

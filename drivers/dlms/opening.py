@@ -8,9 +8,9 @@ from drivers.errors import GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.line import Line, SerialSettings
 from drivers.optical.codec.telegram import (
     MODE_C_BAUDS,
-    Acknowledgement,
     Identification,
-    Reader,
+    OptionSelect,
+    TelegramReader,
     encode_sign_on,
 )
 
@@ -38,7 +38,7 @@ def open_head(line: Line) -> Identification:
             advice='read it with the protocol "optical"',
         )
     line.wait(identification.reaction)
-    acknowledgement = Acknowledgement("2", identification.baud, "2").encode()
+    acknowledgement = OptionSelect("2", identification.baud, "2").encode()
     line.send(acknowledgement)
     confirmed = b""
     while acknowledgement not in confirmed and (data := line.receive(_CONFIRMATION_LIMIT)):
@@ -49,7 +49,7 @@ def open_head(line: Line) -> Identification:
 
 
 def _identification(line: Line) -> Identification:
-    reader = Reader()
+    reader = TelegramReader()
     while data := line.receive(_REACTION_LIMIT):
         reader.add(data)
         if found := reader.identification():

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, tzinfo
 
 from drivers.cosem import quantity, scaled
 from drivers.dlms.codec.clock import ClockStatus, decode_date_time
-from drivers.dlms.codec.data import Data, Tag
-from drivers.dlms.codec.objects import VALUE, ClassId, Column, MeterObject, Scaling
+from drivers.dlms.codec.data import Data, DataTag
+from drivers.dlms.codec.objects import VALUE, CaptureColumn, ClassId, MeterObject, Scaling
 from drivers.errors import DecodeError
 from telemetry.meter_id import MeterIdError, meter_id
 from telemetry.readout import Quantity
@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ProfileBuffer:
     """What a meter keeps by itself: its columns, the scaling of those that are registers, its period.
 
     `period` in seconds, 0 for one that has none (billing). `raw` is how the meter told all this.
     """
 
     name: bytes
-    columns: tuple[Column, ...]
+    columns: tuple[CaptureColumn, ...]
     scalings: Mapping[bytes, Scaling]
     period: int = 0
     raw: bytes = b""
@@ -46,7 +46,7 @@ def register_value(one: MeterObject, data: Data, scaling: Scaling) -> Quantity |
     return quantity(one.obis, scaled(number, scaling.scaler), scaling.unit)
 
 
-def entries(profile: Profile, buffer: Data, zone: tzinfo) -> dict[datetime, dict[str, Quantity]]:
+def entries(profile: ProfileBuffer, buffer: Data, zone: tzinfo) -> dict[datetime, dict[str, Quantity]]:
     """The registers in a profile's entries, by instant.
 
     A time left out is the one before and a period later. An entry that the meter itself calls invalid, or
@@ -78,7 +78,7 @@ def identity(device_name: bytes, serial: str, title: bytes) -> str | None:
     """The meter id: the manufacturer's letters begin the logical device name, or the system title."""
     for letters in (device_name[:3], title[:3]):
         if letters.isalpha() and letters.isascii():
-            rest = serial or text_of(Data(Tag.OCTET_STRING, device_name[3:]))
+            rest = serial or text_of(Data(DataTag.OCTET_STRING, device_name[3:]))
             try:
                 return meter_id(letters.decode("ascii"), rest)
             except MeterIdError:
@@ -90,7 +90,7 @@ def is_fault(data: Data) -> bool:
     """Whether an error register shows anything but zeros: a number, bits, bytes, or digits as text."""
     value = data.value
     if isinstance(value, bytes):
-        is_text = data.tag is Tag.VISIBLE_STRING or len(value) > 1
+        is_text = data.tag is DataTag.VISIBLE_STRING or len(value) > 1
         return any(value) and not (is_text and not value.strip(b"0 "))
     if isinstance(value, str):
         return "1" in value
@@ -107,12 +107,12 @@ def clock_of(data: Data, zone: tzinfo) -> datetime | None:
 
 
 def _instant(cell: Data, last: datetime | None, period: int, zone: tzinfo) -> datetime | None:
-    if cell.tag is Tag.NULL:
+    if cell.tag is DataTag.NULL:
         return last + timedelta(seconds=period) if last is not None and period else None
     return clock_of(cell, zone)
 
 
-def _values(profile: Profile, cells: Sequence[Data]) -> Iterable[tuple[str, Quantity]]:
+def _values(profile: ProfileBuffer, cells: Sequence[Data]) -> Iterable[tuple[str, Quantity]]:
     for column, cell in zip(profile.columns, cells, strict=True):
         attribute = column.attribute
         one = MeterObject(attribute.class_id, attribute.name)

@@ -27,8 +27,8 @@ from drivers.dlms.codec.apdu import (
     GetNext,
     GetRequest,
     GetResult,
+    RangeSelection,
     Response,
-    Selection,
     SetRequest,
     SetResult,
     decode_apdu,
@@ -37,7 +37,7 @@ from drivers.dlms.codec.apdu import (
 from drivers.dlms.codec.clock import decode_date_time
 from drivers.dlms.codec.data import (
     Data,
-    Tag,
+    DataTag,
     array,
     encode_data,
     encode_length,
@@ -54,8 +54,8 @@ from drivers.dlms.codec.objects import (
     INVOCATION_COUNTERS,
     OBJECT_LIST,
     REPLY_TO_CHALLENGE,
+    CaptureColumn,
     ClassId,
-    Column,
 )
 from drivers.dlms.codec.security import Keys
 from drivers.errors import DecodeError
@@ -70,7 +70,7 @@ _BLOCK_OVERHEAD = 24  # of a block's APDU, and of its protection
 
 
 @dataclass(slots=True)
-class Access:
+class ServerAccess:
     """Who may log in how: anybody (`public`), with a password, with keys; `writable` is what they may set."""
 
     password: bytes | None = field(default=None, repr=False)
@@ -79,11 +79,17 @@ class Access:
     writable: frozenset[Attribute] = frozenset()
 
 
-class Server:
+class DlmsServer:
     """One association at a time. `title` is the meter's system title (8 bytes)."""
 
     def __init__(
-        self, objects: Objects, access: Access, title: bytes, random: Callable[[int], bytes], *, longest: int
+        self,
+        objects: Objects,
+        access: ServerAccess,
+        title: bytes,
+        random: Callable[[int], bytes],
+        *,
+        longest: int,
     ) -> None:
         self.objects = objects
         self.access = access
@@ -203,7 +209,7 @@ class Server:
         if attribute == OBJECT_LIST and not self.hides_objects:
             content: Content = object_list(self.objects)
         elif attribute == INVOCATION_COUNTERS[0] and self.access.keys:
-            content = Data(Tag.DOUBLE_LONG_UNSIGNED, self.clients_counter)
+            content = Data(DataTag.DOUBLE_LONG_UNSIGNED, self.clients_counter)
         elif attribute in self.objects:
             content = self.objects[attribute]
         else:
@@ -235,7 +241,7 @@ class Server:
         self.objects[request.attribute] = request.value
         return 0
 
-    def _selected(self, attribute: Attribute, buffer: Data, selection: Selection) -> Data:
+    def _selected(self, attribute: Attribute, buffer: Data, selection: RangeSelection) -> Data:
         """The entries within a range of the restricting column. Raises DecodeError for other selections."""
         parameters = selection.parameters.items
         columns = self.objects.get(Attribute(attribute.class_id, attribute.name, CAPTURE_OBJECTS))
@@ -243,10 +249,10 @@ class Server:
             raise DecodeError("a selection that is no range")
         assert isinstance(columns, Data)  # a virtual meter's profiles have them, and they don't change
         restricting, first, last, _ = parameters
-        attributes = [Column.decode(one).attribute for one in columns.items]
-        if Column.decode(restricting).attribute not in attributes:
+        attributes = [CaptureColumn.decode(one).attribute for one in columns.items]
+        if CaptureColumn.decode(restricting).attribute not in attributes:
             raise DecodeError("a range of a column that is not there")
-        place = attributes.index(Column.decode(restricting).attribute)
+        place = attributes.index(CaptureColumn.decode(restricting).attribute)
         since, until = (decode_date_time(one.octets, UTC).instant for one in (first, last))
         return array(
             *(

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from drivers.dlms.address import parse_address
 from drivers.dlms.association import Association, Credentials, LoginError
-from drivers.dlms.codec.hdlc import Address, Parameters
+from drivers.dlms.codec.hdlc import HdlcAddress, HdlcParameters
 from drivers.dlms.codec.objects import INVOCATION_COUNTERS
 from drivers.dlms.codec.security import Keys
-from drivers.dlms.link import Link, Patience
+from drivers.dlms.link import HdlcLink, Patience
 from drivers.dlms.opening import open_head
 from drivers.driver import Clock, Tally, Target
 from drivers.errors import DecodeError, DriverError, MeterError, NoAnswerError
@@ -18,8 +18,8 @@ from drivers.line import Line, SerialSettings
 
 log = logging.getLogger(__name__)
 
-_INFORMATION = Parameters(512, 512)  # the longer a frame, the fewer turns; meters agree to what they can
-_PUBLIC = Address(16)
+_INFORMATION = HdlcParameters(512, 512)  # the longer a frame, the fewer turns; meters agree to what they can
+_PUBLIC = HdlcAddress(16)
 _COUNTER_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -61,7 +61,7 @@ class Sessions:
 
     @contextmanager
     def _association(
-        self, target: Target, client: Address, server: Address, credentials: Credentials
+        self, target: Target, client: HdlcAddress, server: HdlcAddress, credentials: Credentials
     ) -> Iterator[Association]:
         with self._link(target, client, server) as link:
             association = Association(link, credentials, self.random)
@@ -69,10 +69,10 @@ class Sessions:
             yield association
 
     @contextmanager
-    def _link(self, target: Target, client: Address, server: Address) -> Iterator[Link]:
+    def _link(self, target: Target, client: HdlcAddress, server: HdlcAddress) -> Iterator[HdlcLink]:
         self.line.configure(self.home)
         patience = Patience(target.timeout, target.retries)
-        link = Link(self.line, self.tally, client, server, patience=patience, proposed=_INFORMATION)
+        link = HdlcLink(self.line, self.tally, client, server, patience=patience, proposed=_INFORMATION)
         try:
             if self.through_head:
                 open_head(self.line)
@@ -92,7 +92,7 @@ class Sessions:
         password = None if target.password is None else target.password.encode("utf-8")
         return Credentials(self.title, password, keys)
 
-    def _meters_counter(self, target: Target, client: Address, server: Address) -> int:
+    def _meters_counter(self, target: Target, client: HdlcAddress, server: HdlcAddress) -> int:
         """The last invocation counter that the meter took: it tells the public client, else the clock does.
 
         Of several, the highest: to leave some out is allowed. A counter of seconds since 2000 grows faster

@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from drivers.dlms.codec.hdlc import Address, Frame, FrameReader, Kind, Parameters
+from drivers.dlms.codec.hdlc import Frame, HdlcAddress, HdlcControl, HdlcFrameReader, HdlcParameters
 from drivers.dlms.link import COMMAND, RESPONSE
 from drivers.dlms.opening import HEAD
-from drivers.dlms.server import Access, Objects, Server
+from drivers.dlms.server import DlmsServer, Objects, ServerAccess
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.codec.telegram import MODE_C_BAUDS, Identification, find_acknowledgement, find_sign_on
+from drivers.optical.codec.telegram import MODE_C_BAUDS, Identification, find_option_select, find_sign_on
 
 DIRECT = SerialSettings(9600, 8, "N", 1)
 _TITLE = b"VRT\0\0\0\0\x01"
-_LOGICAL_DEVICE = Address(1)  # the management logical device
-_DEFAULTS = Parameters()
-_OPEN = Access()
+_LOGICAL_DEVICE = HdlcAddress(1)  # the management logical device
+_DEFAULTS = HdlcParameters()
+_OPEN = ServerAccess()
 
 
 class VirtualDlmsMeter:
@@ -29,10 +29,10 @@ class VirtualDlmsMeter:
         self,
         objects: Objects,
         *,
-        address: Address = _LOGICAL_DEVICE,
-        access: Access = _OPEN,
+        address: HdlcAddress = _LOGICAL_DEVICE,
+        access: ServerAccess = _OPEN,
         settings: SerialSettings = DIRECT,
-        parameters: Parameters = _DEFAULTS,
+        parameters: HdlcParameters = _DEFAULTS,
         longest: int = 0xFFFF,
         title: bytes = _TITLE,
         random: Callable[[int], bytes] = bytes,
@@ -42,19 +42,19 @@ class VirtualDlmsMeter:
         self.settings = settings
         self.parameters = parameters
         self.reaction = reaction
-        self.server = Server(objects, access, title, random, longest=longest)
-        self._reader = FrameReader()
+        self.server = DlmsServer(objects, access, title, random, longest=longest)
+        self._reader = HdlcFrameReader()
         self._connection: _Connection | None = None
 
     def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
         """See `VirtualMeter`. Only the speed is compared: not every host knows the character frame."""
         if settings.baud != self.settings.baud:
-            self._reader = FrameReader()
+            self._reader = HdlcFrameReader()
             return []
-        alone = FrameReader()
+        alone = HdlcFrameReader()
         alone.add(data)
         if alone.next():
-            self._reader = FrameReader()  # a whole frame ends what broke off before
+            self._reader = HdlcFrameReader()  # a whole frame ends what broke off before
         self._reader.add(data)
         said = []
         while frame := self._reader.next():
@@ -62,40 +62,42 @@ class VirtualDlmsMeter:
                 said.append(Transmission(answer.encode(), self.reaction, settings))
         return said
 
-    def _is_mine(self, address: Address) -> bool:
+    def _is_mine(self, address: HdlcAddress) -> bool:
         return address.upper == self.address.upper and (
             None in (address.lower, self.address.lower) or address.lower == self.address.lower
         )
 
     def _answer(self, frame: Frame) -> Frame | None:
         connection = self._connection
-        if frame.kind is Kind.SET_NORMAL_RESPONSE_MODE:
+        if frame.kind is HdlcControl.SET_NORMAL_RESPONSE_MODE:
             return self._connect(frame)
         if connection is None or connection.client != frame.source:
-            return Frame(frame.source, frame.destination, Kind.DISCONNECTED_MODE)
-        if frame.kind is Kind.DISCONNECT:
+            return Frame(frame.source, frame.destination, HdlcControl.DISCONNECTED_MODE)
+        if frame.kind is HdlcControl.DISCONNECT:
             self._connection = None
             # with the parameters once more, since some clients (dlms-cosem) read no UA without any
             told = connection.agreed.encode()
-            return Frame(frame.source, frame.destination, Kind.UNNUMBERED_ACKNOWLEDGE, told)
+            return Frame(frame.source, frame.destination, HdlcControl.UNNUMBERED_ACKNOWLEDGE, told)
         return connection.answer(frame)
 
     def _connect(self, frame: Frame) -> Frame:
         try:
-            theirs = Parameters.decode(frame.information)
+            theirs = HdlcParameters.decode(frame.information)
         except DecodeError:
-            return Frame(frame.source, frame.destination, Kind.FRAME_REJECT)
+            return Frame(frame.source, frame.destination, HdlcControl.FRAME_REJECT)
         ours = self.parameters
-        agreed = Parameters(min(ours.transmit, theirs.receive), min(ours.receive, theirs.transmit))
+        agreed = HdlcParameters(min(ours.transmit, theirs.receive), min(ours.receive, theirs.transmit))
         self.server.reset()
         self._connection = _Connection(frame.destination, frame.source, agreed, self.server)
-        return Frame(frame.source, frame.destination, Kind.UNNUMBERED_ACKNOWLEDGE, agreed.encode())
+        return Frame(frame.source, frame.destination, HdlcControl.UNNUMBERED_ACKNOWLEDGE, agreed.encode())
 
 
 class _Connection:
     """The numbered exchange with one client, a frame at a time."""
 
-    def __init__(self, own: Address, client: Address, agreed: Parameters, server: Server) -> None:
+    def __init__(
+        self, own: HdlcAddress, client: HdlcAddress, agreed: HdlcParameters, server: DlmsServer
+    ) -> None:
         self.own = own
         self.client = client
         self.agreed = agreed
@@ -106,11 +108,11 @@ class _Connection:
         self._on_its_way: Frame | None = None
 
     def answer(self, frame: Frame) -> Frame | None:
-        if frame.kind not in (Kind.INFORMATION, Kind.RECEIVE_READY):
+        if frame.kind not in (HdlcControl.INFORMATION, HdlcControl.RECEIVE_READY):
             return None
         if self._on_its_way and frame.receive == (self._on_its_way.send + 1) % 8:
             self._on_its_way = None
-        if frame.kind is Kind.INFORMATION and frame.send == self._receive:
+        if frame.kind is HdlcControl.INFORMATION and frame.send == self._receive:
             self._receive = (self._receive + 1) % 8
             self._pieces = []
             self._heard += frame.information
@@ -133,7 +135,7 @@ class _Connection:
         frame = Frame(
             self.client,
             self.own,
-            Kind.INFORMATION,
+            HdlcControl.INFORMATION,
             piece,
             self._send,
             self._receive,
@@ -144,7 +146,7 @@ class _Connection:
         return frame
 
     def _ready(self) -> Frame:
-        return Frame(self.client, self.own, Kind.RECEIVE_READY, receive=self._receive)
+        return Frame(self.client, self.own, HdlcControl.RECEIVE_READY, receive=self._receive)
 
 
 class VirtualHead:
@@ -171,7 +173,7 @@ class VirtualHead:
         if (sign_on := find_sign_on(self._heard)) is not None:
             _, self._heard = sign_on
             return [Transmission(self.identification.encode(), reaction, HEAD)]
-        if (found := find_acknowledgement(self._heard)) is not None:
+        if (found := find_option_select(self._heard)) is not None:
             acknowledgement, self._heard = found
             if acknowledgement.protocol == acknowledgement.purpose == "2":
                 baud = MODE_C_BAUDS.get(acknowledgement.baud, HEAD.baud)

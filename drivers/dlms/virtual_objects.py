@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from drivers.dlms.codec.apdu import Attribute
-from drivers.dlms.codec.data import Data, Tag, array, long_unsigned, octet_string, structure
+from drivers.dlms.codec.data import Data, DataTag, array, long_unsigned, octet_string, structure
 from drivers.dlms.codec.objects import (
     BUFFER,
     CAPTURE_OBJECTS,
@@ -35,7 +35,7 @@ def register(name: str, value: Content, scaler: int, unit: int, *, captured: byt
     one = MeterObject(kind, logical_name(name))
     objects: Objects = {
         one.attribute(VALUE): value,
-        one.attribute(SCALER_UNIT): structure(Data(Tag.INTEGER, scaler), Data(Tag.ENUM, unit)),
+        one.attribute(SCALER_UNIT): structure(Data(DataTag.INTEGER, scaler), Data(DataTag.ENUM, unit)),
     }
     if captured is not None:
         objects[one.attribute(CAPTURE_TIME)] = octet_string(captured)
@@ -55,7 +55,7 @@ def profile(name: str, columns: Sequence[Attribute], rows: Content, period: int 
             structure(
                 long_unsigned(column.class_id),
                 octet_string(column.name),
-                Data(Tag.INTEGER, column.number),
+                Data(DataTag.INTEGER, column.number),
                 long_unsigned(0),
             )
             for column in columns
@@ -64,5 +64,5 @@ def profile(name: str, columns: Sequence[Attribute], rows: Content, period: int 
     return {
         one.attribute(BUFFER): rows,
         one.attribute(CAPTURE_OBJECTS): captured,
-        one.attribute(CAPTURE_PERIOD): Data(Tag.DOUBLE_LONG_UNSIGNED, period),
+        one.attribute(CAPTURE_PERIOD): Data(DataTag.DOUBLE_LONG_UNSIGNED, period),
     }

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from drivers.errors import DriverError
-from drivers.mbus.codec.frame import SND_UD, Address, LongFrame
+from drivers.mbus.codec.frame import SND_UD, LongFrame, PrimaryAddress
 from drivers.mbus.codec.header import ByteOrder, manufacturer_code
 from drivers.mbus.codec.telegram import FIXED, FIXED_MSB, SELECT, VARIABLE_LONG, VARIABLE_LONG_MSB
 
@@ -44,7 +44,7 @@ class Secondary:
 
     def selection(self) -> bytes:
         """The frame that selects every meter that matches, and ends the selection of all others."""
-        return LongFrame(SND_UD, Address.SELECTED, SELECT, self.encode()).encode()
+        return LongFrame(SND_UD, PrimaryAddress.SELECTED, SELECT, self.encode()).encode()
 
     @classmethod
     def decode(cls, data: bytes, order: ByteOrder = ByteOrder.LSB_FIRST) -> "Secondary":
@@ -73,7 +73,7 @@ def parse_address(text: str) -> MeterAddress:
     """The address of a configuration. Raises DriverError."""
     if text.isascii() and text.isdecimal() and len(text) <= 3:
         address = int(text)
-        if address <= Address.LAST_PRIMARY or address == Address.ANSWER_ALL:
+        if address <= PrimaryAddress.LAST_PRIMARY or address == PrimaryAddress.ANSWER_ALL:
             return address
     elif secondary := parse_secondary(text):
         return secondary

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from drivers.driver import IdentityError, Target
 from drivers.errors import DriverError, LineError, NoAnswerError, UnsupportedError
-from drivers.mbus.codec.frame import Address
+from drivers.mbus.codec.frame import PrimaryAddress
 from drivers.mbus.codec.telegram import APPLICATION_RESET, BAUD_OF, DATA_SEND, SET_ADDRESS
 from drivers.mbus.master import MBusDriver
 
@@ -29,7 +29,7 @@ def set_address(driver: MBusDriver, target: Target, new: int) -> None:
 
     Raises AddressTakenError, IdentityError if another meter answers at the new address, and DriverError.
     """
-    if not 1 <= new <= Address.LAST_PRIMARY:
+    if not 1 <= new <= PrimaryAddress.LAST_PRIMARY:
         raise DriverError(f"{new} is no primary address to give", advice="choose one from 1 to 250")
     meter = driver.identify(target)
     if driver.somebody_at(new, target.timeout):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from drivers.driver import Tally
 from drivers.errors import DriverError, GarbledAnswerError, NoAnswerError
 from drivers.line import Line, RealTimeLine
-from drivers.mbus.codec.frame import Ack, Frame, FrameReader, LongFrame
+from drivers.mbus.codec.frame import Frame, LongFrame, MBusFrameReader, SingleCharacterFrame
 
 SELECT_SIZE = 17  # bytes on the wire
 SHORT_SIZE = 5
@@ -39,7 +39,7 @@ def window(baud: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class LinkAnswer:
     """What came back: the frame that was wanted, if it did, and every byte but the echo."""
 
     frame: Frame | None
@@ -51,7 +51,7 @@ class Heard:
         return not self.data
 
 
-class Link:
+class MBusLink:
     """The questions of one master on one line."""
 
     def __init__(self, line: Line, tally: Tally) -> None:
@@ -69,7 +69,7 @@ class Link:
         """
         return window(self.line.settings.baud) + self.line.settings.character_time + self._latency()
 
-    def exchange(self, request: bytes, wanted: type[Frame], timeout: float) -> Heard:
+    def exchange(self, request: bytes, wanted: type[Frame], timeout: float) -> LinkAnswer:
         """Send, and return with the wanted frame as soon as it is whole, or when nothing more comes."""
         self.line.discard()
         self.line.send(request)
@@ -96,7 +96,7 @@ class Link:
 
         Raises NoAnswerError, GarbledAnswerError.
         """
-        heard = Heard(None, b"")
+        heard = LinkAnswer(None, b"")
         for attempt in range(1 + retries):
             self.tally.retries += attempt > 0
             heard = self.exchange(request, wanted, timeout)
@@ -111,7 +111,7 @@ class Link:
         while (left := min(ends, longest) - self.line.now()) > 0:
             if piece := self.line.receive(left):
                 late += piece
-                ends = max(ends, self.line.now() + self._quiet(Ack))
+                ends = max(ends, self.line.now() + self._quiet(SingleCharacterFrame))
         return late
 
     def _quiet(self, wanted: type[Frame]) -> float:
@@ -119,7 +119,7 @@ class Link:
 
         Many telegrams at once are one long 0, of which a receiver makes no bytes for a while.
         """
-        characters = _QUIET if wanted is Ack else _QUIET_TELEGRAMS
+        characters = _QUIET if wanted is SingleCharacterFrame else _QUIET_TELEGRAMS
         return characters * self.line.settings.character_time + self._latency()
 
     def _longest(self) -> float:
@@ -129,8 +129,8 @@ class Link:
     def _latency(self) -> float:
         return _LATENCY if isinstance(self.line, RealTimeLine) else 0.0
 
-    def _receive(self, request: bytes, wanted: type[Frame], timeout: float) -> Heard:
-        reader, echo = FrameReader(), _Echo(request)
+    def _receive(self, request: bytes, wanted: type[Frame], timeout: float) -> LinkAnswer:
+        reader, echo = MBusFrameReader(), _Echo(request)
         received = b""
         character = self.line.settings.character_time
         ends = self.line.now() + timeout
@@ -143,7 +143,7 @@ class Link:
             received += fresh
             reader.add(fresh)
             if frame := _take(reader, wanted):
-                return Heard(frame, received, echo.seen)
+                return LinkAnswer(frame, received, echo.seen)
             if received or echo.held:  # an echo alone does not prolong the wait for an answer
                 unfinished = echo.held or (reader.pending and reader.skipped <= STRAY)
                 gap = max(_PIECE_GAP, 33 * character) if unfinished else self._quiet(wanted)
@@ -152,9 +152,9 @@ class Link:
         reader.add(echo.held)
         while reader.pending:
             if frame := _take(reader, wanted):
-                return Heard(frame, received, echo.seen)
+                return LinkAnswer(frame, received, echo.seen)
             reader.resync()
-        return Heard(None, received, echo.seen)
+        return LinkAnswer(None, received, echo.seen)
 
 
 class _Echo:
@@ -185,7 +185,7 @@ class _Echo:
         return self._held
 
 
-def _take(reader: FrameReader, wanted: type[Frame]) -> Frame | None:
+def _take(reader: MBusFrameReader, wanted: type[Frame]) -> Frame | None:
     """The next frame of that kind that the master did not send itself."""
     while frame := reader.next():
         if isinstance(frame, wanted) and not (isinstance(frame, LongFrame) and frame.from_master):
@@ -193,7 +193,7 @@ def _take(reader: FrameReader, wanted: type[Frame]) -> Frame | None:
     return None
 
 
-def _no_telegram(who: str, heard: Heard) -> DriverError:
+def _no_telegram(who: str, heard: LinkAnswer) -> DriverError:
     if heard.data:
         return GarbledAnswerError(
             f"{who}: {len(heard.data)} bytes came, but no telegram of it",

@@ -11,16 +11,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from drivers.driver import Clock, Driver, IdentityError, Scope, SearchEvent, Target
+from drivers.driver import Clock, Driver, IdentityError, SearchEvent, SearchScope, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
 from drivers.mbus.address import MeterAddress, Secondary, parse_address
-from drivers.mbus.codec.frame import FCB, REQ_UD2, SND_NKE, SND_UD, Ack, Address, Frame, LongFrame, ShortFrame
-from drivers.mbus.codec.telegram import Refusal, Telegram, decode_answer, decode_header
-from drivers.mbus.link import MEDIAN_ANSWER, SELECT_SIZE, SHORT_SIZE, Heard, Link, quickest
+from drivers.mbus.codec.frame import (
+    FCB,
+    REQ_UD2,
+    SND_NKE,
+    SND_UD,
+    Frame,
+    LongFrame,
+    PrimaryAddress,
+    ShortFrame,
+    SingleCharacterFrame,
+)
+from drivers.mbus.codec.telegram import ApplicationError, Telegram, decode_answer, decode_header
+from drivers.mbus.link import MEDIAN_ANSWER, SELECT_SIZE, SHORT_SIZE, LinkAnswer, MBusLink, quickest
 from drivers.mbus.readouts import Interpretation, interpret
 from drivers.mbus.search import search
-from drivers.repeated_values import Told
+from drivers.repeated_values import RepeatedValues
 from telemetry.readout import Readout
 
 log = logging.getLogger(__name__)
@@ -42,7 +52,7 @@ class _Session:
     fcb: bool = True
     silent: bool = False
     answers: Sequence[int] = (MEDIAN_ANSWER,)
-    told: Told = field(default_factory=Told)
+    told: RepeatedValues = field(default_factory=RepeatedValues)
 
     def begin(self) -> None:
         self.linked, self.fcb = True, True
@@ -55,7 +65,7 @@ class MBusDriver(Driver):
 
     def __init__(self, line: Line, clock: Clock) -> None:
         super().__init__(line, clock)
-        self._link = Link(line, self.tally)
+        self._link = MBusLink(line, self.tally)
         self._sessions: dict[MeterAddress, _Session] = {}
         self._selected: Secondary | None = None  # who answers to 253
         self.last: Interpretation | None = None  # the last readout, with the records that were left out
@@ -126,14 +136,14 @@ class MBusDriver(Driver):
         self._link.ask(
             f"address {address}",
             request,
-            Ack,
+            SingleCharacterFrame,
             _any,
             timeout=self._link.patience(target.timeout),
             retries=retries,
         )
         self._forget_links()
 
-    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+    def search(self, scope: SearchScope) -> Iterator[SearchEvent]:
         """See `Driver.search`; addresses are "1-250" (the default), "5", "secondary", "0685FFFF"."""
         self._forget_links()
         yield from search(self.line, scope)
@@ -182,9 +192,9 @@ class MBusDriver(Driver):
             session.begin()
         return retries
 
-    def _reset(self, address: int, timeout: float) -> Heard:
+    def _reset(self, address: int, timeout: float) -> LinkAnswer:
         """SND_NKE."""
-        return self._link.exchange(ShortFrame(SND_NKE, address).encode(), Ack, timeout)
+        return self._link.exchange(ShortFrame(SND_NKE, address).encode(), SingleCharacterFrame, timeout)
 
     def _select(self, address: Secondary, target: Target, session: _Session, retries: int) -> None:
         """The selection, after SND_NKE to 253 where it is not known who else is selected.
@@ -193,12 +203,12 @@ class MBusDriver(Driver):
         """
         patience = self._link.patience(target.timeout)
         if self._selected is None or session.silent:
-            self._reset(Address.SELECTED, patience if self._selected else self._link.window())
+            self._reset(PrimaryAddress.SELECTED, patience if self._selected else self._link.window())
         self._selected = None
         self._link.ask(
             f"address {address}",
             address.selection(),
-            Ack,
+            SingleCharacterFrame,
             _any,
             timeout=patience,
             retries=0 if session.silent else retries,
@@ -209,7 +219,7 @@ class MBusDriver(Driver):
         """The next telegram. Raises MeterError for a refusal, DecodeError."""
         frame = self._ask(address, target, session, retries)
         answer = decode_answer(frame, target.key)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApplicationError):
             raise MeterError(f"address {address}: {answer.message}", answer.code, retry=answer.busy)
         return answer
 
@@ -222,7 +232,7 @@ class MBusDriver(Driver):
             return (
                 isinstance(frame, LongFrame)
                 and frame.is_answer
-                and on_wire in (frame.address, Address.SELECTED, Address.ANSWER_ALL)
+                and on_wire in (frame.address, PrimaryAddress.SELECTED, PrimaryAddress.ANSWER_ALL)
             )
 
         frame = self._link.ask(
@@ -251,7 +261,7 @@ class MBusDriver(Driver):
 
 
 def _on_wire(address: MeterAddress) -> int:
-    return Address.SELECTED if isinstance(address, Secondary) else address
+    return PrimaryAddress.SELECTED if isinstance(address, Secondary) else address
 
 
 def _any(frame: Frame) -> bool:  # noqa: ARG001 - an E5 says nothing but that it is one

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 from drivers.mbus.address import Secondary
-from drivers.mbus.codec.frame import ACK, FCB, REQ_UD2, SND_NKE, Ack, Address, LongFrame, ShortFrame
-from drivers.mbus.link import MEDIAN_ANSWER, STRAY, Heard, Link
+from drivers.mbus.codec.frame import (
+    ACK,
+    FCB,
+    REQ_UD2,
+    SND_NKE,
+    LongFrame,
+    PrimaryAddress,
+    ShortFrame,
+    SingleCharacterFrame,
+)
+from drivers.mbus.link import MEDIAN_ANSWER, STRAY, LinkAnswer, MBusLink
 
 PAIR, MANY = 2, 21  # meters that a crowd may have
 
@@ -25,7 +34,7 @@ class Met(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class QuestionResult:
     """What a question met; the telegram where it met one meter. `heard`: about how many answers."""
 
     met: Met
@@ -33,44 +42,44 @@ class Reply:
     heard: int = 0
 
 
-_NOBODY = Reply(Met.NOBODY)
+_NOBODY = QuestionResult(Met.NOBODY)
 
 
 class Questions:
     """Asked over one link at its present speed, each answered within `timeout` seconds."""
 
-    def __init__(self, link: Link, timeout: float) -> None:
+    def __init__(self, link: MBusLink, timeout: float) -> None:
         self._link = link
         self._line = link.line
         self._timeout = timeout
 
     def reset(self, address: int) -> None:
         """SND_NKE, whatever answers."""
-        self._link.exchange(ShortFrame(SND_NKE, address).encode(), Ack, self._timeout)
+        self._link.exchange(ShortFrame(SND_NKE, address).encode(), SingleCharacterFrame, self._timeout)
 
-    def request(self, address: int) -> Reply:
+    def request(self, address: int) -> QuestionResult:
         """REQ_UD2 with FCB=1. A telegram counts only if it was alone on the wire."""
         return self._request(address, self._timeout)
 
-    def select(self, mask: Secondary, among: int) -> Reply:
+    def select(self, mask: Secondary, among: int) -> QuestionResult:
         """Who answers to a selection, `mask` being a part of one that about `among` meters answered to."""
         return self._select(mask, among, self._timeout)
 
-    def _select(self, mask: Secondary, among: int, timeout: float) -> Reply:
+    def _select(self, mask: Secondary, among: int, timeout: float) -> QuestionResult:
         ends = self._ends(mask.selection(), timeout)
-        heard = self._link.exchange(mask.selection(), Ack, timeout)
+        heard = self._link.exchange(mask.selection(), SingleCharacterFrame, timeout)
         if heard.silence:
             return _NOBODY
         perhaps_one = _is_one_ack(heard)
         worth_waiting = ends - self._line.now() < self._worth(among)
         late = self._listen_until(ends) if worth_waiting or not perhaps_one else b""
         if late or not perhaps_one:
-            return Reply(Met.CROWD, heard=len(heard.data + late))
-        reply = self._request(Address.SELECTED, timeout)
+            return QuestionResult(Met.CROWD, heard=len(heard.data + late))
+        reply = self._request(PrimaryAddress.SELECTED, timeout)
         if reply.met is not Met.NOBODY:
             return reply
         # the late E5 of a meter that was asked before, or one that is as slow with its telegram
-        return self._select(mask, among, _SLOW) if timeout < _SLOW else Reply(Met.CROWD, heard=1)
+        return self._select(mask, among, _SLOW) if timeout < _SLOW else QuestionResult(Met.CROWD, heard=1)
 
     def _worth(self, among: int) -> float:
         """Seconds that may be spent on waiting for a second E5, where one of ten digits was asked of a crowd.
@@ -80,7 +89,7 @@ class Questions:
         telegrams = _BOTH_ANSWER * MEDIAN_ANSWER * self._line.settings.character_time
         return telegrams * (among - 1) / max(MANY - among, 1)
 
-    def _request(self, address: int, timeout: float) -> Reply:
+    def _request(self, address: int, timeout: float) -> QuestionResult:
         request = ShortFrame(REQ_UD2 | FCB, address).encode()
         ends = self._ends(request, timeout)
         heard = self._link.exchange(request, LongFrame, timeout)
@@ -89,9 +98,9 @@ class Questions:
         late = self._listen_until(ends)
         frame = heard.frame
         if not late and isinstance(frame, LongFrame) and frame.is_answer and _is_alone(frame, heard):
-            return Reply(Met.ONE, frame)
+            return QuestionResult(Met.ONE, frame)
         self._listen_until(ends + MEDIAN_ANSWER * self._line.settings.character_time)
-        return Reply(Met.CROWD, heard=PAIR)
+        return QuestionResult(Met.CROWD, heard=PAIR)
 
     def _ends(self, request: bytes, timeout: float) -> float:
         """When the last answer to a request that is sent now will have begun."""
@@ -101,13 +110,13 @@ class Questions:
         return self._link.listen(when - self._line.now())
 
 
-def _is_one_ack(heard: Heard) -> bool:
+def _is_one_ack(heard: LinkAnswer) -> bool:
     """One E5 and nothing after it; a few bytes in front may be a converter's."""
     data = heard.data
     return data.endswith(bytes((ACK,))) and data.count(ACK) == 1 and len(data) <= 1 + STRAY
 
 
-def _is_alone(frame: LongFrame, heard: Heard) -> bool:
+def _is_alone(frame: LongFrame, heard: LinkAnswer) -> bool:
     """The telegram and nothing else; a few bytes in front may be a converter's, but an E5 is a meter's."""
     in_front = heard.data.removesuffix(frame.encode())
     return len(in_front) <= STRAY and ACK not in in_front

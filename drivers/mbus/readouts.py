@@ -21,7 +21,7 @@ from drivers.mbus.codec import vif
 from drivers.mbus.codec.dif import Function
 from drivers.mbus.codec.header import Header, status_bits
 from drivers.mbus.codec.records import Record
-from drivers.mbus.codec.telegram import Refusal, Telegram, decode
+from drivers.mbus.codec.telegram import ApplicationError, Telegram, decode
 from drivers.mbus.codec.timepoint import TimePoint
 from drivers.mbus.obis import register
 from telemetry.micro import ValueOutOfRangeError, to_micro
@@ -43,7 +43,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class RegisterRecord:
     """A record as a register value, of the present or of the local instant `set_day`."""
 
     record: Record
@@ -69,7 +69,7 @@ def readouts(
 
 def _data(raw: bytes) -> Telegram:
     answer = decode(raw)
-    if isinstance(answer, Refusal):
+    if isinstance(answer, ApplicationError):
         raise DecodeError(f"the meter answered: {answer.message}")
     return answer
 
@@ -114,10 +114,10 @@ def record_names(records: Sequence[Record], header: Header) -> list[Obis | None]
     return [obis.get(id(record)) for record in records]
 
 
-def name_records(records: Sequence[Record], header: Header) -> tuple[list[Named], list[Rejected]]:
+def name_records(records: Sequence[Record], header: Header) -> tuple[list[RegisterRecord], list[Rejected]]:
     """All register values among the records of one exchange, in their order, and what had to be left out."""
     set_days, clock = _set_days(records), _meter_clock(records)
-    claims: dict[tuple[Obis, str], list[Named]] = defaultdict(list)
+    claims: dict[tuple[Obis, str], list[RegisterRecord]] = defaultdict(list)
     rejected: list[Rejected] = []
     for record in records:
         obis = register(record, header.medium)
@@ -133,7 +133,7 @@ def name_records(records: Sequence[Record], header: Header) -> tuple[list[Named]
 
 def _claim(
     record: Record, obis: Obis, set_days: Mapping[int, set[TimePoint]], clock: TimePoint | None
-) -> Named | Rejected | None:
+) -> RegisterRecord | Rejected | None:
     """The record as a value of that register, None for one at an unknown time or in a foreign unit."""
     set_day = None
     if record.storage:
@@ -146,7 +146,7 @@ def _claim(
         quantity = _quantity(record, obis)
     except ValueOutOfRangeError as error:
         return Rejected(record, obis, str(error))
-    return Named(record, obis, quantity, set_day) if quantity else None
+    return RegisterRecord(record, obis, quantity, set_day) if quantity else None
 
 
 def _set_days(records: Sequence[Record]) -> dict[int, set[TimePoint]]:
@@ -217,7 +217,7 @@ def _exact(own: str, usual: str) -> bool:
     return denominator == 1
 
 
-def _settle(group: list[Named], rejected: list[Rejected]) -> Named | None:
+def _settle(group: list[RegisterRecord], rejected: list[Rejected]) -> RegisterRecord | None:
     """The one record that stands for a register at an instant, by the second rule."""
     winner = min(group, key=lambda one: _step(one.record))  # the first of equals
     if all(_agree(winner.record, other.record, winner.obis.kind) for other in group if other is not winner):

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from drivers.driver import Found, Progress, Scope, SearchEvent, Suspicion, Tally
+from drivers.driver import Found, SearchEvent, SearchProgress, SearchScope, Suspicion, Tally
 from drivers.errors import DriverError
 from drivers.line import Line
 from drivers.mbus.address import (
@@ -28,13 +28,13 @@ from drivers.mbus.address import (
     parse_secondary,
     secondary_of,
 )
-from drivers.mbus.codec.frame import Address, LongFrame
+from drivers.mbus.codec.frame import LongFrame, PrimaryAddress
 from drivers.mbus.codec.header import MEDIA, manufacturer_code
 from drivers.mbus.codec.telegram import decode_header
-from drivers.mbus.link import Link
+from drivers.mbus.link import MBusLink
 from drivers.mbus.question import MANY, Met, Questions
 
-SECONDARY = "secondary"  # in `Scope.addresses`: all secondary addresses
+SECONDARY = "secondary"  # in `SearchScope.addresses`: all secondary addresses
 
 _ALL_PRIMARY = ("1-250",)
 _PRIMARY = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?", re.ASCII)
@@ -80,13 +80,13 @@ class _Steps:
     total: int
     done: int = 0
 
-    def next(self, what: str) -> Progress:
+    def next(self, what: str) -> SearchProgress:
         """Before the next question."""
         done, self.done = self.done, self.done + 1
-        return Progress(done, max(self.total, done), what)
+        return SearchProgress(done, max(self.total, done), what)
 
 
-def search(line: Line, scope: Scope) -> Iterator[SearchEvent]:
+def search(line: Line, scope: SearchScope) -> Iterator[SearchEvent]:
     """Ask at every speed of the scope, telling what is met. Ends with the line's own settings.
 
     Raises LineError, and DriverError for an address that is none.
@@ -117,8 +117,8 @@ def _parse(addresses: Iterable[str]) -> tuple[list[int], list[Secondary]]:
             masks.append(Secondary())
         elif span := _PRIMARY.fullmatch(text):
             first, last = int(span[1]), int(span[2] or span[1])
-            if last > Address.LAST_PRIMARY:
-                raise DriverError(f"{text!r}: primary addresses end at {int(Address.LAST_PRIMARY)}")
+            if last > PrimaryAddress.LAST_PRIMARY:
+                raise DriverError(f"{text!r}: primary addresses end at {int(PrimaryAddress.LAST_PRIMARY)}")
             primary |= dict.fromkeys(range(first, last + 1))
         elif mask := parse_secondary(text):
             masks.append(mask)
@@ -134,7 +134,7 @@ class _Search:
     """A search at one speed. Its silences are no failures of meters, so they are not tallied."""
 
     def __init__(self, line: Line, timeout: float | None, steps: _Steps) -> None:
-        link = Link(line, Tally())
+        link = MBusLink(line, Tally())
         self._questions = Questions(link, link.window() if timeout is None else timeout)
         self._settings = line.settings
         self._found: list[Secondary] = []
@@ -148,7 +148,7 @@ class _Search:
             yield self._steps.next(f"address {address} at {self._settings}")
             yield from self._ask_primary(address)
         if masks:  # whoever was selected is to be free
-            self._questions.reset(Address.SELECTED)
+            self._questions.reset(PrimaryAddress.SELECTED)
         for mask in masks:
             self._absent.clear()
             yield from self._below(mask)
@@ -252,7 +252,7 @@ class _Search:
         found = self._describe(str(secondary), frame)
         yield found
         primary = frame.address
-        if not 1 <= primary <= Address.LAST_PRIMARY:
+        if not 1 <= primary <= PrimaryAddress.LAST_PRIMARY:
             return
         other = self._at_primary.setdefault(primary, found)
         if other is not found:

@@ -16,12 +16,12 @@ from drivers.mbus.codec.frame import (
     REQ_UD2,
     SND_NKE,
     SND_UD,
-    Ack,
-    Address,
     Frame,
-    FrameReader,
     LongFrame,
+    MBusFrameReader,
+    PrimaryAddress,
     ShortFrame,
+    SingleCharacterFrame,
     decode_frame,
 )
 from drivers.mbus.codec.telegram import APPLICATION_RESET, BAUD_OF, DATA_SEND, SELECT, SET_ADDRESS
@@ -72,7 +72,7 @@ class VirtualMBusMeter:
         self.resets: list[bytes] = []
         self._secondary = secondary
         self._selected = False
-        self._reader = FrameReader()
+        self._reader = MBusFrameReader()
         self._own, self._as_selected = _Access(), _Access()
         self._left: list[bytes] = []
 
@@ -91,14 +91,14 @@ class VirtualMBusMeter:
     def _obey(self, frame: Frame, settings: SerialSettings) -> bytes | None:
         if not isinstance(frame, ShortFrame | LongFrame):
             return None
-        if frame.address == Address.SELECTED:
+        if frame.address == PrimaryAddress.SELECTED:
             if isinstance(frame, LongFrame) and frame.control_information == SELECT:
                 return self._select(frame.user_data)
             return self._command(frame, self._as_selected, settings) if self._selected else None
-        if frame.address not in (self.address, Address.ANSWER_ALL, Address.BROADCAST):
+        if frame.address not in (self.address, PrimaryAddress.ANSWER_ALL, PrimaryAddress.BROADCAST):
             return None
         answer = self._command(frame, self._own, settings)
-        return None if frame.address == Address.BROADCAST else answer
+        return None if frame.address == PrimaryAddress.BROADCAST else answer
 
     def _command(
         self, frame: ShortFrame | LongFrame, access: _Access, settings: SerialSettings
@@ -110,7 +110,7 @@ class VirtualMBusMeter:
             access.fcb, access.answer, self._left = None, None, []
             if access is self._as_selected:
                 self._selected = False
-            return Ack().encode()
+            return SingleCharacterFrame().encode()
         return self._user_data(access, bool(frame.control & FCB)) if command == REQ_UD2 else None
 
     def _select(self, mask: bytes) -> bytes | None:
@@ -121,7 +121,7 @@ class VirtualMBusMeter:
         if not self._selected:
             return None
         self._left = []
-        return Ack().encode()
+        return SingleCharacterFrame().encode()
 
     def _take_data(self, frame: LongFrame, settings: SerialSettings) -> bytes | None:
         """What SND_UD asks for; acknowledged at the old speed and before a new address is used."""
@@ -135,7 +135,7 @@ class VirtualMBusMeter:
             self.address = data[2]
         else:
             return None
-        return Ack().encode()
+        return SingleCharacterFrame().encode()
 
     def _user_data(self, access: _Access, fcb: bool) -> bytes | None:
         """The last answer once more for the same FCB, else the next telegram; None where there is none."""

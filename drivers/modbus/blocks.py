@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drivers.line import SerialSettings
-from drivers.modbus.profile import Profile, Span
+from drivers.modbus.profile import ModbusProfile, WordSpan
 from drivers.modbus.protocol import MAX_REGISTERS
 from drivers.modbus.timing import TURNAROUND, transaction_time
 
@@ -14,10 +14,10 @@ _BELIEVED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class RegisterBlock:
     """Runs of words that one request reads, in the order of their addresses."""
 
-    spans: tuple[Span, ...]
+    spans: tuple[WordSpan, ...]
 
     @property
     def function(self) -> int:
@@ -40,7 +40,7 @@ class Block:
         return self.end - self.address
 
 
-def cheapest(spans: Iterable[Span], cost: Callable[[int], float]) -> list[Block]:
+def cheapest(spans: Iterable[WordSpan], cost: Callable[[int], float]) -> list[RegisterBlock]:
     """The blocks of at most 125 words that read all spans at the least cost.
 
     `cost` is that of one request for so many words, and grows with them. Exact: of all ways to share the
@@ -57,21 +57,21 @@ def cheapest(spans: Iterable[Span], cost: Callable[[int], float]) -> list[Block]
                 break
             options.append((best[first][0] + cost(end - rows[first].address), first))
         best.append(min(options))
-    blocks: list[Block] = []
+    blocks: list[RegisterBlock] = []
     end = len(rows)
     while end:
         first = best[end][1]
-        blocks.append(Block(tuple(rows[first:end])))
+        blocks.append(RegisterBlock(tuple(rows[first:end])))
         end = first
     return blocks[::-1]
 
 
-def plan(profile: Profile, settings: SerialSettings) -> list[Block]:
+def plan(profile: ModbusProfile, settings: SerialSettings) -> list[RegisterBlock]:
     """The requests that read a profile in the least wire time on a line of these settings."""
     return cheapest(profile.spans(), lambda words: _request_time(words, settings, profile.pause))
 
 
-def wire_time(blocks: Iterable[Block], settings: SerialSettings, pause: float) -> float:
+def wire_time(blocks: Iterable[RegisterBlock], settings: SerialSettings, pause: float) -> float:
     """Seconds that these requests and their answers take, each after `pause`, with the usual turnaround."""
     return sum(_request_time(block.count, settings, pause) for block in blocks)
 
@@ -80,46 +80,46 @@ def _request_time(words: int, settings: SerialSettings, pause: float) -> float:
     return transaction_time(settings, words, turnaround=TURNAROUND, pause=pause)
 
 
-def split(block: Block) -> list[Block]:
+def split(block: RegisterBlock) -> list[RegisterBlock]:
     """A refused block in smaller ones: at its gaps, or else in halves; none if it is a single span."""
     at_gaps = without_gaps(block.spans)
     if len(at_gaps) > 1:
         return at_gaps
     half = len(block.spans) // 2
-    return [Block(block.spans[:half]), Block(block.spans[half:])] if half else []
+    return [RegisterBlock(block.spans[:half]), RegisterBlock(block.spans[half:])] if half else []
 
 
-def without_gaps(spans: Iterable[Span]) -> list[Block]:
+def without_gaps(spans: Iterable[WordSpan]) -> list[RegisterBlock]:
     """The blocks that ask for no unused word, as many as there are runs of words."""
-    runs: list[list[Span]] = []
+    runs: list[list[WordSpan]] = []
     for span in _sorted(spans):
         if runs and span.address <= max(one.end for one in runs[-1]):
             runs[-1].append(span)
         else:
             runs.append([span])
-    return [Block(tuple(run)) for run in runs]
+    return [RegisterBlock(tuple(run)) for run in runs]
 
 
-def _sorted(spans: Iterable[Span]) -> list[Span]:
+def _sorted(spans: Iterable[WordSpan]) -> list[WordSpan]:
     return sorted(spans, key=lambda one: (one.function, one.address))
 
 
 class ReadPlan:
     """The requests for one meter, as far as its refusals have taught."""
 
-    def __init__(self, blocks: Iterable[Block]) -> None:
+    def __init__(self, blocks: Iterable[RegisterBlock]) -> None:
         self._untaught = tuple(blocks)
         self._blocks = list(self._untaught)
         self._taught: datetime | None = None
 
-    def blocks(self, now: datetime) -> list[Block]:
+    def blocks(self, now: datetime) -> list[RegisterBlock]:
         """What to ask for at this instant."""
         if self._taught is not None and now - self._taught > _BELIEVED:
             self._blocks = list(self._untaught)
             self._taught = None
         return list(self._blocks)
 
-    def refused(self, block: Block, now: datetime) -> list[Block]:
+    def refused(self, block: RegisterBlock, now: datetime) -> list[RegisterBlock]:
         """Note a refusal; gives what to ask for instead, nothing where the meter lacks that register."""
         smaller = split(block)
         position = self._blocks.index(block)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings
-from drivers.modbus.blocks import Block, plan, without_gaps
-from drivers.modbus.profile import Profile
+from drivers.modbus.blocks import RegisterBlock, plan, without_gaps
+from drivers.modbus.profile import ModbusProfile
 from drivers.modbus.protocol import crc_holds, exception_text, split_mbap
 from drivers.modbus.search import USUAL
 from drivers.tcp_line import NO_WIRE
@@ -19,7 +19,7 @@ _EXCEPTION_BIT = 0x80
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CapturedRequest:
     """A request: `count` words of a unit from `address` on."""
 
     unit: int
@@ -29,7 +29,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CapturedAnswer:
     """An answer: words, but not of which addresses."""
 
     unit: int
@@ -37,7 +37,7 @@ class Told:
     words: tuple[int, ...]
 
 
-def captured(data: bytes) -> list[Asked | Told]:
+def captured(data: bytes) -> list[CapturedRequest | CapturedAnswer]:
     """The frames in bytes that hold nothing else. Raises DecodeError, also for a meter's refusal."""
     pdus = list(_mbap(data) if data[2:4] == b"\0\0" and not _rtu_sizes(data) else _rtu(data))
     if not pdus:
@@ -46,14 +46,14 @@ def captured(data: bytes) -> list[Asked | Told]:
 
 
 def memory_of(
-    frames: Sequence[Asked | Told], profile: Profile, first: int | None = None
+    frames: Sequence[CapturedRequest | CapturedAnswer], profile: ModbusProfile, first: int | None = None
 ) -> dict[tuple[int, int], int]:
     """Which words stand at which (function, address).
 
     An answer belongs to the request in front of it; else the first to address `first`; else all of them to
     the requests that a readout of the profile is made of. Raises DecodeError where none of that fits.
     """
-    answers = [frame for frame in frames if isinstance(frame, Told)]
+    answers = [frame for frame in frames if isinstance(frame, CapturedAnswer)]
     starts = _starts(frames, first) or _planned(answers, profile)
     if starts is None:
         raise DecodeError(
@@ -66,12 +66,12 @@ def memory_of(
     return memory
 
 
-def _starts(frames: Sequence[Asked | Told], first: int | None) -> list[int] | None:
+def _starts(frames: Sequence[CapturedRequest | CapturedAnswer], first: int | None) -> list[int] | None:
     """The address of each answer's first word, by the request before it; None where one has none."""
     starts: list[int] = []
-    asked: Asked | None = None
+    asked: CapturedRequest | None = None
     for frame in frames:
-        if isinstance(frame, Asked):
+        if isinstance(frame, CapturedRequest):
             asked = frame
             continue
         if asked and (asked.unit, asked.function, asked.count) == (
@@ -88,7 +88,7 @@ def _starts(frames: Sequence[Asked | Told], first: int | None) -> list[int] | No
     return starts
 
 
-def _planned(answers: Sequence[Told], profile: Profile) -> list[int] | None:
+def _planned(answers: Sequence[CapturedAnswer], profile: ModbusProfile) -> list[int] | None:
     """As `_starts`, by the readout that they are the answers of: at a usual speed, or split at every gap."""
     shape = [(one.function, len(one.words)) for one in answers]
     for blocks in _plans(profile):
@@ -97,7 +97,7 @@ def _planned(answers: Sequence[Told], profile: Profile) -> list[int] | None:
     return None
 
 
-def _plans(profile: Profile) -> Iterator[list[Block]]:
+def _plans(profile: ModbusProfile) -> Iterator[list[RegisterBlock]]:
     for settings in (*USUAL, *map(SerialSettings, (300, 1200, 4800)), NO_WIRE):
         yield plan(profile, settings)
     yield without_gaps(profile.spans())
@@ -140,12 +140,12 @@ def _mbap(data: bytes) -> Iterator[tuple[int, bytes]]:
         yield unit, pdu
 
 
-def _frame(unit: int, pdu: bytes) -> Asked | Told:
+def _frame(unit: int, pdu: bytes) -> CapturedRequest | CapturedAnswer:
     function = pdu[0]
     if function & _EXCEPTION_BIT and len(pdu) == 2:
         raise DecodeError(f"the meter answered with a refusal: {exception_text(pdu[1])}")
     if function in (3, 4) and len(pdu) == 5:  # an answer has an even length
-        return Asked(unit, function, *struct.unpack(">HH", pdu[1:]))
+        return CapturedRequest(unit, function, *struct.unpack(">HH", pdu[1:]))
     if function in (3, 4) and len(pdu) >= 4 and len(pdu) == 2 + pdu[1] and not pdu[1] % 2:
-        return Told(unit, function, struct.unpack(f">{pdu[1] // 2}H", pdu[2:]))
+        return CapturedAnswer(unit, function, struct.unpack(f">{pdu[1] // 2}H", pdu[2:]))
     raise DecodeError(f"not a reading of registers: {pdu.hex(' ')}")

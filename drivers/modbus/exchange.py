@@ -7,12 +7,12 @@ before each request, takes the one answer that fits it, and may ask again.
 from drivers.driver import Tally
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
-from drivers.modbus.blocks import Block
+from drivers.modbus.blocks import RegisterBlock
 from drivers.modbus.protocol import (
     ILLEGAL_ADDRESS,
     ILLEGAL_VALUE,
-    Answer,
-    Request,
+    ModbusAnswer,
+    ModbusRequest,
     Transport,
     exception_text,
     framing,
@@ -26,7 +26,7 @@ _BUSY_PAUSE = 0.25  # before asking a meter again that said it was busy
 _MOST_BYTES = 1024  # more is not an answer but noise
 
 
-class Exchange:
+class ModbusExchange:
     """The master's end of a line: one transport's frames, paced."""
 
     def __init__(self, line: Line, transport: Transport, tally: Tally) -> None:
@@ -38,8 +38,8 @@ class Exchange:
         self._transaction = 0
 
     def ask(
-        self, unit: int, block: Block, *, pause: float, timeout: float | None = None, retries: int = 0
-    ) -> Answer:
+        self, unit: int, block: RegisterBlock, *, pause: float, timeout: float | None = None, retries: int = 0
+    ) -> ModbusAnswer:
         """The answer to one block; exceptions 2 and 3 are answers, other refusals are raised.
 
         `pause` and `timeout` in seconds, None for the protocol's own. Raises DriverError.
@@ -51,7 +51,7 @@ class Exchange:
             if isinstance(failure, MeterError):
                 self.line.wait(_BUSY_PAUSE)
             self._transaction = self._transaction % 0xFFFF + 1
-            request = Request(unit, block.function, block.address, block.count, self._transaction)
+            request = ModbusRequest(unit, block.function, block.address, block.count, self._transaction)
             try:
                 answer = self._attempt(request, pause, timeout)
             except (NoAnswerError, GarbledAnswerError) as error:
@@ -71,7 +71,7 @@ class Exchange:
         assert failure is not None
         raise failure
 
-    def _attempt(self, request: Request, pause: float, timeout: float) -> Answer:
+    def _attempt(self, request: ModbusRequest, pause: float, timeout: float) -> ModbusAnswer:
         """One request, one answer, counted. Raises NoAnswerError, GarbledAnswerError or DecodeError."""
         self.tally.exchanges += 1
         try:
@@ -83,7 +83,7 @@ class Exchange:
             self.tally.garbled += 1
             raise
 
-    def _once(self, request: Request, pause: float, timeout: float) -> Answer:
+    def _once(self, request: ModbusRequest, pause: float, timeout: float) -> ModbusAnswer:
         line = self.line
         quiet = max(pause, silence(line.settings) if self.transport is Transport.RTU else 0.0)
         line.wait(self._quiet_since + quiet - line.now())
@@ -103,7 +103,7 @@ class Exchange:
         while self.line.now() < end and self.line.receive(longest):
             self._quiet_since = self.line.now()
 
-    def _answer(self, request: Request, sent: bytes, timeout: float) -> Answer:
+    def _answer(self, request: ModbusRequest, sent: bytes, timeout: float) -> ModbusAnswer:
         received = b""
         deadline = self.line.now() + timeout
         rest = (5 + 2 * request.count) * self.line.settings.character_time + _SLACK

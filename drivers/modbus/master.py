@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from drivers.driver import Clock, Driver, IdentityError, Scope, SearchEvent, Target
+from drivers.driver import Clock, Driver, IdentityError, SearchEvent, SearchScope, Target
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
-from drivers.modbus.blocks import Block, ReadPlan, plan, wire_time
-from drivers.modbus.exchange import Exchange
-from drivers.modbus.profile import Profile, placed, words_of
+from drivers.modbus.blocks import ReadPlan, RegisterBlock, plan, wire_time
+from drivers.modbus.exchange import ModbusExchange
+from drivers.modbus.profile import ModbusProfile, placed, words_of
 from drivers.modbus.profile_file import load_profile, profile_names
 from drivers.modbus.protocol import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Transport
 from drivers.modbus.search import search
@@ -40,15 +40,15 @@ class ModbusDriver(Driver):
         clock: Clock,
         *,
         transport: Transport | str = Transport.RTU,
-        profiles: Callable[[str], Profile] = load_profile,
+        profiles: Callable[[str], ModbusProfile] = load_profile,
     ) -> None:
         super().__init__(line, clock)
         self.transport = Transport(transport)
         if self.transport is Transport.TCP:
             line.configure(NO_WIRE)
-        self.exchange = Exchange(line, self.transport, self.tally)
+        self.exchange = ModbusExchange(line, self.transport, self.tally)
         self._load = profiles
-        self._profiles: dict[str, Profile] = {}
+        self._profiles: dict[str, ModbusProfile] = {}
         self._plans: dict[tuple[int, str], ReadPlan] = {}
         self._identified: dict[tuple[int, str], datetime] = {}  # (unit, meter): when it was last compared
 
@@ -69,7 +69,7 @@ class ModbusDriver(Driver):
             self._identified.pop((unit, target.meter), None)  # it may be exchanged while it is away
             raise
 
-    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+    def search(self, scope: SearchScope) -> Iterator[SearchEvent]:
         """See `Driver.search`: unit ids 1 to 247 (or those of the scope), and the family of who answers.
 
         Raises DriverError for addresses that are no unit ids.
@@ -82,7 +82,7 @@ class ModbusDriver(Driver):
         blocks = self._plan(self._unit(target), profile).blocks(self.clock())
         return wire_time(blocks, self.line.settings, profile.pause)
 
-    def _readout(self, unit: int, profile: Profile, meter: str, target: Target) -> Readout:
+    def _readout(self, unit: int, profile: ModbusProfile, meter: str, target: Target) -> Readout:
         requests = self._plan(unit, profile)
         memory: dict[tuple[int, int], int] = {}
         frames: list[bytes] = []
@@ -109,7 +109,7 @@ class ModbusDriver(Driver):
         values = {obis: quantity for obis, quantity in shown if quantity is not None}
         return Readout(meter, at, values, raw=b"".join(frames))
 
-    def _compare_identity(self, unit: int, profile: Profile, meter: str, target: Target) -> None:
+    def _compare_identity(self, unit: int, profile: ModbusProfile, meter: str, target: Target) -> None:
         """Raises IdentityError where the meter shows another serial number than the configured one.
 
         A meter that refuses to show one, is silent when asked, or shows none is taken for the configured one.
@@ -119,7 +119,9 @@ class ModbusDriver(Driver):
         if identity is None or (compared is not None and timedelta(0) <= now - compared < _IDENTITY_BELIEVED):
             return
         try:
-            answer = self.exchange.ask(unit, Block((identity,)), pause=profile.pause, timeout=target.timeout)
+            answer = self.exchange.ask(
+                unit, RegisterBlock((identity,)), pause=profile.pause, timeout=target.timeout
+            )
         except (NoAnswerError, GarbledAnswerError, MeterError):
             serial = None
         else:
@@ -139,7 +141,7 @@ class ModbusDriver(Driver):
             advice=f"write a number from {lowest} to {highest}, as set on the meter",
         )
 
-    def _profile(self, target: Target) -> Profile:
+    def _profile(self, target: Target) -> ModbusProfile:
         if target.profile is None:
             raise DriverError(
                 f"unit {target.address} on {self.line.name} has no profile",
@@ -149,7 +151,7 @@ class ModbusDriver(Driver):
             self._profiles[target.profile] = self._load(target.profile)
         return self._profiles[target.profile]
 
-    def _plan(self, unit: int, profile: Profile) -> ReadPlan:
+    def _plan(self, unit: int, profile: ModbusProfile) -> ReadPlan:
         if (unit, profile.name) not in self._plans:
             self._plans[unit, profile.name] = ReadPlan(plan(profile, self.line.settings))
         return self._plans[unit, profile.name]

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterable
 
-from drivers.modbus.profile import Memory, Profile, Span
+from drivers.modbus.profile import Memory, ModbusProfile, WordSpan
 
-Ask = Callable[[Span], Memory | None]  # what a meter shows in these words; None where it refuses
+Ask = Callable[[WordSpan], Memory | None]  # what a meter shows in these words; None where it refuses
 
 
-def recognised(profile: Profile, ask: Ask) -> bool:
+def recognised(profile: ModbusProfile, ask: Ask) -> bool:
     """Whether a meter shows what this family's meters show; stops at the first check that fails.
 
     False also for a profile without a probe. What `ask` raises passes through. Families that pass each
-    other's probes are named in `Probe.shared`.
+    other's probes are named in `ProfileProbe.shared`.
     """
     if profile.probe is None:
         return False
@@ -27,6 +27,6 @@ def recognised(profile: Profile, ask: Ask) -> bool:
     return True
 
 
-def likeliest_first(profiles: Iterable[Profile]) -> list[Profile]:
+def likeliest_first(profiles: Iterable[ModbusProfile]) -> list[ModbusProfile]:
     """Profiles whose probes one meter passed: those that fewest other families pass come first."""
     return sorted(profiles, key=lambda one: (len(one.probe.shared) if one.probe else 0, one.name))

@@ -16,7 +16,7 @@ _NAN = {Encoding.FLOAT32: 0x7FC00000, Encoding.FLOAT64: 0x7FF8000000000000}
 _NO_EXPONENT = 0x8000  # SunSpec Information Model, 4.2: sunssf "not implemented"
 
 
-class Span(Protocol):
+class WordSpan(Protocol):
     """A run of words that is read whole: from `address` to the one before `end`, with one function."""
 
     @property
@@ -27,13 +27,13 @@ class Span(Protocol):
     def end(self) -> int: ...
 
 
-def words_of(span: Span, memory: Memory) -> list[int] | None:
+def words_of(span: WordSpan, memory: Memory) -> list[int] | None:
     """The words of a span, None where the memory does not have them all."""
     words = [memory.get((span.function, address)) for address in range(span.address, span.end)]
     return [word for word in words if word is not None] if None not in words else None
 
 
-def placed(span: Span, words: list[int]) -> dict[tuple[int, int], int]:
+def placed(span: WordSpan, words: list[int]) -> dict[tuple[int, int], int]:
     """The memory in which a span has these words."""
     return {(span.function, span.address + position): word for position, word in enumerate(words)}
 
@@ -75,7 +75,7 @@ class Bits:
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
+class ProfileRegister:
     """One value of the meter. A raw number times `scale` (and ten to the `exponent`) is in `unit` (UCUM).
 
     `sentinels` are bit patterns of all its words that mean "not available", besides NaN.
@@ -99,7 +99,7 @@ class Register:
         return self.address + self.encoding.words
 
     @property
-    def spans(self) -> tuple[Span, ...]:
+    def spans(self) -> tuple[WordSpan, ...]:
         """What must be read to know the value."""
         return (self,) if self.exponent is None else (self, self.exponent)
 
@@ -136,7 +136,7 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProfileIdentity:
     """Where the meter keeps its serial number: an integer or digits, or text (`encoding` None).
 
     `maker` is the FLAG code of all meters of the family, None where it is not known.
@@ -170,7 +170,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Golden:
+class GoldenAnswers:
     """Register words, by (function, address), and the values (decimal text by OBIS) that they mean.
 
     `serial` is the serial number that they show, None where the profile knows no register of it.
@@ -183,10 +183,10 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ProfileCheck:
     """What a register of this family shows: a value from `low` to `high`, in the register's unit."""
 
-    register: Register
+    register: ProfileRegister
     low: Fraction
     high: Fraction
 
@@ -197,18 +197,18 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProfileProbe:
     """How a meter of this family is recognised: all checks hold.
 
     `shared` names the profiles whose meters pass as well, because their maps are the same or hold this one.
     """
 
-    checks: tuple[Check, ...]
+    checks: tuple[ProfileCheck, ...]
     shared: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ModbusProfile:
     """One meter family. `pause` is the silence in seconds that the meter needs before each request.
 
     `settings` are those that the meter leaves the factory with; None where its document names none, or
@@ -220,12 +220,12 @@ class Profile:
     source: str
     settings: SerialSettings | None
     pause: float
-    registers: tuple[Register, ...]
-    golden: tuple[Golden, ...]
-    probe: Probe | None
-    identity: Identity | None = None
+    registers: tuple[ProfileRegister, ...]
+    golden: tuple[GoldenAnswers, ...]
+    probe: ProfileProbe | None
+    identity: ProfileIdentity | None = None
 
-    def spans(self) -> Iterator[Span]:
+    def spans(self) -> Iterator[WordSpan]:
         """All that a readout reads, each run of words once (bit fields share theirs)."""
         seen: set[tuple[int, int, int]] = set()
         for register in self.registers:

@@ -19,7 +19,16 @@ from msgspec import Meta, Struct
 from drivers.errors import DriverError
 from drivers.line import SerialSettings
 from drivers.modbus.encoding import Encoding, WordOrder
-from drivers.modbus.profile import Bits, Check, Exponent, Golden, Identity, Probe, Profile, Register
+from drivers.modbus.profile import (
+    Bits,
+    Exponent,
+    GoldenAnswers,
+    ModbusProfile,
+    ProfileCheck,
+    ProfileIdentity,
+    ProfileProbe,
+    ProfileRegister,
+)
 from telemetry.meter_id import check_meter_id
 from telemetry.obis import Obis
 from telemetry.units import unit as ucum
@@ -108,7 +117,7 @@ def profile_names() -> list[str]:
     return sorted(path.name.removesuffix(".toml") for path in _shipped())
 
 
-def load_profile(name: str) -> Profile:
+def load_profile(name: str) -> ModbusProfile:
     """The profile of that name, or of a path that ends in .toml. Raises ProfileError."""
     if name.endswith(".toml"):
         return _read(Path(name))
@@ -122,7 +131,7 @@ def load_profile(name: str) -> Profile:
     )
 
 
-def parse_profile(text: str, name: str) -> Profile:
+def parse_profile(text: str, name: str) -> ModbusProfile:
     """The profile in a TOML text. Raises ProfileError, naming `name` and the register."""
     try:
         # floats stay text, so that 0.1 is exactly a tenth
@@ -132,7 +141,7 @@ def parse_profile(text: str, name: str) -> Profile:
         raise ProfileError(f"profile {name}: {error}") from None
     registers = tuple(_register(row, content.defaults, name) for row in content.registers)
     _check_overlaps(registers, name)
-    return Profile(
+    return ModbusProfile(
         name=name,
         title=content.title,
         source=content.source,
@@ -151,19 +160,19 @@ def _shipped() -> Iterator[Traversable]:
             yield path
 
 
-def _read(path: Traversable) -> Profile:
+def _read(path: Traversable) -> ModbusProfile:
     try:
         return parse_profile(path.read_text("utf-8"), path.name.removesuffix(".toml"))
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"profile {path.name}: {error}") from None
 
 
-def _register(row: dict[str, int | str | list[int]], defaults: _Defaults, profile: str) -> Register:
+def _register(row: dict[str, int | str | list[int]], defaults: _Defaults, profile: str) -> ProfileRegister:
     try:
         given = msgspec.convert(row, _Register)
         encoding = given.encoding or defaults.encoding
         function = given.function or defaults.function
-        register = Register(
+        register = ProfileRegister(
             obis=str(Obis.parse(given.obis)),
             function=function,
             address=given.address,
@@ -189,7 +198,7 @@ def _sentinels(given: _Register, defaults: _Defaults, encoding: Encoding) -> lis
     return usual.get(encoding, []) if isinstance(usual, dict) else usual
 
 
-def _check_meaning(register: Register) -> None:
+def _check_meaning(register: ProfileRegister) -> None:
     """Raises ValueError for a scale of 0, a unit of another dimension, or what does not fit."""
     if register.scale == 0:
         raise ValueError("a scale of 0 makes every value 0")
@@ -210,9 +219,9 @@ def _check_meaning(register: Register) -> None:
         )
 
 
-def _check_overlaps(registers: tuple[Register, ...], profile: str) -> None:
+def _check_overlaps(registers: tuple[ProfileRegister, ...], profile: str) -> None:
     named: set[str] = set()
-    taken: dict[tuple[int, int], Register] = {}
+    taken: dict[tuple[int, int], ProfileRegister] = {}
     for register in registers:
         if register.obis in named:
             raise ProfileError(f"profile {profile}, register {register.obis}: named twice")
@@ -224,13 +233,13 @@ def _check_overlaps(registers: tuple[Register, ...], profile: str) -> None:
                 raise ProfileError(f"{where}: address 0x{address:04X} belongs to {other.obis}")
 
 
-def _share(one: Register, other: Register) -> bool:
+def _share(one: ProfileRegister, other: ProfileRegister) -> bool:
     """Whether both are bit fields of the same integer."""
     same = (one.address, one.encoding, one.word_order) == (other.address, other.encoding, other.word_order)
     return same and one.bits is not None and other.bits is not None
 
 
-def _identity(given: _Identity, profile: str) -> Identity:
+def _identity(given: _Identity, profile: str) -> ProfileIdentity:
     encoding = given.encoding
     try:
         if encoding is not None and (encoding.is_float or given.words not in (None, encoding.words)):
@@ -241,7 +250,7 @@ def _identity(given: _Identity, profile: str) -> Identity:
             check_meter_id(f"{given.maker}-1")
     except ValueError as error:
         raise ProfileError(f"profile {profile}, identity: {error}") from None
-    return Identity(
+    return ProfileIdentity(
         function=given.function,
         address=given.address,
         count=given.words or (encoding.words if encoding else 0),
@@ -251,7 +260,7 @@ def _identity(given: _Identity, profile: str) -> Identity:
     )
 
 
-def _golden(golden: _Golden, profile: str) -> Golden:
+def _golden(golden: _Golden, profile: str) -> GoldenAnswers:
     words: dict[tuple[int, int], int] = {}
     for block in golden.blocks:
         try:
@@ -263,12 +272,12 @@ def _golden(golden: _Golden, profile: str) -> Golden:
         words |= {
             (block.function, block.address + position): number for position, number in enumerate(numbers)
         }
-    return Golden(golden.comment, words, golden.values, golden.serial)
+    return GoldenAnswers(golden.comment, words, golden.values, golden.serial)
 
 
-def _probe(probe: _Probe, registers: tuple[Register, ...], profile: str) -> Probe:
+def _probe(probe: _Probe, registers: tuple[ProfileRegister, ...], profile: str) -> ProfileProbe:
     named = {register.obis: register for register in registers}
-    checks: list[Check] = []
+    checks: list[ProfileCheck] = []
     for check in probe.checks:
         try:
             if check.obis not in named:
@@ -278,5 +287,5 @@ def _probe(probe: _Probe, registers: tuple[Register, ...], profile: str) -> Prob
                 raise ValueError(f"no value lies between {check.low} and {check.high}")
         except (ValueError, ZeroDivisionError) as error:
             raise ProfileError(f"profile {profile}, probe of {check.obis}: {error}") from None
-        checks.append(Check(named[check.obis], low, high))
-    return Probe(tuple(checks), frozenset(probe.shared))
+        checks.append(ProfileCheck(named[check.obis], low, high))
+    return ProfileProbe(tuple(checks), frozenset(probe.shared))

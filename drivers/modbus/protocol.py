@@ -52,7 +52,7 @@ class Transport(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ModbusRequest:
     """Read `count` registers of `unit` from `address` on, with function 3 (holding) or 4 (input).
 
     `transaction` ties a Modbus TCP answer to its request; RTU has none.
@@ -66,7 +66,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModbusAnswer:
     """`registers` as asked for, or the meter's `exception` code; `frame` is the answer as received."""
 
     frame: bytes
@@ -77,35 +77,35 @@ class Answer:
 class Framing(ABC):
     """One transport's frames, from both ends of the wire."""
 
-    def request(self, request: Request) -> bytes:
+    def request(self, request: ModbusRequest) -> bytes:
         """The frame of a request."""
         pdu = _REQUESTS[request.function](address=request.address, count=request.count)
         return self._frame(pdu, request)
 
-    def registers(self, request: Request, registers: list[int]) -> bytes:
+    def registers(self, request: ModbusRequest, registers: list[int]) -> bytes:
         """A meter's answer with the registers asked for."""
         return self._frame(_RESPONSES[request.function](registers=registers), request)
 
-    def refusal(self, request: Request, exception: int) -> bytes:
+    def refusal(self, request: ModbusRequest, exception: int) -> bytes:
         """A meter's answer with an exception code."""
         return self._frame(ExceptionResponse(request.function, exception), request)
 
     @abstractmethod
-    def find_answer(self, received: bytes, request: Request) -> Answer | None:
+    def find_answer(self, received: bytes, request: ModbusRequest) -> ModbusAnswer | None:
         """The answer to `request` in what has been received so far, or None if it is not (all) there.
 
         Raises DecodeError where the bytes can no longer become an answer.
         """
 
     @abstractmethod
-    def next_request(self, heard: bytes) -> tuple[Request, bytes] | None:
+    def next_request(self, heard: bytes) -> tuple[ModbusRequest, bytes] | None:
         """The first request in `heard`, and what follows it; None if there is none yet.
 
         Any function code is returned: refusing is the meter's part. Raises DecodeError as `find_answer`.
         """
 
     @abstractmethod
-    def _frame(self, pdu: ModbusPDU, request: Request) -> bytes: ...
+    def _frame(self, pdu: ModbusPDU, request: ModbusRequest) -> bytes: ...
 
 
 class RtuFraming(Framing):
@@ -114,7 +114,7 @@ class RtuFraming(Framing):
     def __init__(self) -> None:
         self._framer = FramerRTU(DecodePDU(is_server=False))
 
-    def find_answer(self, received: bytes, request: Request) -> Answer | None:
+    def find_answer(self, received: bytes, request: ModbusRequest) -> ModbusAnswer | None:
         """See `Framing`. An echo of the request and stray bytes before the answer are passed over."""
         sizes = {
             bytes((request.unit, request.function, 2 * request.count)): 5 + 2 * request.count,
@@ -127,15 +127,15 @@ class RtuFraming(Framing):
                     return _answer(frame, frame[1:-2], request)
         return None
 
-    def next_request(self, heard: bytes) -> tuple[Request, bytes] | None:
+    def next_request(self, heard: bytes) -> tuple[ModbusRequest, bytes] | None:
         """See `Framing`. All requests of one register or range have 8 bytes."""
         for start in range(len(heard) - 7):
             frame = heard[start : start + 8]
             if crc_holds(frame):
-                return Request(*struct.unpack(">BBHH", frame[:6])), heard[start + 8 :]
+                return ModbusRequest(*struct.unpack(">BBHH", frame[:6])), heard[start + 8 :]
         return None
 
-    def _frame(self, pdu: ModbusPDU, request: Request) -> bytes:
+    def _frame(self, pdu: ModbusPDU, request: ModbusRequest) -> bytes:
         pdu.dev_id = request.unit
         return self._framer.buildFrame(pdu)
 
@@ -146,7 +146,7 @@ class MbapFraming(Framing):
     def __init__(self) -> None:
         self._framer = FramerSocket(DecodePDU(is_server=False))
 
-    def find_answer(self, received: bytes, request: Request) -> Answer | None:
+    def find_answer(self, received: bytes, request: ModbusRequest) -> ModbusAnswer | None:
         """See `Framing`. Answers to earlier transactions, which come late, are passed over."""
         rest = received
         while (split := split_mbap(rest)) is not None:
@@ -156,7 +156,7 @@ class MbapFraming(Framing):
                 return _answer(frame, pdu, request)
         return None
 
-    def next_request(self, heard: bytes) -> tuple[Request, bytes] | None:
+    def next_request(self, heard: bytes) -> tuple[ModbusRequest, bytes] | None:
         """See `Framing`."""
         split = split_mbap(heard)
         if split is None:
@@ -165,9 +165,9 @@ class MbapFraming(Framing):
         if len(pdu) < 5:
             raise DecodeError(f"a request of {len(pdu)} bytes", offset=_MBAP_HEADER)
         function, address, count = struct.unpack(">BHH", pdu[:5])
-        return Request(unit, function, address, count, transaction), following
+        return ModbusRequest(unit, function, address, count, transaction), following
 
-    def _frame(self, pdu: ModbusPDU, request: Request) -> bytes:
+    def _frame(self, pdu: ModbusPDU, request: ModbusRequest) -> bytes:
         pdu.dev_id = request.unit
         pdu.transaction_id = request.transaction
         return self._framer.buildFrame(pdu)
@@ -207,12 +207,12 @@ def split_mbap(data: bytes) -> tuple[int, int, bytes, bytes] | None:
     return None if len(data) < end else (transaction, unit, data[_MBAP_HEADER:end], data[end:])
 
 
-def _answer(frame: bytes, pdu: bytes, request: Request) -> Answer:
+def _answer(frame: bytes, pdu: bytes, request: ModbusRequest) -> ModbusAnswer:
     """`pdu` decoded. Raises DecodeError where it does not answer the request."""
     if pdu[0] == request.function | _EXCEPTION_BIT and len(pdu) == 2:
-        return Answer(frame, exception=pdu[1])
+        return ModbusAnswer(frame, exception=pdu[1])
     if pdu[0] != request.function or pdu[1:2] != bytes((2 * request.count,)) or len(pdu) != 2 + pdu[1]:
         raise DecodeError(f"asked for {request.count} registers, answered with {pdu.hex(' ')}")
     response = _RESPONSES[request.function]()
     response.decode(pdu[1:])
-    return Answer(frame, registers=tuple(response.registers))
+    return ModbusAnswer(frame, registers=tuple(response.registers))

@@ -7,13 +7,13 @@ but not on all 247, since silence is what takes the time.
 
 from collections.abc import Iterator, Sequence
 
-from drivers.driver import Found, Progress, Scope, SearchEvent, Suspicion
+from drivers.driver import Found, SearchEvent, SearchProgress, SearchScope, Suspicion
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import SerialSettings
-from drivers.modbus.blocks import Block
-from drivers.modbus.exchange import Exchange
+from drivers.modbus.blocks import RegisterBlock
+from drivers.modbus.exchange import ModbusExchange
 from drivers.modbus.probe import Ask, likeliest_first, recognised
-from drivers.modbus.profile import Exponent, Memory, Profile, Span, placed
+from drivers.modbus.profile import Exponent, Memory, ModbusProfile, WordSpan, placed
 from drivers.modbus.protocol import NOBODY_BEHIND_GATEWAY, Transport
 from telemetry.meter_id import MeterIdError, meter_id
 
@@ -49,7 +49,9 @@ def unit_ids(addresses: Sequence[str], lowest: int = UNITS[0], highest: int = UN
     return list(units)
 
 
-def search(exchange: Exchange, scope: Scope, profiles: Sequence[Profile]) -> Iterator[SearchEvent]:
+def search(
+    exchange: ModbusExchange, scope: SearchScope, profiles: Sequence[ModbusProfile]
+) -> Iterator[SearchEvent]:
     """See `Driver.search`. The line is left with the settings that it had."""
     line = exchange.line
     by_tcp = exchange.transport is Transport.TCP
@@ -63,10 +65,10 @@ def search(exchange: Exchange, scope: Scope, profiles: Sequence[Profile]) -> Ite
             line.configure(these)
             pass_ = _Pass(exchange, scope.timeout or _TIMEOUT, questions, profiles)
             for position, unit in enumerate(units):
-                yield Progress(number * len(units) + position, total, f"unit {unit} at {these}")
+                yield SearchProgress(number * len(units) + position, total, f"unit {unit} at {these}")
                 yield from pass_.look_at(unit)
             yield from pass_.suspicions()
-        yield Progress(total, total, "done")
+        yield SearchProgress(total, total, "done")
     finally:
         line.configure(before)
 
@@ -75,7 +77,11 @@ class _Pass:
     """All units at one setting."""
 
     def __init__(
-        self, exchange: Exchange, timeout: float, questions: Sequence[Span], profiles: Sequence[Profile]
+        self,
+        exchange: ModbusExchange,
+        timeout: float,
+        questions: Sequence[WordSpan],
+        profiles: Sequence[ModbusProfile],
     ) -> None:
         self._exchange = exchange
         self._questions = questions
@@ -115,7 +121,7 @@ class _Pass:
     def _who(self, unit: int) -> Found:
         shown: dict[tuple[int, int, int], Memory | None] = {}
 
-        def ask(span: Span) -> Memory | None:
+        def ask(span: WordSpan) -> Memory | None:
             key = (span.function, span.address, span.end)
             if key not in shown:
                 try:
@@ -124,7 +130,7 @@ class _Pass:
                     shown[key] = None  # it was there a moment ago: silent to what it lacks
             return shown[key]
 
-        candidates: list[Profile] = []
+        candidates: list[ModbusProfile] = []
         for profile in self._profiles:
             self._pause = max(one.pause for one in (profile, *candidates))
             if recognised(profile, ask):
@@ -139,12 +145,12 @@ class _Pass:
             description=_description(candidates, serial),
         )
 
-    def _shown(self, unit: int, span: Span) -> Memory | None:
+    def _shown(self, unit: int, span: WordSpan) -> Memory | None:
         """The words of a span, None for a refusal. Raises NoAnswerError, GarbledAnswerError, LineError.
 
         Damage is given a second chance, silence none: most unit ids are silent. A gateway says so in words.
         """
-        block = Block((span,))
+        block = RegisterBlock((span,))
         try:
             try:
                 answer = self._exchange.ask(unit, block, pause=self._pause, timeout=self._timeout)
@@ -157,14 +163,14 @@ class _Pass:
         return None if answer.exception is not None else placed(span, list(answer.registers))
 
 
-def _serial(candidates: Sequence[Profile], ask: Ask) -> str | None:
+def _serial(candidates: Sequence[ModbusProfile], ask: Ask) -> str | None:
     for profile in candidates:
         if profile.identity and (shown := ask(profile.identity)):
             return profile.identity.serial(list(shown.values()))
     return None
 
 
-def _meter(candidates: Sequence[Profile], serial: str | None) -> str | None:
+def _meter(candidates: Sequence[ModbusProfile], serial: str | None) -> str | None:
     makers = {one.identity.maker for one in candidates if one.identity and one.identity.maker}
     if serial is None or len(makers) != 1:
         return None
@@ -174,7 +180,7 @@ def _meter(candidates: Sequence[Profile], serial: str | None) -> str | None:
         return None
 
 
-def _description(candidates: Sequence[Profile], serial: str | None) -> str:
+def _description(candidates: Sequence[ModbusProfile], serial: str | None) -> str:
     number = [f"serial number {serial}"] if serial else []
     if not candidates:
         return "; ".join(["answers, but is of no family that Hesper has a profile for", *number])

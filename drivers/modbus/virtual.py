@@ -6,13 +6,13 @@ from fractions import Fraction
 
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings, Transmission
-from drivers.modbus.profile import Exponent, Memory, Profile, Register, placed
+from drivers.modbus.profile import Exponent, Memory, ModbusProfile, ProfileRegister, placed
 from drivers.modbus.protocol import (
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
     ILLEGAL_VALUE,
     MAX_REGISTERS,
-    Request,
+    ModbusRequest,
     Transport,
     framing,
 )
@@ -42,7 +42,7 @@ class RegisterMeter:
         self.unit = unit
         self.transport = transport
         self.turnaround = turnaround
-        self.requests: list[Request] = []  # those meant for this unit
+        self.requests: list[ModbusRequest] = []  # those meant for this unit
         self._words = words
         self._framing = framing(transport)
         self._heard = b""
@@ -62,7 +62,7 @@ class RegisterMeter:
             self._heard = b""
         return said
 
-    def _answer(self, request: Request) -> bytes:
+    def _answer(self, request: ModbusRequest) -> bytes:
         if request.function not in (3, 4):
             return self._framing.refusal(request, ILLEGAL_FUNCTION)
         if not 1 <= request.count <= MAX_REGISTERS:
@@ -85,7 +85,7 @@ class VirtualModbusMeter(RegisterMeter):
     def __init__(
         self,
         unit: int,
-        profile: Profile,
+        profile: ModbusProfile,
         values: Values | Callable[[], Values],
         *,
         transport: Transport = Transport.RTU,
@@ -110,7 +110,7 @@ class VirtualModbusMeter(RegisterMeter):
         super().__init__(unit, words, transport=transport, turnaround=turnaround)
 
 
-def profile_words(profile: Profile, values: Values) -> dict[tuple[int, int], int]:
+def profile_words(profile: ModbusProfile, values: Values) -> dict[tuple[int, int], int]:
     """The register words that show `values`: what the driver reads back, to the meter's resolution.
 
     Raises ValueError for a value that its register cannot hold.
@@ -126,15 +126,15 @@ def profile_words(profile: Profile, values: Values) -> dict[tuple[int, int], int
     return words
 
 
-def _by_exponent(profile: Profile) -> Iterator[tuple[Exponent | None, list[Register]]]:
-    groups: dict[Exponent | None, list[Register]] = {}
+def _by_exponent(profile: ModbusProfile) -> Iterator[tuple[Exponent | None, list[ProfileRegister]]]:
+    groups: dict[Exponent | None, list[ProfileRegister]] = {}
     for register in profile.registers:
         groups.setdefault(register.exponent, []).append(register)
     yield from groups.items()
 
 
 def _shown(
-    registers: Iterable[Register], values: Values, powers: Iterable[int]
+    registers: Iterable[ProfileRegister], values: Values, powers: Iterable[int]
 ) -> tuple[int, dict[str, list[int]]]:
     """The first of these powers of ten at which all values fit their registers, and the words at it."""
     failure: ValueError | None = None
@@ -152,7 +152,7 @@ def _shown(
     raise failure
 
 
-def _hull(profile: Profile) -> list[tuple[int, range]]:
+def _hull(profile: ModbusProfile) -> list[tuple[int, range]]:
     spans: dict[int, range] = {}
     for one in profile.spans():
         span = spans.get(one.function, range(one.address, one.end))

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta, tzinfo
 
 from drivers.errors import MeterError, UnsupportedError
 from drivers.optical.codec.instants import clock_instant, date_like, time_like
-from drivers.optical.session import Session
+from drivers.optical.session import OpticalSession
 
 _MIDNIGHT_MARGIN = 10.0  # seconds: date and time are written one after the other, and must be of one day
 _TOLERANCE = timedelta(seconds=5)  # between what was set and what the clock shows right after
 
 
-def set_clock(session: Session, zone: tzinfo, present: Callable[[], datetime]) -> None:
+def set_clock(session: OpticalSession, zone: tzinfo, present: Callable[[], datetime]) -> None:
     """Set the clock to `present()` (aware) as it is when each command has arrived, and read it again.
 
     Raises MeterError where the meter refuses or shows another time afterwards, UnsupportedError for a form
@@ -43,7 +43,7 @@ def set_clock(session: Session, zone: tzinfo, present: Callable[[], datetime]) -
         )
 
 
-def _shown(session: Session, register: str) -> str:
+def _shown(session: OpticalSession, register: str) -> str:
     sets = session.ask("R1", register).sets
     return sets[0].values[0].text.strip() if sets else ""
 

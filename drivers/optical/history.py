@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from drivers.errors import DecodeError, MeterError
 from drivers.optical.codec.dataset import DataSet
 from drivers.optical.codec.instants import stamp
-from drivers.optical.codec.loadprofile import Row, decode_load_profile
+from drivers.optical.codec.loadprofile import LoadProfileRow, decode_load_profile
 from drivers.optical.codec.registers import registers
-from drivers.optical.session import Answer, Session
+from drivers.optical.session import OpticalAnswer, OpticalSession
 from telemetry.readout import Quantity
 
 _PERIOD_COUNTER, _PERIOD_END = "0.1.0", "0.1.2"
@@ -23,7 +23,7 @@ _STAMP = timedelta(minutes=1)  # what the stamps of a request tell apart
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
+class ClosedMonth:
     """What was kept at the `end` of a month or billing period; `raw` is what the meter answered."""
 
     end: datetime
@@ -31,10 +31,12 @@ class Month:
     raw: bytes
 
 
-def read_load_profile(session: Session, zone: tzinfo, since: datetime, until: datetime) -> list[Row]:
+def read_load_profile(
+    session: OpticalSession, zone: tzinfo, since: datetime, until: datetime
+) -> list[LoadProfileRow]:
     """The periods that end from `since` to `until`, oldest first, asked for by day. Raises DriverError."""
     profile = session.profile
-    rows: dict[datetime, Row] = {}
+    rows: dict[datetime, LoadProfileRow] = {}
     begin = since
     while begin <= until:
         end = min(begin + _SPAN, until)
@@ -48,14 +50,16 @@ def read_load_profile(session: Session, zone: tzinfo, since: datetime, until: da
     return [rows[at] for at in sorted(rows) if since <= at <= until]
 
 
-def kept_months(session: Session, zone: tzinfo, now: datetime, count: int) -> list[Month]:
+def kept_months(session: OpticalSession, zone: tzinfo, now: datetime, count: int) -> list[ClosedMonth]:
     """The last `count` months that the meter has, oldest first. Raises DriverError."""
     month = session.profile.month
     found = _by_month(session, month.name, zone, now, count) if month else _by_period(session, zone, count)
     return sorted(found, key=lambda month: month.end)
 
 
-def _by_month(session: Session, name: str, zone: tzinfo, now: datetime, count: int) -> Iterator[Month]:
+def _by_month(
+    session: OpticalSession, name: str, zone: tzinfo, now: datetime, count: int
+) -> Iterator[ClosedMonth]:
     local = now.astimezone(zone)
     end = datetime(local.year, local.month, 1, tzinfo=zone)
     for _ in range(count):
@@ -65,11 +69,11 @@ def _by_month(session: Session, name: str, zone: tzinfo, now: datetime, count: i
             return  # it keeps no more
         present = registers(session.profile.translate_month(answer.sets), zone).present
         if present:
-            yield Month(end.astimezone(UTC), present, answer.raw)
+            yield ClosedMonth(end.astimezone(UTC), present, answer.raw)
         end = datetime(year, month, 1, tzinfo=zone)
 
 
-def _by_period(session: Session, zone: tzinfo, count: int) -> Iterator[Month]:
+def _by_period(session: OpticalSession, zone: tzinfo, count: int) -> Iterator[ClosedMonth]:
     units: list[DataSet] = []  # of the present values: stored ones often come without
     names: list[str] = []
     for name in session.profile.months:
@@ -84,10 +88,10 @@ def _by_period(session: Session, zone: tzinfo, count: int) -> Iterator[Month]:
             return  # it keeps no more
         sets = [one for answer in answers for one in answer.sets]
         for end, values in registers([*units, *sets], zone).historical.items():
-            yield Month(end, values, b"".join(answer.raw for answer in answers))
+            yield ClosedMonth(end, values, b"".join(answer.raw for answer in answers))
 
 
-def _numbers(session: Session, count: int) -> Iterable[int]:
+def _numbers(session: OpticalSession, count: int) -> Iterable[int]:
     """The latest periods' numbers, latest first; 1, 2, 3... where the meter does not count them."""
     answer = _kept(session, _PERIOD_COUNTER)
     text = answer.sets[0].values[0].text.strip() if answer and answer.sets else ""
@@ -96,7 +100,7 @@ def _numbers(session: Session, count: int) -> Iterable[int]:
     return [(int(text) - back) % _PERIODS for back in range(count)]
 
 
-def _kept(session: Session, address: str, argument: str = "") -> Answer | None:
+def _kept(session: OpticalSession, address: str, argument: str = "") -> OpticalAnswer | None:
     """The answer, None for a register that the meter has not."""
     try:
         return session.ask("R1", address, argument)

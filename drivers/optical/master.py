@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from drivers.driver import Clock, Driver, Scope, SearchEvent, Target
+from drivers.driver import Clock, Driver, SearchEvent, SearchScope, Target
 from drivers.errors import (
     DriverError,
     GarbledAnswerError,
@@ -23,14 +23,14 @@ from drivers.optical.clock import set_clock
 from drivers.optical.codec.dataset import DataSet
 from drivers.optical.codec.registers import registers
 from drivers.optical.history import kept_months, read_load_profile
-from drivers.optical.planning import Plan, expected, measured
-from drivers.optical.profile import Access, profile_of
+from drivers.optical.planning import OpticalPlan, expected, measured
+from drivers.optical.profile import ReadoutMethod, profile_of
 from drivers.optical.push import PATIENCE, listen
 from drivers.optical.readouts import meter_of, to_readouts
 from drivers.optical.search import search
-from drivers.optical.session import Session
+from drivers.optical.session import OpticalSession
 from drivers.optical.wire import fall_silent
-from drivers.repeated_values import TELL_AGAIN, Told
+from drivers.repeated_values import TELL_AGAIN, RepeatedValues
 from telemetry.readout import Readout
 from telemetry.status import Status
 
@@ -53,9 +53,9 @@ class OpticalDriver(Driver):
         super().__init__(line, clock)
         self.switch_pause = switch_pause
         self._home = line.settings
-        self._told: dict[tuple[str, str | None], Told] = {}
+        self._told: dict[tuple[str, str | None], RepeatedValues] = {}
         self._months_read: dict[tuple[str, str | None], float] = {}  # line seconds
-        self._plans: dict[tuple[str, str | None], Plan] = {}
+        self._plans: dict[tuple[str, str | None], OpticalPlan] = {}
 
     def read(self, target: Target) -> list[Readout]:
         """The present, then what the meter kept at the ends of billing periods. Raises DriverError.
@@ -65,14 +65,14 @@ class OpticalDriver(Driver):
         """
         profile = profile_of(target)
         match profile.access:
-            case Access.PUSH:
+            case ReadoutMethod.PUSH:
                 readouts = self._pushed(target)
-            case Access.REGISTERS:
+            case ReadoutMethod.REGISTERS:
                 readouts = self.read_registers(target, profile.registers)
-            case Access.READOUT:
+            case ReadoutMethod.READOUT:
                 readouts = self._in_session(target, lambda session: self._readout(session, target))
         present, *kept = readouts
-        told = self._told.setdefault(_key(target), Told())
+        told = self._told.setdefault(_key(target), RepeatedValues())
         news = told.news(kept, self.line.now())
         return [present, *news, *self._daily_months(target, profile.kept_months)]
 
@@ -83,7 +83,7 @@ class OpticalDriver(Driver):
         refuses all of them, its first refusal (MeterError) is raised. Raises DriverError.
         """
 
-        def work(session: Session) -> list[Readout]:
+        def work(session: OpticalSession) -> list[Readout]:
             at = self.clock()
             sets, raw = _ask_all(session, addresses)
             self._note(target, session)
@@ -97,7 +97,7 @@ class OpticalDriver(Driver):
         if not profile.load_profile:
             raise UnsupportedError(f"the optical profile {profile.name!r} knows no load profile")
 
-        def work(session: Session) -> list[Readout]:
+        def work(session: OpticalSession) -> list[Readout]:
             meter = _identify(session, target)
             return [
                 Readout(meter, row.at, row.values, row.status | Status.HISTORICAL, row.text.encode("ascii"))
@@ -115,7 +115,7 @@ class OpticalDriver(Driver):
         asked for by month, and end at local midnight. Raises DriverError.
         """
 
-        def work(session: Session) -> list[Readout]:
+        def work(session: OpticalSession) -> list[Readout]:
             meter = _identify(session, target)
             now = self.clock()
             return [
@@ -144,7 +144,7 @@ class OpticalDriver(Driver):
 
         self._programming(target, lambda session: set_clock(session, target.time_zone, present))
 
-    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+    def search(self, scope: SearchScope) -> Iterator[SearchEvent]:
         """See `Driver.search`: signs on without an address, then with those given, and listens for mode D.
 
         Also raises DriverError for an address that is none.
@@ -164,7 +164,7 @@ class OpticalDriver(Driver):
 
     def only_listens(self, target: Target) -> bool:
         """See `Driver.only_listens`: in mode D."""
-        return profile_of(target).access is Access.PUSH
+        return profile_of(target).access is ReadoutMethod.PUSH
 
     def _daily_months(self, target: Target, count: int) -> list[Readout]:
         """The kept months, once a day; where they cannot be read, the present has been read all the same."""
@@ -182,10 +182,10 @@ class OpticalDriver(Driver):
         begun = self.line.now()
         push = listen(self.line, self.tally, target.timeout or PATIENCE)
         at = self.clock()
-        self._plans[_key(target)] = Plan.of_time(self.line.now() - begun)
+        self._plans[_key(target)] = OpticalPlan.of_time(self.line.now() - begun)
         return to_readouts(push.identification, profile_of(target).translate(push.sets), target, at, push.raw)
 
-    def _readout(self, session: Session, target: Target) -> list[Readout]:
+    def _readout(self, session: OpticalSession, target: Target) -> list[Readout]:
         session.agree_on_readout()
         at = self.clock()
         answer = session.readout()
@@ -194,19 +194,19 @@ class OpticalDriver(Driver):
         raw = session.identification.encode() + answer.raw
         return to_readouts(session.identification, sets, target, at, raw)
 
-    def _programming(self, target: Target, work: Callable[[Session], _Result]) -> _Result:
+    def _programming(self, target: Target, work: Callable[[OpticalSession], _Result]) -> _Result:
         """Do the work in programming mode."""
 
-        def opened(session: Session) -> _Result:
+        def opened(session: OpticalSession) -> _Result:
             session.programming()
             return work(session)
 
         return self._in_session(target, opened)
 
-    def _in_session(self, target: Target, work: Callable[[Session], _Result]) -> _Result:
+    def _in_session(self, target: Target, work: Callable[[OpticalSession], _Result]) -> _Result:
         """Sign on and do the work; again in a new session after silence, and after what cannot be read."""
         profile = profile_of(target)
-        if profile.access is Access.PUSH:
+        if profile.access is ReadoutMethod.PUSH:
             raise UnsupportedError(f"a meter of the profile {profile.name!r} only speaks, it does not listen")
         failure: DriverError | None = None
         for attempt in range(1 + target.retries):
@@ -214,7 +214,9 @@ class OpticalDriver(Driver):
                 self.tally.retries += 1
                 fall_silent(self.line)
             try:
-                with Session(self.line, target, profile, self.tally, pause=self.switch_pause) as session:
+                with OpticalSession(
+                    self.line, target, profile, self.tally, pause=self.switch_pause
+                ) as session:
                     session.sign_on()
                     return work(session)
             except (NoAnswerError, GarbledAnswerError) as error:
@@ -222,11 +224,11 @@ class OpticalDriver(Driver):
         assert failure is not None
         raise failure
 
-    def _note(self, target: Target, session: Session) -> None:
+    def _note(self, target: Target, session: OpticalSession) -> None:
         self._plans[_key(target)] = measured(session)
 
 
-def _ask_all(session: Session, addresses: Sequence[str]) -> tuple[list[DataSet], bytes]:
+def _ask_all(session: OpticalSession, addresses: Sequence[str]) -> tuple[list[DataSet], bytes]:
     """What the registers hold, one after the other, and the answers as received."""
     sets: list[DataSet] = []
     raw = b""
@@ -250,7 +252,7 @@ def _ask_all(session: Session, addresses: Sequence[str]) -> tuple[list[DataSet],
     return sets, raw
 
 
-def _identify(session: Session, target: Target) -> str:
+def _identify(session: OpticalSession, target: Target) -> str:
     """Whose meter this is, asked for in programming mode. Raises IdentityError."""
     serials: list[str] = []
     for address in session.profile.identity:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from drivers.driver import Target
 from drivers.line import SerialSettings
-from drivers.optical.codec.telegram import Acknowledgement
-from drivers.optical.profile import Access, Profile
-from drivers.optical.session import Session, sign_on_of
+from drivers.optical.codec.telegram import OptionSelect
+from drivers.optical.profile import OpticalProfile, ReadoutMethod
+from drivers.optical.session import OpticalSession, sign_on_of
 
 # What is planned with before a meter was read: a usual electricity meter
 _IDENTIFICATION, _BLOCK = 17, 1500  # characters
@@ -17,7 +17,7 @@ _PROGRAMMING = 40  # characters of invitation, password, its acknowledgement, an
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class OpticalPlan:
     """`slow` and `fast` characters, `turns` of `reaction` seconds; `baud` is the agreed speed."""
 
     slow: int
@@ -27,7 +27,7 @@ class Plan:
     baud: int
 
     @classmethod
-    def of_time(cls, seconds: float) -> "Plan":
+    def of_time(cls, seconds: float) -> "OpticalPlan":
         """What is waited for, however long the telegram is."""
         return cls(0, 0, 1, seconds, _BAUD)
 
@@ -40,20 +40,24 @@ class Plan:
         )
 
 
-def expected(target: Target, profile: Profile, home: SerialSettings, can_switch: bool) -> Plan:
+def expected(target: Target, profile: OpticalProfile, home: SerialSettings, can_switch: bool) -> OpticalPlan:
     """The plan for a meter that was not read yet. Raises DriverError for an address that is none."""
-    if profile.access is Access.PUSH:
-        return Plan(2 * (_IDENTIFICATION + _BLOCK), 0, 2, _PUSH_PERIOD, home.baud)  # one confirms the other
-    asked = len(sign_on_of(target)) + len(Acknowledgement().encode())
+    if profile.access is ReadoutMethod.PUSH:
+        return OpticalPlan(
+            2 * (_IDENTIFICATION + _BLOCK), 0, 2, _PUSH_PERIOD, home.baud
+        )  # one confirms the other
+    asked = len(sign_on_of(target)) + len(OptionSelect().encode())
     baud = _BAUD if can_switch else home.baud
-    if profile.access is Access.REGISTERS:
+    if profile.access is ReadoutMethod.REGISTERS:
         count = len(profile.registers)
         fast, turns = _PROGRAMMING + count * _REGISTER, _TURNS + 3 + 2 * count
-        return Plan(asked + _IDENTIFICATION, fast, turns, _REACTION, baud)
-    return Plan(asked + _IDENTIFICATION, _BLOCK, _TURNS, _REACTION, baud)
+        return OpticalPlan(asked + _IDENTIFICATION, fast, turns, _REACTION, baud)
+    return OpticalPlan(asked + _IDENTIFICATION, _BLOCK, _TURNS, _REACTION, baud)
 
 
-def measured(session: Session) -> Plan:
+def measured(session: OpticalSession) -> OpticalPlan:
     """The plan that a session has turned out to need."""
     traffic = session.wire.traffic
-    return Plan(traffic.slow, traffic.fast, traffic.turns, session.identification.reaction, session.baud)
+    return OpticalPlan(
+        traffic.slow, traffic.fast, traffic.turns, session.identification.reaction, session.baud
+    )

@@ -10,10 +10,10 @@ from enum import StrEnum
 from drivers.driver import Target
 from drivers.errors import DriverError
 from drivers.optical.codec.dataset import DataSet, Value
-from drivers.optical.codec.telegram import Check
+from drivers.optical.codec.telegram import BlockCheck
 
 
-class Access(StrEnum):
+class ReadoutMethod(StrEnum):
     """How a meter's present values are come by."""
 
     READOUT = "readout"  # modes A, B, C: all at once, after the sign-on
@@ -22,7 +22,7 @@ class Access(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedRegister:
     """A register with a name of the maker's own: what its values are, one after the other, and their unit."""
 
     name: str
@@ -31,7 +31,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class OpticalProfile:
     """One kind of meter (or head). Addresses are those that the meter knows.
 
     `switch_pause` in seconds, from the last bit of the acknowledgement to the new speed; None for what the
@@ -43,11 +43,11 @@ class Profile:
 
     name: str
     description: str
-    check: Check = Check.XOR
-    access: Access = Access.READOUT
+    check: BlockCheck = BlockCheck.XOR
+    access: ReadoutMethod = ReadoutMethod.READOUT
     switch_pause: float | None = None
     registers: tuple[str, ...] = ()
-    named: tuple[Named, ...] = ()
+    named: tuple[NamedRegister, ...] = ()
     identity: tuple[str, ...] = ("C.1.0", "0.0.0")
     opening: str = "P1"
     date: str = "0.9.2"
@@ -55,7 +55,7 @@ class Profile:
     clock_write: str = "W1"
     kept_months: int = 0
     months: tuple[str, ...] = ("1.8.0", "1.8.1", "1.8.2", "2.8.0")
-    month: Named | None = None
+    month: NamedRegister | None = None
     load_profile: str = "P.01"
     load_profile_command: str = "R5"
 
@@ -68,7 +68,7 @@ class Profile:
         return _translated(sets, (self.month,) if self.month else ())
 
 
-def _translated(sets: Iterable[DataSet], named: Iterable[Named]) -> list[DataSet]:
+def _translated(sets: Iterable[DataSet], named: Iterable[NamedRegister]) -> list[DataSet]:
     """Several values stand in one data set, in lines of parentheses only, or in lines of the same name."""
     names = {one.name: one for one in named}
     translated: list[DataSet] = []
@@ -93,25 +93,25 @@ def _translated(sets: Iterable[DataSet], named: Iterable[Named]) -> list[DataSet
 # пользователя CE301 и CE303". Power is kW, energy kWh with the total first, then tariffs 1 to 5.
 _TARIFFS = ("1.8.0", "1.8.1", "1.8.2", "1.8.3", "1.8.4", "1.8.5")
 _ENERGOMERA = (
-    Named("SNUMB", ("C.1.0",)),
-    Named("DATE_", ("0.9.2",)),
-    Named("TIME_", ("0.9.1",)),
-    Named("ET0PE", _TARIFFS, "kWh"),
-    Named("POWEP", ("16.7.0",), "kW"),
-    Named("POWPP", ("36.7.0", "56.7.0", "76.7.0"), "kW"),
-    Named("VOLTA", ("32.7.0", "52.7.0", "72.7.0"), "V"),
-    Named("CURRE", ("31.7.0", "51.7.0", "71.7.0"), "A"),
-    Named("FREQU", ("14.7.0",), "Hz"),
+    NamedRegister("SNUMB", ("C.1.0",)),
+    NamedRegister("DATE_", ("0.9.2",)),
+    NamedRegister("TIME_", ("0.9.1",)),
+    NamedRegister("ET0PE", _TARIFFS, "kWh"),
+    NamedRegister("POWEP", ("16.7.0",), "kW"),
+    NamedRegister("POWPP", ("36.7.0", "56.7.0", "76.7.0"), "kW"),
+    NamedRegister("VOLTA", ("32.7.0", "52.7.0", "72.7.0"), "V"),
+    NamedRegister("CURRE", ("31.7.0", "51.7.0", "71.7.0"), "A"),
+    NamedRegister("FREQU", ("14.7.0",), "Hz"),
 )
 # The counter at the end of a month: in that traffic ENMPE of the last month + ECMPE = ET0PE to the last digit
-_ENERGOMERA_MONTH = Named("ENMPE", _TARIFFS, "kWh")
+_ENERGOMERA_MONTH = NamedRegister("ENMPE", _TARIFFS, "kWh")
 
 
-def _energomera(name: str, description: str, access: Access) -> Profile:
-    return Profile(
+def _energomera(name: str, description: str, access: ReadoutMethod) -> OpticalProfile:
+    return OpticalProfile(
         name,
         description,
-        check=Check.SUM,
+        check=BlockCheck.SUM,
         access=access,
         named=_ENERGOMERA,
         registers=("DATE_", "TIME_", "SNUMB", "ET0PE", "POWEP", "POWPP", "VOLTA", "CURRE", "FREQU"),
@@ -134,32 +134,34 @@ _REGISTERS = (
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("iec", "readout of modes A, B and C"),
-        Profile("iec-slow-head", "the same, behind a head that changes speed slowly", switch_pause=0.35),
-        Profile(
+        OpticalProfile("iec", "readout of modes A, B and C"),
+        OpticalProfile(
+            "iec-slow-head", "the same, behind a head that changes speed slowly", switch_pause=0.35
+        ),
+        OpticalProfile(
             "iec-registers",
             "meters whose readout leaves registers out: one by one in programming mode",
-            access=Access.REGISTERS,
+            access=ReadoutMethod.REGISTERS,
             registers=_REGISTERS,
             kept_months=2,
         ),
-        Profile(
+        OpticalProfile(
             "iec-blocks",
             "readout; load profiles by R6, in partial blocks",
             load_profile_command="R6",
         ),
-        Profile("iec-push", "mode D: the meter speaks by itself", access=Access.PUSH),
-        _energomera("energomera", "CE102M, CE301, CE303: readout, block check by sum", Access.READOUT),
+        OpticalProfile("iec-push", "mode D: the meter speaks by itself", access=ReadoutMethod.PUSH),
+        _energomera("energomera", "CE102M, CE301, CE303: readout, block check by sum", ReadoutMethod.READOUT),
         _energomera(
             "energomera-registers",
             "CE102M, CE301, CE303: registers one by one in programming mode",
-            Access.REGISTERS,
+            ReadoutMethod.REGISTERS,
         ),
     )
 }
 
 
-def profile_of(target: Target) -> Profile:
+def profile_of(target: Target) -> OpticalProfile:
     """The profile that a target names. Raises DriverError."""
     try:
         return PROFILES[target.profile or "iec"]

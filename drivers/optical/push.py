@@ -13,7 +13,7 @@ from drivers.errors import DecodeError, GarbledAnswerError, NoAnswerError
 from drivers.line import Line
 from drivers.optical.codec.dataset import DataSet, decode_sets
 from drivers.optical.codec.registers import registers
-from drivers.optical.codec.telegram import Identification, Reader
+from drivers.optical.codec.telegram import Identification, TelegramReader
 from telemetry.obis import Obis, RegisterKind
 from telemetry.readout import Quantity
 from telemetry.units import ratio
@@ -25,7 +25,7 @@ _FASTEST = Fraction(1, 20)  # units (kWh) a second: 180 kW, more than a meter wi
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
+class PushReadout:
     """A telegram that a meter sent by itself; `ended` is when its last byte had come (line seconds)."""
 
     identification: Identification
@@ -34,9 +34,9 @@ class Push:
     ended: float
 
 
-def next_push(line: Line, tally: Tally, patience: float) -> Push:
+def next_push(line: Line, tally: Tally, patience: float) -> PushReadout:
     """The next whole telegram. Raises NoAnswerError, GarbledAnswerError, DecodeError."""
-    reader = Reader()
+    reader = TelegramReader()
     end = line.now() + patience
     received = b""
     while (left := end - line.now()) > 0 and len(received) < _MOST_BYTES:
@@ -47,7 +47,7 @@ def next_push(line: Line, tally: Tally, patience: float) -> Push:
             identification, data, raw = found
             tally.exchanges += 1
             try:
-                return Push(identification, decode_sets(data), raw, line.now())
+                return PushReadout(identification, decode_sets(data), raw, line.now())
             except DecodeError:
                 tally.garbled += 1
                 raise
@@ -66,10 +66,10 @@ def next_push(line: Line, tally: Tally, patience: float) -> Push:
     )
 
 
-def listen(line: Line, tally: Tally, patience: float) -> Push:
+def listen(line: Line, tally: Tally, patience: float) -> PushReadout:
     """A telegram that its predecessor confirms. Raises as `next_push`."""
     line.discard()  # what has waited in the port says nothing of the present
-    earlier: Push | None = None
+    earlier: PushReadout | None = None
     wrong: DecodeError | None = None
     for _ in range(_MOST_TELEGRAMS):
         try:
@@ -89,7 +89,7 @@ def listen(line: Line, tally: Tally, patience: float) -> Push:
     )
 
 
-def _confirms(earlier: Push, later: Push) -> bool:
+def _confirms(earlier: PushReadout, later: PushReadout) -> bool:
     before, after = _counters(earlier), _counters(later)
     most = _FASTEST * Fraction(later.ended - earlier.ended)
     return (
@@ -99,7 +99,7 @@ def _confirms(earlier: Push, later: Push) -> bool:
     )
 
 
-def _counters(push: Push) -> dict[str, Fraction]:
+def _counters(push: PushReadout) -> dict[str, Fraction]:
     """Counters in their registers' usual units."""
     present = registers(push.sets, UTC).present
     return {

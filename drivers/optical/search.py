@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from datetime import UTC
 
-from drivers.driver import Found, Progress, Scope, SearchEvent, Suspicion, Tally, Target
+from drivers.driver import Found, SearchEvent, SearchProgress, SearchScope, Suspicion, Tally, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.line import Line, SerialSettings
 from drivers.optical.codec.dataset import DataSet
 from drivers.optical.codec.registers import registers
-from drivers.optical.codec.telegram import MODE_B_BAUDS, MODE_C_BAUDS, Identification, Mode, Reader
-from drivers.optical.profile import PROFILES, Profile
+from drivers.optical.codec.telegram import MODE_B_BAUDS, MODE_C_BAUDS, Identification, Mode, TelegramReader
+from drivers.optical.profile import PROFILES, OpticalProfile
 from drivers.optical.push import next_push
 from drivers.optical.readouts import meter_id_of
-from drivers.optical.session import Session
+from drivers.optical.session import OpticalSession
 from drivers.optical.wire import fall_silent
 
 # Optical heads; meters on RS-485 or a current loop whose interface has a fixed speed
@@ -24,7 +24,7 @@ _SML = b"\x1b\x1b\x1b\x1b"
 _ENERGOMERA = "EKT"
 
 
-def search(line: Line, home: SerialSettings, scope: Scope, tally: Tally) -> Iterator[SearchEvent]:
+def search(line: Line, home: SerialSettings, scope: SearchScope, tally: Tally) -> Iterator[SearchEvent]:
     """See `Driver.search`."""
     settings = list(scope.settings) or (list(_SIGN_ON) if line.can_switch else [home])
     listening = list(scope.settings) or (list(_PUSH) if line.can_switch else [home])
@@ -34,21 +34,23 @@ def search(line: Line, home: SerialSettings, scope: Scope, tally: Tally) -> Iter
     try:
         for at in settings:
             for address in addresses:
-                yield Progress(done, total, f"{at}, {f'address {address}' if address else 'no address'}")
+                yield SearchProgress(
+                    done, total, f"{at}, {f'address {address}' if address else 'no address'}"
+                )
                 done += 1
                 line.configure(at)
                 yield from _call(line, at, Target(address, timeout=scope.timeout), tally)
         for at in listening:
-            yield Progress(done, total, f"{at}, listening")
+            yield SearchProgress(done, total, f"{at}, listening")
             done += 1
             line.configure(at)
             yield from _overhear(line, at, scope.timeout or _LISTEN, tally)
-        yield Progress(done, total, "done")
+        yield SearchProgress(done, total, "done")
     finally:
         line.configure(home)
 
 
-def _each(scope: Scope) -> Iterator[str]:
+def _each(scope: SearchScope) -> Iterator[str]:
     """The addresses one by one: '1-20' stands for twenty of them."""
     for text in scope.addresses:
         first, dash, last = text.partition("-")
@@ -68,7 +70,7 @@ def _call(line: Line, at: SerialSettings, target: Target, tally: Tally) -> Itera
     sets: list[DataSet] = []
     failure: DriverError | None = None
     try:
-        with Session(line, target, PROFILES["iec"], tally) as session:
+        with OpticalSession(line, target, PROFILES["iec"], tally) as session:
             identification = session.sign_on()
             profile = _guess(identification)
             session.adopt(profile)
@@ -113,7 +115,11 @@ def _overhear(line: Line, at: SerialSettings, patience: float, tally: Tally) -> 
 
 
 def _found(
-    address: str, at: SerialSettings, identification: Identification, profile: Profile, sets: list[DataSet]
+    address: str,
+    at: SerialSettings,
+    identification: Identification,
+    profile: OpticalProfile,
+    sets: list[DataSet],
 ) -> Found:
     serials = [*registers(sets, UTC).serials, *([address] if address else [])]
     meter = next((one for serial in serials if (one := meter_id_of(identification, serial))), None)
@@ -122,7 +128,7 @@ def _found(
     return Found(address, at, meter, profile.name, description)
 
 
-def _guess(identification: Identification) -> Profile:
+def _guess(identification: Identification) -> OpticalProfile:
     """By the maker, and the type that meters of other makers' labels carry, too."""
     is_energomera = identification.manufacturer.upper() == _ENERGOMERA or identification.type.startswith("CE")
     return PROFILES["energomera" if is_energomera else "iec"]
@@ -143,7 +149,7 @@ def _advice(received: bytes) -> str:
     """What to try after bytes that are no telegram."""
     if _SML in received:
         return "these bytes are SML: read the meter with protocol sml"
-    reader = Reader()
+    reader = TelegramReader()
     reader.add(bytes(byte & 0x7F for byte in received))
     if reader.identification() is not None:
         return "without their eighth bit the bytes are an identification: set 7 bits and even parity (7E1)"

@@ -1,6 +1,6 @@
 """One session with one meter (IEC 62056-21, 6.4 and 6.5): sign-on, speed, readout or programming mode, break.
 
-    with Session(line, target, profile, tally) as session:
+    with OpticalSession(line, target, profile, tally) as session:
         session.sign_on()
         session.agree_on_readout()
         session.readout()  # or: session.programming(), then session.ask("R1", "1.8.0")
@@ -29,15 +29,15 @@ from drivers.optical.codec.telegram import (
     BREAK,
     MODE_B_BAUDS,
     MODE_C_BAUDS,
-    Acknowledgement,
-    Block,
-    Command,
+    DataBlock,
     Identification,
     Mode,
-    Sign,
+    OptionSelect,
+    ProgrammingCommand,
+    SingleCharacter,
     encode_sign_on,
 )
-from drivers.optical.profile import Profile
+from drivers.optical.profile import OpticalProfile
 from drivers.optical.wire import Wire, is_command
 
 _SWITCH_PAUSE = 0.02  # from the last bit of the acknowledgement to the new speed
@@ -47,14 +47,14 @@ _LOCK_ADVICE = "check the password in the configuration before trying again: som
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OpticalAnswer:
     """What a meter said to one request: its data sets, and all blocks as received."""
 
     sets: list[DataSet]
     raw: bytes
 
 
-class Session:
+class OpticalSession:
     """See the module. `pause` in seconds overrules the profile's pause before the change of speed.
 
     `identification` is there after `sign_on`; `baud` is the speed that was agreed on.
@@ -63,7 +63,7 @@ class Session:
     identification: Identification
 
     def __init__(
-        self, line: Line, target: Target, profile: Profile, tally: Tally, *, pause: float | None = None
+        self, line: Line, target: Target, profile: OpticalProfile, tally: Tally, *, pause: float | None = None
     ) -> None:
         name = f"meter {target.address!r} on {line.name}" if target.address else line.name
         self.line = line
@@ -97,7 +97,7 @@ class Session:
         """Whether the meter is in programming mode."""
         return self._programming and not self.wire.broken_off
 
-    def adopt(self, profile: Profile) -> None:
+    def adopt(self, profile: OpticalProfile) -> None:
         """Go on with another profile, once the identification has told which."""
         self.profile = profile
         self.wire.use(profile.check)
@@ -114,7 +114,7 @@ class Session:
         """Let the meter begin its readout, at the agreed speed."""
         self._agree_on_speed(_READOUT)
 
-    def readout(self) -> Answer:
+    def readout(self) -> OpticalAnswer:
         """All that the meter tells without being asked for more. Raises DecodeError."""
         return self._blocks("the meter identified itself, but sent no readout")
 
@@ -130,8 +130,8 @@ class Session:
                 advice="read it with the profile iec: programming mode needs a meter of mode C",
             )
         self._agree_on_speed(_PROGRAMMING)
-        invitation = self.wire.expect(lambda frame: isinstance(frame, Block) or is_command(frame, "P0"))
-        if isinstance(invitation, Block):
+        invitation = self.wire.expect(lambda frame: isinstance(frame, DataBlock) or is_command(frame, "P0"))
+        if isinstance(invitation, DataBlock):
             raise UnsupportedError(
                 f"{self.wire.name}: the meter sent its readout instead of entering programming mode",
                 advice="read it with the profile iec: this meter has no programming mode",
@@ -140,7 +140,7 @@ class Session:
         if self._target.password is not None:
             self._send_password(self._target.password)
 
-    def ask(self, name: str, address: str, argument: str = "") -> Answer:
+    def ask(self, name: str, address: str, argument: str = "") -> OpticalAnswer:
         """The answer to a read command (R1, R5, R6), all partial blocks of it. MeterError for `(ERnn)`."""
         telegram = _command(name, address, argument).encode(self.profile.check)
         silence = f"no answer to {name} {address}"
@@ -155,7 +155,7 @@ class Session:
         sets = [
             one if n or one.address else replace(one, address=address) for n, one in enumerate(answer.sets)
         ]
-        return Answer(sets, answer.raw)  # some meters leave out what they were asked for
+        return OpticalAnswer(sets, answer.raw)  # some meters leave out what they were asked for
 
     def tell(self, name: str, address: str, value: str) -> None:
         """A write command, which the meter acknowledges. Raises MeterError for a refusal.
@@ -164,8 +164,8 @@ class Session:
         """
         self.wire.turn()
         self.wire.request(_command(name, address, value).encode(self.profile.check))
-        frame = self.wire.expect(lambda one: isinstance(one, Block) or one is Sign.ACK)
-        if isinstance(frame, Block):
+        frame = self.wire.expect(lambda one: isinstance(one, DataBlock) or one is SingleCharacter.ACK)
+        if isinstance(frame, DataBlock):
             self._refuse_error(decode_sets(frame.data), address)
             raise MeterError(f"{self.wire.name}: the meter did not acknowledge the new {address}", 0)
 
@@ -185,7 +185,7 @@ class Session:
         if not self.line.can_switch:
             baud = self._own_baud()
         self.wire.turn()
-        self.wire.request(Acknowledgement(baud=baud, purpose=purpose).encode())
+        self.wire.request(OptionSelect(baud=baud, purpose=purpose).encode())
         self.line.wait(self._switch_pause())
         # '0' keeps the speed of the sign-on, also on wires that have another one than 300 Bd
         self._switch(self._home.baud if baud == "0" or not self.line.can_switch else MODE_C_BAUDS[baud])
@@ -220,7 +220,7 @@ class Session:
         """Nothing that came back is shown: it may hold the echo of the password."""
         name, opening = self.wire.name, self.profile.opening
         try:
-            command = Command.of(opening, "", password)
+            command = ProgrammingCommand.of(opening, "", password)
         except ValueError:
             raise DriverError(
                 "the password has characters that a data set cannot carry", advice=_LOCK_ADVICE
@@ -234,8 +234,8 @@ class Session:
             raise MeterError(f"{name}: {came} came after the password", 0, advice=_LOCK_ADVICE) from None
         if is_command(frame, "B0"):
             self.wire.broken_off = True
-        if frame is not Sign.ACK:
-            code = (_error(decode_sets(frame.data)) if isinstance(frame, Block) else None) or 0
+        if frame is not SingleCharacter.ACK:
+            code = (_error(decode_sets(frame.data)) if isinstance(frame, DataBlock) else None) or 0
             raise MeterError(
                 f"{name}: the meter does not accept the password (error {code:02})", code, advice=_LOCK_ADVICE
             )
@@ -248,16 +248,16 @@ class Session:
                 f"{self.wire.name}: the meter refuses {address} (error {code:02})", code, advice=advice
             )
 
-    def _blocks(self, silence: str) -> Answer:
+    def _blocks(self, silence: str) -> OpticalAnswer:
         """A block, or partial blocks (EOT) as long as the meter has more; each is confirmed by an ACK."""
         data, raw = bytearray(), bytearray()
         for _ in range(_MOST_BLOCKS):
-            frame = self.wire.expect(lambda one: isinstance(one, Block), silence)
-            assert isinstance(frame, Block)
+            frame = self.wire.expect(lambda one: isinstance(one, DataBlock), silence)
+            assert isinstance(frame, DataBlock)
             data += frame.data
             raw += frame.encode(self.profile.check)
             if not frame.more:
-                return Answer(self._decoded(bytes(data)), bytes(raw))
+                return OpticalAnswer(self._decoded(bytes(data)), bytes(raw))
             self.wire.turn()
             self.wire.request(ACK)
         raise DecodeError(f"{self.wire.name}: more than {_MOST_BLOCKS} partial blocks")
@@ -277,9 +277,9 @@ def sign_on_of(target: Target) -> bytes:
         raise DriverError(str(error), advice="leave it empty for the only meter of a head") from None
 
 
-def _command(name: str, address: str, argument: str) -> Command:
+def _command(name: str, address: str, argument: str) -> ProgrammingCommand:
     try:
-        return Command.of(name, address, argument)
+        return ProgrammingCommand.of(name, address, argument)
     except ValueError as error:
         raise DriverError(str(error), advice="write the register as the meter's manual does") from None
 

@@ -11,17 +11,17 @@ from drivers.optical.codec.telegram import (
     MODE_B_BAUDS,
     MODE_C_BAUDS,
     NAK,
-    Acknowledgement,
-    Check,
-    Command,
+    BlockCheck,
     Frame,
     Identification,
     Mode,
-    Reader,
-    Sign,
+    OptionSelect,
+    ProgrammingCommand,
+    SingleCharacter,
+    TelegramReader,
     encode_block,
     encode_push,
-    find_acknowledgement,
+    find_option_select,
     find_sign_on,
 )
 from drivers.optical.virtual_programming import ProgrammingMode
@@ -47,7 +47,7 @@ class VirtualOpticalMeter:
         sets: _Sets,
         *,
         address: str = "",
-        check: Check = Check.XOR,
+        check: BlockCheck = BlockCheck.XOR,
         reaction: float | None = None,
         sign_on: SerialSettings = OPTICAL,
         programming: ProgrammingMode | None = None,
@@ -61,7 +61,7 @@ class VirtualOpticalMeter:
         self._sign_on = sign_on
         self._heard = b""
         self._agreed: SerialSettings | None = None  # the speed after the acknowledgement
-        self._reader: Reader | None = None  # in programming mode: what is heard at the agreed speed
+        self._reader: TelegramReader | None = None  # in programming mode: what is heard at the agreed speed
         self._identified = False
 
     def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
@@ -81,7 +81,7 @@ class VirtualOpticalMeter:
         if (sign_on := find_sign_on(self._heard)) is not None:
             address, self._heard = sign_on
             return self._identify(address)
-        if self._identified and (acknowledged := find_acknowledgement(self._heard)) is not None:
+        if self._identified and (acknowledged := find_option_select(self._heard)) is not None:
             acknowledgement, self._heard = acknowledged
             return self._agree(acknowledgement)
         return []
@@ -100,7 +100,7 @@ class VirtualOpticalMeter:
             said.append(replace(self._readout(self._agreed), delay=after))
         return said
 
-    def _agree(self, acknowledgement: Acknowledgement) -> list[Transmission]:
+    def _agree(self, acknowledgement: OptionSelect) -> list[Transmission]:
         """Mode C: any speed up to the one offered."""
         self._identified = False
         baud = acknowledgement.baud
@@ -110,11 +110,11 @@ class VirtualOpticalMeter:
         speed = self._sign_on.baud if baud == "0" else MODE_C_BAUDS[baud]
         self._agreed = replace(self._sign_on, baud=speed)
         if acknowledgement.purpose == "1" and self.programming is not None:
-            self._reader = Reader(self.check)
+            self._reader = TelegramReader(self.check)
             return [self._say(self.programming.enter(), self._agreed)]
         return [self._readout(self._agreed)]
 
-    def _obey(self, reader: Reader, settings: SerialSettings) -> list[Transmission]:
+    def _obey(self, reader: TelegramReader, settings: SerialSettings) -> list[Transmission]:
         """Programming mode: an answer to every frame that has come."""
         assert self.programming is not None
         said: list[Transmission] = []
@@ -123,19 +123,19 @@ class VirtualOpticalMeter:
                 frame = reader.frame()
                 answer = self.programming.hear(frame) if frame is not None else None
             except DecodeError:
-                said.append(self._say(Sign.NAK, settings))
+                said.append(self._say(SingleCharacter.NAK, settings))
                 continue
             if frame is None:
                 return said
             if answer is not None:
                 said.append(self._say(answer, settings))
-            if isinstance(frame, Command) and frame.name == "B0":
+            if isinstance(frame, ProgrammingCommand) and frame.name == "B0":
                 self._agreed = self._reader = None
                 return said
 
     def _say(self, frame: Frame, settings: SerialSettings) -> Transmission:
-        if isinstance(frame, Sign):
-            return Transmission(ACK if frame is Sign.ACK else NAK, self.reaction, settings)
+        if isinstance(frame, SingleCharacter):
+            return Transmission(ACK if frame is SingleCharacter.ACK else NAK, self.reaction, settings)
         return Transmission(frame.encode(self.check), self.reaction, settings)
 
     def _readout(self, settings: SerialSettings) -> Transmission:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from drivers.optical.codec.dataset import DataSet, Value, decode_sets
 from drivers.optical.codec.instants import clock_instant, date_like, instant, stamp, time_like
-from drivers.optical.codec.telegram import Block, Command, Frame, Sign
+from drivers.optical.codec.telegram import DataBlock, Frame, ProgrammingCommand, SingleCharacter
 
 _UNKNOWN, _LOCKED, _WRONG_VALUE = b"(ERR01)", b"(ERR04)", b"(ERR11)"
 
@@ -91,42 +91,42 @@ class ProgrammingMode:
         self._clock = clock
         self._load_profile = load_profile
         self._unlocked = password is None
-        self._said: list[Block] = []  # the block said last, and those that follow it
+        self._said: list[DataBlock] = []  # the block said last, and those that follow it
 
-    def enter(self) -> Command:
+    def enter(self) -> ProgrammingCommand:
         """The invitation that a session begins with."""
         self._unlocked = self._password is None
         self._said = []
-        return Command("P0", b"()")
+        return ProgrammingCommand("P0", b"()")
 
     def hear(self, frame: Frame) -> Frame | None:
         """What the meter says to a frame."""
-        if frame is Sign.NAK:
+        if frame is SingleCharacter.NAK:
             return self._said[0] if self._said else None
-        if frame is Sign.ACK:
+        if frame is SingleCharacter.ACK:
             del self._said[:1]
             return self._said[0] if self._said else None
-        if not isinstance(frame, Command) or frame.name == "B0":
-            self.broken_off += isinstance(frame, Command)
+        if not isinstance(frame, ProgrammingCommand) or frame.name == "B0":
+            self.broken_off += isinstance(frame, ProgrammingCommand)
             return None
         answer = self._obey(frame)
         self._said = answer if isinstance(answer, list) else []
         return answer[0] if isinstance(answer, list) else answer
 
-    def _obey(self, command: Command) -> list[Block] | Sign:
+    def _obey(self, command: ProgrammingCommand) -> list[DataBlock] | SingleCharacter:
         one = next(iter(decode_sets(command.data or b"")), DataSet("", (Value(""),)))
         value = one.values[0].text
         if command.name[0] == "P":
             self._unlocked = self._unlocked or value == self._password
             self.attempts += not self._unlocked
-            return Sign.ACK if self._unlocked else [Block(_LOCKED)]
+            return SingleCharacter.ACK if self._unlocked else [DataBlock(_LOCKED)]
         if not self._unlocked:
-            return [Block(_LOCKED)]
+            return [DataBlock(_LOCKED)]
         if command.name[0] == "W":
             return self._write(one.address, value)
         if one.address == "P.01" and self._load_profile is not None:
             return self._profile(self._load_profile, value, partial=command.name == "R6")
-        return [Block(self._register(one.address, value))]
+        return [DataBlock(self._register(one.address, value))]
 
     def _register(self, address: str, argument: str) -> bytes:
         if self._clock is not None and address in (self._clock.date, self._clock.time):
@@ -134,21 +134,21 @@ class ProgrammingMode:
         text = self.registers.get(f"{address}({argument})", self.registers.get(address))
         return _UNKNOWN if text is None else text.encode("ascii")
 
-    def _write(self, address: str, value: str) -> list[Block] | Sign:
+    def _write(self, address: str, value: str) -> list[DataBlock] | SingleCharacter:
         if self._clock is None or address not in (self._clock.date, self._clock.time):
-            return [Block(_UNKNOWN)]
-        return Sign.ACK if self._clock.set(address, value) else [Block(_WRONG_VALUE)]
+            return [DataBlock(_UNKNOWN)]
+        return SingleCharacter.ACK if self._clock.set(address, value) else [DataBlock(_WRONG_VALUE)]
 
-    def _profile(self, profile: VirtualLoadProfile, span: str, *, partial: bool) -> list[Block]:
+    def _profile(self, profile: VirtualLoadProfile, span: str, *, partial: bool) -> list[DataBlock]:
         since, _, until = span.partition(";")
         first, last = instant(since, profile.zone), instant(until, profile.zone)
         lines = profile.lines(
             first or datetime.min.replace(tzinfo=UTC), last or datetime.max.replace(tzinfo=UTC)
         )
         if not lines:
-            return [Block(b"P.01(ERROR)\r\n")]
+            return [DataBlock(b"P.01(ERROR)\r\n")]
         size = profile.lines_in_block if partial else len(lines)
         texts = [
             "".join(f"{line}\r\n" for line in lines[at : at + size]) for at in range(0, len(lines), size)
         ]
-        return [Block(text.encode("ascii"), text is not texts[-1]) for text in texts]
+        return [DataBlock(text.encode("ascii"), text is not texts[-1]) for text in texts]

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from drivers.driver import Tally
 from drivers.errors import DecodeError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
-from drivers.optical.codec.telegram import NAK, Check, Command, Frame, Identification, Reader, Sign
+from drivers.optical.codec.telegram import (
+    NAK,
+    BlockCheck,
+    Frame,
+    Identification,
+    ProgrammingCommand,
+    SingleCharacter,
+    TelegramReader,
+)
 
 REACTION_LIMIT = 1.5  # longest wait for a telegram, and between two of its characters (6.3.2)
 _SLACK = 0.3  # what USB converters and networks add to it
@@ -34,11 +42,11 @@ class Wire:
         self.broken_off = False  # by the meter
         self._tally = tally
         self._patience = (patience or REACTION_LIMIT) + _SLACK
-        self._reader = Reader()
+        self._reader = TelegramReader()
 
-    def use(self, check: Check) -> None:
+    def use(self, check: BlockCheck) -> None:
         """From now on frames carry this block check."""
-        self._reader = Reader(check)
+        self._reader = TelegramReader(check)
 
     def turn(self) -> None:
         """Wait the least time between what the meter says and what it hears."""
@@ -104,7 +112,7 @@ class Wire:
             while (frame := self._reader.frame()) is not None:
                 if wanted(frame):
                     return frame
-                if frame is Sign.NAK:
+                if frame is SingleCharacter.NAK:
                     raise NoAnswerError(f"{self.name}: the meter did not understand the request")
                 if is_command(frame, "B0"):
                     self.broken_off = True
@@ -134,7 +142,7 @@ class Wire:
 
 def is_command(frame: Frame, name: str) -> bool:
     """Whether a frame is that command."""
-    return isinstance(frame, Command) and frame.name == name
+    return isinstance(frame, ProgrammingCommand) and frame.name == name
 
 
 def fall_silent(line: Line) -> None:

@@ -11,9 +11,9 @@ from drivers.driver import (
     Driver,
     Found,
     IdentityError,
-    Progress,
-    Scope,
     SearchEvent,
+    SearchProgress,
+    SearchScope,
     Suspicion,
     Target,
     UnnamedError,
@@ -22,7 +22,7 @@ from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswe
 from drivers.line import SerialSettings
 from drivers.sml.messages import ListResponse, decode_messages
 from drivers.sml.registers import identity, readout
-from drivers.sml.transport import Envelope, Reader
+from drivers.sml.transport import Envelope, TransportReader
 from telemetry.meter_id import same_meter
 from telemetry.readout import Readout
 
@@ -56,17 +56,17 @@ class SmlDriver(Driver):
             raise UnnamedError(f"{self.line.name}: the meter does not say who it is")
         return [readout(values, meter, at, envelope.raw)]
 
-    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+    def search(self, scope: SearchScope) -> Iterator[SearchEvent]:
         """Listen at each of the settings (9600 8N1 if none are given)."""
         before = self.line.settings
         every = scope.settings or (USUAL,)
         try:
             for done, settings in enumerate(every):
-                yield Progress(done, len(every), f"listening at {settings}")
+                yield SearchProgress(done, len(every), f"listening at {settings}")
                 self.line.configure(settings)
                 if (event := self._hear(settings, scope.timeout)) is not None:
                     yield event
-            yield Progress(len(every), len(every), "listened")
+            yield SearchProgress(len(every), len(every), "listened")
         finally:
             self.line.configure(before)
 
@@ -95,7 +95,7 @@ class SmlDriver(Driver):
     def _listen(self, timeout: float | None) -> Envelope:
         """The next whole telegram; damaged ones are counted and passed over."""
         self.line.discard()
-        reader = Reader()
+        reader = TransportReader()
         heard = 0
         limit = _PATIENCE * self._one_period() if timeout is None else timeout
         deadline = self.line.now() + limit

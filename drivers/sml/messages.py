@@ -18,7 +18,7 @@ _END_OF_MESSAGE = b"\0"
 _MOST_SCALER = 30  # 10^30: nothing that is measured
 
 
-class Tag(IntEnum):
+class MessageTag(IntEnum):
     """Which message a body is."""
 
     OPEN_RESPONSE = 0x0101
@@ -35,7 +35,7 @@ class TimeKind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
+class SmlTime:
     """A time as meters tell it."""
 
     kind: TimeKind
@@ -61,7 +61,7 @@ class ListEntry:
     unit: int | None = None
     scaler: int = 0
     status: int | None = None
-    time: Time | None = None
+    time: SmlTime | None = None
 
     @property
     def number(self) -> Decimal | None:
@@ -76,7 +76,7 @@ class OpenResponse:
     server_id: bytes
     file_id: bytes = b"\0"
     client_id: bytes | None = None
-    time: Time | None = None
+    time: SmlTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ListResponse:
     server_id: bytes
     entries: tuple[ListEntry, ...]
     list_name: bytes | None = None
-    sensor_time: Time | None = None
+    sensor_time: SmlTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,13 @@ class CloseResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class OtherBody:
     """A message that no reader of values needs."""
 
     tag: int
 
 
-Body = OpenResponse | ListResponse | CloseResponse | Other
+Body = OpenResponse | ListResponse | CloseResponse | OtherBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +126,20 @@ def encode_message(message: Message) -> bytes:
     """The bytes of a message with its CRC. Raises ValueError for a body that is only ever read."""
     body = message.body
     if isinstance(body, OpenResponse):
-        tag = Tag.OPEN_RESPONSE
+        tag = MessageTag.OPEN_RESPONSE
         fields: tuple[Value, ...] = (
             *(None, body.client_id, body.file_id),
             *(body.server_id, _encoded_time(body.time), None),
         )
     elif isinstance(body, ListResponse):
-        tag = Tag.LIST_RESPONSE
+        tag = MessageTag.LIST_RESPONSE
         entries = tuple(map(_encoded_entry, body.entries))
         fields = (
             *(None, body.server_id, body.list_name),
             *(_encoded_time(body.sensor_time), entries, None, None),
         )
     elif isinstance(body, CloseResponse):
-        tag, fields = Tag.CLOSE_RESPONSE, (None,)
+        tag, fields = MessageTag.CLOSE_RESPONSE, (None,)
     else:
         raise ValueError(f"messages with tag {body.tag:04X} are not written")
     zero = Integer(0, 1)
@@ -171,17 +171,17 @@ def _message(data: bytes, begun: int) -> tuple[Message, int]:
 def _body(value: Value) -> Body:
     tag, content = _list(value, 2, "a body")
     number = _integer(tag)
-    if number == Tag.OPEN_RESPONSE:
+    if number == MessageTag.OPEN_RESPONSE:
         _, client_id, file_id, server_id, time, _ = _list(content, 6, "an open response")
         return OpenResponse(_octets(server_id), _octets(file_id), _optional(client_id), _time(time))
-    if number == Tag.LIST_RESPONSE:
+    if number == MessageTag.LIST_RESPONSE:
         _, server_id, name, time, values, _, _ = _list(content, 7, "a list response")
         if not isinstance(values, tuple):
             raise DecodeError("a list response without values")
         return ListResponse(_octets(server_id), tuple(map(_entry, values)), _optional(name), _time(time))
-    if number == Tag.CLOSE_RESPONSE:
+    if number == MessageTag.CLOSE_RESPONSE:
         return CloseResponse()
-    return Other(number)
+    return OtherBody(number)
 
 
 def _entry(value: Value) -> ListEntry:
@@ -201,21 +201,21 @@ def _entry(value: Value) -> ListEntry:
     )
 
 
-def _time(value: Value) -> Time | None:
+def _time(value: Value) -> SmlTime | None:
     """`(choice, seconds)`; Holley meters leave the choice out (libsml, issue 75)."""
     if value is None:
         return None
     if isinstance(value, Integer):
-        return Time(TimeKind.SECONDS_INDEX, value.value)
+        return SmlTime(TimeKind.SECONDS_INDEX, value.value)
     choice, content = _list(value, 2, "a time")
     seconds = content[0] if isinstance(content, tuple) and content else content
     try:
-        return Time(TimeKind(_integer(choice)), _integer(seconds))
+        return SmlTime(TimeKind(_integer(choice)), _integer(seconds))
     except ValueError as error:  # which a DecodeError is, too
         raise DecodeError(str(error)) from None
 
 
-def _encoded_time(time: Time | None) -> Value:
+def _encoded_time(time: SmlTime | None) -> Value:
     if time is None:
         return None
     seconds = Integer(time.seconds, 4)

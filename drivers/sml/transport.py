@@ -31,7 +31,7 @@ def enclose(messages: bytes) -> bytes:
     return unchecked + x25(unchecked)
 
 
-class Reader:
+class TransportReader:
     """`add` what arrives, take telegrams with `next`. Noise is passed over; `damaged` counts wrong CRCs."""
 
     def __init__(self) -> None:

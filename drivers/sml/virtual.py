@@ -10,7 +10,7 @@ from drivers.sml.messages import (
     ListResponse,
     Message,
     OpenResponse,
-    Time,
+    SmlTime,
     TimeKind,
     encode_message,
 )
@@ -58,6 +58,6 @@ class VirtualSmlMeter:
         """See `PushingMeter`."""
         self._pushed += 1
         entries = self._entries() if callable(self._entries) else self._entries
-        seconds = Time(TimeKind.SECONDS_INDEX, int(self._pushed * self.period))
+        seconds = SmlTime(TimeKind.SECONDS_INDEX, int(self._pushed * self.period))
         values = ListResponse(self.server_id, tuple(entries), sensor_time=seconds)
         return Transmission(telegram(values, self._pushed))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from drivers.modbus.profile_file import ProfileError, load_profile
 from drivers.optical.profile import PROFILES as OPTICAL_PROFILES
-from drivers.optical.profile import Access
+from drivers.optical.profile import ReadoutMethod
 from gateway.config.addresses import address_problem
 from gateway.config.document import GatewayConfig, LineConfig, MeterConfig, MqttConfig
 from gateway.config.toml_lines import TomlPath
@@ -126,6 +126,6 @@ def _load_profile_problem(line: LineConfig, meter: MeterConfig) -> str | None:
     if meter.min_interval:
         return "a meter with min_interval is not to be asked for more; remove one of the two"
     optical = OPTICAL_PROFILES.get(meter.profile or "iec") if line.protocol == "optical" else None
-    if optical and (not optical.load_profile or optical.access is Access.PUSH):
+    if optical and (not optical.load_profile or optical.access is ReadoutMethod.PUSH):
         return f"the optical profile {optical.name!r} knows no load profile; remove it"
     return None

@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from drivers.driver import Clock, Driver, Found, Scope, SearchEvent, Suspicion
+from drivers.driver import Clock, Driver, Found, SearchEvent, SearchScope, Suspicion
 from drivers.errors import DriverError, LineError
 from gateway.line.work import LineWork
 from telemetry.micro import to_wire
@@ -155,7 +155,7 @@ class SetClock(LineTask):
 
 def _search(driver: Driver) -> Generator[SearchEvent, None, None]:
     """Closed early, it lets the driver leave the line as it was."""
-    yield from driver.search(Scope())
+    yield from driver.search(SearchScope())
 
 
 def _told(readout: Readout) -> dict[str, Any]:

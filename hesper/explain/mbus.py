@@ -3,7 +3,7 @@
 from drivers.errors import DecodeError
 from drivers.mbus.codec.header import status_labels
 from drivers.mbus.codec.records import Record
-from drivers.mbus.codec.telegram import Refusal, decode
+from drivers.mbus.codec.telegram import ApplicationError, decode
 from drivers.mbus.codec.timepoint import TimePoint
 from drivers.mbus.readouts import record_names
 from telemetry.explanation import ExplainedRecord, Explanation
@@ -13,7 +13,7 @@ from telemetry.obis import Obis
 def explain(data: bytes) -> Explanation:
     """What one frame says. Raises DecodeError, also for a meter's refusal."""
     answer = decode(data)
-    if isinstance(answer, Refusal):
+    if isinstance(answer, ApplicationError):
         raise DecodeError(f"the meter answered with an application error: {answer.message}")
     header = answer.header
     names = record_names(answer.records, header)

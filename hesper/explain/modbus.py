@@ -1,12 +1,12 @@
 """Modbus: captured answers, by the profile of the meter that gave them."""
 
 from drivers.modbus.capture import captured, memory_of
-from drivers.modbus.profile import Profile, words_of
+from drivers.modbus.profile import ModbusProfile, words_of
 from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.micro import from_micro
 
 
-def explain(data: bytes, profile: Profile, first: int | None = None) -> Explanation:
+def explain(data: bytes, profile: ModbusProfile, first: int | None = None) -> Explanation:
     """What frames (RTU or Modbus TCP, with or without the requests) say. `first` is the address of the first
     word of the first answer, where no request tells it. Raises DecodeError.
     """

@@ -5,8 +5,8 @@ from datetime import UTC
 
 from drivers.errors import DecodeError
 from drivers.optical.codec.dataset import DataSet, decode_sets
-from drivers.optical.codec.registers import Address, registers, ucum_code
-from drivers.optical.codec.telegram import ETX, STX, Check
+from drivers.optical.codec.registers import DataSetAddress, registers, ucum_code
+from drivers.optical.codec.telegram import ETX, STX, BlockCheck
 from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.meter_id import MeterIdError, meter_id
 from telemetry.obis import Medium
@@ -44,8 +44,8 @@ def _block(data: bytes) -> bytes:
     start, end = data.find(STX), data.find(ETX)
     if 0 <= start < end:
         checked, said = data[start + 1 : end + 1], data[end + 1 : end + 2]
-        if said and said[0] not in (Check.XOR.of(checked), Check.SUM.of(checked)):
-            raise DecodeError(f"block check {said[0]:02X}, computed {Check.XOR.of(checked):02X}")
+        if said and said[0] not in (BlockCheck.XOR.of(checked), BlockCheck.SUM.of(checked)):
+            raise DecodeError(f"block check {said[0]:02X}, computed {BlockCheck.XOR.of(checked):02X}")
         data = data[start + 1 : end]
     return data.lstrip()
 
@@ -58,7 +58,7 @@ def _meter(maker: str | None, serials: tuple[str, ...]) -> str | None:
 
 
 def _record(one: DataSet) -> ExplainedRecord:
-    address = Address.parse(one.address, Medium.ELECTRICITY)
+    address = DataSetAddress.parse(one.address, Medium.ELECTRICITY)
     first = one.values[0]
     is_number = first.number is not None
     known = address is not None and address.obis.definition is not None

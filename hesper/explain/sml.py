@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from drivers.errors import DecodeError
 from drivers.sml.messages import ListEntry, ListResponse, decode_messages
 from drivers.sml.registers import identity, readout
-from drivers.sml.transport import START, Reader
+from drivers.sml.transport import START, TransportReader
 from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.micro import from_micro
 from telemetry.obis import Obis
@@ -22,7 +22,7 @@ def recognises(data: bytes) -> bool:
 
 def explain(data: bytes) -> Explanation:
     """What the first whole telegram says. Raises DecodeError."""
-    reader = Reader()
+    reader = TransportReader()
     reader.add(data)
     envelope = reader.next()
     if envelope is None:

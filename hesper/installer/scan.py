@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drivers.catalogue import default_settings, open_driver, open_line
-from drivers.driver import Clock, Found, Progress, Scope, SearchEvent, Suspicion
+from drivers.driver import Clock, Found, SearchEvent, SearchProgress, SearchScope, Suspicion
 from drivers.errors import DriverError, LineError
 from hesper.installer.advice import Trouble, suspected, trouble
 
@@ -50,7 +50,7 @@ class Wanted:
 
     port: str
     protocols: Sequence[str]
-    scope: Scope
+    scope: SearchScope
     transport: str | None = None
 
 
@@ -76,7 +76,7 @@ def scan(wanted: Wanted, outcomes: list[Outcome], clock: Clock) -> Iterator[tupl
                         outcome.found.append(event)
                     case Suspicion():
                         outcome.suspicions.append(event)
-                    case Progress():
+                    case SearchProgress():
                         pass
                 yield protocol, event
         except DriverError as error:

@@ -35,7 +35,7 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class RangeSelection:
     """Selective access: 1 a range, 2 entries."""
 
     selector: int
@@ -47,7 +47,7 @@ class GetRequest:
     """Asks for an attribute, or for the entries of a buffer that `selection` names."""
 
     attribute: Attribute
-    selection: Selection | None = None
+    selection: RangeSelection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ def _get_request(data: bytes, position: int) -> tuple[Apdu, int]:
         return GetRequest(attribute), position
     (selector,), position = take(data, position, 1)
     parameters, end = take_data(data, position)
-    return GetRequest(attribute, Selection(selector, parameters)), end
+    return GetRequest(attribute, RangeSelection(selector, parameters)), end
 
 
 def _get_next(data: bytes, position: int) -> tuple[Apdu, int]:

@@ -12,7 +12,7 @@ from drivers.errors import DecodeError
 _DEEPEST = 12
 
 
-class Tag(IntEnum):
+class DataTag(IntEnum):
     """The types that meters send. Compact arrays and delta types are not among them."""
 
     NULL = 0
@@ -41,20 +41,20 @@ class Tag(IntEnum):
 
 
 _INTEGERS = {  # tag -> bytes, signed
-    Tag.DOUBLE_LONG: (4, True),
-    Tag.DOUBLE_LONG_UNSIGNED: (4, False),
-    Tag.BCD: (1, True),
-    Tag.INTEGER: (1, True),
-    Tag.LONG: (2, True),
-    Tag.UNSIGNED: (1, False),
-    Tag.LONG_UNSIGNED: (2, False),
-    Tag.LONG64: (8, True),
-    Tag.LONG64_UNSIGNED: (8, False),
-    Tag.ENUM: (1, False),
+    DataTag.DOUBLE_LONG: (4, True),
+    DataTag.DOUBLE_LONG_UNSIGNED: (4, False),
+    DataTag.BCD: (1, True),
+    DataTag.INTEGER: (1, True),
+    DataTag.LONG: (2, True),
+    DataTag.UNSIGNED: (1, False),
+    DataTag.LONG_UNSIGNED: (2, False),
+    DataTag.LONG64: (8, True),
+    DataTag.LONG64_UNSIGNED: (8, False),
+    DataTag.ENUM: (1, False),
 }
-_FIXED = {Tag.DATE_TIME: 12, Tag.DATE: 5, Tag.TIME: 4}
-_STRINGS = (Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING)
-_FLOATS = {Tag.FLOAT32: (">f", 4), Tag.FLOAT64: (">d", 8)}
+_FIXED = {DataTag.DATE_TIME: 12, DataTag.DATE: 5, DataTag.TIME: 4}
+_STRINGS = (DataTag.OCTET_STRING, DataTag.VISIBLE_STRING, DataTag.UTF8_STRING)
+_FLOATS = {DataTag.FLOAT32: (">f", 4), DataTag.FLOAT64: (">d", 8)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Data:
     """A value with its type. `value` is an int, bytes (of all strings and dates), bool, a tuple of Data, the
     shortest Decimal of a float (None: not a number), a bit string as text of 0 and 1, None for null."""
 
-    tag: Tag
+    tag: DataTag
     value: "int | bytes | bool | str | Decimal | tuple[Data, ...] | None" = None
 
     @property
@@ -96,32 +96,32 @@ class Data:
         return None
 
 
-NULL = Data(Tag.NULL)
+NULL = Data(DataTag.NULL)
 
 
 def octet_string(content: bytes) -> Data:
     """An octet string."""
-    return Data(Tag.OCTET_STRING, content)
+    return Data(DataTag.OCTET_STRING, content)
 
 
 def structure(*items: Data) -> Data:
     """A structure of these."""
-    return Data(Tag.STRUCTURE, items)
+    return Data(DataTag.STRUCTURE, items)
 
 
 def array(*items: Data) -> Data:
     """An array of these."""
-    return Data(Tag.ARRAY, items)
+    return Data(DataTag.ARRAY, items)
 
 
 def unsigned(value: int) -> Data:
     """An integer of one byte without sign."""
-    return Data(Tag.UNSIGNED, value)
+    return Data(DataTag.UNSIGNED, value)
 
 
 def long_unsigned(value: int) -> Data:
     """An integer of two bytes without sign."""
-    return Data(Tag.LONG_UNSIGNED, value)
+    return Data(DataTag.LONG_UNSIGNED, value)
 
 
 def decode_data(data: bytes) -> Data:
@@ -137,13 +137,13 @@ def take_data(data: bytes, begun: int, *, depth: int = 0) -> tuple[Data, int]:
     if depth > _DEEPEST:
         raise DecodeError("structures nest too deep", offset=begun)
     try:
-        tag = Tag(data[begun])
+        tag = DataTag(data[begun])
     except (IndexError, ValueError):
         raise DecodeError("no type of data", offset=begun) from None
     position = begun + 1
-    if tag is Tag.NULL:
+    if tag is DataTag.NULL:
         return NULL, position
-    if tag in (Tag.ARRAY, Tag.STRUCTURE):
+    if tag in (DataTag.ARRAY, DataTag.STRUCTURE):
         count, position = take_length(data, position)
         if count > len(data) - position:
             raise DecodeError(f"{count} elements end too early", offset=position)
@@ -156,7 +156,7 @@ def take_data(data: bytes, begun: int, *, depth: int = 0) -> tuple[Data, int]:
         count, position = take_length(data, position)
         content, end = take(data, position, count)
         return Data(tag, content), end
-    if tag is Tag.BIT_STRING:
+    if tag is DataTag.BIT_STRING:
         count, position = take_length(data, position)
         content, end = take(data, position, (count + 7) // 8)
         bits = "".join(f"{byte:08b}" for byte in content)
@@ -164,7 +164,7 @@ def take_data(data: bytes, begun: int, *, depth: int = 0) -> tuple[Data, int]:
     return _fixed(tag, data, position)
 
 
-def _fixed(tag: Tag, data: bytes, position: int) -> tuple[Data, int]:
+def _fixed(tag: DataTag, data: bytes, position: int) -> tuple[Data, int]:
     """A value whose length its tag tells."""
     if tag in _INTEGERS:
         size, signed = _INTEGERS[tag]
@@ -193,7 +193,7 @@ def encode_data(data: Data) -> bytes:
     if isinstance(value, str):
         padded = value.ljust(-(-len(value) // 8) * 8, "0")
         return head + encode_length(len(value)) + int(padded or "0", 2).to_bytes(len(padded) // 8, "big")
-    if tag is Tag.BOOLEAN:
+    if tag is DataTag.BOOLEAN:
         return head + bytes((0xFF if value else 0,))
     size, signed = _INTEGERS[tag]
     return head + int(value).to_bytes(size, "big", signed=signed)

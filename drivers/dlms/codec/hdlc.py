@@ -1,6 +1,6 @@
 """HDLC frames (IEC 62056-46, 6.4), format type 3: flag, format and length, addresses, control, checks, flag.
 
-Bytes in, frames out: `FrameReader` takes what arrives, in pieces and with stray bytes between, and gives
+Bytes in, frames out: `HdlcFrameReader` takes what arrives, in pieces and with stray bytes between, and gives
 whole frames. Who may say what, and when, is `link.py`.
 """
 
@@ -19,7 +19,7 @@ _PARAMETERS = b"\x81\x80"  # format and group identifier of negotiated parameter
 _INFORMATION_SIZES, _WINDOWS = (5, 6), (7, 8)
 
 
-class Kind(Enum):
+class HdlcControl(Enum):
     """What a control field says; the value is the field without its numbers and without poll/final."""
 
     INFORMATION = 0x00
@@ -34,7 +34,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class HdlcAddress:
     """A client (`upper` alone), or a server: logical device, and the physical device on a shared wire.
 
     Encoded in one byte, in two where there is a `lower`, in four where a part is above 127 or `wide`.
@@ -66,9 +66,9 @@ class Address:
 class Frame:
     """One frame. `send` and `receive` are N(S) and N(R); `final` is the poll bit of a client."""
 
-    destination: Address
-    source: Address
-    kind: Kind
+    destination: HdlcAddress
+    source: HdlcAddress
+    kind: HdlcControl
     information: bytes = b""
     send: int = 0
     receive: int = 0
@@ -79,7 +79,7 @@ class Frame:
     def control(self) -> int:
         """The control field."""
         control = self.kind.value | (_FINAL if self.final else 0)
-        if self.kind is Kind.INFORMATION:
+        if self.kind is HdlcControl.INFORMATION:
             control |= self.send << 1
         if self.kind in _NUMBERED:
             control |= self.receive << 5
@@ -100,11 +100,11 @@ class Frame:
         return bytes((FLAG,)) + checked + bytes((FLAG,))
 
 
-_NUMBERED = (Kind.INFORMATION, Kind.RECEIVE_READY, Kind.RECEIVE_NOT_READY)
+_NUMBERED = (HdlcControl.INFORMATION, HdlcControl.RECEIVE_READY, HdlcControl.RECEIVE_NOT_READY)
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
+class HdlcParameters:
     """What two ends agree on: bytes of information in a frame, each way as seen by the sender of these."""
 
     transmit: int = 128
@@ -118,7 +118,7 @@ class Parameters:
         return _PARAMETERS + bytes((len(fields),)) + fields
 
     @classmethod
-    def decode(cls, information: bytes) -> "Parameters":
+    def decode(cls, information: bytes) -> "HdlcParameters":
         """Those of an SNRM or UA, the defaults where it has none. Raises DecodeError."""
         if not information:
             return cls()
@@ -140,7 +140,7 @@ class Parameters:
         return cls(*sizes)
 
 
-class FrameReader:
+class HdlcFrameReader:
     """`add` what arrives, take frames with `next`. Noise is passed over; `damaged` counts wrong checks."""
 
     def __init__(self) -> None:
@@ -206,7 +206,7 @@ def decode_frame(data: bytes) -> Frame:
         source,
         kind,
         rest[2:],
-        control >> 1 & 7 if kind is Kind.INFORMATION else 0,
+        control >> 1 & 7 if kind is HdlcControl.INFORMATION else 0,
         control >> 5 if numbered else 0,
         bool(body[0] & _SEGMENTED),
         bool(control & _FINAL),
@@ -225,7 +225,7 @@ def _length(data: bytes) -> int | None:
     return length
 
 
-def _address(body: bytes, begun: int) -> tuple[Address, int]:
+def _address(body: bytes, begun: int) -> tuple[HdlcAddress, int]:
     position = begun
     while position < len(body) and not body[position] & 1:
         position += 1
@@ -233,14 +233,16 @@ def _address(body: bytes, begun: int) -> tuple[Address, int]:
     if position == len(body) or len(septets) not in (1, 2, 4):
         raise DecodeError(f"an address of {len(septets)} bytes", offset=begun + 1)
     if len(septets) == 4:
-        return Address(septets[0] << 7 | septets[1], septets[2] << 7 | septets[3], wide=True), position + 1
-    return Address(septets[0], septets[1] if len(septets) == 2 else None), position + 1
+        return HdlcAddress(
+            septets[0] << 7 | septets[1], septets[2] << 7 | septets[3], wide=True
+        ), position + 1
+    return HdlcAddress(septets[0], septets[1] if len(septets) == 2 else None), position + 1
 
 
-def _kind(control: int, offset: int) -> Kind:
+def _kind(control: int, offset: int) -> HdlcControl:
     if not control & 1:
-        return Kind.INFORMATION
+        return HdlcControl.INFORMATION
     try:
-        return Kind(control & 0x0F) if control & 3 == 1 else Kind(control & ~_FINAL)
+        return HdlcControl(control & 0x0F) if control & 3 == 1 else HdlcControl(control & ~_FINAL)
     except ValueError:
         raise DecodeError(f"no control field is {control:02X}", offset=offset) from None

@@ -93,14 +93,14 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class CaptureColumn:
     """A capture object: what a column of a profile holds."""
 
     attribute: Attribute
     index: int = 0
 
     @classmethod
-    def decode(cls, data: Data) -> "Column":
+    def decode(cls, data: Data) -> "CaptureColumn":
         """Raises DecodeError."""
         items = data.items
         if len(items) != 4 or len(items[1].octets) != 6:

@@ -15,7 +15,7 @@ from drivers.mbus.codec.dif import MORE_FOLLOWS, Coding, DataInformation, Functi
 from drivers.mbus.codec.records import shifted
 from drivers.mbus.codec.timepoint import TimePoint, encode_timepoint
 from drivers.mbus.codec.values import encode_text, encode_value
-from drivers.mbus.codec.vif import DATE, DATE_TIME, PLAIN_TEXT, Kind, Meaning, find_vif
+from drivers.mbus.codec.vif import DATE, DATE_TIME, PLAIN_TEXT, Meaning, ValueForm, find_vif
 from telemetry.units import UNITS, convert
 
 MORE_RECORDS_FOLLOW = bytes((MORE_FOLLOWS,))  # put after the last record of a telegram that is not the last
@@ -57,7 +57,7 @@ def record(
 
 def _says(meaning: Meaning, quantity: str, unit: str | None, digit: Decimal) -> bool:
     """Whether a VIF counts `quantity` in digits of that size in `unit`."""
-    if meaning.quantity != quantity or meaning.kind is not Kind.NUMBER:
+    if meaning.quantity != quantity or meaning.kind is not ValueForm.NUMBER:
         return False
     one = Decimal((0, (1,), meaning.exponent))
     if meaning.unit == unit:

@@ -1,6 +1,6 @@
 """M-Bus link layer (EN 13757-2, format class FT 1.2): acknowledgement, short, control and long frames.
 
-Bytes in, frames out: `FrameReader` takes what arrives, in pieces and with stray bytes between, and gives
+Bytes in, frames out: `MBusFrameReader` takes what arrives, in pieces and with stray bytes between, and gives
 whole frames. Nothing here knows what a frame means.
 """
 
@@ -27,7 +27,7 @@ _PRM = 0x40
 _ACD_DFC = 0x30  # in answers: access demand and data flow control
 
 
-class Address(IntEnum):
+class PrimaryAddress(IntEnum):
     """The addresses that are no single meter's (EN 13757-2, 5.7.5)."""
 
     UNCONFIGURED = 0
@@ -43,7 +43,7 @@ def checksum(payload: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Ack:
+class SingleCharacterFrame:
     """E5: understood."""
 
     def encode(self) -> bytes:
@@ -97,7 +97,7 @@ class LongFrame:
         return head + payload + bytes((checksum(payload), STOP))
 
 
-Frame = Ack | ShortFrame | LongFrame
+Frame = SingleCharacterFrame | ShortFrame | LongFrame
 
 
 def decode_frame(data: bytes) -> Frame:
@@ -131,7 +131,7 @@ def _length(data: bytes) -> int | None:
 
 def _decode(data: bytes) -> Frame:
     if data[0] == ACK:
-        return Ack()
+        return SingleCharacterFrame()
     payload = data[1:-2] if data[0] == SHORT_START else data[4:-2]
     if data[-1] != STOP:
         raise DecodeError(f"the frame ends with {data[-1]:02X}, not 16", offset=len(data) - 1)
@@ -144,7 +144,7 @@ def _decode(data: bytes) -> Frame:
     return LongFrame(payload[0], payload[1], payload[2], payload[3:])
 
 
-class FrameReader:
+class MBusFrameReader:
     """`add` what arrives, take frames with `next`. Bytes that begin no frame are skipped and counted."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from drivers.mbus.codec.dif import (
 from drivers.mbus.codec.header import ByteOrder
 from drivers.mbus.codec.timepoint import TimePoint, decode_timepoint
 from drivers.mbus.codec.values import Coded, read_value
-from drivers.mbus.codec.vif import FIRST_EXTENSION, PLAIN_TEXT, SECOND_EXTENSION, Kind, Meaning, lookup
+from drivers.mbus.codec.vif import FIRST_EXTENSION, PLAIN_TEXT, SECOND_EXTENSION, Meaning, ValueForm, lookup
 from drivers.mbus.codec.vife import MANUFACTURER, Extended, extend
 
 MAX_VIFES = 10
@@ -153,7 +153,7 @@ def _value(information: DataInformation, extended: Extended, coded: Coded) -> tu
     meaning, error = extended.meaning, extended.error or coded.error
     if error or information.coding in (Coding.NONE, Coding.SELECTION):
         return None, error
-    if meaning.kind is Kind.TIME:
+    if meaning.kind is ValueForm.TIME:
         point = decode_timepoint(coded.raw) if information.coding.is_integer else None
         return point, None if point else "the meter sends no valid date here"
     if coded.number is None:

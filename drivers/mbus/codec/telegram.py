@@ -67,7 +67,7 @@ class Telegram:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ApplicationError:
     """The meter's own report instead of data: an application error (CI 70) or an alarm (CI 71).
 
     `busy`: asking later can help.
@@ -78,7 +78,7 @@ class Refusal:
     busy: bool = False
 
 
-def decode(data: bytes, key: bytes | None = None) -> Telegram | Refusal:
+def decode(data: bytes, key: bytes | None = None) -> Telegram | ApplicationError:
     """The answer in one frame, decrypted with the meter's key. Raises DecodeError for what is none."""
     frame = decode_frame(data)
     if not isinstance(frame, LongFrame):
@@ -86,16 +86,18 @@ def decode(data: bytes, key: bytes | None = None) -> Telegram | Refusal:
     return decode_answer(frame, key)
 
 
-def decode_answer(frame: LongFrame, key: bytes | None = None) -> Telegram | Refusal:
+def decode_answer(frame: LongFrame, key: bytes | None = None) -> Telegram | ApplicationError:
     """The same of a frame that was taken apart already. Offsets in errors count from the user data on."""
     ci, data = frame.control_information, frame.user_data
     if not frame.is_answer:
         raise DecodeError(f"control field {frame.control:02X} is no answer of a meter")
     if ci == APPLICATION_ERROR:
         code = data[0] if data else 0
-        return Refusal(code, _APPLICATION_ERRORS.get(code, f"application error {code}"), code == _BUSY)
+        return ApplicationError(
+            code, _APPLICATION_ERRORS.get(code, f"application error {code}"), code == _BUSY
+        )
     if ci == ALARM:
-        return Refusal(data[0] if data else 0, f"alarm {data.hex(' ').upper()}")
+        return ApplicationError(data[0] if data else 0, f"alarm {data.hex(' ').upper()}")
     order = ByteOrder.MSB_FIRST if ci in (VARIABLE_LONG_MSB, FIXED_MSB) else ByteOrder.LSB_FIRST
     if ci in (FIXED, FIXED_MSB):
         return Telegram(*read_fixed(data, order), frame.encode())

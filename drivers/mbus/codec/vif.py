@@ -10,7 +10,7 @@ from enum import Enum
 from types import MappingProxyType
 
 
-class Kind(Enum):
+class ValueForm(Enum):
     """How the bytes of a value are to be understood."""
 
     NUMBER = "number"
@@ -24,7 +24,7 @@ class Meaning:
     quantity: str
     unit: str | None = None
     exponent: int = 0
-    kind: Kind = Kind.NUMBER
+    kind: ValueForm = ValueForm.NUMBER
 
 
 # Quantities that other modules ask for by name
@@ -75,7 +75,7 @@ def _joules(first: int, quantity: str, suffix: str) -> Table:
     return small | _scale(first + 3, 5, quantity, f"GJ{suffix}", -6)
 
 
-def _plain(rows: Mapping[int, str], kind: Kind = Kind.NUMBER) -> Table:
+def _plain(rows: Mapping[int, str], kind: ValueForm = ValueForm.NUMBER) -> Table:
     return {code: Meaning(quantity, None, 0, kind) for code, quantity in rows.items()}
 
 
@@ -98,8 +98,8 @@ def _main() -> Table:
         **_scale(0x60, 4, TEMPERATURE_DIFFERENCE, "K", -3),
         **_scale(0x64, 4, EXTERNAL_TEMPERATURE, "Cel", -3),
         **_scale(0x68, 4, "pressure", "bar", -3),
-        0x6C: Meaning(DATE, kind=Kind.TIME),
-        0x6D: Meaning(DATE_TIME, kind=Kind.TIME),
+        0x6C: Meaning(DATE, kind=ValueForm.TIME),
+        0x6D: Meaning(DATE_TIME, kind=ValueForm.TIME),
         0x6E: Meaning(HEAT_COST_UNITS, "1"),
         **_units(0x70, "averaging duration", _DURATION_UNITS),
         **_units(0x74, "actuality duration", _DURATION_UNITS),
@@ -195,7 +195,7 @@ def _second_extension() -> Table:
     return {
         **_plain(numbers),
         **_plain(bits),
-        **_plain(times, Kind.TIME),
+        **_plain(times, ValueForm.TIME),
         0x3A: Meaning("dimensionless", "1"),
         **{code: Meaning("credit", None, code - 0x03) for code in range(0x04)},
         **{code: Meaning("debit", None, code - 0x07) for code in range(0x04, 0x08)},

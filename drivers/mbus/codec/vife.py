@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from drivers.mbus.codec.vif import Kind, Meaning
+from drivers.mbus.codec.vif import Meaning, ValueForm
 
 EXTENSION = 0x80
 MANUFACTURER = 0x7F  # all further extensions are the manufacturer's own
@@ -144,17 +144,17 @@ def _about(meaning: Meaning, code: int) -> Meaning:
     edge = "end" if code & 0x01 else "begin"
     of = f"of {meaning.quantity}"
     if code == 0x39:
-        return Meaning(f"start {of}", kind=Kind.TIME)
+        return Meaning(f"start {of}", kind=ValueForm.TIME)
     if code in (0x41, 0x49):
         return Meaning(f"number of {side} limit exceeds {of}", "1")
     if code & 0x72 == 0x42:  # 42, 43, 46, 47 and with 08 the same for the upper limit
-        return Meaning(f"{edge} of {which} {side} limit exceed {of}", kind=Kind.TIME)
+        return Meaning(f"{edge} of {which} {side} limit exceed {of}", kind=ValueForm.TIME)
     if 0x50 <= code <= 0x5F:
         return Meaning(f"duration of {which} {side} limit exceed {of}", _DURATION_UNITS[code & 0x03])
     if 0x60 <= code <= 0x67:
         return Meaning(f"duration of {which} occurrence {of}", _DURATION_UNITS[code & 0x03])
     if code in (0x6A, 0x6B, 0x6E, 0x6F):
-        return Meaning(f"{edge} of {which} occurrence {of}", kind=Kind.TIME)
+        return Meaning(f"{edge} of {which} occurrence {of}", kind=ValueForm.TIME)
     return replace(meaning, quantity=f"{meaning.quantity}, reserved extension {code:02X}")
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, tzinfo
 from drivers.errors import DecodeError
 from drivers.optical.codec.dataset import DataSet, Value
 from drivers.optical.codec.instants import instant
-from drivers.optical.codec.registers import Address, quantity, ucum_code
+from drivers.optical.codec.registers import DataSetAddress, quantity, ucum_code
 from telemetry.obis import Medium, Obis, RegisterKind
 from telemetry.readout import Quantity
 from telemetry.status import Status
@@ -24,7 +24,7 @@ _STATUS = {0x04: Status.TEMPORARY_ERROR, 0x01: Status.PERMANENT_ERROR}  # distur
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LoadProfileRow:
     """The values of one period, at its end. `text` is its header and line as the meter sent them."""
 
     at: datetime
@@ -42,16 +42,16 @@ class _Header:
     text: str
 
 
-def decode_load_profile(sets: Sequence[DataSet], zone: tzinfo) -> list[Row]:
+def decode_load_profile(sets: Sequence[DataSet], zone: tzinfo) -> list[LoadProfileRow]:
     """The rows of an answer's data sets, oldest first, one an instant. Raises DecodeError."""
-    rows: dict[datetime, Row] = {}
+    rows: dict[datetime, LoadProfileRow] = {}
     for row in _rows(sets, zone):
         known = rows.get(row.at)
         rows[row.at] = row if known is None else _merged(known, row)
     return [rows[at] for at in sorted(rows)]
 
 
-def _rows(sets: Sequence[DataSet], zone: tzinfo) -> Iterator[Row]:
+def _rows(sets: Sequence[DataSet], zone: tzinfo) -> Iterator[LoadProfileRow]:
     header: _Header | None = None
     number = 0
     waiting: list[Value] = []  # values may be spread over lines as the meter likes
@@ -87,7 +87,10 @@ def _header(one: DataSet, zone: tzinfo) -> tuple[_Header, list[Value]]:
         raise DecodeError(f"{one.address!r} begins no load profile: {one}")
     period = timedelta(minutes=minutes)
     columns = tuple(
-        (address.obis if (address := Address.parse(code, Medium.ELECTRICITY)) else None, ucum_code(unit))
+        (
+            address.obis if (address := DataSetAddress.parse(code, Medium.ELECTRICITY)) else None,
+            ucum_code(unit),
+        )
         for code, unit in zip(texts[_FIXED:end:2], texts[_FIXED + 1 : end : 2], strict=True)
     )
     text = str(DataSet(one.address, one.values[:end]))
@@ -115,21 +118,23 @@ def _status(text: str) -> Status:
     return status
 
 
-def _row(header: _Header, number: int, values: Sequence[Value]) -> Row:
+def _row(header: _Header, number: int, values: Sequence[Value]) -> LoadProfileRow:
     measured = {
         str(obis): found
         for (obis, unit), value in zip(header.columns, values, strict=True)
         if obis is not None and unit is not None and (found := quantity(obis, Value(value.text), unit))
     }
     line = "".join(map(str, values))
-    return Row(header.first + number * header.period, measured, header.status, f"{header.text}\r\n{line}\r\n")
+    return LoadProfileRow(
+        header.first + number * header.period, measured, header.status, f"{header.text}\r\n{line}\r\n"
+    )
 
 
-def _merged(first: Row, second: Row) -> Row:
+def _merged(first: LoadProfileRow, second: LoadProfileRow) -> LoadProfileRow:
     """Two rows of an interrupted period: counters are those of the later one, the rest is of neither."""
     counters = {
         obis: value
         for obis, value in (first.values | second.values).items()
         if Obis.parse(obis).kind is RegisterKind.COUNTER
     }
-    return Row(first.at, counters, first.status | second.status, first.text + second.text)
+    return LoadProfileRow(first.at, counters, first.status | second.status, first.text + second.text)

@@ -70,14 +70,14 @@ _CLOCK_TIME, _CLOCK_DATE = (0, 9, 1), (0, 9, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class DataSetAddress:
     """A data set's OBIS code; `period` is value group F (255: the present), kept apart from the code."""
 
     obis: Obis
     period: int = _PRESENT
 
     @classmethod
-    def parse(cls, text: str, medium: Medium) -> "Address | None":
+    def parse(cls, text: str, medium: Medium) -> "DataSetAddress | None":
         """The address in full (`1-0:1.8.0*255`) or short form (`1.8.0`, `1.8.1*05`, `C.1.0`), else None.
 
         `medium` is what the short form leaves out; the groups of a device (0.x, C, F, L, P) are abstract.
@@ -107,7 +107,7 @@ class Registers:
 
 def registers(sets: Iterable[DataSet], zone: tzinfo, medium: Medium = Medium.ELECTRICITY) -> Registers:
     """The registers of a block's data sets; dates in them are local to `zone`."""
-    known = [(address, one) for one in sets if (address := Address.parse(one.address, medium))]
+    known = [(address, one) for one in sets if (address := DataSetAddress.parse(one.address, medium))]
     present = _present(known)
     return Registers(
         present,
@@ -126,7 +126,7 @@ def clock(sets: Iterable[DataSet], zone: tzinfo, near: datetime) -> datetime | N
     shown = {
         (address.obis.c, address.obis.d, address.obis.e): one.values[0].text
         for one in sets
-        if (address := Address.parse(one.address, Medium.ELECTRICITY)) and address.period == _PRESENT
+        if (address := DataSetAddress.parse(one.address, Medium.ELECTRICITY)) and address.period == _PRESENT
     }
     date, time = shown.get(_CLOCK_DATE), shown.get(_CLOCK_TIME)
     at = clock_instant(date, time, zone, near) if date and time else None
@@ -141,7 +141,7 @@ def ucum_code(text: str) -> str | None:
     return _UNITS.get(text) or (None if text.startswith("m") else _FOLDED.get(text.lower()))
 
 
-def _present(known: list[tuple[Address, DataSet]]) -> dict[str, Quantity]:
+def _present(known: list[tuple[DataSetAddress, DataSet]]) -> dict[str, Quantity]:
     """The present values; a register that is told twice, and not alike, has none."""
     found: dict[str, Quantity] = {}
     torn: set[str] = set()
@@ -159,7 +159,7 @@ def _is_midnight(local: datetime) -> bool:
 
 
 def _historical(
-    known: list[tuple[Address, DataSet]], present: dict[str, Quantity], zone: tzinfo
+    known: list[tuple[DataSetAddress, DataSet]], present: dict[str, Quantity], zone: tzinfo
 ) -> dict[datetime, dict[str, Quantity]]:
     """Counters of closed periods, where the meter says when the period ended; others are left out."""
     ends = {
@@ -198,7 +198,7 @@ def quantity(obis: Obis, value: Value, unit: str | None = None) -> Quantity | No
         return None
 
 
-def _serials(known: list[tuple[Address, DataSet]]) -> list[str]:
+def _serials(known: list[tuple[DataSetAddress, DataSet]]) -> list[str]:
     """Identification numbers, the most telling first, each once."""
     found: dict[str, None] = {}
     for c, d in _SERIALS:
@@ -208,6 +208,6 @@ def _serials(known: list[tuple[Address, DataSet]]) -> list[str]:
     return list(found)
 
 
-def _is_fatal(address: Address, one: DataSet) -> bool:
+def _is_fatal(address: DataSetAddress, one: DataSet) -> bool:
     """Whether F.F, the fatal error register, shows anything but zeros."""
     return (address.obis.c, address.obis.d) == _FATAL_ERROR and bool(one.values[0].text.strip(" 0"))

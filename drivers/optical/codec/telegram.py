@@ -36,7 +36,7 @@ class Mode(StrEnum):
     D = "D"  # the meter speaks by itself, always at the same speed
 
 
-class Check(StrEnum):
+class BlockCheck(StrEnum):
     """The block check character: of the standard, or as Energomera CE301/CE303 compute it."""
 
     XOR = "xor"
@@ -44,7 +44,7 @@ class Check(StrEnum):
 
     def of(self, data: bytes) -> int:
         """The check of all bytes after SOH or STX up to and including ETX or EOT."""
-        return reduce(xor, data, 0) if self is Check.XOR else sum(data) & 0x7F
+        return reduce(xor, data, 0) if self is BlockCheck.XOR else sum(data) & 0x7F
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Identification:
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class OptionSelect:
     """`ACK V Z Y`: protocol (0 normal), baud character, and what for (0 readout, 1 programming)."""
 
     protocol: str = "0"
@@ -85,7 +85,7 @@ class Acknowledgement:
         return ACK + f"{self.protocol}{self.baud}{self.purpose}\r\n".encode("ascii")
 
 
-class Sign(StrEnum):
+class SingleCharacter(StrEnum):
     """A single character: what the meter says of the command before."""
 
     ACK = "acknowledged"
@@ -93,20 +93,20 @@ class Sign(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DataBlock:
     """What stood between STX and the check character. `more`: a partial block, the next follows an ACK."""
 
     data: bytes
     more: bool = False
 
-    def encode(self, check: Check) -> bytes:
+    def encode(self, check: BlockCheck) -> bytes:
         """The telegram."""
         checked = self.data + (EOT if self.more else ETX)
         return STX + checked + bytes((check.of(checked),))
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ProgrammingCommand:
     """`SOH C D STX data ETX BCC` of programming mode: `name` is "R1", "P1", "W1"; None: no data at all (B0).
 
     The data may be a password, so it is never shown.
@@ -116,21 +116,21 @@ class Command:
     data: bytes | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, name: str, address: str, argument: str = "") -> "Command":
+    def of(cls, name: str, address: str, argument: str = "") -> "ProgrammingCommand":
         """Such as R1 1.8.0(). Raises ValueError for what a data set cannot carry."""
         text = f"{address}({argument})"
         if not text.isascii() or not text.isprintable() or any(sign in "()/!" for sign in address + argument):
             raise ValueError("an address or value with characters that a data set cannot carry")
         return cls(name, text.encode("ascii"))
 
-    def encode(self, check: Check) -> bytes:
+    def encode(self, check: BlockCheck) -> bytes:
         """The telegram."""
         checked = self.name.encode("ascii") + (b"" if self.data is None else STX + self.data) + ETX
         return SOH + checked + bytes((check.of(checked),))
 
 
-BREAK = Command("B0")
-Frame = Block | Command | Sign
+BREAK = ProgrammingCommand("B0")
+Frame = DataBlock | ProgrammingCommand | SingleCharacter
 
 
 def encode_sign_on(address: str) -> bytes:
@@ -141,9 +141,9 @@ def encode_sign_on(address: str) -> bytes:
     return telegram
 
 
-def encode_block(data: bytes, check: Check) -> bytes:
+def encode_block(data: bytes, check: BlockCheck) -> bytes:
     """The block of a readout: STX, data, `!`, ETX and the check character."""
-    return Block(data + END).encode(check)
+    return DataBlock(data + END).encode(check)
 
 
 def encode_push(identification: Identification, data: bytes) -> bytes:
@@ -157,21 +157,21 @@ def find_sign_on(heard: bytes) -> tuple[str, bytes] | None:
     return (match[1].decode("ascii"), heard[match.end() :]) if match else None
 
 
-def find_acknowledgement(heard: bytes) -> tuple[Acknowledgement, bytes] | None:
+def find_option_select(heard: bytes) -> tuple[OptionSelect, bytes] | None:
     """The first acknowledgement, and what follows it."""
     match = _ACKNOWLEDGEMENT.search(heard)
     if not match:
         return None
-    return Acknowledgement(*(part.decode("latin-1") for part in match.groups())), heard[match.end() :]
+    return OptionSelect(*(part.decode("latin-1") for part in match.groups())), heard[match.end() :]
 
 
-class Reader:
+class TelegramReader:
     """`add` what arrives; take the `identification`, then `frame` after `frame`, as they are complete.
 
     Stray bytes are passed over, and so is the echo of what was `sent` (optical heads see their own light).
     """
 
-    def __init__(self, check: Check = Check.XOR) -> None:
+    def __init__(self, check: BlockCheck = BlockCheck.XOR) -> None:
         self._check = check
         self._received = bytearray()
         self._echo = b""
@@ -215,7 +215,7 @@ class Reader:
             return None
         if start[0] in (ACK, NAK):
             del self._received[: start.end()]
-            return Sign.ACK if start[0] == ACK else Sign.NAK
+            return SingleCharacter.ACK if start[0] == ACK else SingleCharacter.NAK
         match = _FRAME.match(received, start.start())
         if match is None:
             return None
@@ -226,9 +226,9 @@ class Reader:
             self.damaged = raw
             raise DecodeError(f"block check {raw[-1]:02X}, computed {computed:02X}")
         if raw[:1] == STX:
-            return Block(raw[1:-2], raw[-2:-1] == EOT)
+            return DataBlock(raw[1:-2], raw[-2:-1] == EOT)
         if command := _COMMAND.fullmatch(raw[:-1]):
-            return Command(command[1].decode("ascii"), command[2])
+            return ProgrammingCommand(command[1].decode("ascii"), command[2])
         self.damaged = raw
         raise DecodeError("a header that is no command")
 

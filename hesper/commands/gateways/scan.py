@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from drivers.catalogue import PROTOCOLS
-from drivers.driver import Found, Scope
-from drivers.driver import Progress as Step
+from drivers.driver import Found, SearchScope
+from drivers.driver import SearchProgress as Step
 from hesper.commands.console import JSON_HELP, echo_json, show_trouble
 from hesper.commands.gateways.line_options import (
     check_name,
@@ -99,7 +99,7 @@ def _wanted(
     return Wanted(
         port=port,
         protocols=[check_protocol(name) for name in chosen],
-        scope=Scope([parse_settings(text) for text in settings or ()], tuple(addresses or ()), timeout),
+        scope=SearchScope([parse_settings(text) for text in settings or ()], tuple(addresses or ()), timeout),
         transport=check_transport(transport),
     )
 

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 from drivers.dlms import virtual_objects as made
 from drivers.dlms.codec.clock import encode_date_time
-from drivers.dlms.codec.data import Data, Tag, array, octet_string, structure
+from drivers.dlms.codec.data import Data, DataTag, array, octet_string, structure
 from drivers.dlms.codec.objects import CLOCK, VALUE, ClassId, MeterObject, logical_name
 from drivers.dlms.codec.security import Keys
 from drivers.dlms.master import DlmsDriver
-from drivers.dlms.server import Access, Objects
+from drivers.dlms.server import Objects, ServerAccess
 from drivers.dlms.virtual import DIRECT, VirtualDlmsMeter
 from drivers.driver import Target
 from drivers.line import SerialSettings, Transmission, VirtualMeter
@@ -31,8 +31,10 @@ PASSWORD = "open sesame"
 PUBLIC = Target("16/1", time_zone=BERLIN)
 LOW = Target("32/1", time_zone=BERLIN, password=PASSWORD)
 HIGH = Target("1/1", time_zone=BERLIN, key=KEY)
-CLOSED = Access(password=PASSWORD.encode(), keys=Keys.parse(KEY), public=True, writable=frozenset({CLOCK}))
-OPEN = Access(writable=frozenset({CLOCK}))
+CLOSED = ServerAccess(
+    password=PASSWORD.encode(), keys=Keys.parse(KEY), public=True, writable=frozenset({CLOCK})
+)
+OPEN = ServerAccess(writable=frozenset({CLOCK}))
 
 PRESENT = {
     "1-0:1.8.0": Quantity(12345_678_000, "kW.h"),
@@ -68,8 +70,8 @@ def rows(entries: list[tuple[datetime, int, int]]) -> Data:
         *(
             structure(
                 octet_string(encode_date_time(instant, BERLIN)),
-                Data(Tag.LONG64_UNSIGNED, imported),
-                Data(Tag.DOUBLE_LONG_UNSIGNED, exported),
+                Data(DataTag.LONG64_UNSIGNED, imported),
+                Data(DataTag.DOUBLE_LONG_UNSIGNED, exported),
             )
             for instant, imported, exported in entries
         )
@@ -81,19 +83,21 @@ def household(now: Callable[[], datetime] = lambda: NOW, serial: str = "00123456
     columns = (CLOCK, IMPORT, EXPORT)
     return (
         dict(made.identity("HSPH00012345678", serial))
-        | made.register("1-0:1.8.0", Data(Tag.DOUBLE_LONG_UNSIGNED, 12_345_678), 0, 30)
-        | made.register("1-0:1.8.1", Data(Tag.LONG64_UNSIGNED, 90_005), 2, 30)
-        | made.register("1-0:2.8.0", Data(Tag.LONG_UNSIGNED, 77), 0, 30)
+        | made.register("1-0:1.8.0", Data(DataTag.DOUBLE_LONG_UNSIGNED, 12_345_678), 0, 30)
+        | made.register("1-0:1.8.1", Data(DataTag.LONG64_UNSIGNED, 90_005), 2, 30)
+        | made.register("1-0:2.8.0", Data(DataTag.LONG_UNSIGNED, 77), 0, 30)
         | made.register(
             "1-0:1.6.0",
-            Data(Tag.DOUBLE_LONG_UNSIGNED, 4321),
+            Data(DataTag.DOUBLE_LONG_UNSIGNED, 4321),
             0,
             27,
             captured=encode_date_time(MAXIMUM, BERLIN),
         )
-        | made.register("1-0:16.7.0", Data(Tag.DOUBLE_LONG, -230), 0, 27)
-        | made.register("1-0:32.7.0", Data(Tag.FLOAT32, Decimal("230.1")), 0, 35)
-        | made.register("1-0:96.14.0", Data(Tag.UNSIGNED, 1), 0, 255)  # nothing that is a register of ours
+        | made.register("1-0:16.7.0", Data(DataTag.DOUBLE_LONG, -230), 0, 27)
+        | made.register("1-0:32.7.0", Data(DataTag.FLOAT32, Decimal("230.1")), 0, 35)
+        | made.register(
+            "1-0:96.14.0", Data(DataTag.UNSIGNED, 1), 0, 255
+        )  # nothing that is a register of ours
         | made.clock(lambda: encode_date_time(now(), BERLIN))
         | made.profile("0-0:98.1.0", columns, rows(months()))
         | made.profile("1-0:99.1.0", columns, lambda: rows(quarters(LOAD_BEGINS, 300)), 900)
@@ -110,7 +114,9 @@ def wh(value: int) -> Quantity:
     return Quantity(value * 1000, "kW.h")
 
 
-def meter_of(objects: Objects | None = None, access: Access = OPEN, **options: object) -> VirtualDlmsMeter:
+def meter_of(
+    objects: Objects | None = None, access: ServerAccess = OPEN, **options: object
+) -> VirtualDlmsMeter:
     return VirtualDlmsMeter(objects or household(), access=access, **options)  # type: ignore[arg-type] # tests
 
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.dlms.codec import apdu
-from drivers.dlms.codec.apdu import Attribute, Selection, decode_apdu, encode_apdu
+from drivers.dlms.codec.apdu import Attribute, RangeSelection, decode_apdu, encode_apdu
 from drivers.dlms.codec.clock import ClockStatus, DateTime, decode_date_time, encode_date_time
-from drivers.dlms.codec.data import Data, Tag, decode_data, encode_data, take_length
-from drivers.dlms.codec.objects import Column, Scaling, decode_object_list, logical_name
+from drivers.dlms.codec.data import Data, DataTag, decode_data, encode_data, take_length
+from drivers.dlms.codec.objects import CaptureColumn, Scaling, decode_object_list, logical_name
 from drivers.dlms.codec.security import decode_ciphered
 from drivers.errors import DecodeError
 
@@ -23,23 +23,27 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 
 data = st.recursive(
-    st.just(Data(Tag.NULL))
-    | st.builds(Data, st.just(Tag.BOOLEAN), st.booleans())
-    | st.builds(Data, st.sampled_from([Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING]), st.binary())
-    | st.builds(Data, st.just(Tag.DATE_TIME), st.binary(min_size=12, max_size=12))
-    | st.builds(Data, st.just(Tag.DATE), st.binary(min_size=5, max_size=5))
-    | st.builds(Data, st.just(Tag.TIME), st.binary(min_size=4, max_size=4))
-    | st.builds(Data, st.just(Tag.BIT_STRING), st.text("01", max_size=40))
-    | st.builds(Data, st.sampled_from([Tag.UNSIGNED, Tag.ENUM]), st.integers(0, 255))
-    | st.builds(Data, st.sampled_from([Tag.INTEGER, Tag.BCD]), st.integers(-128, 127))
-    | st.builds(Data, st.just(Tag.LONG), st.integers(-(2**15), 2**15 - 1))
-    | st.builds(Data, st.just(Tag.LONG_UNSIGNED), st.integers(0, 2**16 - 1))
-    | st.builds(Data, st.just(Tag.DOUBLE_LONG), st.integers(-(2**31), 2**31 - 1))
-    | st.builds(Data, st.just(Tag.DOUBLE_LONG_UNSIGNED), st.integers(0, 2**32 - 1))
-    | st.builds(Data, st.just(Tag.LONG64), st.integers(-(2**63), 2**63 - 1))
-    | st.builds(Data, st.just(Tag.LONG64_UNSIGNED), st.integers(0, 2**64 - 1)),
+    st.just(Data(DataTag.NULL))
+    | st.builds(Data, st.just(DataTag.BOOLEAN), st.booleans())
+    | st.builds(
+        Data,
+        st.sampled_from([DataTag.OCTET_STRING, DataTag.VISIBLE_STRING, DataTag.UTF8_STRING]),
+        st.binary(),
+    )
+    | st.builds(Data, st.just(DataTag.DATE_TIME), st.binary(min_size=12, max_size=12))
+    | st.builds(Data, st.just(DataTag.DATE), st.binary(min_size=5, max_size=5))
+    | st.builds(Data, st.just(DataTag.TIME), st.binary(min_size=4, max_size=4))
+    | st.builds(Data, st.just(DataTag.BIT_STRING), st.text("01", max_size=40))
+    | st.builds(Data, st.sampled_from([DataTag.UNSIGNED, DataTag.ENUM]), st.integers(0, 255))
+    | st.builds(Data, st.sampled_from([DataTag.INTEGER, DataTag.BCD]), st.integers(-128, 127))
+    | st.builds(Data, st.just(DataTag.LONG), st.integers(-(2**15), 2**15 - 1))
+    | st.builds(Data, st.just(DataTag.LONG_UNSIGNED), st.integers(0, 2**16 - 1))
+    | st.builds(Data, st.just(DataTag.DOUBLE_LONG), st.integers(-(2**31), 2**31 - 1))
+    | st.builds(Data, st.just(DataTag.DOUBLE_LONG_UNSIGNED), st.integers(0, 2**32 - 1))
+    | st.builds(Data, st.just(DataTag.LONG64), st.integers(-(2**63), 2**63 - 1))
+    | st.builds(Data, st.just(DataTag.LONG64_UNSIGNED), st.integers(0, 2**64 - 1)),
     lambda inner: st.builds(
-        Data, st.sampled_from([Tag.ARRAY, Tag.STRUCTURE]), st.lists(inner, max_size=5).map(tuple)
+        Data, st.sampled_from([DataTag.ARRAY, DataTag.STRUCTURE]), st.lists(inner, max_size=5).map(tuple)
     ),
     max_leaves=20,
 )
@@ -52,7 +56,7 @@ def test_every_value_survives_a_round_trip(value: Data) -> None:
 
 @given(st.floats(width=32))
 def test_a_float_is_the_shortest_decimal_that_it_is(number: float) -> None:
-    encoded = bytes((Tag.FLOAT32,)) + struct.pack(">f", number)
+    encoded = bytes((DataTag.FLOAT32,)) + struct.pack(">f", number)
     value = decode_data(encoded)
     if value.number is not None:
         assert np.float32(str(value.number)) == np.float32(number)
@@ -64,7 +68,7 @@ def test_a_float_shows_what_the_meter_shows() -> None:
     assert decode_data(bytes.fromhex("174366199a")).number == Decimal("230.1")
     assert decode_data(bytes.fromhex("18406cc33333333333")).number == Decimal("230.1")
     assert decode_data(bytes.fromhex("177fc00000")).number is None
-    assert encode_data(Data(Tag.FLOAT32, None))[0] == Tag.FLOAT32
+    assert encode_data(Data(DataTag.FLOAT32, None))[0] == DataTag.FLOAT32
 
 
 @given(st.binary(max_size=60) | st.lists(st.sampled_from(b"\x01\x02\x05\x82\x09\x00")).map(bytes))
@@ -96,11 +100,11 @@ def test_what_breaks_the_encoding_is_said(raw: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("take", "wrong"),
     [
-        (lambda d: d.items, Data(Tag.UNSIGNED, 1)),
-        (lambda d: d.octets, Data(Tag.UNSIGNED, 1)),
-        (lambda d: d.integer, Data(Tag.BOOLEAN, value=True)),
+        (lambda d: d.items, Data(DataTag.UNSIGNED, 1)),
+        (lambda d: d.octets, Data(DataTag.UNSIGNED, 1)),
+        (lambda d: d.integer, Data(DataTag.BOOLEAN, value=True)),
         (Scaling.decode, decode_data(bytes.fromhex("02020f7f161e"))),
-        (Column.decode, decode_data(bytes.fromhex("0201090100"))),
+        (CaptureColumn.decode, decode_data(bytes.fromhex("0201090100"))),
         (decode_object_list, decode_data(bytes.fromhex("01010201120001"))),
     ],
 )
@@ -115,7 +119,7 @@ attributes = st.builds(Attribute, st.integers(0, 65535), names, st.integers(0, 2
 bytes_of_one = st.integers(0, 255)
 numbers4 = st.integers(0, 2**32 - 1)
 apdus = (
-    st.builds(apdu.GetRequest, attributes, st.none() | st.builds(Selection, bytes_of_one, data))
+    st.builds(apdu.GetRequest, attributes, st.none() | st.builds(RangeSelection, bytes_of_one, data))
     | st.builds(apdu.GetNext, numbers4)
     | st.builds(apdu.GetResult, data)
     | st.builds(apdu.GetResult, st.none(), bytes_of_one)
@@ -150,14 +154,14 @@ def test_arbitrary_bytes_are_an_apdu_or_a_decode_error(raw: bytes, tag: int, for
                 continue
 
 
-integers = st.builds(Data, st.just(Tag.LONG), st.integers(-(2**15), 2**15 - 1)) | st.builds(
-    Data, st.sampled_from([Tag.DOUBLE_LONG_UNSIGNED, Tag.LONG64_UNSIGNED]), st.integers(0, 2**32 - 1)
+integers = st.builds(Data, st.just(DataTag.LONG), st.integers(-(2**15), 2**15 - 1)) | st.builds(
+    Data, st.sampled_from([DataTag.DOUBLE_LONG_UNSIGNED, DataTag.LONG64_UNSIGNED]), st.integers(0, 2**32 - 1)
 )
 
 
 @given(st.lists(st.lists(integers, min_size=1, max_size=4), min_size=1, max_size=4))
 def test_the_peers_codec_reads_our_data(rows: list[list[Data]]) -> None:
-    value = Data(Tag.ARRAY, tuple(Data(Tag.STRUCTURE, tuple(row)) for row in rows))
+    value = Data(DataTag.ARRAY, tuple(Data(DataTag.STRUCTURE, tuple(row)) for row in rows))
     assert parse_as_dlms_data(encode_data(value)) == [[cell.value for cell in row] for row in rows]
 
 

@@ -9,10 +9,10 @@ from drivers.dlms import virtual_objects as made
 from drivers.dlms.association import AccessError
 from drivers.dlms.codec.apdu import GetRequest, encode_apdu
 from drivers.dlms.codec.clock import ClockStatus, encode_date_time
-from drivers.dlms.codec.data import NULL, Data, Tag, array, encode_data, octet_string, structure
-from drivers.dlms.codec.hdlc import Parameters
+from drivers.dlms.codec.data import NULL, Data, DataTag, array, encode_data, octet_string, structure
+from drivers.dlms.codec.hdlc import HdlcParameters
 from drivers.dlms.codec.objects import CLOCK, DEVICE_NAME, ERROR_REGISTER, OBJECT_LIST, SERIAL_NUMBER
-from drivers.dlms.server import Access
+from drivers.dlms.server import ServerAccess
 from drivers.driver import IdentityError, Target
 from drivers.errors import (
     DriverError,
@@ -56,7 +56,7 @@ class Moving:
 @pytest.mark.parametrize(
     ("target", "access"), [(PUBLIC, OPEN), (LOW, CLOSED), (HIGH, CLOSED)], ids=["none", "password", "keys"]
 )
-def test_a_readout_gives_the_present_and_what_the_meter_kept(target: Target, access: Access) -> None:
+def test_a_readout_gives_the_present_and_what_the_meter_kept(target: Target, access: ServerAccess) -> None:
     present, *kept = driver_of(meter_of(access=access)).read(replace(target, meter=METER))
     assert (present.meter, present.at, present.status, present.clock) == (METER, NOW, Status(0), NOW)
     assert present.values == PRESENT
@@ -78,7 +78,7 @@ def test_a_readout_gives_the_present_and_what_the_meter_kept(target: Target, acc
 @pytest.mark.parametrize("size", [2030, 128, 31], ids=["long frames", "usual frames", "short frames"])
 def test_long_answers_come_in_segments_and_blocks(size: int, longest: int, target: Target) -> None:
     access = CLOSED if target.key else OPEN
-    meter = meter_of(access=access, parameters=Parameters(size, size), longest=longest)
+    meter = meter_of(access=access, parameters=HdlcParameters(size, size), longest=longest)
     present, *kept = driver_of(meter).read(target)
     assert present.values == PRESENT
     assert len(kept) == len(months()) + 1
@@ -94,7 +94,9 @@ def test_what_the_meter_has_is_asked_once() -> None:
 
 
 @pytest.mark.parametrize(("target", "access"), [(PUBLIC, OPEN), (HIGH, CLOSED)], ids=["plain", "ciphered"])
-def test_every_raw_has_the_values_and_the_scalers_that_they_stand_on(target: Target, access: Access) -> None:
+def test_every_raw_has_the_values_and_the_scalers_that_they_stand_on(
+    target: Target, access: ServerAccess
+) -> None:
     driver = driver_of(meter_of(access=access))
     first, *kept = driver.read(target)
     [second] = driver.read(target)
@@ -148,7 +150,7 @@ def test_a_load_profile_is_read_by_range() -> None:
 
 
 def test_a_meter_without_a_load_profile_says_so() -> None:
-    objects = dict(made.identity("HSP", "1")) | made.register("1-0:1.8.0", Data(Tag.UNSIGNED, 1), 0, 30)
+    objects = dict(made.identity("HSP", "1")) | made.register("1-0:1.8.0", Data(DataTag.UNSIGNED, 1), 0, 30)
     driver = driver_of(meter_of(objects))
     assert driver.read(PUBLIC)[0].values == {"1-0:1.8.0": Quantity(1000, "kW.h")}
     with pytest.raises(AccessError, match="no load profile"):
@@ -158,7 +160,7 @@ def test_a_meter_without_a_load_profile_says_so() -> None:
 def test_times_that_a_profile_leaves_out_are_a_period_later() -> None:
     first = octet_string(encode_date_time(LOAD_BEGINS, BERLIN))
     invalid = octet_string(encode_date_time(LOAD_BEGINS, BERLIN, ClockStatus.INVALID))
-    null, value = Data(Tag.NULL), Data(Tag.LONG64_UNSIGNED, 5)
+    null, value = Data(DataTag.NULL), Data(DataTag.LONG64_UNSIGNED, 5)
     entries = array(
         structure(null, value, null),  # nobody knows when
         structure(first, value, null),
@@ -186,7 +188,7 @@ def test_the_clock_is_set_in_local_time(target: Target) -> None:
 
 def test_a_clock_that_may_not_be_set_is_said() -> None:
     with pytest.raises(AccessError, match="not allowed"):
-        driver_of(meter_of(access=Access())).set_clock(PUBLIC, NOW)
+        driver_of(meter_of(access=ServerAccess())).set_clock(PUBLIC, NOW)
 
 
 def test_the_clock_of_another_meter_is_not_set() -> None:
@@ -212,15 +214,15 @@ def test_a_clock_that_is_invalid_shows_nothing(raw: bytes, clock: datetime | Non
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (Data(Tag.OCTET_STRING, b"\0\x40"), Status.PERMANENT_ERROR),
-        (Data(Tag.OCTET_STRING, b"0"), Status.PERMANENT_ERROR),  # a byte with two bits, no digit
-        (Data(Tag.VISIBLE_STRING, b"00000040"), Status.PERMANENT_ERROR),
-        (Data(Tag.UNSIGNED, 1), Status.PERMANENT_ERROR),
-        (Data(Tag.BIT_STRING, "0010"), Status.PERMANENT_ERROR),
-        (Data(Tag.OCTET_STRING, b"\0\0"), Status(0)),
-        (Data(Tag.OCTET_STRING, b"00000000"), Status(0)),
-        (Data(Tag.VISIBLE_STRING, b"0"), Status(0)),
-        (Data(Tag.BIT_STRING, "0000"), Status(0)),
+        (Data(DataTag.OCTET_STRING, b"\0\x40"), Status.PERMANENT_ERROR),
+        (Data(DataTag.OCTET_STRING, b"0"), Status.PERMANENT_ERROR),  # a byte with two bits, no digit
+        (Data(DataTag.VISIBLE_STRING, b"00000040"), Status.PERMANENT_ERROR),
+        (Data(DataTag.UNSIGNED, 1), Status.PERMANENT_ERROR),
+        (Data(DataTag.BIT_STRING, "0010"), Status.PERMANENT_ERROR),
+        (Data(DataTag.OCTET_STRING, b"\0\0"), Status(0)),
+        (Data(DataTag.OCTET_STRING, b"00000000"), Status(0)),
+        (Data(DataTag.VISIBLE_STRING, b"0"), Status(0)),
+        (Data(DataTag.BIT_STRING, "0000"), Status(0)),
         (NULL, Status(0)),
     ],
 )
@@ -239,7 +241,7 @@ def test_a_meter_that_was_swapped_is_noticed_and_learned_anew() -> None:
     driver = driver_of(meter)
     driver.read(replace(PUBLIC, meter=METER))
     meter.server.objects = dict(made.identity("HSPH2", "777")) | made.register(
-        "1-0:2.8.0", Data(Tag.UNSIGNED, 9), 3, 30
+        "1-0:2.8.0", Data(DataTag.UNSIGNED, 9), 3, 30
     )
     for _ in range(2):
         with pytest.raises(IdentityError, match="HSP-777"):
@@ -260,7 +262,7 @@ def test_a_swap_is_noticed_by_the_device_name_where_there_is_no_serial_number() 
 
 def test_a_maximum_of_a_clock_that_was_never_set_is_not_told() -> None:
     unset = encode_date_time(datetime(2000, 1, 1, tzinfo=UTC), BERLIN)
-    objects = household() | made.register("1-0:1.6.0", Data(Tag.UNSIGNED, 0), 0, 27, captured=unset)
+    objects = household() | made.register("1-0:1.6.0", Data(DataTag.UNSIGNED, 0), 0, 27, captured=unset)
     assert len(driver_of(meter_of(objects)).read(PUBLIC)) == 1 + len(months())
 
 
@@ -274,8 +276,8 @@ def test_a_meter_that_does_not_say_who_it_is_needs_a_configured_id() -> None:
 @pytest.mark.parametrize(
     ("device", "serial", "meter"),
     [
-        (octet_string(b"ISK1030700000123"), Data(Tag.VISIBLE_STRING, b"12345 "), "ISK-12345"),
-        (octet_string(b"ISK1030700000123"), Data(Tag.DOUBLE_LONG_UNSIGNED, 4711), "ISK-4711"),
+        (octet_string(b"ISK1030700000123"), Data(DataTag.VISIBLE_STRING, b"12345 "), "ISK-12345"),
+        (octet_string(b"ISK1030700000123"), Data(DataTag.DOUBLE_LONG_UNSIGNED, 4711), "ISK-4711"),
         (octet_string(b"LGZ" + bytes(4) + b"\x01"), octet_string(b"\x01\x02\xff"), "LGZ-0102FF"),
     ],
 )

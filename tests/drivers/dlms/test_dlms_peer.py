@@ -16,7 +16,7 @@ from drivers.dlms.codec.clock import encode_date_time
 from drivers.dlms.codec.data import encode_data, octet_string
 from drivers.dlms.codec.objects import CLOCK
 from drivers.dlms.codec.security import Keys
-from drivers.dlms.server import Access
+from drivers.dlms.server import ServerAccess
 from drivers.dlms.virtual import VirtualDlmsMeter
 from drivers.host import PtyMeterHost
 from tests.drivers.dlms.household import BERLIN, household
@@ -60,8 +60,8 @@ def _reading(read: Callable[[], bytes]) -> Callable[[], bytes]:
     return reading
 
 
-def meter_with(access: Access | None = None, longest: int = 0xFFFF) -> VirtualDlmsMeter:
-    return VirtualDlmsMeter(household(), access=access or Access(), longest=longest, reaction=0)
+def meter_with(access: ServerAccess | None = None, longest: int = 0xFFFF) -> VirtualDlmsMeter:
+    return VirtualDlmsMeter(household(), access=access or ServerAccess(), longest=longest, reaction=0)
 
 
 def their_value(client: DlmsClient, attribute: CosemAttribute) -> object:
@@ -102,7 +102,7 @@ def test_it_logs_in_with_a_password() -> None:
         "authentication_method": enumerations.AuthenticationMechanism.LLS,
         "password": b"gateway",
     }
-    with client_of(meter_with(Access(password=b"gateway", public=False)), 32, **options) as client:
+    with client_of(meter_with(ServerAccess(password=b"gateway", public=False)), 32, **options) as client:
         assert their_value(client, IMPORT_VALUE) == 12_345_678
 
 
@@ -115,13 +115,13 @@ def test_it_logs_in_with_keys_and_ciphers_every_apdu() -> None:
         "client_system_title": b"PEER\0\0\0\1",
         "client_initial_invocation_counter": 5,
     }
-    meter = meter_with(Access(keys=Keys(ENCRYPTION, AUTHENTICATION), public=False))
+    meter = meter_with(ServerAccess(keys=Keys(ENCRYPTION, AUTHENTICATION), public=False))
     with client_of(meter, 1, **options) as client:
         assert their_value(client, IMPORT_VALUE) == 12_345_678
 
 
 def test_it_sets_the_clock() -> None:
-    meter = meter_with(Access(writable=frozenset({CLOCK})))
+    meter = meter_with(ServerAccess(writable=frozenset({CLOCK})))
     shown = octet_string(encode_date_time(datetime(2026, 1, 1, tzinfo=UTC), BERLIN))
     with client_of(meter) as client:
         client.set(CLOCK_TIME, encode_data(shown))

@@ -13,7 +13,7 @@ from drivers.dlms.association import LoginError
 from drivers.dlms.codec.apdu import SetRequest, encode_apdu
 from drivers.dlms.codec.clock import encode_date_time
 from drivers.dlms.codec.data import octet_string
-from drivers.dlms.codec.hdlc import Address, Frame, Kind, Parameters, decode_frame
+from drivers.dlms.codec.hdlc import Frame, HdlcAddress, HdlcControl, HdlcParameters, decode_frame
 from drivers.dlms.codec.objects import CLOCK
 from drivers.dlms.master import DlmsDriver
 from drivers.dlms.virtual import DIRECT, VirtualDlmsMeter
@@ -95,7 +95,7 @@ def test_without_a_public_counter_the_clock_gives_one_that_grows() -> None:
 
 def test_a_meter_that_is_deaf_to_the_public_client_is_read_all_the_same() -> None:
     meter = meter_of(access=CLOSED)
-    driver = driver_of(Deaf(meter, Address(16)))
+    driver = driver_of(Deaf(meter, HdlcAddress(16)))
     assert driver.read(replace(HIGH, retries=0))[0].values == PRESENT
     silent = driver_of(Saying(b""))
     with pytest.raises(NoAnswerError):
@@ -106,7 +106,7 @@ def test_a_meter_that_is_deaf_to_the_public_client_is_read_all_the_same() -> Non
 class Deaf:
     """Does not hear one client."""
 
-    def __init__(self, meter: VirtualMeter, client: Address) -> None:
+    def __init__(self, meter: VirtualMeter, client: HdlcAddress) -> None:
         self.meter = meter
         self.client = client
 
@@ -166,7 +166,7 @@ def flawed(data: bytes) -> bytes:
 )
 def test_whatever_is_lost_once_the_readout_is_whole(flaw: Callable[[bytes], bytes], asks: bool) -> None:
     for lost in (1, 2, 3, 5, 9, 20, 26):
-        meter = meter_of(parameters=Parameters(128, 40))
+        meter = meter_of(parameters=HdlcParameters(128, 40))
         driver = driver_of(Lossy(meter, lost, flaw, asks=asks))
         present, *kept = driver.read(PUBLIC)
         assert present.values == PRESENT
@@ -190,7 +190,7 @@ def test_billing_periods_that_were_not_told_for_a_failure_are_told_the_next_time
 def test_a_line_that_is_lost_at_the_end_takes_nothing_away() -> None:
     class Breaking(SimulatedLine):
         def send(self, data: bytes) -> None:
-            if decode_frame(data).kind is Kind.DISCONNECT:
+            if decode_frame(data).kind is HdlcControl.DISCONNECT:
                 raise LineError("unplugged")
             super().send(data)
 
@@ -265,10 +265,10 @@ class Chatty:
 @pytest.mark.parametrize(
     "stranger",
     [
-        Frame(Address(16), Address(2), Kind.DISCONNECTED_MODE),
-        Frame(Address(17), Address(1), Kind.DISCONNECTED_MODE),
-        Frame(Address(1), Address(16), Kind.INFORMATION, b"another master"),
-        Frame(Address(16), Address(1), Kind.INFORMATION, b"an old answer", send=7),
+        Frame(HdlcAddress(16), HdlcAddress(2), HdlcControl.DISCONNECTED_MODE),
+        Frame(HdlcAddress(17), HdlcAddress(1), HdlcControl.DISCONNECTED_MODE),
+        Frame(HdlcAddress(1), HdlcAddress(16), HdlcControl.INFORMATION, b"another master"),
+        Frame(HdlcAddress(16), HdlcAddress(1), HdlcControl.INFORMATION, b"an old answer", send=7),
     ],
     ids=["another server", "another client", "another master", "an old answer"],
 )
@@ -293,9 +293,9 @@ def test_noise_is_garbled(noise: bytes) -> None:
     assert driver.tally.garbled == 1
 
 
-@pytest.mark.parametrize("kind", [Kind.DISCONNECTED_MODE, Kind.FRAME_REJECT])
-def test_a_meter_that_refuses_the_link_is_told_apart(kind: Kind) -> None:
-    refusal = Frame(Address(16), Address(1), kind).encode()
+@pytest.mark.parametrize("kind", [HdlcControl.DISCONNECTED_MODE, HdlcControl.FRAME_REJECT])
+def test_a_meter_that_refuses_the_link_is_told_apart(kind: HdlcControl) -> None:
+    refusal = Frame(HdlcAddress(16), HdlcAddress(1), kind).encode()
     with pytest.raises(MeterError, match="answered") as caught:
         driver_of(Saying(refusal)).read(PUBLIC)
     assert caught.value.retry
@@ -313,7 +313,7 @@ def test_an_answer_that_breaks_the_rules_is_a_decode_error(answer: str) -> None:
 
 @given(st.binary(max_size=40), st.sampled_from(["after the log-in", "to the log-in", "framed", "raw"]))
 def test_whatever_a_meter_says_only_driver_errors_come_of_it(said: bytes, when: str) -> None:
-    link = Frame(Address(16), Address(1), Kind.INFORMATION, b"\xe6\xe7\0" + said).encode()
+    link = Frame(HdlcAddress(16), HdlcAddress(1), HdlcControl.INFORMATION, b"\xe6\xe7\0" + said).encode()
     meter: VirtualMeter = {
         "after the log-in": Answering(said),
         "to the log-in": Answering(None, said),

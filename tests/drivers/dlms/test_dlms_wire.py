@@ -16,17 +16,26 @@ from drivers.dlms.codec.apdu import (
     ExceptionResponse,
     GetRequest,
     GetResult,
-    Selection,
+    RangeSelection,
     decode_apdu,
     encode_apdu,
 )
 from drivers.dlms.codec.clock import encode_date_time
-from drivers.dlms.codec.data import NULL, Data, Tag, array, long_unsigned, octet_string, structure, unsigned
-from drivers.dlms.codec.hdlc import Address, Frame, Kind
+from drivers.dlms.codec.data import (
+    NULL,
+    Data,
+    DataTag,
+    array,
+    long_unsigned,
+    octet_string,
+    structure,
+    unsigned,
+)
+from drivers.dlms.codec.hdlc import Frame, HdlcAddress, HdlcControl
 from drivers.dlms.codec.objects import CLOCK, LOAD_PROFILE, OBJECT_LIST
 from drivers.dlms.opening import HEAD
 from drivers.dlms.virtual import DIRECT, VirtualHead
-from drivers.driver import Found, Progress, Scope, Suspicion, Target
+from drivers.driver import Found, SearchProgress, SearchScope, Suspicion, Target
 from drivers.errors import (
     DriverError,
     GarbledAnswerError,
@@ -58,8 +67,8 @@ def test_meters_on_one_wire_answer_to_their_physical_addresses() -> None:
     meters = [
         meter_of(
             dict(made.identity("HSP", str(lower)))
-            | made.register("1-0:1.8.0", Data(Tag.UNSIGNED, lower), 3, 30),
-            address=Address(1, lower),
+            | made.register("1-0:1.8.0", Data(DataTag.UNSIGNED, lower), 3, 30),
+            address=HdlcAddress(1, lower),
         )
         for lower in (17, 18)
     ]
@@ -105,39 +114,39 @@ def test_a_planned_readout_takes_about_as_long_as_a_real_one() -> None:
 def test_a_search_names_a_lone_meter_once_and_leaves_the_line_as_it_was() -> None:
     driver = driver_of(meter_of())
     driver.line.configure(SerialSettings(2400))
-    events = list(driver.search(Scope(settings=[SerialSettings(2400), DIRECT])))
+    events = list(driver.search(SearchScope(settings=[SerialSettings(2400), DIRECT])))
     assert [one for one in events if isinstance(one, Found)] == [
         Found("16/1", DIRECT, METER, description="DLMS")
     ]
-    assert [one for one in events if isinstance(one, Progress)][-1].done == 10
+    assert [one for one in events if isinstance(one, SearchProgress)][-1].done == 10
     assert driver.line.settings == DIRECT
     assert driver.read(PUBLIC)[0].values == PRESENT
 
 
 def test_a_lone_meter_that_does_not_say_who_it_is_is_one_meter_all_the_same() -> None:
-    events = list(driver_of(meter_of(household(serial=""), CLOSED)).search(Scope()))
+    events = list(driver_of(meter_of(household(serial=""), CLOSED)).search(SearchScope()))
     [found] = [one for one in events if isinstance(one, Found)]
     assert (found.address, found.meter) == ("16/1", None)
     assert "does not say who it is" in found.description
 
 
 def test_a_search_tells_meters_that_want_a_password_and_noise() -> None:
-    scope = Scope(addresses=["16/1"])
+    scope = SearchScope(addresses=["16/1"])
     events = list(driver_of(meter_of(access=replace(CLOSED, public=False))).search(scope))
     assert events[1] == Found("16/1", DIRECT, description="DLMS; asks for a password or key")
     events = list(driver_of(Saying(b"\x7e\xa0 noise")).search(scope))
-    assert [type(one) for one in events] == [Progress, Suspicion, Progress]
+    assert [type(one) for one in events] == [SearchProgress, Suspicion, SearchProgress]
     events = list(driver_of(Answering(bytes.fromhex("c401c1"))).search(scope))
     assert isinstance(events[1], Found)
     assert events[1].meter is None
 
 
-def range_of(column: Attribute) -> Selection:
+def range_of(column: Attribute) -> RangeSelection:
     instant = octet_string(encode_date_time(LOAD_BEGINS, UTC))
     restricting = structure(
         long_unsigned(column.class_id), octet_string(column.name), unsigned(column.number), long_unsigned(0)
     )
-    return Selection(1, structure(restricting, instant, instant, array()))
+    return RangeSelection(1, structure(restricting, instant, instant, array()))
 
 
 IDENTIFICATION = Identification("LGz", "5", "\\2ZMD310")
@@ -175,8 +184,14 @@ def test_a_virtual_meter_bears_any_apdus_and_bytes(heard: list[bytes], log_in: b
     meter = meter_of(access=CLOSED if log_in else OPEN)
     for data in heard:
         meter.hear(data, DIRECT)
-        meter.hear(Frame(Address(1), Address(16), Kind.SET_NORMAL_RESPONSE_MODE, data).encode(), DIRECT)
-        meter.hear(Frame(Address(1), Address(16), Kind.INFORMATION, b"\xe6\xe6\0" + data).encode(), DIRECT)
+        meter.hear(
+            Frame(HdlcAddress(1), HdlcAddress(16), HdlcControl.SET_NORMAL_RESPONSE_MODE, data).encode(),
+            DIRECT,
+        )
+        meter.hear(
+            Frame(HdlcAddress(1), HdlcAddress(16), HdlcControl.INFORMATION, b"\xe6\xe6\0" + data).encode(),
+            DIRECT,
+        )
         meter.server.handle(data)
         meter.server.handle(encode_apdu(GetRequest(OBJECT_LIST)) + data)
     assert meter.hear(b"", SerialSettings(2400)) == []
@@ -185,14 +200,14 @@ def test_a_virtual_meter_bears_any_apdus_and_bytes(heard: list[bytes], log_in: b
 @pytest.mark.parametrize(
     "selection",
     [
-        Selection(2, structure()),
-        Selection(1, structure()),
-        Selection(1, structure(*[NULL] * 4)),
-        Selection(1, NULL),
-        Selection(1, range_of(Attribute(8, bytes(6), 2)).parameters),
+        RangeSelection(2, structure()),
+        RangeSelection(1, structure()),
+        RangeSelection(1, structure(*[NULL] * 4)),
+        RangeSelection(1, NULL),
+        RangeSelection(1, range_of(Attribute(8, bytes(6), 2)).parameters),
     ],
 )
-def test_a_virtual_meter_refuses_selections_that_are_no_ranges(selection: Selection) -> None:
+def test_a_virtual_meter_refuses_selections_that_are_no_ranges(selection: RangeSelection) -> None:
     server = meter_of().server
     server.handle(AssociationRequest(Initiate().encode(response=False)).encode())
     buffer = Attribute(7, LOAD_PROFILE, 2)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.bus import AwkwardWire, VirtualBus
-from drivers.driver import Progress, Target
+from drivers.driver import SearchProgress, Target
 from drivers.errors import DriverError, GarbledAnswerError, NoAnswerError
 from drivers.line import SerialSettings, Transmission
 from drivers.mbus.address import Secondary, parse_address
@@ -318,4 +318,4 @@ def test_a_master_gets_readouts_or_driver_errors_whatever_answers(answers: list[
     with suppress(DriverError):
         assert driver.read(Target(address))
     events = searched(driver, "1-3", "0685581F")
-    assert isinstance(events[-1], Progress)
+    assert isinstance(events[-1], SearchProgress)

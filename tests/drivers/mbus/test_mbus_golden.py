@@ -17,7 +17,7 @@ import pytest
 from drivers.errors import DecodeError
 from drivers.mbus.codec.dif import Function
 from drivers.mbus.codec.records import Record
-from drivers.mbus.codec.telegram import Refusal, Telegram, decode
+from drivers.mbus.codec.telegram import ApplicationError, Telegram, decode
 from drivers.mbus.codec.timepoint import TimePoint
 from telemetry.units import convert
 
@@ -224,7 +224,7 @@ def test_an_error_frame_gives_its_application_error_or_a_decode_error(path: Path
             decode(read_hex(path))
         return
     answer = decode(read_hex(path))
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, ApplicationError)
     document = described.read_text(encoding="latin-1")
     error = re.search(r"<Error>(.*)</Error>", document)
     assert error is not None
@@ -234,5 +234,5 @@ def test_an_error_frame_gives_its_application_error_or_a_decode_error(path: Path
 
 def test_a_busy_meter_can_be_asked_later() -> None:
     answer = decode(bytes.fromhex("68 04 04 68 08 01 70 08 81 16"))
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, ApplicationError)
     assert answer.busy

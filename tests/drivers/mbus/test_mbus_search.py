@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.bus import AwkwardWire, VirtualBus
-from drivers.driver import Found, Progress, Scope, Target
+from drivers.driver import Found, SearchProgress, SearchScope, Target
 from drivers.errors import DriverError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission
@@ -226,7 +226,7 @@ def test_a_line_that_never_falls_silent_ends_a_search_all_the_same() -> None:
 
 def test_progress_grows_to_its_total() -> None:
     events = searched(driver_on(bus_of(["11111111", "22222222", "22222223"])), "1-3", "secondary")
-    steps = [event for event in events if isinstance(event, Progress)]
+    steps = [event for event in events if isinstance(event, SearchProgress)]
     assert [step.done for step in steps] == list(range(len(steps)))
     assert all(step.done <= step.total for step in steps)
     assert (steps[-1].done, steps[-1].what) == (steps[-1].total, "the end")
@@ -250,7 +250,7 @@ def test_several_speeds_are_tried_in_order_and_told() -> None:
 
 def test_a_search_that_is_given_up_leaves_the_line_as_it_was() -> None:
     driver = driver_on(bus_of(["11111111"]))
-    events = driver.search(Scope(settings=[replace(LINE_SETTINGS, baud=300)]))
+    events = driver.search(SearchScope(settings=[replace(LINE_SETTINGS, baud=300)]))
     next(events)
     assert driver.line.settings.baud == 300
     events.close()  # type: ignore[attr-defined]

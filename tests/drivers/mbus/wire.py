@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from drivers.bus import VirtualBus
-from drivers.driver import Found, Scope, SearchEvent, Suspicion
+from drivers.driver import Found, SearchEvent, SearchScope, Suspicion
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.mbus.address import Secondary
 from drivers.mbus.codec import vif
@@ -86,7 +86,7 @@ def bus_of(serials: Sequence[str], **options: object) -> VirtualBus:
 
 
 def searched(driver: MBusDriver, *addresses: str, **scope: object) -> list[SearchEvent]:
-    return list(driver.search(Scope(addresses=addresses, **scope)))  # type: ignore[arg-type]
+    return list(driver.search(SearchScope(addresses=addresses, **scope)))  # type: ignore[arg-type]
 
 
 def found(events: Sequence[SearchEvent]) -> list[Found]:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.line import SerialSettings
-from drivers.modbus.blocks import Block, cheapest, split
-from drivers.modbus.profile import Exponent, Span
+from drivers.modbus.blocks import RegisterBlock, cheapest, split
+from drivers.modbus.profile import Exponent, WordSpan
 from drivers.modbus.protocol import MAX_REGISTERS
 from drivers.modbus.timing import transaction_time
 
@@ -20,7 +20,7 @@ class Run:
 
 
 @st.composite
-def maps(draw: st.DrawFn) -> list[Span]:
+def maps(draw: st.DrawFn) -> list[WordSpan]:
     """Up to five runs of words, apart by gaps that are worth reading along or not."""
     address, spans = draw(st.integers(0, 50)), []
     for _ in range(draw(st.integers(1, 5))):
@@ -30,7 +30,7 @@ def maps(draw: st.DrawFn) -> list[Span]:
     return draw(st.permutations(spans))
 
 
-def partitions(spans: Sequence[Span]) -> Iterator[list[list[Span]]]:
+def partitions(spans: Sequence[WordSpan]) -> Iterator[list[list[WordSpan]]]:
     """Every way to share spans out to requests."""
     if not spans:
         yield []
@@ -44,14 +44,14 @@ def partitions(spans: Sequence[Span]) -> Iterator[list[list[Span]]]:
 
 @given(maps(), st.sampled_from([300, 2400, 9600, 19200, 115200]), st.sampled_from([0.0, 0.1]))
 def test_no_way_of_sharing_registers_out_takes_less_wire_time(
-    spans: list[Span], baud: int, pause: float
+    spans: list[WordSpan], baud: int, pause: float
 ) -> None:
     settings = SerialSettings(baud, 8, "E", 1)
 
     def cost(words: int) -> float:
         return transaction_time(settings, words, turnaround=0.02, pause=pause)
 
-    def total(partition: list[list[Span]]) -> float:
+    def total(partition: list[list[WordSpan]]) -> float:
         time = 0.0
         for group in partition:
             words = max(one.end for one in group) - min(one.address for one in group)
@@ -66,9 +66,9 @@ def test_no_way_of_sharing_registers_out_takes_less_wire_time(
 
 
 @given(maps())
-def test_a_refused_request_is_split_until_nothing_can_be(spans: list[Span]) -> None:
+def test_a_refused_request_is_split_until_nothing_can_be(spans: list[WordSpan]) -> None:
     waiting = cheapest(spans, lambda words: 1000 + words)
-    alone: list[Span] = []
+    alone: list[WordSpan] = []
     while waiting:
         block = waiting.pop()
         smaller = split(block)
@@ -81,6 +81,12 @@ def test_a_refused_request_is_split_until_nothing_can_be(spans: list[Span]) -> N
 
 def test_a_refused_request_is_split_at_its_gaps_first() -> None:
     ones = [Exponent(3, address) for address in (0, 1, 2, 7)]
-    assert split(Block(tuple(ones))) == [Block(tuple(ones[:3])), Block(tuple(ones[3:]))]
-    assert split(Block(tuple(ones[:3]))) == [Block(tuple(ones[:1])), Block(tuple(ones[1:3]))]
-    assert split(Block(tuple(ones[3:]))) == []
+    assert split(RegisterBlock(tuple(ones))) == [
+        RegisterBlock(tuple(ones[:3])),
+        RegisterBlock(tuple(ones[3:])),
+    ]
+    assert split(RegisterBlock(tuple(ones[:3]))) == [
+        RegisterBlock(tuple(ones[:1])),
+        RegisterBlock(tuple(ones[1:3])),
+    ]
+    assert split(RegisterBlock(tuple(ones[3:]))) == []

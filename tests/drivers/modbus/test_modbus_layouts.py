@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from drivers.driver import IdentityError, Target
 from drivers.line import SerialSettings, Transmission
 from drivers.modbus.master import ModbusDriver
-from drivers.modbus.profile import Profile
+from drivers.modbus.profile import ModbusProfile
 from drivers.modbus.profile_file import ProfileError, load_profile, parse_profile
 from drivers.modbus.virtual import RegisterMeter, VirtualModbusMeter, profile_words
 from drivers.simulated import SimulatedLine
@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> str:
     return str(file)
 
 
-def sunspec() -> Profile:
+def sunspec() -> ModbusProfile:
     return parse_profile(SUNSPEC, "sunspec")
 
 

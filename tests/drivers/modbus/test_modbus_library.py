@@ -12,10 +12,10 @@ import pytest
 
 from drivers.driver import IdentityError, Target
 from drivers.line import SerialSettings
-from drivers.modbus.blocks import Block, plan, wire_time
+from drivers.modbus.blocks import RegisterBlock, plan, wire_time
 from drivers.modbus.encoding import WordOrder, decode
 from drivers.modbus.master import ModbusDriver
-from drivers.modbus.profile import Golden, Profile
+from drivers.modbus.profile import GoldenAnswers, ModbusProfile
 from drivers.modbus.profile_file import load_profile, profile_names
 from drivers.modbus.protocol import MAX_REGISTERS
 from drivers.modbus.timing import TURNAROUND, transaction_time
@@ -91,12 +91,12 @@ LEFT_OUT = {
 NAMED_APART = {"saia-ale3-tariffs", "siemens-pac2200", "solaredge-mtr-3y"}
 
 
-def factory(profile: Profile) -> SerialSettings:
+def factory(profile: ModbusProfile) -> SerialSettings:
     """The settings of a profile, or those that most meters are given."""
     return profile.settings or SerialSettings()
 
 
-def expected(profile: Profile, golden: Golden) -> dict[str, Quantity]:
+def expected(profile: ModbusProfile, golden: GoldenAnswers) -> dict[str, Quantity]:
     units = {register.obis: register.unit for register in profile.registers}
     return {obis: Quantity(to_micro(text), units[obis]) for obis, text in golden.values.items()}
 
@@ -118,7 +118,7 @@ def test_hesper_brings_more_than_twenty_families() -> None:
     assert set(NAMES) == set(MAPS)
 
 
-def shortcomings(profile: Profile) -> set[str]:
+def shortcomings(profile: ModbusProfile) -> set[str]:
     """What keeps a profile from being shipped."""
     proven = {obis for golden in profile.golden for obis in golden.values}
     faults = {
@@ -171,7 +171,7 @@ def test_a_meter_that_answers_across_gaps_is_read_in_the_planned_requests(name: 
     [readout] = driver.read(Target("7", meter=f"EAS-{golden.serial or 1}", profile=name))
     assert readout.values == expected(profile, golden)
     planned = plan(profile, factory(profile))
-    identity = [Block((profile.identity,))] if profile.identity else []
+    identity = [RegisterBlock((profile.identity,))] if profile.identity else []
     assert [(one.function, one.address, one.count) for one in meter.requests] == [
         (block.function, block.address, block.count) for block in [*planned, *identity]
     ]

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from drivers.bus import VirtualBus
 from drivers.catalogue import open_driver, open_line
-from drivers.driver import Scope, Target
+from drivers.driver import SearchScope, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.modbus.blocks import plan, wire_time
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile
-from drivers.modbus.protocol import Request, RtuFraming, Transport
+from drivers.modbus.protocol import ModbusRequest, RtuFraming, Transport
 from drivers.modbus.timing import TURNAROUND, silence, transaction_time
 from drivers.modbus.virtual import VirtualModbusMeter
 from drivers.simulated import SimulatedLine
@@ -143,7 +143,7 @@ def test_a_meters_pause_is_kept_whoever_was_asked_before() -> None:
 def test_reading_and_searching_never_write_nor_broadcast() -> None:
     driver, witness = witnessed(meter(), ELEVEN_BITS)
     driver.read(target())
-    list(driver.search(Scope(settings=(ELEVEN_BITS,), addresses=("6-8",))))
+    list(driver.search(SearchScope(settings=(ELEVEN_BITS,), addresses=("6-8",))))
     assert len(witness.frames) > 10
     assert {frame[1] for frame in witness.frames} == {3, 4}
     assert 0 not in {frame[0] for frame in witness.frames}
@@ -293,7 +293,7 @@ def test_a_busy_meter_is_asked_again_and_then_reported_as_passing() -> None:
             asked.append(found[0])
             return [Transmission(framing.refusal(found[0], 6), 0.02)]
 
-    asked: list[Request] = []
+    asked: list[ModbusRequest] = []
     driver = driver_of(Busy())
     with pytest.raises(MeterError, match="device busy") as caught:
         driver.read(target(retries=2))
@@ -324,7 +324,7 @@ def test_a_wrong_target_is_refused_with_a_remedy(wrong: dict[str, object], remed
 def test_a_broadcast_is_never_answered_nor_a_write_obeyed() -> None:
     virtual = meter()
     framing = RtuFraming()
-    assert virtual.hear(framing.request(Request(0, 4, 0, 2)), FAST) == []
+    assert virtual.hear(framing.request(ModbusRequest(0, 4, 0, 2)), FAST) == []
     write = bytes.fromhex("07 06 00 00 00 01 48 6c")
     [refused] = virtual.hear(write, FAST)
     assert refused.data[:3] == bytes((7, 0x86, 1))

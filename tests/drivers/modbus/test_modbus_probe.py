@@ -8,11 +8,11 @@ import pytest
 from drivers.bus import VirtualBus
 from drivers.errors import NoAnswerError
 from drivers.line import SerialSettings
-from drivers.modbus.blocks import Block
+from drivers.modbus.blocks import RegisterBlock
 from drivers.modbus.encoding import pattern
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.probe import recognised
-from drivers.modbus.profile import Memory, Profile, Span, placed
+from drivers.modbus.profile import Memory, ModbusProfile, WordSpan, placed
 from drivers.modbus.profile_file import ProfileError, load_profile, parse_profile, profile_names
 from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import RegisterMeter
@@ -44,11 +44,11 @@ def driver_of(words: Words, transport: Transport = Transport.RTU) -> tuple[Modbu
     return ModbusDriver(SimulatedLine(meter, SerialSettings()), lambda: NOW, transport=transport), meter
 
 
-def probe(driver: ModbusDriver, unit: int, profile: Profile, timeout: float | None = None) -> bool:
+def probe(driver: ModbusDriver, unit: int, profile: ModbusProfile, timeout: float | None = None) -> bool:
     """Whether the family's probe recognises the meter at a unit id, asked over the wire."""
 
-    def ask(span: Span) -> Memory | None:
-        answer = driver.exchange.ask(unit, Block((span,)), pause=profile.pause, timeout=timeout)
+    def ask(span: WordSpan) -> Memory | None:
+        answer = driver.exchange.ask(unit, RegisterBlock((span,)), pause=profile.pause, timeout=timeout)
         return None if answer.exception is not None else placed(span, list(answer.registers))
 
     return recognised(profile, ask)

@@ -19,7 +19,7 @@ from drivers.line import SerialSettings
 from drivers.modbus.encoding import Encoding, WordOrder
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.probe import recognised
-from drivers.modbus.profile import Register, Span
+from drivers.modbus.profile import ProfileRegister, WordSpan
 from drivers.modbus.profile_file import ProfileError, load_profile, parse_profile
 from drivers.modbus.virtual import RegisterMeter
 from drivers.simulated import SimulatedLine
@@ -57,7 +57,7 @@ def test_a_sentinel_is_no_reading() -> None:
 
 
 def test_a_value_beyond_any_register_is_no_reading() -> None:
-    register = Register(
+    register = ProfileRegister(
         "1-0:1.8.0", 3, 0, Encoding.UINT64, WordOrder.BIG, Fraction(1), "kW.h", frozenset(), ""
     )
     assert register.quantity([0x7FFF, 0, 0, 0]) is None
@@ -76,7 +76,7 @@ def test_a_virtual_register_is_the_exact_inverse(
     scale: Fraction,
     data: st.DataObject,
 ) -> None:
-    register = Register("1-0:1.8.0", 3, 0, encoding, order, scale, "kW.h", frozenset(), "")
+    register = ProfileRegister("1-0:1.8.0", 3, 0, encoding, order, scale, "kW.h", frozenset(), "")
     raw = data.draw(whole_numbers(encoding))
     value = raw * scale
     quantity = register.quantity(register.words(value))
@@ -88,7 +88,7 @@ def test_a_virtual_register_is_the_exact_inverse(
 
 @given(st.decimals(Decimal(0), Decimal(99999), places=1))
 def test_a_float_register_shows_what_seven_digits_hold(value: Decimal) -> None:
-    register = Register(
+    register = ProfileRegister(
         "1-0:1.8.0", 4, 0, Encoding.FLOAT32, WordOrder.BIG, Fraction(1), "kW.h", frozenset(), ""
     )
     assert register.quantity(register.words(Fraction(value))) == Quantity(to_micro(value), "kW.h")
@@ -247,7 +247,7 @@ def test_the_profile_in_the_documentation_is_read_and_recognised(tmp_path: Path)
     assert recognised(profile, lambda span: {key: words[key] for key in words if key in _keys(span)})
 
 
-def _keys(span: Span) -> set[tuple[int, int]]:
+def _keys(span: WordSpan) -> set[tuple[int, int]]:
     return {(span.function, address) for address in range(span.address, span.end)}
 
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from drivers.errors import DecodeError
 from drivers.modbus.protocol import (
-    Answer,
     Framing,
     MbapFraming,
-    Request,
+    ModbusAnswer,
+    ModbusRequest,
     RtuFraming,
     Transport,
     exception_text,
@@ -19,7 +19,7 @@ from drivers.modbus.protocol import (
 
 units = st.integers(1, 247)
 requests = st.builds(
-    Request,
+    ModbusRequest,
     unit=units,
     function=st.sampled_from([3, 4]),
     address=st.integers(0, 0xFFFF),
@@ -30,7 +30,7 @@ framings = st.sampled_from([RtuFraming(), MbapFraming()])
 
 def test_a_request_has_the_bytes_of_the_vendors_example() -> None:
     # Eastron SDM630 protocol document: read the voltage of phase 1
-    assert RtuFraming().request(Request(1, 4, 0, 2)).hex(" ") == "01 04 00 00 00 02 71 cb"
+    assert RtuFraming().request(ModbusRequest(1, 4, 0, 2)).hex(" ") == "01 04 00 00 00 02 71 cb"
 
 
 @pytest.mark.parametrize(
@@ -55,18 +55,18 @@ def test_exchanges_in_a_makers_document_are_understood(
 
 
 def test_a_modbus_tcp_request_has_header_and_no_crc() -> None:
-    frame = MbapFraming().request(Request(1, 4, 0x48, 2, transaction=0x1501))
+    frame = MbapFraming().request(ModbusRequest(1, 4, 0x48, 2, transaction=0x1501))
     assert frame.hex(" ") == "15 01 00 00 00 06 01 04 00 48 00 02"
 
 
 def test_an_answer_is_read_as_registers() -> None:
     frame = bytes.fromhex("01 04 04 43 66 33 34 1b 38")
-    assert RtuFraming().find_answer(frame, Request(1, 4, 0, 2)) == Answer(frame, (0x4366, 0x3334))
+    assert RtuFraming().find_answer(frame, ModbusRequest(1, 4, 0, 2)) == ModbusAnswer(frame, (0x4366, 0x3334))
 
 
 def test_a_refusal_carries_its_exception_code() -> None:
     frame = bytes.fromhex("01 84 02 c2 c1")
-    assert RtuFraming().find_answer(frame, Request(1, 4, 0, 2)) == Answer(frame, exception=2)
+    assert RtuFraming().find_answer(frame, ModbusRequest(1, 4, 0, 2)) == ModbusAnswer(frame, exception=2)
     assert exception_text(2) == "illegal data address (exception 02)"
     assert exception_text(99) == "unknown refusal (exception 99)"
     assert may_pass(6)
@@ -74,24 +74,26 @@ def test_a_refusal_carries_its_exception_code() -> None:
 
 
 @given(framings, requests, st.data())
-def test_both_ends_understand_each_other(framing: Framing, request: Request, data: st.DataObject) -> None:
+def test_both_ends_understand_each_other(
+    framing: Framing, request: ModbusRequest, data: st.DataObject
+) -> None:
     heard = framing.next_request(framing.request(request))
     assert heard == (request, b"")
     words = data.draw(st.lists(st.integers(0, 0xFFFF), min_size=request.count, max_size=request.count))
     frame = framing.registers(request, words)
-    assert framing.find_answer(frame, request) == Answer(frame, tuple(words))
+    assert framing.find_answer(frame, request) == ModbusAnswer(frame, tuple(words))
     refusal = framing.refusal(request, 2)
-    assert framing.find_answer(refusal, request) == Answer(refusal, exception=2)
+    assert framing.find_answer(refusal, request) == ModbusAnswer(refusal, exception=2)
 
 
 @given(framings, requests)
-def test_an_answer_in_pieces_is_none_until_its_last_byte(framing: Framing, request: Request) -> None:
+def test_an_answer_in_pieces_is_none_until_its_last_byte(framing: Framing, request: ModbusRequest) -> None:
     frame = framing.registers(request, [7] * request.count)
     assert all(framing.find_answer(frame[:size], request) is None for size in range(len(frame)))
 
 
 @given(requests, st.binary(max_size=8))
-def test_rtu_finds_the_answer_behind_an_echo_and_stray_bytes(request: Request, stray: bytes) -> None:
+def test_rtu_finds_the_answer_behind_an_echo_and_stray_bytes(request: ModbusRequest, stray: bytes) -> None:
     rtu = RtuFraming()
     frame = rtu.registers(request, list(range(request.count)))
     found = rtu.find_answer(rtu.request(request) + stray + frame, request)
@@ -100,28 +102,28 @@ def test_rtu_finds_the_answer_behind_an_echo_and_stray_bytes(request: Request, s
 
 
 @given(requests)
-def test_a_damaged_rtu_answer_is_no_answer(request: Request) -> None:
+def test_a_damaged_rtu_answer_is_no_answer(request: ModbusRequest) -> None:
     frame = bytearray(RtuFraming().registers(request, [0] * request.count))
     frame[3] ^= 0x10
     assert RtuFraming().find_answer(bytes(frame), request) is None
 
 
 def test_another_units_answer_is_not_taken() -> None:
-    frame = RtuFraming().registers(Request(2, 4, 0, 1), [5])
-    assert RtuFraming().find_answer(frame, Request(1, 4, 0, 1)) is None
+    frame = RtuFraming().registers(ModbusRequest(2, 4, 0, 1), [5])
+    assert RtuFraming().find_answer(frame, ModbusRequest(1, 4, 0, 1)) is None
 
 
 def test_a_late_modbus_tcp_answer_is_passed_over() -> None:
     mbap = MbapFraming()
-    late = mbap.registers(Request(1, 4, 0, 1, transaction=6), [6])
-    right = mbap.registers(Request(1, 4, 0, 1, transaction=7), [7])
-    found = mbap.find_answer(late + right, Request(1, 4, 0, 1, transaction=7))
-    assert found == Answer(right, (7,))
+    late = mbap.registers(ModbusRequest(1, 4, 0, 1, transaction=6), [6])
+    right = mbap.registers(ModbusRequest(1, 4, 0, 1, transaction=7), [7])
+    found = mbap.find_answer(late + right, ModbusRequest(1, 4, 0, 1, transaction=7))
+    assert found == ModbusAnswer(right, (7,))
 
 
 @given(framings, st.binary(max_size=300), requests)
 def test_arbitrary_bytes_raise_nothing_but_decode_error(
-    framing: Framing, data: bytes, request: Request
+    framing: Framing, data: bytes, request: ModbusRequest
 ) -> None:
     for understand in (lambda: framing.find_answer(data, request), lambda: framing.next_request(data)):
         try:
@@ -136,7 +138,7 @@ def test_arbitrary_bytes_raise_nothing_but_decode_error(
 )
 def test_what_is_not_modbus_tcp_is_a_decode_error(data: str) -> None:
     with pytest.raises(DecodeError):
-        MbapFraming().find_answer(bytes.fromhex(data), Request(1, 4, 0, 1))
+        MbapFraming().find_answer(bytes.fromhex(data), ModbusRequest(1, 4, 0, 1))
 
 
 def test_transports_choose_their_frames() -> None:

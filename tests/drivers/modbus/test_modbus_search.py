@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from drivers.bus import VirtualBus, garbled
-from drivers.driver import Found, Progress, Scope, Suspicion, Tally, Target
+from drivers.driver import Found, SearchProgress, SearchScope, Suspicion, Tally, Target
 from drivers.errors import DriverError, NoAnswerError
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.modbus.master import ModbusDriver
@@ -60,7 +60,7 @@ def test_every_meter_is_met_at_its_own_settings_and_named() -> None:
         ]
     )
     driver = driver_of(bus)
-    events = list(driver.search(Scope(settings=(PLAIN, EVEN), addresses=("1-5", "20-23"))))
+    events = list(driver.search(SearchScope(settings=(PLAIN, EVEN), addresses=("1-5", "20-23"))))
     assert [(one.address, one.settings, one.meter, one.profile) for one in found(events)] == [
         ("3", PLAIN, "ABB-3108845", "abb-a-b-series"),
         ("21", EVEN, "EAS-22001234", "eastron-sdm630"),
@@ -74,8 +74,8 @@ def test_every_meter_is_met_at_its_own_settings_and_named() -> None:
 
 
 def test_progress_counts_every_unit_at_every_setting() -> None:
-    events = list(driver_of(VirtualBus([])).search(Scope(settings=(PLAIN, EVEN), addresses=("1-3",))))
-    assert [(one.done, one.total) for one in events if isinstance(one, Progress)] == [
+    events = list(driver_of(VirtualBus([])).search(SearchScope(settings=(PLAIN, EVEN), addresses=("1-3",))))
+    assert [(one.done, one.total) for one in events if isinstance(one, SearchProgress)] == [
         (done, 6) for done in range(7)
     ]
     assert len(events) == 7
@@ -83,7 +83,7 @@ def test_progress_counts_every_unit_at_every_setting() -> None:
 
 def test_a_search_that_is_given_up_leaves_the_line_as_it_was() -> None:
     driver = driver_of(VirtualBus([]))
-    events = driver.search(Scope(settings=(EVEN,), addresses=("1-3",)))
+    events = driver.search(SearchScope(settings=(EVEN,), addresses=("1-3",)))
     next(events)
     assert driver.line.settings == EVEN
     events.close()  # type: ignore[attr-defined]  # it is a generator
@@ -92,14 +92,14 @@ def test_a_search_that_is_given_up_leaves_the_line_as_it_was() -> None:
 
 def test_an_empty_scope_is_all_units_at_the_usual_settings() -> None:
     driver = driver_of(VirtualBus([Tuned(family(247, "abb-a-b-series"), USUAL[-1])]))
-    events = list(driver.search(Scope(timeout=0.05)))
+    events = list(driver.search(SearchScope(timeout=0.05)))
     assert [(one.address, one.settings) for one in found(events)] == [("247", USUAL[-1])]
-    assert next(one.total for one in events if isinstance(one, Progress)) == 247 * len(USUAL)
+    assert next(one.total for one in events if isinstance(one, SearchProgress)) == 247 * len(USUAL)
 
 
 def test_two_meters_with_one_id_are_suspected_of_it() -> None:
     bus = VirtualBus([family(4, "abb-a-b-series"), family(9, "eastron-sdm630"), family(9, "abb-a-b-series")])
-    events = list(driver_of(bus).search(Scope(settings=(PLAIN,), addresses=("1-10",))))
+    events = list(driver_of(bus).search(SearchScope(settings=(PLAIN,), addresses=("1-10",))))
     assert [one.address for one in found(events)] == ["4"]
     [suspicion] = [one for one in events if isinstance(one, Suspicion)]
     assert (suspicion.address, suspicion.settings) == ("9", PLAIN)
@@ -108,7 +108,7 @@ def test_two_meters_with_one_id_are_suspected_of_it() -> None:
 
 def test_noise_where_nobody_answers_well_is_suspected_of_wrong_settings() -> None:
     meter = Tuned(family(9, "eastron-sdm630"), EVEN, noisy=True)
-    events = list(driver_of(meter).search(Scope(settings=(PLAIN,), addresses=("8-10",))))
+    events = list(driver_of(meter).search(SearchScope(settings=(PLAIN,), addresses=("8-10",))))
     [suspicion] = [one for one in events if isinstance(one, Suspicion)]
     assert suspicion.address == "9"
     assert "not at this speed and parity" in suspicion.advice
@@ -127,14 +127,14 @@ def test_one_damaged_answer_is_no_suspicion() -> None:
                 return [Transmission(garbled(one.data), one.delay) for one in said]
             return said
 
-    events = list(driver_of(DamagedOnce()).search(Scope(settings=(PLAIN,), addresses=("9",))))
+    events = list(driver_of(DamagedOnce()).search(SearchScope(settings=(PLAIN,), addresses=("9",))))
     assert [one.profile for one in found(events)] == ["abb-a-b-series"]
     assert not [one for one in events if isinstance(one, Suspicion)]
 
 
 def test_a_device_of_no_known_family_is_met_all_the_same() -> None:
     thermometer = RegisterMeter(5, lambda: {(4, 0): 215})
-    [thing] = found(list(driver_of(thermometer).search(Scope(settings=(PLAIN,), addresses=("5",)))))
+    [thing] = found(list(driver_of(thermometer).search(SearchScope(settings=(PLAIN,), addresses=("5",)))))
     assert (thing.profile, thing.meter) == (None, None)
     assert "no family" in thing.description
 
@@ -146,7 +146,7 @@ def test_a_meter_that_is_silent_to_functions_it_lacks_is_met() -> None:
 
     words = load_profile("eastron-sdm220").golden[0].words
     meter = InputOnly(5, lambda: words)
-    [one] = found(list(driver_of(meter).search(Scope(settings=(PLAIN,), addresses=("5",)))))
+    [one] = found(list(driver_of(meter).search(SearchScope(settings=(PLAIN,), addresses=("5",)))))
     assert one.profile == "eastron-sdm120"
     assert "or eastron-sdm220, eastron-sdm230" in one.description
 
@@ -156,7 +156,7 @@ def test_a_search_proposes_a_profile_that_reads_the_meter(name: str) -> None:
     profile = load_profile(name)
     settings = profile.settings or PLAIN
     driver = driver_of(family(7, name), settings)
-    [one] = found(list(driver.search(Scope(settings=(settings,), addresses=("7",)))))
+    [one] = found(list(driver.search(SearchScope(settings=(settings,), addresses=("7",)))))
     assert one.profile is not None
     assert name in {one.profile, *one.description.replace(",", "").split()}
     target = Target("7", meter=f"XXX-{profile.golden[0].serial or 1}", profile=one.profile)
@@ -166,7 +166,7 @@ def test_a_search_proposes_a_profile_that_reads_the_meter(name: str) -> None:
 @pytest.mark.parametrize(("addresses", "questions"), [(("1-100",), 200), ((), 247)])
 def test_silence_costs_one_timeout_for_each_question(addresses: tuple[str, ...], questions: int) -> None:
     driver = driver_of(VirtualBus([]))
-    list(driver.search(Scope(settings=(PLAIN,), addresses=addresses, timeout=0.2)))
+    list(driver.search(SearchScope(settings=(PLAIN,), addresses=addresses, timeout=0.2)))
     request = 8 * PLAIN.character_time
     assert driver.line.now() == pytest.approx(0.1 + questions * (0.2 + request))
 
@@ -187,7 +187,7 @@ def test_a_meter_that_may_need_a_pause_gets_one_until_it_is_known_to_need_none()
             return said
 
         driver.line.meter.hear = witness  # type: ignore[attr-defined]
-        list(driver.search(Scope(settings=(PLAIN,), addresses=("7",))))
+        list(driver.search(SearchScope(settings=(PLAIN,), addresses=("7",))))
         return min(sent - silent for silent, sent in zip(heard[1::2], heard[2::2], strict=False))
 
     assert fastest("eastron-sdm630") == pytest.approx(0.1)
@@ -197,7 +197,7 @@ def test_a_meter_that_may_need_a_pause_gets_one_until_it_is_known_to_need_none()
 def test_modbus_tcp_is_searched_at_no_settings_and_also_at_unit_0_and_255() -> None:
     meter = family(255, "siemens-pac2200", transport=Transport.TCP)
     driver = driver_of(meter, transport="tcp")
-    events = list(driver.search(Scope(settings=(driver.line.settings,), addresses=("0", "255"))))
+    events = list(driver.search(SearchScope(settings=(driver.line.settings,), addresses=("0", "255"))))
     assert [(one.address, one.profile) for one in found(events)] == [("255", "siemens-pac2200")]
 
 
@@ -217,7 +217,7 @@ def test_a_gateway_that_says_nobody_is_there_is_no_meter_and_costs_no_timeout(co
             return [Transmission(self.framing.refusal(asked[0], code))]
 
     driver = driver_of(Gateway(), transport="tcp")
-    assert [one.address for one in found(list(driver.search(Scope())))] == ["3"]
+    assert [one.address for one in found(list(driver.search(SearchScope())))] == ["3"]
     assert driver.line.now() < 247 * 0.11, "the pause between questions only"
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.optical.codec.dataset import DataSet, decode_sets
-from drivers.optical.codec.telegram import Check, Identification
+from drivers.optical.codec.telegram import BlockCheck, Identification
 from drivers.optical.master import OpticalDriver
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode
@@ -37,7 +37,7 @@ def programmable(
     programming: ProgrammingMode,
     who: Identification = EMH,
     sets: Sequence[DataSet] = (),
-    check: Check = Check.XOR,
+    check: BlockCheck = BlockCheck.XOR,
     address: str = "",
 ) -> VirtualOpticalMeter:
     return VirtualOpticalMeter(who, sets, programming=programming, check=check, address=address)

@@ -13,7 +13,7 @@ from drivers.line import SerialSettings, Transmission
 from drivers.optical.codec.dataset import decode_sets
 from drivers.optical.codec.instants import clock_instant, date_like, stamp, time_like
 from drivers.optical.codec.registers import clock
-from drivers.optical.codec.telegram import Block, Command, Frame
+from drivers.optical.codec.telegram import DataBlock, Frame, ProgrammingCommand
 from drivers.optical.master import OpticalDriver
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualClock
 from tests.drivers.optical.meters import BERLIN, EKT, NOW, Listening, answers, driver_of, programmable
@@ -205,8 +205,8 @@ def test_a_clock_in_a_form_that_nobody_knows_is_left_alone() -> None:
 def test_a_write_that_is_answered_by_data_is_no_acknowledgement() -> None:
     class Telling(ProgrammingMode):
         def hear(self, frame: Frame) -> Frame | None:
-            is_write = isinstance(frame, Command) and frame.name == "W1"
-            return Block(b"0.9.2(261122)") if is_write else super().hear(frame)
+            is_write = isinstance(frame, ProgrammingCommand) and frame.name == "W1"
+            return DataBlock(b"0.9.2(261122)") if is_write else super().hear(frame)
 
     mode = Telling(answers("0.9.1(130000)0.9.2(261122)"))
     with pytest.raises(MeterError, match=r"did not acknowledge the new 0\.9\.2"):

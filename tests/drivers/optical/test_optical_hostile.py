@@ -8,11 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.driver import Scope, Target
+from drivers.driver import SearchScope, Target
 from drivers.errors import DriverError
 from drivers.line import SerialSettings, Transmission
 from drivers.optical.codec.dataset import decode_sets
-from drivers.optical.codec.telegram import ACK, BREAK, NAK, Block, Check, Command, encode_block
+from drivers.optical.codec.telegram import (
+    ACK,
+    BREAK,
+    NAK,
+    BlockCheck,
+    DataBlock,
+    ProgrammingCommand,
+    encode_block,
+)
 from drivers.optical.master import OpticalDriver
 from drivers.optical.virtual import OPTICAL, VirtualPushingMeter
 from tests.drivers.optical.meters import BERLIN, EMH, NOW, driver_of
@@ -44,9 +52,11 @@ profiles = st.builds(
     st.sampled_from(["", "(1)", "\r\n(1)\r\n(2)", "(ERROR)", "P.01()", "(1)(2)(3)P.01(x)"]),
 )
 answers = (
-    st.sampled_from([b"", ACK, NAK, BREAK.encode(Check.XOR), Command("P0", b"()").encode(Check.XOR)])
-    | st.builds(Block, texts | profiles, st.booleans()).map(lambda block: block.encode(Check.XOR))
-    | texts.map(lambda data: encode_block(data, Check.XOR))
+    st.sampled_from(
+        [b"", ACK, NAK, BREAK.encode(BlockCheck.XOR), ProgrammingCommand("P0", b"()").encode(BlockCheck.XOR)]
+    )
+    | st.builds(DataBlock, texts | profiles, st.booleans()).map(lambda block: block.encode(BlockCheck.XOR))
+    | texts.map(lambda data: encode_block(data, BlockCheck.XOR))
     | st.binary(max_size=30)
 )
 
@@ -55,7 +65,7 @@ class Hostile:
     """Identifies itself, invites to programming mode where it is `polite`, then says what it likes."""
 
     def __init__(self, said: list[bytes], polite: bool) -> None:
-        self.left = [*[Command("P0", b"()").encode(Check.XOR)] * polite, *said]
+        self.left = [*[ProgrammingCommand("P0", b"()").encode(BlockCheck.XOR)] * polite, *said]
 
     def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
         if data.startswith(b"/?"):
@@ -70,7 +80,7 @@ ASKED: dict[str, Callable[[OpticalDriver, Target], object]] = {
     "load profile": lambda driver, target: driver.load_profile(target, NOW - timedelta(hours=3), NOW),
     "months": lambda driver, target: driver.months(target, 3),
     "clock": lambda driver, target: driver.set_clock(target, NOW),
-    "search": lambda driver, target: list(driver.search(Scope((OPTICAL,), ("1",)))),
+    "search": lambda driver, target: list(driver.search(SearchScope((OPTICAL,), ("1",)))),
 }
 
 

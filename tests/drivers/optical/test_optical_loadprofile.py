@@ -10,7 +10,7 @@ from drivers.driver import Target
 from drivers.errors import DecodeError, UnsupportedError
 from drivers.line import SerialSettings, Transmission
 from drivers.optical.codec.dataset import decode_sets
-from drivers.optical.codec.loadprofile import Row, decode_load_profile
+from drivers.optical.codec.loadprofile import LoadProfileRow, decode_load_profile
 from drivers.optical.codec.telegram import ACK, NAK
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
 from telemetry.readout import Quantity
@@ -32,7 +32,7 @@ EMH_COUNTERS = (
 )
 
 
-def decode(data: bytes) -> list[Row]:
+def decode(data: bytes) -> list[LoadProfileRow]:
     return decode_load_profile(decode_sets(data), BERLIN)
 
 

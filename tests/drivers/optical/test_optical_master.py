@@ -15,7 +15,7 @@ from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswe
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.optical.codec.dataset import DataSet, Value, decode_sets, encode_sets
-from drivers.optical.codec.telegram import Check, Command, Identification, encode_block
+from drivers.optical.codec.telegram import BlockCheck, Identification, ProgrammingCommand, encode_block
 from drivers.optical.master import OpticalDriver
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualClock, VirtualLoadProfile
@@ -35,7 +35,7 @@ PRESENT = {"1-0:1.8.0": Quantity(5_432_100_000, "kW.h"), "1-0:2.8.0": Quantity(1
 
 def padded(characters: int) -> list[DataSet]:
     """A readout whose block has that many characters, frame included."""
-    frame = len(encode_block(b"", Check.XOR))
+    frame = len(encode_block(b"", BlockCheck.XOR))
     rest = characters - frame - len(encode_sets([*SETS, DataSet("X", (Value(""),))]))
     return [*SETS, DataSet("X", (Value("0" * rest),))]
 
@@ -51,7 +51,7 @@ def test_a_readout_gives_the_present_and_what_the_meter_kept() -> None:
     assert kept.at == datetime(2026, 11, 1, tzinfo=UTC)
     assert kept.values == {"1-0:1.8.0": Quantity(5_000_000_000, "kW.h")}
     assert kept.status == Status.HISTORICAL
-    assert present.raw == kept.raw == SLOW.encode() + encode_block(encode_sets(SETS), Check.XOR)
+    assert present.raw == kept.raw == SLOW.encode() + encode_block(encode_sets(SETS), BlockCheck.XOR)
 
 
 def test_what_the_meter_keeps_is_returned_once_and_then_once_a_day_or_when_it_changes() -> None:
@@ -170,11 +170,11 @@ def test_several_meters_on_a_wire_answer_to_their_addresses() -> None:
 
 
 def test_energomeras_block_check_is_a_profile() -> None:
-    meter = VirtualOpticalMeter(Identification("EKT", "5", "CE301v8"), SETS, check=Check.SUM)
+    meter = VirtualOpticalMeter(Identification("EKT", "5", "CE301v8"), SETS, check=BlockCheck.SUM)
     assert driver_of(meter).read(Target("", profile="energomera"))[0].values == PRESENT
     with pytest.raises(GarbledAnswerError, match="block check") as caught:
         driver_of(meter).read(Target("", retries=0))
-    assert caught.value.received == encode_block(encode_sets(SETS), Check.SUM)
+    assert caught.value.received == encode_block(encode_sets(SETS), BlockCheck.SUM)
 
 
 @pytest.mark.parametrize("expected", ["LGZ-0012345678", "LGZ-12345678"])
@@ -248,13 +248,13 @@ telegrams = st.sampled_from([b"/?!\r\n", b"\x06050\r\n", b"\x06051\r\n", b"\x15"
     max_size=20
 )
 commands = st.builds(
-    Command,
+    ProgrammingCommand,
     st.sampled_from(["P1", "R1", "R6", "W1", "B0"]),
     st.text("P.01(;)26!0.9.2", max_size=16).map(str.encode),
 )
 
 
-@given(st.lists(telegrams | commands.map(lambda one: one.encode(Check.XOR)), max_size=8))
+@given(st.lists(telegrams | commands.map(lambda one: one.encode(BlockCheck.XOR)), max_size=8))
 def test_a_virtual_meter_bears_any_bytes(heard: list[bytes]) -> None:
     its = VirtualClock(lambda: NOW, UTC)
     profile = VirtualLoadProfile([("1.8.0", "kWh")], [(NOW, ("1",))], UTC)
@@ -310,7 +310,7 @@ def test_a_readout_that_never_ends_well_says_what_came() -> None:
 
 
 def test_a_whole_block_without_data_sets_is_a_decode_error() -> None:
-    broken = Flawed(VirtualOpticalMeter(SLOW, SETS), lambda block: encode_block(b"1.8.0\r\n", Check.XOR))
+    broken = Flawed(VirtualOpticalMeter(SLOW, SETS), lambda block: encode_block(b"1.8.0\r\n", BlockCheck.XOR))
     with pytest.raises(DecodeError, match="no value in parentheses"):
         driver_of(broken).read(Target(""))
 

@@ -14,9 +14,9 @@ from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswer
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission
 from drivers.optical.codec.dataset import decode_sets
-from drivers.optical.codec.telegram import BREAK, Check, Command, Identification
+from drivers.optical.codec.telegram import BREAK, BlockCheck, Identification, ProgrammingCommand
 from drivers.optical.master import OpticalDriver
-from drivers.optical.profile import PROFILES, Access
+from drivers.optical.profile import PROFILES, ReadoutMethod
 from drivers.optical.virtual import VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
 from telemetry.readout import Quantity, Readout
@@ -44,8 +44,11 @@ def test_single_registers_are_read_one_by_one_and_the_session_is_broken_off() ->
     assert listening.heard == [
         b"/?!\r\n",
         b"\x06051\r\n",
-        *(Command.of("R1", address).encode(Check.XOR) for address in ("C.1.0", "1.8.0", "0.9.1", "0.9.2")),
-        BREAK.encode(Check.XOR),
+        *(
+            ProgrammingCommand.of("R1", address).encode(BlockCheck.XOR)
+            for address in ("C.1.0", "1.8.0", "0.9.1", "0.9.2")
+        ),
+        BREAK.encode(BlockCheck.XOR),
     ]
     assert readout.raw == b"".join(one.data for one in listening.said[2:])
     assert (driver.tally.exchanges, driver.tally.retries) == (6, 0)
@@ -177,7 +180,7 @@ def test_a_meter_that_falls_silent_is_broken_off_and_called_anew() -> None:
     losing = Losing(ProgrammingMode(REGISTERS), b"1.8.0", b"1.8.0")
     assert driver_of(losing).read_registers(Target(""), ["C.1.0", "1.8.0"])[0].values == {"1-0:1.8.0": ENERGY}
     assert losing.heard.count(b"/?!\r\n") == 2
-    assert losing.heard.count(BREAK.encode(Check.XOR)) == 2
+    assert losing.heard.count(BREAK.encode(BlockCheck.XOR)) == 2
 
 
 def test_a_damaged_command_is_not_understood_and_said_again() -> None:
@@ -194,10 +197,10 @@ def test_a_damaged_command_is_not_understood_and_said_again() -> None:
 
 
 def test_a_meter_that_breaks_off_itself_is_told_so_and_not_broken_off_again() -> None:
-    losing = Losing(ProgrammingMode(REGISTERS), b"1.8.0", by=BREAK.encode(Check.XOR))
+    losing = Losing(ProgrammingMode(REGISTERS), b"1.8.0", by=BREAK.encode(BlockCheck.XOR))
     with pytest.raises(MeterError, match="broke the session off"):
         driver_of(losing).read_registers(Target(""), ["C.1.0", "1.8.0"])
-    assert BREAK.encode(Check.XOR) not in losing.heard
+    assert BREAK.encode(BlockCheck.XOR) not in losing.heard
 
 
 def test_a_meter_without_programming_mode_is_told_apart() -> None:
@@ -262,7 +265,7 @@ CE301_VALUES = {
 @pytest.mark.parametrize("profile", ["energomera", "energomera-registers"])
 def test_a_ce301_is_read_with_its_own_names_and_block_check(profile: str) -> None:
     sets = decode_sets("".join(CE301.values()).encode())
-    meter = programmable(ProgrammingMode(CE301, password="777777"), EKT, sets, Check.SUM)
+    meter = programmable(ProgrammingMode(CE301, password="777777"), EKT, sets, BlockCheck.SUM)
     target = Target("", profile=profile, password="777777", meter="EKT-123456")
     driver = driver_of(meter)
     readout, *months = driver.read(target)
@@ -277,7 +280,7 @@ def test_a_ce301_is_read_with_its_own_names_and_block_check(profile: str) -> Non
 
 def test_a_kept_month_in_the_readout_of_a_ce301_is_not_its_present() -> None:
     sets = decode_sets(b"SNUMB(1)ET0PE(16907.9)ENMPE(16550.1)ET0PE(1)(2)(3)(4)(5)(6)(7)")
-    [readout] = driver_of(VirtualOpticalMeter(EKT, sets, check=Check.SUM)).read(
+    [readout] = driver_of(VirtualOpticalMeter(EKT, sets, check=BlockCheck.SUM)).read(
         Target("", profile="energomera")
     )
     assert readout.values["1-0:1.8.0"] == Quantity(16_907_900_000, "kW.h")
@@ -285,13 +288,13 @@ def test_a_kept_month_in_the_readout_of_a_ce301_is_not_its_present() -> None:
 
 def test_months_that_cannot_be_read_cost_the_present_nothing() -> None:
     sets = decode_sets("".join(CE301.values()).encode())
-    without = VirtualOpticalMeter(EKT, sets, check=Check.SUM)
+    without = VirtualOpticalMeter(EKT, sets, check=BlockCheck.SUM)
     [readout] = driver_of(without).read(Target("", profile="energomera"))
     assert readout.values["1-0:1.8.0"] == CE301_VALUES["1-0:1.8.0"]
 
 
 def test_a_ce301_tells_its_months_by_name_until_it_has_no_more() -> None:
-    meter = programmable(ProgrammingMode(CE301), EKT, check=Check.SUM)
+    meter = programmable(ProgrammingMode(CE301), EKT, check=BlockCheck.SUM)
     target = Target("", profile="energomera", time_zone=BERLIN)
     september, october = driver_of(meter).months(target)
     assert (october.meter, october.status) == ("EKT-00123456", Status.HISTORICAL)
@@ -355,7 +358,7 @@ def test_every_profile_is_described_and_has_registers_where_it_needs_them() -> N
     for name, profile in PROFILES.items():
         assert profile.name == name
         assert profile.description
-        assert bool(profile.registers) or profile.access is not Access.REGISTERS
+        assert bool(profile.registers) or profile.access is not ReadoutMethod.REGISTERS
         assert f"`{name}`" in README
     with pytest.raises(DriverError, match="no optical profile") as caught:
         driver_of(programmable(ProgrammingMode({}))).read_registers(Target("", profile="x"), ["1.8.0"])
@@ -373,4 +376,4 @@ def test_garbage_that_never_ends_well_is_garbled() -> None:
     losing = Losing(ProgrammingMode(REGISTERS), *[b"1.8.0"] * 4, by=b"\x021.8.0(1*kWh")
     with pytest.raises(GarbledAnswerError, match="broke off"):
         driver_of(losing).read_registers(Target("", retries=0), ["1.8.0"])
-    assert losing.heard[-1] == BREAK.encode(Check.XOR)
+    assert losing.heard[-1] == BREAK.encode(BlockCheck.XOR)

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.driver import IdentityError, Target
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.codec.telegram import MODE_C_BAUDS, Check, Reader, encode_block
+from drivers.optical.codec.telegram import MODE_C_BAUDS, BlockCheck, TelegramReader, encode_block
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
 from tests.drivers.optical.meters import BERLIN, driver_of
@@ -68,12 +68,12 @@ class Pushed(Recorded):
 
 
 def read(identification: str, data: bytes, target: Target) -> list[Readout]:
-    block = data if data.startswith(b"\x02") else encode_block(data, Check.XOR)
+    block = data if data.startswith(b"\x02") else encode_block(data, BlockCheck.XOR)
     return driver_of(Recorded(f"/{identification}\r\n".encode(), block)).read(target)
 
 
 def test_a_block_of_lems_manual_holds() -> None:
-    reader = Reader()
+    reader = TelegramReader()
     reader.add(LEM)
     assert reader.frame() is not None
     [readout] = read("EMH5\\@D4EM4TIIW001--", LEM, Target("", time_zone=BERLIN))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from drivers.errors import DecodeError
 from drivers.optical.codec.dataset import decode_sets
 from drivers.optical.codec.instants import instant
-from drivers.optical.codec.registers import Address, Registers, registers, ucum_code
+from drivers.optical.codec.registers import DataSetAddress, Registers, registers, ucum_code
 from telemetry.obis import Medium
 from telemetry.readout import Quantity
 
@@ -38,14 +38,14 @@ def read(text: str, medium: Medium = Medium.ELECTRICITY) -> Registers:
     ],
 )
 def test_short_and_full_addresses_are_obis_codes(text: str, obis: str, period: int) -> None:
-    address = Address.parse(text, Medium.ELECTRICITY)
+    address = DataSetAddress.parse(text, Medium.ELECTRICITY)
     assert address is not None
     assert (str(address.obis), address.period) == (obis, period)
 
 
 @pytest.mark.parametrize("text", ["", "P.01.x", "1", "kWh", "1-0:1.8.0.0.0", "999.8.0", "1.8.0*"])
 def test_other_addresses_are_the_makers_own(text: str) -> None:
-    assert Address.parse(text, Medium.ELECTRICITY) is None
+    assert DataSetAddress.parse(text, Medium.ELECTRICITY) is None
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from drivers.errors import DecodeError
 from drivers.optical.codec.dataset import DataSet, Value, decode_sets, encode_sets
 from drivers.optical.codec.telegram import (
-    Acknowledgement,
-    Block,
-    Check,
+    BlockCheck,
+    DataBlock,
     Identification,
     Mode,
-    Reader,
+    OptionSelect,
+    TelegramReader,
     encode_block,
     encode_sign_on,
-    find_acknowledgement,
+    find_option_select,
     find_sign_on,
 )
 
@@ -29,7 +29,7 @@ data_sets = st.builds(
     address=texts.map(str.strip),
     values=st.lists(values, min_size=1, max_size=4).map(tuple),
 )
-checks = st.sampled_from(Check)
+checks = st.sampled_from(BlockCheck)
 
 
 def test_a_sign_on_carries_the_address() -> None:
@@ -41,7 +41,7 @@ def test_a_sign_on_carries_the_address() -> None:
 
 
 def test_an_identification_tells_maker_speed_mode_and_reaction() -> None:
-    reader = Reader()
+    reader = TelegramReader()
     reader.add(b"/?!\r\n\xff/LGZ4ZMD3104107.B14\r\n")  # behind an echo and a stray byte
     found = reader.identification()
     assert found == Identification("LGZ", "4", "ZMD3104107.B14")
@@ -53,56 +53,56 @@ def test_an_identification_tells_maker_speed_mode_and_reaction() -> None:
 
 
 def test_an_acknowledgement_is_six_characters() -> None:
-    telegram = Acknowledgement(baud="5").encode()
+    telegram = OptionSelect(baud="5").encode()
     assert telegram == b"\x06050\r\n"
-    assert find_acknowledgement(b"\x00" + telegram) == (Acknowledgement("0", "5", "0"), b"")
-    assert find_acknowledgement(telegram[:-1]) is None
+    assert find_option_select(b"\x00" + telegram) == (OptionSelect("0", "5", "0"), b"")
+    assert find_option_select(telegram[:-1]) is None
 
 
 def test_the_block_check_is_xor_or_energomeras_sum() -> None:
     checked = b"!\r\n\x03"
-    assert Check.XOR.of(checked) == 0x21 ^ 0x0D ^ 0x0A ^ 0x03
-    assert Check.SUM.of(checked) == (0x21 + 0x0D + 0x0A + 0x03) & 0x7F
-    assert encode_block(b"", Check.XOR) == b"\x02" + checked + bytes((0x25,))
+    assert BlockCheck.XOR.of(checked) == 0x21 ^ 0x0D ^ 0x0A ^ 0x03
+    assert BlockCheck.SUM.of(checked) == (0x21 + 0x0D + 0x0A + 0x03) & 0x7F
+    assert encode_block(b"", BlockCheck.XOR) == b"\x02" + checked + bytes((0x25,))
 
 
 @given(st.lists(data_sets, max_size=12), checks)
-def test_a_readout_survives_the_wire(sets: list[DataSet], check: Check) -> None:
-    reader = Reader(check)
+def test_a_readout_survives_the_wire(sets: list[DataSet], check: BlockCheck) -> None:
+    reader = TelegramReader(check)
     block = encode_block(encode_sets(sets), check)
     for byte in block[:-1]:
         reader.add(bytes((byte,)))
         assert reader.frame() is None
     reader.add(block[-1:])
-    assert reader.frame() == Block(block[1:-2])
+    assert reader.frame() == DataBlock(block[1:-2])
     assert decode_sets(block[1:-2]) == sets
 
 
 @given(st.lists(data_sets, min_size=1), checks, st.data())
 def test_a_wrong_bit_is_found_and_the_repetition_read(
-    sets: list[DataSet], check: Check, data: st.DataObject
+    sets: list[DataSet], check: BlockCheck, data: st.DataObject
 ) -> None:
     block = encode_block(encode_sets(sets), check)
     position = data.draw(st.integers(1, len(block) - 5))
     assume(block[position] not in b"BC")  # they would become STX and ETX, and a shorter block may hold
-    reader = Reader(check)
+    reader = TelegramReader(check)
     reader.add(block[:position] + bytes((block[position] ^ 0x40,)) + block[position + 1 :])
     with pytest.raises(DecodeError, match="block check"):
         reader.frame()
     reader.add(block)
-    assert reader.frame() == Block(block[1:-2])
+    assert reader.frame() == DataBlock(block[1:-2])
 
 
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_raise_nothing_but_decode_error(data: bytes) -> None:
-    reader = Reader()
+    reader = TelegramReader()
     reader.add(data)
     for understand in (
         reader.identification,
         reader.frame,
         lambda: decode_sets(data),
         lambda: find_sign_on(data),
-        lambda: find_acknowledgement(data),
+        lambda: find_option_select(data),
     ):
         try:
             understand()

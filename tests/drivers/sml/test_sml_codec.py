@@ -16,21 +16,21 @@ from drivers.sml.messages import (
     ListResponse,
     Message,
     OpenResponse,
-    Other,
-    Time,
+    OtherBody,
+    SmlTime,
     TimeKind,
     decode_messages,
     encode_message,
 )
 from drivers.sml.tlv import Integer
-from drivers.sml.transport import START, Reader, enclose
+from drivers.sml.transport import START, TransportReader, enclose
 from tests.drivers.sml.golden import GOLDEN
 
 WHOLE = GOLDEN["EasyMeter Q3B"].telegram
 
 
 def opened(telegram: bytes) -> bytes:
-    reader = Reader()
+    reader = TransportReader()
     reader.add(telegram)
     envelope = reader.next()
     assert envelope is not None
@@ -55,7 +55,7 @@ def test_the_crcs_are_those_of_the_catalogue() -> None:
     ids=["incomplete", "basic", "padding", "escape in the data"],
 )
 def test_published_telegrams_are_opened(telegram: str, messages: str | None) -> None:
-    reader = Reader()
+    reader = TransportReader()
     reader.add(bytes.fromhex(telegram))
     envelope = reader.next()
     assert (envelope.messages.hex() if envelope else None) == messages
@@ -64,7 +64,7 @@ def test_published_telegrams_are_opened(telegram: str, messages: str | None) -> 
 
 
 def test_a_telegram_in_pieces_between_noise_is_found() -> None:
-    reader = Reader()
+    reader = TransportReader()
     found = []
     for byte in b"\x1b\x1b" + WHOLE[40:] + WHOLE + b"\xff\x1b" + WHOLE:
         reader.add(bytes((byte,)))
@@ -78,7 +78,7 @@ def test_a_telegram_in_pieces_between_noise_is_found() -> None:
 def test_a_damaged_telegram_is_counted_and_the_next_one_is_read(position: int) -> None:
     damaged = bytearray(WHOLE)
     damaged[position] ^= 4
-    reader = Reader()
+    reader = TransportReader()
     reader.add(bytes(damaged) + WHOLE)
     envelope = reader.next()
     assert envelope is not None
@@ -87,14 +87,14 @@ def test_a_damaged_telegram_is_counted_and_the_next_one_is_read(position: int) -
 
 
 def test_a_telegram_that_broke_off_does_not_hide_the_next() -> None:
-    reader = Reader()
+    reader = TransportReader()
     reader.add(WHOLE[:100] + WHOLE)
     assert reader.next() is not None
     assert reader.damaged == 1
 
 
 def test_a_start_without_an_end_is_given_up() -> None:
-    reader = Reader()
+    reader = TransportReader()
     reader.add(START + bytes(1 << 15))
     assert reader.next() is None
     assert reader.damaged == 1
@@ -111,7 +111,7 @@ def test_what_is_enclosed_comes_out_again(pieces: list[bytes]) -> None:
     st.lists(st.sampled_from([WHOLE, WHOLE[:50], START, b"\x1b" * 4 + b"\x1a\0"]) | st.binary(max_size=30))
 )
 def test_the_reader_bears_any_bytes(pieces: list[bytes]) -> None:
-    reader = Reader()
+    reader = TransportReader()
     for piece in pieces:
         reader.add(piece)
         while (envelope := reader.next()) is not None:
@@ -167,7 +167,7 @@ def test_what_breaks_the_encoding_is_said(value: str, text: str) -> None:
         tlv.decode(bytes.fromhex(value))
 
 
-times = st.none() | st.builds(Time, st.sampled_from(TimeKind), st.integers(0, 2**32 - 1))
+times = st.none() | st.builds(SmlTime, st.sampled_from(TimeKind), st.integers(0, 2**32 - 1))
 entries = st.builds(
     ListEntry,
     st.binary(min_size=6, max_size=6),
@@ -237,10 +237,10 @@ def test_a_crc_may_come_without_its_leading_zero() -> None:
 
 def test_messages_that_hold_no_values_are_passed_by() -> None:
     with pytest.raises(ValueError, match="not written"):
-        encode_message(Message(b"\1", Other(1)))
+        encode_message(Message(b"\1", OtherBody(1)))
     unchecked = bytes.fromhex("7602016200620072630001") + b"\x71\x01"
     other = unchecked + b"\x63" + x25(unchecked) + b"\0"
-    assert decode_messages(other) == [Message(b"\1", Other(1))]
+    assert decode_messages(other) == [Message(b"\1", OtherBody(1))]
 
 
 def test_numbers_are_exact_whatever_the_scaler() -> None:
@@ -249,7 +249,7 @@ def test_numbers_are_exact_whatever_the_scaler() -> None:
 
 
 def test_a_timestamp_is_an_instant_and_a_count_of_seconds_is_none() -> None:
-    assert Time(TimeKind.TIMESTAMP, 1_764_000_000).instant == datetime(2025, 11, 24, 16, 0, tzinfo=UTC)
-    assert Time(TimeKind.LOCAL_TIMESTAMP, 0).instant == datetime(1970, 1, 1, tzinfo=UTC)
-    assert Time(TimeKind.SECONDS_INDEX, 5).instant is None
-    assert Time(TimeKind.TIMESTAMP, 2**62).instant is None  # beyond the calendar
+    assert SmlTime(TimeKind.TIMESTAMP, 1_764_000_000).instant == datetime(2025, 11, 24, 16, 0, tzinfo=UTC)
+    assert SmlTime(TimeKind.LOCAL_TIMESTAMP, 0).instant == datetime(1970, 1, 1, tzinfo=UTC)
+    assert SmlTime(TimeKind.SECONDS_INDEX, 5).instant is None
+    assert SmlTime(TimeKind.TIMESTAMP, 2**62).instant is None  # beyond the calendar

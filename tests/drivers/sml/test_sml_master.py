@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from drivers.catalogue import default_settings, open_driver, open_line
-from drivers.driver import Found, IdentityError, Progress, Scope, Suspicion, Target
+from drivers.driver import Found, IdentityError, SearchProgress, SearchScope, Suspicion, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import PushingMeter, SerialSettings, Transmission
@@ -18,7 +18,7 @@ from drivers.sml.messages import (
     ListEntry,
     ListResponse,
     Message,
-    Time,
+    SmlTime,
     TimeKind,
     encode_message,
 )
@@ -182,24 +182,30 @@ def test_the_clock_of_a_meter_cannot_be_set() -> None:
 def test_a_search_finds_the_meter_at_the_usual_settings_and_leaves_the_line_as_it_was() -> None:
     before = SerialSettings(2400, 8, "E", 1)
     driver = driver_of(counting(), before)
-    events = list(driver.search(Scope()))
+    events = list(driver.search(SearchScope()))
     assert [one for one in events if isinstance(one, Found)] == [
         Found("", SML, METER, description="SML, 1 values")
     ]
-    assert isinstance(events[0], Progress)
+    assert isinstance(events[0], SearchProgress)
     assert driver.line.settings == before
 
 
 def test_a_search_tells_noise_from_silence() -> None:
-    scope = Scope(settings=[SML, SerialSettings(19200)], timeout=2)
+    scope = SearchScope(settings=[SML, SerialSettings(19200)], timeout=2)
     noisy = list(driver_of(Playing([b"noise"])).search(scope))
-    assert [type(one) for one in noisy] == [Progress, Suspicion, Progress, Suspicion, Progress]
+    assert [type(one) for one in noisy] == [
+        SearchProgress,
+        Suspicion,
+        SearchProgress,
+        Suspicion,
+        SearchProgress,
+    ]
     silent = list(driver_of(Playing([b""])).search(scope))
-    assert [type(one) for one in silent] == [Progress] * 3
+    assert [type(one) for one in silent] == [SearchProgress] * 3
 
 
 def shown(
-    entries: Iterable[ListEntry], server: bytes = SERVER, time: Time | None = None
+    entries: Iterable[ListEntry], server: bytes = SERVER, time: SmlTime | None = None
 ) -> dict[str, Quantity]:
     values = ListResponse(server, tuple(entries), sensor_time=time)
     return dict(readout(values, METER, NOW, b"").values)
@@ -256,11 +262,11 @@ def test_the_status_word_of_fnn_meters_becomes_status_bits(word: int | None, sta
 
 
 def test_a_sensor_time_that_is_a_timestamp_is_the_meters_clock() -> None:
-    def of(time: Time) -> datetime | None:
+    def of(time: SmlTime) -> datetime | None:
         return readout(ListResponse(SERVER, (), sensor_time=time), METER, NOW, b"").clock
 
-    assert of(Time(TimeKind.TIMESTAMP, 1_764_000_000)) == datetime(2025, 11, 24, 16, 0, tzinfo=UTC)
-    assert of(Time(TimeKind.SECONDS_INDEX, 1_764_000_000)) is None
+    assert of(SmlTime(TimeKind.TIMESTAMP, 1_764_000_000)) == datetime(2025, 11, 24, 16, 0, tzinfo=UTC)
+    assert of(SmlTime(TimeKind.SECONDS_INDEX, 1_764_000_000)) is None
 
 
 @pytest.mark.parametrize(

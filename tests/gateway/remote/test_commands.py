@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drivers.driver import Found, Progress, Scope, SearchEvent, Suspicion, Target
+from drivers.driver import Found, SearchEvent, SearchProgress, SearchScope, Suspicion, Target
 from drivers.errors import LineError, NoAnswerError
 from drivers.line import SerialSettings
 from gateway.config.document import GatewayConfig, RemoteConfig
@@ -134,12 +134,12 @@ def test_a_meter_that_does_not_answer_is_a_command_that_failed_with_advice(desk:
     assert desk.replies[-1].detail.startswith("no answer from 2; check the address")
 
 
-def search(self: object, scope: Scope) -> Iterator[SearchEvent]:
+def search(self: object, scope: SearchScope) -> Iterator[SearchEvent]:
     slow = SerialSettings(300)
-    yield Progress(1, 3, "address 1")
+    yield SearchProgress(1, 3, "address 1")
     yield Found("1", slow, "KAM-00000001", description="water")
     self.line.wait(6)  # type: ignore[attr-defined]  # a driver
-    yield Progress(2, 3, "address 2")
+    yield SearchProgress(2, 3, "address 2")
     yield Suspicion("2", slow, "two meters answer", "give one another address")
     yield Found("3", slow)
 
@@ -163,11 +163,11 @@ def test_scan_tells_its_progress_and_what_it_found(desk: Desk, monkeypatch: pyte
 def test_a_search_without_end_gives_the_line_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     restored: list[str] = []
 
-    def endless(self: Any, scope: Scope) -> Iterator[SearchEvent]:
+    def endless(self: Any, scope: SearchScope) -> Iterator[SearchEvent]:
         try:
             while True:
                 self.line.wait(10)
-                yield Progress(1, 2, "still here")
+                yield SearchProgress(1, 2, "still here")
         finally:
             restored.append("settings")
 
@@ -186,10 +186,10 @@ def test_a_search_makes_way_for_the_readings_of_midnight(
     clock.advance(14 * 3600 - 30)  # half a minute before midnight
     desk = Desk(clock, RemoteConfig())
 
-    def slow(self: Any, scope: Scope) -> Iterator[SearchEvent]:
+    def slow(self: Any, scope: SearchScope) -> Iterator[SearchEvent]:
         for address in range(100):
             self.line.wait(10)
-            yield Progress(address, 100, f"address {address}")
+            yield SearchProgress(address, 100, f"address {address}")
 
     monkeypatch.setattr(type(desk.bench.driver), "search", slow)
     desk.send("scan", line="basement")

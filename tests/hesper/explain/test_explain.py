@@ -16,9 +16,9 @@ from drivers.line import SerialSettings
 from drivers.modbus.capture import captured, memory_of
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile, profile_names
-from drivers.modbus.protocol import Request, RtuFraming, Transport
+from drivers.modbus.protocol import ModbusRequest, RtuFraming, Transport
 from drivers.modbus.virtual import RegisterMeter
-from drivers.optical.codec.telegram import Check, encode_block
+from drivers.optical.codec.telegram import BlockCheck, encode_block
 from drivers.simulated import SimulatedLine
 from drivers.sml.transport import START
 from hesper.cli import build
@@ -57,11 +57,11 @@ def test_the_raw_bytes_of_every_readout_can_be_explained_again(name: str, transp
 
 
 def test_an_answer_is_explained_by_the_request_in_front_of_it() -> None:
-    request = Request(3, 3, 0x8900, 2)
+    request = ModbusRequest(3, 3, 0x8900, 2)
     data = RTU.request(request) + RTU.registers(request, [0x002F, 0x702D]) + bytes.fromhex(POWER)
     with pytest.raises(DecodeError, match="the address of its first word"):
         explain(data, "abb-a-b-series")
-    power = Request(3, 3, 0x5B14, 2)
+    power = ModbusRequest(3, 3, 0x5B14, 2)
     data = data[:-9] + RTU.request(power) + bytes.fromhex(POWER)
     explained = explain(data, "abb-a-b-series")
     assert explained.meter == "ABB-3108909"
@@ -103,8 +103,10 @@ def test_a_wrong_address_is_a_usage_error() -> None:
     assert "write 72 or 0x0048" in err
 
 
-@pytest.mark.parametrize("check", Check)
-def test_a_readout_of_iec_62056_21_is_explained_data_set_by_data_set(check: Check, tmp_path: Path) -> None:
+@pytest.mark.parametrize("check", BlockCheck)
+def test_a_readout_of_iec_62056_21_is_explained_data_set_by_data_set(
+    check: BlockCheck, tmp_path: Path
+) -> None:
     file = tmp_path / "readout.txt"
     file.write_bytes(b"/ISk5MT174\r\n" + encode_block(READOUT, check))
     code, out, _ = hesper("decode", str(file), "--json")
@@ -127,7 +129,7 @@ def test_a_readout_that_was_copied_from_a_screen_has_no_frame_and_no_maker(tmp_p
 
 
 def test_a_damaged_readout_says_so() -> None:
-    data = bytearray(encode_block(READOUT, Check.XOR))
+    data = bytearray(encode_block(READOUT, BlockCheck.XOR))
     data[20] ^= 1
     with pytest.raises(DecodeError, match="block check"):
         explain(bytes(data))
@@ -154,7 +156,7 @@ def test_any_bytes_are_explained_or_refused(head: bytes, data: bytes) -> None:
 
 @given(st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=125), st.integers(0, 0xFF00))
 def test_captured_frames_are_what_was_said(words: list[int], address: int) -> None:
-    request = Request(7, 3, address, len(words))
+    request = ModbusRequest(7, 3, address, len(words))
     frames = captured(RTU.request(request) + RTU.registers(request, words))
     memory = memory_of(frames, ABB)
     assert memory == {(3, address + position): word for position, word in enumerate(words)}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.driver import Driver, Found, Progress, Scope, SearchEvent, Suspicion
+from drivers.driver import Driver, Found, SearchEvent, SearchProgress, SearchScope, Suspicion
 from drivers.errors import GarbledAnswerError, LineError, UnsupportedError
 from drivers.line import SerialSettings
 from drivers.modbus.profile_file import profile_names
@@ -27,7 +27,7 @@ PORT = "/dev/ttyUSB0"
 
 
 def wanted(transport: str | None = None, *protocols: str) -> Wanted:
-    return Wanted(PORT, protocols or ("modbus", "mbus"), Scope(), transport)
+    return Wanted(PORT, protocols or ("modbus", "mbus"), SearchScope(), transport)
 
 
 def checked(text: str | None) -> GatewayConfig:
@@ -103,7 +103,7 @@ class Script(Driver):
     def read(self, target: object) -> list[object]:  # type: ignore[override]  # never asked
         raise AssertionError
 
-    def search(self, scope: Scope) -> Iterator[SearchEvent]:
+    def search(self, scope: SearchScope) -> Iterator[SearchEvent]:
         for event in self.events:
             if isinstance(event, Exception):
                 raise event
@@ -135,7 +135,11 @@ def test_all_protocols_are_searched_in_turn_whatever_befalls_one(
     scripted: dict[str, tuple[SearchEvent | Exception, ...]],
 ) -> None:
     scripted["mbus"] = (UnsupportedError("no way"),)
-    scripted["modbus"] = (Progress(0, 1, "unit 1"), Found("1", PLAIN), GarbledAnswerError("noise", b"x"))
+    scripted["modbus"] = (
+        SearchProgress(0, 1, "unit 1"),
+        Found("1", PLAIN),
+        GarbledAnswerError("noise", b"x"),
+    )
     scripted["optical"] = (Suspicion("", PLAIN, "noise"), Found("", PLAIN, "ISK-1"))
     mbus, modbus, optical = outcomes_of("mbus", "modbus", "optical")
     assert mbus.trouble

@@ -1,13 +1,13 @@
 """What is settled of a register: all that its past can still mean for what is yet to come.
 
 New readings are judged by what they add: instead of a register's whole series a block may hold its tail and a
-`Settled`, made of the judgement of the whole at a `cut`, a local Monday's midnight. A judgement from there on
+`Past`, made of the judgement of the whole at a `cut`, a local Monday's midnight. A judgement from there on
 says the same, to the last figure of evidence, as one from the beginning; a test holds the two together for
 any series. It rests on what rules remember:
 
-- the pace of a week, the days of use and the hours of past weeks are figures that are carried on;
+- the learned rate of a week, the days of use and the hours of past weeks are figures that are carried on;
 - an event of days (a leak, another level) is looked for anew from the day `since`, which lies within none;
-- a standstill is carried on with its beginning and the longest one before it (`stuck.Standing`);
+- a standstill is carried on with its beginning and the longest one before it (`Standing`);
 - everything else remembers no more than a day, and `_is_calm` refuses a cut near which anything was said.
 
 Where a register had been reset or exchanged before, a new step like that may be explained by both, however
@@ -16,14 +16,15 @@ long ago the first was: such a register is doubtful, and its meter is judged fro
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from anomaly.boundary import negative_step, stuck
-from anomaly.boundary.steps import COLUMNS, FloatArray
+from anomaly.boundary.steps import COLUMNS
 from anomaly.detectors import device, electricity, heat, rates, usage, water
-from anomaly.input.block import UNKNOWN, Block, local, midnight
+from anomaly.input.block import UNKNOWN, Block
+from anomaly.input.local_time import local, midnight
+from anomaly.input.past import EVENTS, Past, Standing
 from anomaly.input.series import DAY, BoolArray, Finding, Judgement
 from anomaly.parameters import Rules
 from anomaly.workspace import Study
@@ -50,91 +51,6 @@ OF_DAYS = frozenset(
 _STANDSTILLS = frozenset({stuck.KIND, stuck.ZERO})
 _BROKEN = frozenset(negative_step.KINDS) - {negative_step.JITTER}
 _READINGS = 10  # before the cut that say nothing: more than a glitch, and more than costs less than a break
-_EVENTS = 42  # days before the cut from which events are looked for anew: whatever opens one is seen within
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """Instants are microseconds since 1970, days local days since then.
-
-    `cut`: the beginning of `day`, a Monday; every reading before it went into this. `tail`: the first reading
-    that a judgement still needs. `final`: what is said of readings before it is final. `since`: so are events
-    of days that begin before this day, at `events_from`. `weeks`: at the most those that later weeks learn
-    from. `first_day`, `days`: the figures of days, shape (len(COLUMNS), days). `first_hour`, `hours`: use of
-    each local hour, shape (n,), where a rule asks for it. `standing` is None before the first reading.
-    `broken`: it was reset, exchanged or rolled over once.
-    """
-
-    day: int
-    cut: int
-    tail: int
-    final: int
-    since: int
-    events_from: int
-    weeks: WeeklyRates
-    first_day: int
-    days: FloatArray
-    first_hour: int
-    hours: FloatArray
-    standing: stuck.Standing | None
-    broken: bool
-
-    def open_from(self, kind: str) -> int:
-        """The instant from which on what is said of a kind is not final."""
-        if kind in OF_DAYS:
-            return self.events_from
-        if kind in _STANDSTILLS and self.standing is not None:
-            return self.standing.begin
-        if kind == device.VERIFICATION_EXPIRED:
-            return UNKNOWN
-        return self.final
-
-    def agrees(self, other: "Settled") -> bool:
-        """Whether both carry on the same figures, as far back as both go: what parameters and facts of
-        different times say may differ in what is possible, and so in what a day used."""
-        days = min(self.days.shape[1], other.days.shape[1])
-        hours = min(len(self.hours), len(other.hours))
-        return (
-            (self.tail, self.standing, self.broken) == (other.tail, other.standing, other.broken)
-            and np.array_equal(_last(self.days, days), _last(other.days, days), equal_nan=True)
-            and np.array_equal(_last(self.hours, hours), _last(other.hours, hours), equal_nan=True)
-        )
-
-    @property
-    def week(self) -> int:
-        """The week that begins at the cut."""
-        return (self.day + 3) // 7
-
-    @property
-    def reaches(self) -> int:
-        """Days that events are looked for further back than usual."""
-        return self.day - 2 - _EVENTS - self.since
-
-    @property
-    def earliest(self) -> int:
-        """The earliest instant at which what is not final can have begun."""
-        began = self.tail if self.standing is None else self.standing.begin
-        return min(self.events_from, self.tail, began)
-
-    @property
-    def earliest_end(self) -> int:
-        """The earliest instant at which what is not final can have ended."""
-        return min(self.events_from, self.tail)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it takes."""
-        return self.days.nbytes + self.hours.nbytes + 6 * self.weeks.row.nbytes
-
-
-def _last(figures: FloatArray, count: int) -> FloatArray:
-    return figures[..., figures.shape[-1] - count :]
-
-
-def monday(instant: int, zone: ZoneInfo) -> int:
-    """The local day of the Monday at or before an instant."""
-    day = int(local(np.array([instant], dtype=np.int64), zone)[0]) // DAY
-    return day - (day + 3) % 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +64,17 @@ class _Cut:
     off_schedule: BoolArray
 
 
+def open_from(past: Past, kind: str) -> int:
+    """The instant from which on what is said of a kind is not final."""
+    if kind in OF_DAYS:
+        return past.events_from
+    if kind in _STANDSTILLS and past.standing is not None:
+        return past.standing.begin
+    if kind == device.VERIFICATION_EXPIRED:
+        return UNKNOWN
+    return past.final
+
+
 def settle(
     study: Study,
     weeks: WeeklyRates,
@@ -157,13 +84,13 @@ def settle(
     day: int,
     off_schedule: BoolArray,
     since: int | None = None,
-) -> list[Settled]:
+) -> list[Past]:
     """What is settled of all registers of a meter at the beginning of the local day `day`, a Monday.
 
     None where too much is in the air, or too little known. `off_schedule` as of `schedule.off`. Events of
     days are looked for anew from `since` at the latest.
     """
-    latest = day - 2 - _EVENTS
+    latest = day - 2 - EVENTS
     said = [finding for row in rows for finding in judged[row].findings]
     begin = _since(said, latest if since is None else min(latest, since), study.block)
     needed = begin - 7 - max(_longest(study.block.registers[row].rules) for row in rows)
@@ -173,14 +100,14 @@ def settle(
     return [one for one in found if one is not None] if None not in found else []
 
 
-def _of_register(study: Study, weeks: WeeklyRates, judged: Judgement, row: int, at: _Cut) -> Settled | None:
+def _of_register(study: Study, weeks: WeeklyRates, judged: Judgement, row: int, at: _Cut) -> Past | None:
     block, day = study.block, at.day
     zone, before = block.zone, block.past[row]
     cut, final = midnight(day, zone), midnight(day - 2, zone)
     if block.until[row] < cut:
         return None
     days = np.stack([getattr(study.days, name)[row, at.columns] for name in COLUMNS])
-    nothing = Settled(
+    nothing = Past(
         day=day,
         cut=cut,
         tail=UNKNOWN,
@@ -227,7 +154,7 @@ def _of_register(study: Study, weeks: WeeklyRates, judged: Judgement, row: int, 
     )
 
 
-def _standing(study: Study, judged: Judgement, row: int, reading: int) -> stuck.Standing:
+def _standing(study: Study, judged: Judgement, row: int, reading: int) -> Standing:
     past = study.block.past[row]
     before = None if past is None else past.standing
     return stuck.standing(study.block.series(row), judged.usable, reading, before)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.boundary.steps import FloatArray
-from anomaly.input.series import BoolArray, Int64Array
+from anomaly.input.series import BoolArray, FloatArray, Int64Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from anomaly.boundary import negative_step, stuck
 from anomaly.boundary.learned_rate import learn, of_block
 from anomaly.boundary.stuck import StuckRule
 from anomaly.catalogue import VERDICTS
-from anomaly.checkpoint import Settled, settle
+from anomaly.checkpoint import settle
 from anomaly.detectors import (
     compare,
     device,
@@ -25,6 +25,7 @@ from anomaly.detectors import (
     water,
 )
 from anomaly.input.block import Block, edges
+from anomaly.input.past import Past
 from anomaly.input.series import BoolArray, Finding, Judgement, Mark, Series
 from anomaly.parameters import Rules
 from anomaly.workspace import Study, scale
@@ -85,7 +86,7 @@ class Examination:
     judged: tuple[Judgement, ...]
     doubtful: BoolArray
 
-    def settled(self, rows: Sequence[int], day: int, since: int | None = None) -> list[Settled]:
+    def settled(self, rows: Sequence[int], day: int, since: int | None = None) -> list[Past]:
         """What is settled of all registers of a meter at the beginning of a local day, a Monday; none where
         too much is in the air. `since`: the latest day from which events of days are looked for anew."""
         return settle(
@@ -105,18 +106,18 @@ class Examination:
 
 def examine(block: Block) -> Examination:
     """Judges a block of registers: whole series, or tails with what is settled before them."""
-    paces, weeks = of_block(block)
+    rates, weeks = of_block(block)
     moving = np.array([each.kind is RegisterKind.COUNTER for each in block.registers], dtype=np.bool_)
-    back, odd = _contradictions(block, paces, moving)
+    back, odd = _contradictions(block, rates, moving)
     broken = np.array([past is not None and past.broken for past in block.past], dtype=np.bool_)
     usual = ~(back | _still(block)) | ~moving
     counted = [
         Judgement((), (), np.ones(block.bounds[row + 1] - block.bounds[row], dtype=np.bool_))
         if usual[row]
-        else _counter(block, row, paces.part(slice(int(block.bounds[row]), int(block.bounds[row + 1]))))
+        else _counter(block, row, rates.part(slice(int(block.bounds[row]), int(block.bounds[row + 1]))))
         for row in range(len(block))
     ]
-    study = Study(block, counted, paces)
+    study = Study(block, counted, rates)
     hits: list[list[Finding]] = [[] for _ in block.registers]
     for detector in _DETECTORS:
         for hit in detector(study):
@@ -134,10 +135,10 @@ def _rewritten(block: Block, judged: Sequence[Judgement]) -> BoolArray:
     return found
 
 
-def _contradictions(block: Block, paces: LearnedRates, moving: BoolArray) -> tuple[BoolArray, BoolArray]:
+def _contradictions(block: Block, rates: LearnedRates, moving: BoolArray) -> tuple[BoolArray, BoolArray]:
     """Counters with a step back or an impossible one, and those with one that is more than jitter: bool,
     shape (k,)."""
-    rows, steps, later = block.rows, np.diff(block.values), paces.part(slice(1, None))
+    rows, steps, later = block.rows, np.diff(block.values), rates.part(slice(1, None))
     inside = (rows[1:] == rows[:-1]) & moving[rows[1:]]
     too_fast = impossible(steps, np.diff(block.times), later)
     found = np.zeros((2, len(block)), dtype=np.bool_)
@@ -171,14 +172,14 @@ def _patience(rules: Rules) -> int:
     return rules.stuck.least if rules.zero is None else min(rules.stuck.least, rules.zero.least)
 
 
-def _counter(block: Block, row: int, paces: LearnedRates) -> Judgement:
+def _counter(block: Block, row: int, rates: LearnedRates) -> Judgement:
     """Backward steps, reverse flow and standstills."""
     series, register, past = block.series(row), block.registers[row], block.past[row]
     rules, before = register.rules, None if past is None else past.standing
     backward = (
-        [] if rules.reverse is None else reverse_flow.runs(series, paces, rules.reverse, scale(register))
+        [] if rules.reverse is None else reverse_flow.runs(series, rates, rules.reverse, scale(register))
     )
-    steps = negative_step.detect(reverse_flow.allowed(series, backward), paces)
+    steps = negative_step.detect(reverse_flow.allowed(series, backward), rates)
     findings, marks = reverse_flow.describe(series, backward)
     standing = stuck.detect(series, steps.usable, rules.stuck, before=before)
     zero = (

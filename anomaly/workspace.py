@@ -7,10 +7,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from anomaly.boundary.steps import Days, FloatArray, Steps, days_of, over_two, recent, steps_of
+from anomaly.boundary.steps import Days, Steps, days_of, over_two, recent, steps_of
 from anomaly.episodes import Episode
-from anomaly.input.block import Block, Register, edges, local, midnight
-from anomaly.input.series import Evidence, Finding, Int64Array, Judgement
+from anomaly.input.block import Block, Register, edges
+from anomaly.input.local_time import local, midnight
+from anomaly.input.series import Evidence, Finding, FloatArray, Int64Array, Judgement
 from anomaly.parameters import Rules
 from metering.readings.rate import LearnedRates
 from telemetry.findings import Severity
@@ -35,12 +36,12 @@ class Study:
 
     block: Block
     judged: Sequence[Judgement]
-    paces: LearnedRates
+    rates: LearnedRates
 
     @cached_property
     def steps(self) -> Steps:
         """Between usable readings of counters; a gauge has none."""
-        return steps_of(self.block, self.judged, self.paces)
+        return steps_of(self.block, self.judged, self.rates)
 
     @cached_property
     def days(self) -> Days:

@@ -43,39 +43,39 @@ class Lifeline:
     links: tuple[tuple[int, int, Link], ...]
 
 
-def trace(series: Series, paces: LearnedRates) -> Lifeline:
+def trace(series: Series, rates: LearnedRates) -> Lifeline:
     """The cheapest explanation of a series. The same for every order of arrival, as it looks at time only."""
-    first, last = _pieces(series, paces)
-    on_chain = _cheapest(series, paces, first, last)
+    first, last = _pieces(series, rates)
+    on_chain = _cheapest(series, rates, first, last)
     chain = np.zeros(len(series), dtype=np.bool_)
     for piece in on_chain:
         chain[first[piece] : last[piece] + 1] = True
-    return Lifeline(chain, _links(series, paces, np.flatnonzero(chain)))
+    return Lifeline(chain, _links(series, rates, np.flatnonzero(chain)))
 
 
-def link(series: Series, paces: LearnedRates, before: int, after: int) -> Link:
+def link(series: Series, rates: LearnedRates, before: int, after: int) -> Link:
     """How the reading `after` follows from the earlier reading `before` (indices)."""
     a, b = int(series.values[before]), int(series.values[after])
     step, elapsed = series.step(before, after), _elapsed(series.times, before, after)
-    pace = paces.at(after)
+    learned = rates.at(after)
     if step >= 0:
-        return Link.PLAUSIBLE if pace.possible(step, elapsed) else Link.BREAK
-    if -step <= pace.jitter:
+        return Link.PLAUSIBLE if learned.possible(step, elapsed) else Link.BREAK
+    if -step <= learned.jitter:
         return Link.JITTER
     capacity = series.capacity
     near_top = capacity is not None and 9 * capacity <= 10 * a <= 10 * capacity and 10 * b <= capacity
-    if capacity is not None and near_top and pace.possible(step + capacity, elapsed):
+    if capacity is not None and near_top and learned.possible(step + capacity, elapsed):
         return Link.ROLLOVER
     return Link.BREAK
 
 
-def _links(series: Series, paces: LearnedRates, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
+def _links(series: Series, rates: LearnedRates, chain: Int64Array) -> tuple[tuple[int, int, Link], ...]:
     steps, elapsed = series.steps(chain), np.diff(series.times[chain])
     for i in np.flatnonzero(np.diff(chain) > 1):
         elapsed[i] = _elapsed(series.times, int(chain[i]), int(chain[i + 1]))
-    suspects = np.flatnonzero((steps < 0) | impossible(steps, elapsed, paces.part(chain[1:])))
+    suspects = np.flatnonzero((steps < 0) | impossible(steps, elapsed, rates.part(chain[1:])))
     return tuple(
-        (int(chain[i]), int(chain[i + 1]), link(series, paces, int(chain[i]), int(chain[i + 1])))
+        (int(chain[i]), int(chain[i + 1]), link(series, rates, int(chain[i]), int(chain[i + 1])))
         for i in suspects
     )
 
@@ -91,14 +91,14 @@ def _elapsed(times: Int64Array, before: int, after: int) -> int:
     return max(int(times[i + 1] - times[i]) for i in range(before, after))
 
 
-def _pieces(series: Series, paces: LearnedRates) -> tuple[Int64Array, Int64Array]:
+def _pieces(series: Series, rates: LearnedRates) -> tuple[Int64Array, Int64Array]:
     """First and last index of each piece: readings near an impossible step, and quiet stretches."""
     n = len(series)
     if n == 0:
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing
     steps, elapsed = series.steps(), np.diff(series.times)
-    later = paces.part(slice(1, None))
+    later = rates.part(slice(1, None))
     odd = np.flatnonzero((steps < -later.jitter) | impossible(steps, elapsed, later))
     near = np.zeros(n, dtype=np.bool_)
     for offset in range(-GLITCH_READINGS, GLITCH_READINGS + 2):
@@ -109,7 +109,7 @@ def _pieces(series: Series, paces: LearnedRates) -> tuple[Int64Array, Int64Array
     return first, np.append(first[1:] - 1, n - 1).astype(np.int64)
 
 
-def _cheapest(series: Series, paces: LearnedRates, first: Int64Array, last: Int64Array) -> list[int]:
+def _cheapest(series: Series, rates: LearnedRates, first: Int64Array, last: Int64Array) -> list[int]:
     """The pieces of the cheapest chain, in order of time."""
     count = len(first)
     if count < 2:
@@ -124,7 +124,7 @@ def _cheapest(series: Series, paces: LearnedRates, first: Int64Array, last: Int6
             total = int(cost[earlier]) + between
             if total > cost[piece]:
                 continue
-            total += link(series, paces, int(last[earlier]), int(first[piece])).value
+            total += link(series, rates, int(last[earlier]), int(first[piece])).value
             if total < cost[piece] or (
                 total == cost[piece] and _higher(series, last, earlier, came_from[piece])
             ):

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from anomaly.input.block import Block, local
+from anomaly.input.block import Block
+from anomaly.input.local_time import local
 from anomaly.input.series import Series
 from metering.readings import rate
 from metering.readings.rate import EARLIEST_WEEK, LearnedRates, WeeklyRates, rates_of, week_of, weekly

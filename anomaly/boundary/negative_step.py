@@ -31,19 +31,19 @@ _FAR = 20  # times the jitter: what is nearer to the level than this is not anot
 Stretch = tuple[int, int]  # first and last index, inclusive
 
 
-def detect(series: Series, paces: LearnedRates) -> Judgement:
+def detect(series: Series, rates: LearnedRates) -> Judgement:
     """Every backward step and impossible jump of the series, explained."""
     steps = series.steps()
     if not (
-        (steps < 0) | impossible(steps, np.diff(series.times), paces.part(slice(1, None)))
+        (steps < 0) | impossible(steps, np.diff(series.times), rates.part(slice(1, None)))
     ).any():  # the usual case
         return Judgement((), (), np.ones(len(series), dtype=np.bool_))
-    life = trace(series, paces)
+    life = trace(series, rates)
     usable = life.chain.copy()
     findings: list[Finding] = []
     marks: list[Mark] = []
     for group in _visits(series, life):
-        if _is_mix_up(series, paces, life, group):
+        if _is_mix_up(series, rates, life, group):
             finding, group_marks = _mix_up(series, life, group)
             usable[group[0][0] : group[-1][1] + 1] = False
             findings.append(finding)
@@ -55,7 +55,7 @@ def detect(series: Series, paces: LearnedRates) -> Judgement:
                 marks += group_marks
     for before, after, kind in life.links:
         if kind is not Link.JITTER:
-            finding, mark = _break(series, paces, before, after, kind)
+            finding, mark = _break(series, rates, before, after, kind)
             findings.append(finding)
             if usable[after]:
                 marks.append(mark)
@@ -81,7 +81,7 @@ def _visits(series: Series, life: Lifeline) -> list[list[Stretch]]:
     return groups
 
 
-def _is_mix_up(series: Series, paces: LearnedRates, life: Lifeline, group: list[Stretch]) -> bool:
+def _is_mix_up(series: Series, rates: LearnedRates, life: Lifeline, group: list[Stretch]) -> bool:
     """Whether the readings off the chain are another register's: long, or often, growing and far away."""
     if any(last - first >= GLITCH_READINGS for first, last in group):
         return True
@@ -89,7 +89,7 @@ def _is_mix_up(series: Series, paces: LearnedRates, life: Lifeline, group: list[
         return False
     elsewhere = np.concatenate([series.values[first : last + 1] for first, last in group])
     here = _chain_value(series, life, group[0][0])
-    jitter = paces.at(group[0][0]).jitter
+    jitter = rates.at(group[0][0]).jitter
     return bool(
         (np.diff(elsewhere) >= -jitter).all()
         and len(np.unique(elsewhere)) > 1
@@ -170,8 +170,8 @@ def _mix_up(series: Series, life: Lifeline, group: list[Stretch]) -> tuple[Findi
     return finding, marks
 
 
-def _break(series: Series, paces: LearnedRates, before: int, after: int, kind: Link) -> tuple[Finding, Mark]:
-    rule = "rollover" if kind is Link.ROLLOVER else _kind_of_break(series, paces, before, after)
+def _break(series: Series, rates: LearnedRates, before: int, after: int, kind: Link) -> tuple[Finding, Mark]:
+    rule = "rollover" if kind is Link.ROLLOVER else _kind_of_break(series, rates, before, after)
     old, new = _level(series, before), _level(series, after)
     evidence: dict[str, str | int] = {
         "before": old["value"],
@@ -189,10 +189,10 @@ def _break(series: Series, paces: LearnedRates, before: int, after: int, kind: L
     return finding, Mark(after, rule, quality, True, evidence)
 
 
-def _kind_of_break(series: Series, paces: LearnedRates, before: int, after: int) -> str:
+def _kind_of_break(series: Series, rates: LearnedRates, before: int, after: int) -> str:
     """A reset begins near zero: within a hundredth of the old level, or what was used since."""
     old, new = int(series.values[before]), int(series.values[after])
-    usual = paces.at(after).usual(int(series.times[after] - series.times[before])) or 0
+    usual = rates.at(after).usual(int(series.times[after] - series.times[before])) or 0
     return "reset" if 0 <= new < old and new <= max(old // 100, usual) else "swap_suspect"
 
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from anomaly.input.block import Block, edges, local
-from anomaly.input.series import DAY, HOUR, BoolArray, Int64Array, Judgement
+from anomaly.input.block import Block, edges
+from anomaly.input.local_time import local
+from anomaly.input.series import DAY, HOUR, BoolArray, FloatArray, Int64Array, Judgement
 from metering.readings.rate import AT_FULL_RATE, IMPOSSIBLE, LearnedRates
 from telemetry.obis import RegisterKind
 
-FloatArray = npt.NDArray[np.float64]
 SILENCE = 3  # usual distances without a reading, after which nobody can say when something was used
 _COVERED = 18.0  # hours of a day that must be known
 _WHOLE = 36  # hours: a longer step, from one set day to the next, is no day's use
@@ -45,8 +44,8 @@ class Steps:
         return len(self.row)
 
 
-def steps_of(block: Block, judged: Sequence[Judgement], paces: LearnedRates) -> Steps:
-    """Steps between the usable readings of every counter. `judged` is of each register, `paces` of each
+def steps_of(block: Block, judged: Sequence[Judgement], rates: LearnedRates) -> Steps:
+    """Steps between the usable readings of every counter. `judged` is of each register, `rates` of each
     reading."""
     usable = np.concatenate([each.usable for each in judged]) if judged else np.zeros(0, dtype=np.bool_)
     counters = block.per_reading([each.kind is RegisterKind.COUNTER for each in block.registers])
@@ -65,11 +64,11 @@ def steps_of(block: Block, judged: Sequence[Judgement], paces: LearnedRates) -> 
                 broken[where] = True
     begin, end = block.times[first], block.times[last]
     elapsed = end - begin
-    pace = paces.part(last)
-    interval = pace.interval
+    learned = rates.part(last)
+    interval = learned.interval
     at_most = np.fmax(
-        IMPOSSIBLE * np.where(np.isnan(pace.rate), np.inf, pace.rate) * np.maximum(elapsed, interval),
-        pace.ceiling * np.clip(elapsed, interval, np.maximum(interval, AT_FULL_RATE)),
+        IMPOSSIBLE * np.where(np.isnan(learned.rate), np.inf, learned.rate) * np.maximum(elapsed, interval),
+        learned.ceiling * np.clip(elapsed, interval, np.maximum(interval, AT_FULL_RATE)),
     )
     whole = ~broken[last] & (np.abs(moved) <= at_most)
     start = block.bounds[row]

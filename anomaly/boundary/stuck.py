@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomaly.input.past import Standing
 from anomaly.input.series import DAY, BoolArray, Finding, Int64Array, Series, iso
 from telemetry.findings import Severity
 from telemetry.micro import from_micro
@@ -34,18 +35,6 @@ class StuckRule:
     rest: int = 21 * DAY
     times_longest: int = 2
     times_busy: int = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a register stood at one reading, instants in microseconds since 1970: `first` reading of all,
-    `begin` of the stretch without change in which it was, `longest` duration of those before. `moved`: it had
-    changed before that stretch."""
-
-    first: int
-    begin: int
-    longest: int
-    moved: bool
 
 
 def standing(series: Series, on_chain: BoolArray, reading: int, before: Standing | None) -> Standing:

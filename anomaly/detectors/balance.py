@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from anomaly.boundary.steps import FloatArray, recent
+from anomaly.boundary.steps import recent
 from anomaly.episodes import Episode, Hysteresis, departures
-from anomaly.input.block import midnight
-from anomaly.input.series import BoolArray, Evidence
+from anomaly.input.local_time import midnight
+from anomaly.input.series import BoolArray, Evidence, FloatArray
 from anomaly.workspace import mean, said, share
 from telemetry.findings import Severity
 

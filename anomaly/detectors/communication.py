@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.boundary.steps import FloatArray
 from anomaly.episodes import Hysteresis, departures
-from anomaly.input.series import Evidence, Int64Array
+from anomaly.input.series import Evidence, FloatArray, Int64Array
 from telemetry.findings import Severity
 
 

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from anomaly.boundary.steps import FloatArray
 from anomaly.episodes import Hysteresis, episodes
-from anomaly.input.block import local, midnight
-from anomaly.input.series import DAY
+from anomaly.input.local_time import local, midnight
+from anomaly.input.series import DAY, FloatArray
 from anomaly.workspace import Hit, Study, said, scale, share
 from telemetry.findings import Severity
 from telemetry.obis import Medium, Obis, RegisterKind

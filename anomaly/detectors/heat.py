@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.boundary.steps import FloatArray
 from anomaly.episodes import Hysteresis, episodes
-from anomaly.input.series import DAY, BoolArray, Int64Array
+from anomaly.input.series import DAY, BoolArray, FloatArray, Int64Array
 from anomaly.parameters import HeatRule
 from anomaly.workspace import Hit, Study, mean, said, scale
 from telemetry.findings import Severity

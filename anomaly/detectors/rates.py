@@ -107,10 +107,15 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
     back: dict[int, int] = {}  # register: reading up to which it was already told
     for i in np.flatnonzero(far):
         row = int(rows[i])
-        rule, pace = block.registers[row].rules.units, study.paces.at(int(i) + 1)
-        if rule is None or pace.rate is None or i < back.get(row, 0) or min(before[i], after[i]) < rule.least:
+        rule, learned = block.registers[row].rules.units, study.rates.at(int(i) + 1)
+        if (
+            rule is None
+            or learned.rate is None
+            or i < back.get(row, 0)
+            or min(before[i], after[i]) < rule.least
+        ):
             continue
-        usual = pace.usual(int(block.times[i + 1] - block.times[i])) or 0
+        usual = learned.usual(int(block.times[i + 1] - block.times[i])) or 0
         lower, upper = sorted((before[i], after[i]))
         near = (tens for tens in rule.factors if abs(upper - lower * tens) <= rule.tolerance * usual * tens)
         tens = next(near, None)

@@ -28,7 +28,7 @@ class Backward:
     drop: int
 
 
-def runs(series: Series, paces: LearnedRates, rule: ReverseRule, scale: float = 1.0) -> list[Backward]:
+def runs(series: Series, rates: LearnedRates, rule: ReverseRule, scale: float = 1.0) -> list[Backward]:
     """Every stretch in which the register ran backward. `scale`: the register's units in one of the
     rule's."""
     steps, elapsed = np.diff(series.values), np.diff(series.times)
@@ -39,11 +39,11 @@ def runs(series: Series, paces: LearnedRates, rule: ReverseRule, scale: float = 
     for run in np.split(back, np.flatnonzero(np.diff(back) > 1) + 1):
         first, last = int(run[0]), int(run[-1]) + 1
         drop = int(series.values[first] - series.values[last])
-        pace = paces.at(last)
-        least = max(int(rule.least * scale), round(rule.times * pace.jitter))
-        if len(run) < rule.steps or drop < least or pace.rate is None:
+        learned = rates.at(last)
+        least = max(int(rule.least * scale), round(rule.times * learned.jitter))
+        if len(run) < rule.steps or drop < least or learned.rate is None:
             continue
-        if not all(pace.possible(-int(steps[i]), int(elapsed[i])) for i in run):
+        if not all(learned.possible(-int(steps[i]), int(elapsed[i])) for i in run):
             continue
         returns = series.values[last + 1 : last + 2]
         if len(returns) and returns[0] - series.values[last] > drop // 2:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.boundary.steps import FloatArray
 from anomaly.input.block import Block
-from anomaly.input.series import DAY, HOUR, BoolArray, Int64Array, iso
+from anomaly.input.series import DAY, HOUR, BoolArray, FloatArray, Int64Array, iso
 from anomaly.workspace import Hit, Study, groups
 from telemetry.findings import Severity
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from anomaly.boundary.steps import FloatArray
 from anomaly.episodes import Hysteresis, departures
-from anomaly.input.series import HOUR
+from anomaly.input.series import HOUR, FloatArray
 from anomaly.workspace import Hit, Study, mean, said, scale
 from telemetry.findings import Severity
 from telemetry.obis import RegisterKind

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from anomaly.boundary.steps import SILENCE, FloatArray
+from anomaly.boundary.steps import SILENCE
 from anomaly.episodes import Episode, Hysteresis, departures, episodes
-from anomaly.input.block import midnight
-from anomaly.input.series import DAY, HOUR, iso
+from anomaly.input.local_time import midnight
+from anomaly.input.series import DAY, HOUR, FloatArray, iso
 from anomaly.parameters import LeakRule, Rules
 from anomaly.workspace import Hit, Study, exact, groups, said, scale
 from telemetry.findings import Severity

@@ -6,23 +6,18 @@ rule is a few numpy operations for the whole block, however short the series are
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.input.series import DAY, HOUR, BoolArray, Int64Array, Series
+from anomaly.input.past import Past
+from anomaly.input.series import BoolArray, Int64Array, Series
 from anomaly.parameters import Rules
 from telemetry.obis import Obis, RegisterKind
 from telemetry.units import ratio
 
-if TYPE_CHECKING:
-    from anomaly.checkpoint import Settled
-
-_YEAR = 366 * DAY
 UNKNOWN = np.iinfo(np.int64).min  # an instant that nobody recorded
 
 
@@ -80,7 +75,7 @@ class Block:
     clocks: Int64Array
     until: Int64Array
     zone: ZoneInfo
-    past: tuple["Settled | None", ...]
+    past: tuple[Past | None, ...]
 
     @classmethod
     def of(
@@ -140,42 +135,6 @@ class Block:
     def per_reading(self, per_register: Sequence[float | int]) -> npt.NDArray[np.float64]:
         """A figure of each register, repeated for each of its readings."""
         return np.repeat(np.array(per_register, dtype=np.float64), np.diff(self.bounds))
-
-
-def local(times: Int64Array, zone: ZoneInfo) -> Int64Array:
-    """What wall clocks of `zone` show, as microseconds since 1970-01-01T00:00 local: int64, same shape."""
-    if not len(times):
-        return times
-    first, last = int(times.min()) // _YEAR, int(times.max()) // _YEAR
-    begins, offsets = zip(
-        *(part for year in range(first, last + 1) for part in _offsets(year, zone)), strict=True
-    )
-    return times + np.array(offsets, dtype=np.int64)[np.searchsorted(begins, times, side="right") - 1]
-
-
-@lru_cache(maxsize=256)
-def _offsets(year: int, zone: ZoneInfo) -> list[tuple[int, int]]:
-    """From which instant on local time is how far ahead of UTC, in the year that begins at `year * _YEAR`."""
-    start = year * _YEAR
-    found = [(start, _offset(start, zone))]
-    for day in range(start, start + _YEAR, DAY):
-        if _offset(day + DAY, zone) != found[-1][1]:
-            quarters = range(day, day + DAY + 1, HOUR // 4)  # clocks change at full quarters
-            change = next(at for at in quarters if _offset(at, zone) != found[-1][1])
-            found.append((change, _offset(change, zone)))
-    return found
-
-
-def midnight(day: int, zone: ZoneInfo) -> int:
-    """The instant at which local day `day` (counted from 1970-01-01) begins."""
-    return day * DAY - _offset(day * DAY - _offset(day * DAY, zone), zone)
-
-
-def _offset(instant: int, zone: ZoneInfo) -> int:
-    """How far local time is ahead of UTC, in microseconds."""
-    offset = datetime.fromtimestamp(instant // 1_000_000, UTC).astimezone(zone).utcoffset()
-    assert offset is not None
-    return round(offset.total_seconds()) * 1_000_000
 
 
 def edges(rows: Int64Array) -> BoolArray:

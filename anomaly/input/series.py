@@ -14,6 +14,7 @@ from telemetry.findings import Severity
 from telemetry.quality import Quality
 
 Int64Array = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Evidence = Mapping[str, str | int]
 

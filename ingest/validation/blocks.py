@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from anomaly.checkpoint import Settled
 from anomaly.input.block import UNKNOWN, Block, Register
+from anomaly.input.past import Past
 from anomaly.parameters import Rules
 from ingest.validation.parameters import Parameters
 from ingest.validation.register_facts import Circumstances
@@ -42,7 +42,7 @@ def groups(
     rows: Sequence[RegisterRow],
     until: Mapping[int, int],
     series: Mapping[int, StoredSeries],
-    settled: Mapping[int, Settled],
+    settled: Mapping[int, Past],
     known: Circumstances,
 ) -> list[Group]:
     """All registers of a meter in one group, those apart that reach back further than most do."""
@@ -66,7 +66,7 @@ def groups(
     return list(found.values())
 
 
-def _begins(series: StoredSeries, past: Settled | None, zone: ZoneInfo) -> date | None:
+def _begins(series: StoredSeries, past: Past | None, zone: ZoneInfo) -> date | None:
     """The local day to which what is not final can reach back; None where nothing was ever read."""
     instants = [int(series.times[0])] if len(series.times) else []
     if past is not None and past.final != UNKNOWN:
@@ -77,7 +77,7 @@ def _begins(series: StoredSeries, past: Settled | None, zone: ZoneInfo) -> date 
 def blocks(
     group: Group,
     series: Mapping[int, StoredSeries],
-    settled: Mapping[int, Settled],
+    settled: Mapping[int, Past],
     parameters: Parameters,
     known: Circumstances,
 ) -> Iterator[tuple[int, int | None, Block]]:

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 import numpy as np
 from psycopg import Connection
 
-from anomaly.boundary.steps import FloatArray
 from anomaly.detectors.communication import KINDS, LIMITS, HealthFinding, health, increments
+from anomaly.input.series import FloatArray
 from store.gateways.health import (
     GatewayHour,
     LineHour,

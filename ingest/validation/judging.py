@@ -12,8 +12,10 @@ from datetime import datetime
 import numpy as np
 
 from anomaly.catalogue import VERDICTS
-from anomaly.checkpoint import Settled, monday
+from anomaly.checkpoint import open_from
 from anomaly.input.block import UNKNOWN
+from anomaly.input.local_time import monday
+from anomaly.input.past import Past
 from anomaly.input.series import DAY, HOUR, Finding, Judgement
 from anomaly.judge import Examination, examine
 from ingest.validation.blocks import Group, blocks, groups
@@ -42,8 +44,8 @@ class Judged:
 
     marks: list[MarkRow]
     findings: list[FindingRow]
-    settled: dict[int, Settled] = field(default_factory=dict)
-    anew: dict[int, Settled | None] = field(default_factory=dict)
+    settled: dict[int, Past] = field(default_factory=dict)
+    anew: dict[int, Past | None] = field(default_factory=dict)
 
     @property
     def marks_from(self) -> dict[int, datetime]:
@@ -58,10 +60,10 @@ class Judged:
     def is_open(self, finding: FindingRow) -> bool:
         """Whether a stored finding is not final."""
         past = self.settled.get(finding.register_id)
-        return past is None or microseconds(finding.started_at) >= past.open_from(finding.kind)
+        return past is None or microseconds(finding.started_at) >= open_from(past, finding.kind)
 
     @property
-    def _with_past(self) -> list[tuple[int, Settled]]:
+    def _with_past(self) -> list[tuple[int, Past]]:
         return [(id_, each) for id_, each in self.settled.items() if each.final != UNKNOWN]
 
 
@@ -81,7 +83,7 @@ def judge_registers(
     parameters: Parameters,
     known: Circumstances | None = None,
     *,
-    settled: Mapping[int, Settled] | None = None,
+    settled: Mapping[int, Past] | None = None,
     whole: Whole | None = None,
 ) -> Judged:
     """What is said of the registers `rows`, each with its series; all registers of a meter are among them.
@@ -141,7 +143,7 @@ def _judge(
     judged: Judged,
     group: Group,
     series: Mapping[int, StoredSeries],
-    settled: Mapping[int, Settled],
+    settled: Mapping[int, Past],
     given: _Given,
 ) -> list[RegisterRow]:
     """Adds what is said of a group; the registers of meters of which that cannot be said from here."""
@@ -173,7 +175,7 @@ def _settle(
     judged: Judged,
     group: Group,
     doubtful: set[tuple[int, str]],
-    settled: Mapping[int, Settled],
+    settled: Mapping[int, Past],
     eras: Sequence[Examination],
 ) -> None:
     """Finds a later cut for each meter, where there is one."""
@@ -200,7 +202,7 @@ def _settle(
                 judged.anew.update(dict.fromkeys(ids))
 
 
-def _of_all_eras(places: list[int], day: int, eras: Sequence[Examination]) -> list[Settled]:
+def _of_all_eras(places: list[int], day: int, eras: Sequence[Examination]) -> list[Past]:
     """What is settled of a meter's registers at a Monday, by all parameters; none where it is not."""
     since: int | None = None
     while True:
@@ -215,12 +217,12 @@ def _of_all_eras(places: list[int], day: int, eras: Sequence[Examination]) -> li
         since = earliest
 
 
-def _open(judgement: Judgement, series: StoredSeries, past: Settled | None) -> Judgement:
+def _open(judgement: Judgement, series: StoredSeries, past: Past | None) -> Judgement:
     """What is not final."""
     if past is None:
         return judgement
     return Judgement(
-        tuple(each for each in judgement.findings if each.started_at >= past.open_from(each.kind)),
+        tuple(each for each in judgement.findings if each.started_at >= open_from(past, each.kind)),
         tuple(mark for mark in judgement.marks if series.times[mark.index] >= past.final),
         judgement.usable,
     )

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import Connection
 
-from anomaly.checkpoint import Settled
+from anomaly.input.past import Past
 from ingest.validation.register_facts import Circumstances, Lasting
 from store.postgres.arrays import microseconds
 from store.validation.judgement import Claim, RegisterRow, stored_readings
@@ -79,7 +79,7 @@ class Known:
     facts: Facts = Facts()
     held: Mapping[int, Lasting] = field(default_factory=dict)
     series: Mapping[int, StoredSeries] = field(default_factory=dict)
-    settled: Mapping[int, Settled] = field(default_factory=dict)
+    settled: Mapping[int, Past] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -87,7 +87,7 @@ class Known:
         series = sum(each.nbytes for each in self.series.values())
         return series + sum(each.nbytes for each in self.settled.values())
 
-    def but(self, anew: Mapping[int, Settled | None], whole: Mapping[int, StoredSeries]) -> "Known":
+    def but(self, anew: Mapping[int, Past | None], whole: Mapping[int, StoredSeries]) -> "Known":
         """With something else settled, and series of which more is known."""
         series, settled = dict(self.series), dict(self.settled)
         series |= {id_: whole[id_] for id_ in whole.keys() & series.keys()}

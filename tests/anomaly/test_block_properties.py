@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly.catalogue import REGISTER_KINDS
-from anomaly.input.block import Block, Register, local, midnight
+from anomaly.input.block import Block, Register
+from anomaly.input.local_time import local, midnight
 from anomaly.input.series import DAY, HOUR, Judgement
 from anomaly.judge import judge_block
 from telemetry.micro import LIMIT

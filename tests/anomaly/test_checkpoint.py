@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from anomaly.checkpoint import Settled, monday
+from anomaly.checkpoint import open_from
 from anomaly.input.block import Block, Register
+from anomaly.input.local_time import monday
+from anomaly.input.past import Past
 from anomaly.input.series import DAY, HOUR, Judgement
 from anomaly.judge import Examination, examine
 from anomaly.parameters import Rules
@@ -55,9 +57,7 @@ class Series:
         return Series(self.register, self.times[which], self.values[which], self.status[which])
 
 
-def made(
-    series: Sequence[Series], until: int, past: Sequence[Settled | None], zone: ZoneInfo = ZONE
-) -> Block:
+def made(series: Sequence[Series], until: int, past: Sequence[Past | None], zone: ZoneInfo = ZONE) -> Block:
     """What stands in the store at an instant, of each register from its tail on."""
     parts = [
         each.part((each.times <= until) & (each.times >= (settled.tail if settled else -LIMIT)))
@@ -76,12 +76,12 @@ def made(
     return replace(block, past=tuple(past))
 
 
-def said(judged: Judgement, times: npt.NDArray[np.int64], past: Settled) -> dict[str, list[Any]]:
+def said(judged: Judgement, times: npt.NDArray[np.int64], past: Past) -> dict[str, list[Any]]:
     """What is not final, in an order of its own."""
     findings = [
         (each.kind, each.started_at, each.ended_at, each.severity.value, sorted(each.evidence.items()))
         for each in judged.findings
-        if each.started_at >= past.open_from(each.kind)
+        if each.started_at >= open_from(past, each.kind)
     ]
     marks = [
         (int(times[each.index]), each.rule, each.quality, each.usable, sorted(each.evidence.items()))
@@ -91,17 +91,17 @@ def said(judged: Judgement, times: npt.NDArray[np.int64], past: Settled) -> dict
     return {"findings": sorted(findings, key=repr), "marks": sorted(marks, key=repr)}
 
 
-def final(judged: Judgement, past: Settled) -> set[tuple[str, int, int | None, str]]:
+def final(judged: Judgement, past: Past) -> set[tuple[str, int, int | None, str]]:
     return {
         (each.kind, each.started_at, each.ended_at, repr(each.evidence))
         for each in judged.findings
-        if each.started_at < past.open_from(each.kind)
+        if each.started_at < open_from(past, each.kind)
     }
 
 
-def settled_of(of: Examination, day: int) -> list[Settled | None]:
+def settled_of(of: Examination, day: int) -> list[Past | None]:
     """What is settled of each register at a Monday."""
-    found: list[Settled | None] = [None] * len(of.judged)
+    found: list[Past | None] = [None] * len(of.judged)
     meters: dict[str, list[int]] = {}
     for row, each in enumerate(of.study.block.registers):
         meters.setdefault(each.meter, []).append(row)
@@ -113,7 +113,7 @@ def settled_of(of: Examination, day: int) -> list[Settled | None]:
 
 def compare(series: Sequence[Series], untils: Sequence[int], zone: ZoneInfo = ZONE) -> int:
     """Judges as time goes by, from the last cut and from the beginning; how many were compared."""
-    past: list[Settled | None] = [None] * len(series)
+    past: list[Past | None] = [None] * len(series)
     before: tuple[Judgement, ...] = ()
     compared = 0
     for until in untils:

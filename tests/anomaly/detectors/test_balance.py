@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from anomaly.detectors.balance import balance, drift
-from anomaly.input.block import midnight
+from anomaly.input.local_time import midnight
 
 ZONE = ZoneInfo("Europe/Berlin")
 FIRST = 19_800

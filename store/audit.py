@@ -1,4 +1,4 @@
-"""The audit log: rows that a trigger chains by their hashes (migration core/0050), and their verification.
+"""The audit log: rows that a trigger chains by their hashes (migration core/0012), and their verification.
 
 The hash is computed a second time here, without the database's function, so that whoever alters that one is
 found out. A chain shows what was altered, removed or put in between; that its newest rows were cut off shows

@@ -11,7 +11,7 @@ from store.validation.judged_readings import JudgedRow, Said
 from telemetry.quality import Quality
 from telemetry.status import Status
 
-EDIT = "edit"  # the rule of the marks that edits leave (store/migrations/core/0057_edits_take_effect.sql)
+EDIT = "edit"  # the rule of the marks that edits leave (store/migrations/core/0004_edits.sql)
 
 _BREAKS = ("glitch", "jitter", "rollover", "reset", "swap_suspect")
 _DECIDED = {

@@ -1,4 +1,4 @@
-"""Answers kept by the `Idempotency-Key` that they were given to, for a day (core/0053)."""
+"""Answers kept by the `Idempotency-Key` that they were given to, for a day (core/0005)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

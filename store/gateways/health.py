@@ -34,7 +34,7 @@ class WatchedGateway:
 
 @dataclass(frozen=True, slots=True)
 class GatewayHour:
-    """A gateway in an hour in which it was heard; None: it did not tell. See core/0025."""
+    """A gateway in an hour in which it was heard; None: it did not tell. See core/0009."""
 
     hour: datetime
     cpu_celsius: float | None

@@ -5,7 +5,7 @@ the extension, and `timescale/community` where its licence offers columnstore, c
 policies. What a server can do is asked of it at every run, so a database that gains the extension later
 gains those parts. A file is never changed once it was applied anywhere: `schema_migrations` has its checksum.
 
-`access` is another kind: it says who may do what (roles, row security, the views of readers, rights) as a
+`rights` is another kind: it says who may do what (roles, row security, the views of readers, rights) as a
 whole. Its files may change, and all of them are applied anew, in one transaction, whenever one of them or
 anything before them did.
 """
@@ -36,12 +36,12 @@ _JOURNAL = """
 """
 
 
-# Readers' views stand in the way of whoever replaces what they show; `access` makes them anew.
+# Readers' views stand in the way of whoever replaces what they show; `rights` makes them anew.
 _WITHDRAW_VIEWS = """
     drop view if exists utility_readings, utility_latest_readings, utility_readings_hourly,
                         utility_readings_daily
 """
-_ACCESS = "access"
+_RIGHTS = "rights"
 _UNPARTITION = "unpartition.sql"
 
 
@@ -147,11 +147,11 @@ def _apply_missing(connection: psycopg.Connection, folder: Path) -> list[Migrati
             if migration.number not in done:
                 _apply(connection, [migration])
                 applied.append(migration)
-    access = load(_ACCESS, folder)
-    said = {number: checksum for number, (_, checksum) in _journal(connection, _ACCESS).items()}
-    if access and (applied or said != {migration.number: migration.checksum for migration in access}):
-        _apply(connection, access)
-        applied += access
+    rights = load(_RIGHTS, folder)
+    said = {number: checksum for number, (_, checksum) in _journal(connection, _RIGHTS).items()}
+    if rights and (applied or said != {migration.number: migration.checksum for migration in rights}):
+        _apply(connection, rights)
+        applied += rights
     return applied
 
 
@@ -173,12 +173,12 @@ def _check(part: str, files: list[Migration], done: dict[int, tuple[str, str]]) 
 
 
 def _apply(connection: psycopg.Connection, files: list[Migration], first: str = "") -> None:
-    """Applies files and notes them, all or none. What access was before is withdrawn: it comes last, anew."""
+    """Applies files and notes them, all or none. Rights are withdrawn first: they come last, anew."""
     migration: Migration | str = _UNPARTITION
     try:
         with connection.transaction():
             connection.execute(_WITHDRAW_VIEWS)
-            connection.execute("delete from schema_migrations where part = %s", (_ACCESS,))
+            connection.execute("delete from schema_migrations where part = %s", (_RIGHTS,))
             connection.execute(first.encode())
             for migration in files:
                 # the text is a file of this package, never input

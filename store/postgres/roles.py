@@ -1,6 +1,6 @@
 """Who a session is in the database, and whose rows it sees.
 
-Four roles, none a superuser, with the rights that `migrations/access/` grants. A process takes the one that
+Four roles, none a superuser, with the rights that `migrations/rights/` grants. A process takes the one that
 it needs; its login is that role, or one that was granted it. A superuser passes all row security, so nothing
 but `hesper migrate` works as one. The embedded server is the exception: it belongs to whoever started it, and
 says so by the setting `hesper.embedded`; its superuser takes the role too.

@@ -1,4 +1,4 @@
-"""Who changed what in the registry, when and why: rows written by triggers (core/0010), and never altered."""
+"""Who changed what in the registry, when and why: rows written by triggers (core/0001), and never altered."""
 
 from dataclasses import dataclass
 from datetime import datetime

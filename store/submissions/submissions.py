@@ -1,6 +1,6 @@
 """Readings that people hand in: what they are judged by, and all of them, accepted or not.
 
-An accepted one becomes a reading (Status.MANUAL) by a trigger in the same transaction (core/0031), so that
+An accepted one becomes a reading (Status.MANUAL) by a trigger in the same transaction (core/0007), so that
 the API needs no right to add readings.
 """
 

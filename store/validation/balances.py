@@ -76,7 +76,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class BalanceDay:
-    """A local day of a house's medium; see core/0026."""
+    """A local day of a house's medium; see core/0003."""
 
     day: date
     obis: str

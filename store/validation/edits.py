@@ -4,7 +4,7 @@ A reading is left out (`exclude`), taken as it is although rules object (`accept
 (`enter`: a reading of status MANUAL where there was none). `restore` undoes the last edit that holds. What
 holds is written as a mark of rule `edit` in the author's name, which validation respects and leaves alone;
 raw readings stay as they are. An edit of an instant within a closed period has to be approved by a second
-person before it holds. The database sees to all of that (migration core/0057), so that a page can make edits
+person before it holds. The database sees to all of that (migration core/0004), so that a page can make edits
 without a right to readings.
 """
 
@@ -218,7 +218,7 @@ def _undone(connection: Connection, edit: Edit) -> int:
 
 @contextmanager
 def _refusals(connection: Connection) -> Iterator[None]:
-    """What the database says of an edit that is not possible (migration core/0057), as EditError."""
+    """What the database says of an edit that is not possible (migration core/0004), as EditError."""
     try:
         with connection.transaction():
             yield

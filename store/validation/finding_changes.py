@@ -1,6 +1,6 @@
 """What people do with findings: acknowledge, assign, resolve, declare false alarms, and leave notes.
 
-Every change is a row of history (migration core/0056), and a finding's state and assignee are what its last
+Every change is a row of history (migration core/0003), and a finding's state and assignee are what its last
 change says. Validation re-opens and removes none of them: a finding that somebody dealt with keeps its row.
 """
 

@@ -1,6 +1,6 @@
 -- Where there is no TimescaleDB: readings by month (UTC), so that the newest and their index stay small, and what
 -- is too old goes with its month. All of time is covered:
---     readings_before    what lies before the first month, such as all that was stored before this migration
+--     readings_before    what lies before the first month that is kept
 --     readings_2026_11   a month; made three months ahead
 --     readings_after     what lies beyond, such as the reading of a meter whose clock is ahead
 -- No default partition: with one, "the latest reading of a register" would have to look into every month, since
@@ -40,7 +40,7 @@ begin
 end $$;
 
 -- Whole months go with their tables. What lies before the first month that is kept is then too old too.
-create or replace function expire_readings(cutoff timestamptz, at_most int) returns bigint
+create function expire_readings(cutoff timestamptz, at_most int) returns bigint
     language plpgsql set timezone = 'UTC' as $$
 declare
     first   timestamptz := date_trunc('month', cutoff);
@@ -73,17 +73,13 @@ begin
     return removed + 1;
 end $$;
 
--- What is stored already stays where it is, as the table of what lies before the first month: nothing is copied.
+-- The table and the views of core/0002 once more, by month.
 do $$
 declare
     hourly text := pg_get_viewdef('readings_hourly'::regclass);
     daily  text := pg_get_viewdef('readings_daily'::regclass);
-    newest timestamptz := (select max(measured_at) from readings);
     first  timestamptz := date_trunc('month', now(), 'UTC');
 begin
-    if newest >= first then
-        first := date_trunc('month', newest, 'UTC') + interval '1 month';
-    end if;
     drop view readings_hourly, readings_daily;
     alter table readings rename to readings_before;
     alter index readings_pkey rename to readings_before_pkey;

@@ -20,3 +20,10 @@ end $$;
 select create_hypertable(
     'readings', by_range('measured_at', interval '7 days'), create_default_indexes => false, migrate_data => true
 );
+
+-- Readings that are too old go with their chunks.
+
+create or replace function expire_readings(cutoff timestamptz, at_most int) returns bigint language plpgsql as $$
+begin
+    return (select count(*) from drop_chunks('readings', older_than => cutoff));
+end $$;

@@ -1,16 +1,11 @@
-"""Readings by month on plain PostgreSQL: room for every instant, in order, and nothing copied."""
-
-from datetime import UTC, datetime
-from pathlib import Path
+"""Readings by month on plain PostgreSQL: room for every instant, and in order."""
 
 import psycopg
 import pytest
 
 from store.postgres.database import connect
-from store.postgres.migrate import Part, migrate
 from store.postgres.retention import MONTHS_AHEAD, make_months
 from store.postgres.roles import Role
-from tests.store.postgres.test_upgrade import FOLDER, release
 
 INSTANTS = ("0001-01-01", "1999-12-31 23:59:59", "2026-10-25 01:00", "9999-12-31 23:59:59")
 
@@ -82,23 +77,6 @@ def test_the_newest_reading_is_found_in_one_look(connection: psycopg.Connection)
     assert "Merge" not in plan
     assert "readings_before_pkey" in plan
     assert plan.count("never executed") == 1, f"older months are not looked into:\n{plan}"
-
-
-def test_what_was_stored_before_stays_where_it_is(unmigrated_database: str, tmp_path: Path) -> None:
-    with connect(unmigrated_database) as connection:
-        core = sorted((FOLDER / Part.CORE.value).glob("*.sql"))
-        migrate(connection, release(tmp_path, core))
-        put(connection, "2001-01-01", "2026-10-01", "now")
-        file = connection.execute("select pg_relation_filenode('readings')").fetchone()
-        connection.commit()
-        migrate(connection)
-        put(connection, "2001-01-01", "2026-10-01")
-        assert placed(connection) == {"readings_before": 3}, "what is there is known, in whatever table"
-        assert connection.execute("select pg_relation_filenode('readings_before')").fetchone() == file
-        row = connection.execute(
-            "select count(*) from readings_daily where bucket = %s", (datetime(2026, 10, 1, tzinfo=UTC),)
-        ).fetchone()
-        assert row == (1,)
 
 
 def test_a_validator_makes_them_and_owns_none(database: str) -> None:

@@ -1,10 +1,5 @@
--- What leaves: where a utility's billing readings are pushed to, and the outbox that a close fills as it commits.
-
--- The account as it was when the reading was issued: what was delivered once must read the same for ever.
-alter table billing_readings add column account text;
-update billing_readings b set account = p.account from service_points p where p.id = b.service_point_id;
-create index billing_readings_of_account on billing_readings (utility_id, account, period) where account <> '';
-create index service_points_of_account on service_points (utility_id, account) where account <> '';
+-- What leaves: where a utility's billing readings are pushed to, the outbox that a close fills as it commits, and what
+-- billing systems say that they have.
 
 create table destinations (
     id              int generated always as identity primary key,
@@ -66,3 +61,15 @@ create table delivery_acknowledgements (
     at         timestamptz not null default now()
 );
 create index delivery_acknowledgements_of on delivery_acknowledgements (outbox_id, id);
+
+-- What a billing system said it has taken: everything of a period up to a cursor, with control totals.
+create table billing_acknowledgements (
+    id         bigint generated always as identity primary key,
+    utility_id int not null references utilities,
+    api_key_id int not null references api_keys,
+    period     text not null,
+    cursor     bigint not null,                               -- highest billing_readings.id taken
+    readings   int not null,                                  -- how many it took in all
+    totals     jsonb not null,                                -- {"8-0:1.0.0 m3": "123.456"} as the billing system says
+    at         timestamptz not null default now()
+);

@@ -61,7 +61,7 @@ grant execute on function person_of_login, session_of_token, person_of_subject, 
     people_of_utility to hesper_api, hesper_admin;
 
 -- Whoever calls them, they do what the settings say.
-revoke execute on function expire, expire_other from public;
+revoke execute on function expire from public;
 grant execute on function expire to hesper_ingest, hesper_admin;
 do $$ begin
     if to_regproc('make_months') is not null then
@@ -153,7 +153,7 @@ grant update (valid_until, certificate) on verifications to hesper_api;
 grant update (site_id, name, medium, account, ended_at) on service_points to hesper_api;
 grant update (valid_to, multiplier, start_values, end_values) on installations to hesper_api;
 
--- What was answered to an Idempotency-Key; what is a day old goes by a trigger (core/0053).
+-- What was answered to an Idempotency-Key; what is a day old goes by a trigger (core/0005).
 grant select, insert on idempotency_keys to hesper_api;
 
 -- Delivery: the one who reads the secrets that sign, and nothing but what is sent.

@@ -1,4 +1,4 @@
--- People, what they may do for which utility, their sessions, and what a key opens.
+-- People, what they may do for which utility, keys of programs, sessions, and what changes over the API were answered.
 
 create table users (
     id              int generated always as identity primary key,
@@ -29,8 +29,18 @@ create table user_roles (
 );
 create index user_roles_of_user on user_roles (user_id);
 
-alter table api_keys add column scopes text[] not null default
-    '{meters:read,findings:read,readings:read,telegrams:read,billing:read,billing:acknowledge}';
+create table api_keys (
+    id           int generated always as identity primary key,
+    utility_id   int not null references utilities,
+    name         text not null,
+    secret_hash  bytea not null unique,                       -- SHA-256 of a 256-bit random key
+    created_at   timestamptz not null default now(),
+    expires_at   timestamptz,
+    revoked_at   timestamptz,
+    last_used_at timestamptz,
+    scopes       text[] not null default                      -- what it opens
+                 '{meters:read,findings:read,readings:read,telegrams:read,billing:read,billing:acknowledge}'
+);
 
 -- A signed-in browser. The cookie holds a random token, the row its SHA-256.
 create table sessions (
@@ -48,10 +58,29 @@ create table sessions (
 );
 create index sessions_of_user on sessions (user_id) where ended_at is null;
 
-create constraint trigger audited
-    after insert or update of login, name, password_hash, totp_secret, recovery_hashes, disabled_at on users
-    deferrable initially deferred for each row execute function audit_change();
-create constraint trigger audited after insert or update on user_roles
-    deferrable initially deferred for each row execute function audit_change();
-create constraint trigger audited after insert or update of name, scopes, expires_at, revoked_at on api_keys
-    deferrable initially deferred for each row execute function audit_change();
+-- What a change under /v1 was answered, by the Idempotency-Key of who asked: whoever repeats the request within a
+-- day gets the same answer, and the change is made once. Written in the transaction of the change.
+create table idempotency_keys (
+    utility_id   int not null references utilities,
+    owner        text not null,                               -- whose key it is: "key 7"
+    key          text not null,
+    request_hash bytea not null,                              -- SHA-256 of method, address and body
+    status       smallint not null,
+    headers      jsonb not null,
+    body         bytea not null,                              -- as it was sent, before compression
+    at           timestamptz not null default now(),
+    primary key (utility_id, owner, key)
+);
+create index idempotency_keys_by_age on idempotency_keys (at);
+
+-- Who adds one takes along what is too old, of whatever utility; rows that another is removing are left to it.
+create function forget_old_idempotency_keys() returns trigger
+    language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    delete from idempotency_keys where ctid = any(array(
+        select ctid from idempotency_keys where at <= now() - interval '24 hours'
+        limit 1000 for update skip locked));
+    return null;
+end $$;
+create trigger forget_old before insert on idempotency_keys
+    for each statement execute function forget_old_idempotency_keys();

@@ -44,9 +44,9 @@ create trigger chain before insert on audit_log for each row execute function ch
 create trigger append_only before update or delete on audit_log for each row execute function refuse_change();
 create trigger never_emptied before truncate on audit_log for each statement execute function refuse_change();
 
--- A trigger `audited` as below lets every change of its table show in the log, in the change's transaction,
--- whichever way it came. The names of the columns are told and no contents: some are secret, and most are in the
--- row or its own history. It waits for the commit, so that a long transaction keeps nobody from the chain.
+-- Every change of these tables shows in the log, in the change's transaction, whichever way it came. The names of the
+-- columns are told and no contents: some are secret, and most are in the row or its own history. It waits for the
+-- commit, so that a long transaction keeps nobody from the chain.
 create function audit_change() returns trigger
     language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -68,11 +68,23 @@ begin
     return null;
 end $$;
 
-create constraint trigger audited after insert on registry_history
-    deferrable initially deferred for each row execute function audit_change();
-create constraint trigger audited after insert on closes
-    deferrable initially deferred for each row execute function audit_change();
-create constraint trigger audited after insert on billing_acknowledgements
-    deferrable initially deferred for each row execute function audit_change();
-create constraint trigger audited after insert or update on retention
-    deferrable initially deferred for each row execute function audit_change();
+do $$
+declare
+    audited record;
+begin
+    for audited in
+        select * from (values
+            ('registry_history', 'insert'), ('closes', 'insert'), ('close_events', 'insert'),
+            ('billing_rules', 'insert'), ('rule_parameters', 'insert'), ('service_point_coefficients', 'insert'),
+            ('billing_acknowledgements', 'insert'), ('edits', 'insert'), ('edit_approvals', 'insert'),
+            ('finding_changes', 'insert'), ('requests', 'insert'),
+            ('gateway_commands', 'insert'), ('gateway_configurations', 'insert'),
+            ('retention', 'insert or update'), ('user_roles', 'insert or update'),
+            ('users', 'insert or update of login, name, password_hash, totp_secret, recovery_hashes, disabled_at'),
+            ('api_keys', 'insert or update of name, scopes, expires_at, revoked_at')
+        ) as t (name, events)
+    loop
+        execute format('create constraint trigger audited after %s on %I deferrable initially deferred '
+                       'for each row execute function audit_change()', audited.events, audited.name);
+    end loop;
+end $$;

@@ -18,5 +18,3 @@ create index requests_by_utility on requests (utility_id, id);
 create index requests_to_do on requests (id) where done_at is null;
 create unique index one_draft_at_once on requests (utility_id, (subject ->> 'period'))
     where task = 'draft' and done_at is null;
-create constraint trigger audited after insert on requests
-    deferrable initially deferred for each row execute function audit_change();

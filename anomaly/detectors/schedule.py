@@ -62,8 +62,8 @@ def _absent(study: Study, gaps: Int64Array, waits: _Waits, interval: FloatArray)
 def interval(study: Study) -> list[Hit]:
     """Stretches of at least three readings whose distance is not the scheduled one: one finding each.
 
-    They last for three scheduled distances at least: who reads a meter twice by hand has not changed its
-    schedule.
+    Together they are three scheduled distances at least: who reads a meter twice by hand, a few hours after
+    the reading that it kept at the beginning of the month, has not changed its schedule.
     """
     block = study.block
     scheduled, row, _ = _scheduled(block)
@@ -76,7 +76,7 @@ def interval(study: Study) -> list[Hit]:
         register = int(at[run[0]])
         first, last = int(run[0]), int(run[-1]) + 1
         span = int(block.times[first]), int(block.times[last])
-        if span[1] - span[0] < 3 * scheduled[register]:
+        if elapsed[run].sum() < 3 * scheduled[register]:
             continue
         evidence: dict[str, str | int] = {
             "distances": len(run),

@@ -137,13 +137,15 @@ def past_hours(study: Study, row: int, day: int) -> tuple[int, FloatArray]:
 def _hours_of_week(use: FloatArray, weeks: int) -> tuple[FloatArray, FloatArray]:
     """Median and spread of each hour from the same hour of the `weeks` before: shape as `use` (weeks, 168).
 
-    The spread is at least a quarter of the usual spread of all hours, since some hours vary by nothing at
-    all.
+    Known where three quarters of these weeks are: of four values the least deviations say next to nothing
+    about the spread. It is at least a quarter of the usual spread of all hours, since some hours vary by
+    nothing at all.
     """
+    least = -(-3 * weeks // 4)
     padded = np.concatenate((np.full((weeks, _WEEK), np.nan), use))
     past = np.lib.stride_tricks.sliding_window_view(padded, weeks, axis=0)[: len(use)]
-    usual = _median(past, weeks // 2)
-    spread = _MAD * _median(np.abs(past - usual[:, :, None]), weeks // 2)
+    usual = _median(past, least)
+    spread = _MAD * _median(np.abs(past - usual[:, :, None]), least)
     with np.errstate(invalid="ignore"):
         floor = np.array(
             [0.25 * mean(week) + 0.1 * mean(level) for week, level in zip(spread, usual, strict=True)]

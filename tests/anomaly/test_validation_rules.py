@@ -12,7 +12,7 @@ from telemetry.findings import Severity
 from telemetry.quality import Quality
 from telemetry.status import Status
 from telemetry.units import UnitError
-from tests.support.blocks import NIGHT_REST, START, UNIT, at, block, findings, register, shown, used
+from tests.support.blocks import NIGHT_REST, START, UNIT, Made, at, block, findings, register, shown, used
 
 POWER = "1-0:1.8.0"
 DAILY_WATER = used(register(), NIGHT_REST)
@@ -62,6 +62,14 @@ def test_nothing_is_missing_where_nothing_is_scheduled() -> None:
 def test_readings_at_another_distance_than_scheduled() -> None:
     (finding,) = findings(shown(register(), np.arange(100) * 5_000, every=HOUR // 2), "interval")
     assert (finding.evidence["scheduled_minutes"], finding.evidence["median_minutes"]) == (60, 30)
+
+
+def test_a_kept_reading_of_the_months_beginning_and_two_by_hand_are_no_other_schedule() -> None:
+    hourly = START + np.arange(55) * HOUR + 40_000_000
+    kept, by_hand = hourly[50] - 40_000_000, hourly[54] + np.array([15, 30, 45]) * 1_000_000
+    times = np.sort(np.concatenate((hourly, [kept], by_hand)))
+    made = Made(register(), times, np.arange(len(times)) * 5_000, np.zeros(len(times), dtype=np.int64))
+    assert not findings(made, "interval")
 
 
 def test_more_than_qmax_lets_through_is_marked_but_stays_usable() -> None:

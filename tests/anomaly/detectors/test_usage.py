@@ -49,6 +49,13 @@ def test_what_happens_every_saturday_is_not_odd() -> None:
     assert not findings(used(register(POWER), evenings(12)), "seasonal_outlier")
 
 
+def test_hours_are_not_odd_before_enough_weeks_say_how_they_vary() -> None:
+    for weeks, told in ((4, 0), (5, 0), (6, 1)):
+        hours = evenings(12)
+        hours[weeks * 168 + 42 : weeks * 168 + 46] = 1500.0
+        assert len(findings(used(register(POWER), hours), "seasonal_outlier")) == told
+
+
 def test_an_odd_hour_alone_is_not_told() -> None:
     hours = evenings(12)
     hours[10 * 168 + 40 : 10 * 168 + 42] = 3000.0

@@ -1,8 +1,8 @@
 """The languages of the pages: words from catalogues, and figures and times as each language writes them.
 
 The English text is the key (`_("Open findings")`), so that a text without a translation can still be read.
-Catalogues are GNU gettext `.po` files in `api/words/locale/<language>/`, one for each page, read together at
-the start; `scripts/catalogues` says what they lack, and the tests demand that they lack nothing.
+Catalogues are GNU gettext `.po` files in `api/words/locale/<language>/`, one for each subject, read together
+at the start; `scripts/catalogues` says what they lack, and the tests demand that they lack nothing.
 
 Figures stay exact: the decimal mark is the language's, thousands are a thin space apart in all of them
 (ISO 80000-1, 7.3.1).

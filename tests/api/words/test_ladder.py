@@ -43,7 +43,7 @@ def test_every_reason_of_a_close_is_said_in_the_readers_language(
             "of the 6 months before, 0 were measured, and 1 are needed",
             "месяцев перед этим: 6, из них измерено: 0, нужно: 1",
         ),
-        ("reset between the readings", "между соседними показаниями: Счёт сброшен"),
+        ("reset between the readings", "между соседними показаниями: Показания обнулились"),
         ("nobody foresaw this", "nobody foresaw this"),
     ],
 )

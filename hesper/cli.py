@@ -33,7 +33,7 @@ COMMANDS = (
     Entry("registry", "registry.registry", "app", "Utilities, gateways, meters, service points."),
     Entry("store", "running.store", "app", "How long data is kept."),
     Entry("edit", "validation.edit", "app", "Leave readings out, enter or accept them; undo it."),
-    Entry("export", "readings.export", "export", "Readings of a range as CSV or Parquet."),
+    Entry("export", "readings.export", "export", "Readings of a range as a file."),
     Entry("arrival", "readings.arrival", "arrival", "The share of due readings that arrived."),
     Entry("quarantine", "readings.quarantine", "app", "What could not be used: look, try again, discard."),
     Entry("user", "access.user", "app", "Accounts of people, and their roles."),

@@ -16,9 +16,9 @@ import structlog
 from psycopg import Connection
 
 from ingest.delivery.address import AddressError
-from ingest.delivery.document import body
 from ingest.delivery.post import Answer, AttemptError, Post
 from ingest.delivery.signature import headers
+from metering.delivery.document import body
 from store.delivery.outbox import Claimed, claim, delivered, failed
 from store.delivery.outgoing import readings_of
 from store.postgres.database import UnreachableError, connect

@@ -1,4 +1,4 @@
-"""What a register is in the vocabulary that IEC 61968-9 and ESPI (NAESB REQ.21) share: commodity, unit, kind.
+"""Kind of a reading in the vocabulary that IEC 61968-9 and ESPI (NAESB REQ.21) share: commodity, unit, flow.
 
 Both count in base units (Wh, J, m3) with a power of ten, so that a unit of ours is a base unit, a power, and
 for the calorie a factor. The numbers are those of IEC 61968-9, annex C.
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from metering.delivery.format import InexpressibleError
 from telemetry.obis import Medium, Obis
 from telemetry.units import unit
 
@@ -34,10 +35,6 @@ _REVERSED = (2, 4, 10)  # OBIS value group C: export
 _WATT_HOUR, _JOULE = (72, "W.h"), (31, "J")
 POWERS = (-12, -9, -6, -3, -2, -1, 0, 1, 2, 3, 6, 9, 12)  # UnitMultiplierKind
 BILLING_PERIOD = 8  # MacroPeriodKind
-
-
-class UnsayableError(ValueError):
-    """A register or figure that the vocabulary has no words for; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +67,12 @@ def _counted(size: Fraction, step: int) -> tuple[int, int]:
         factor = size / step / Fraction(10) ** power
         if factor.denominator == 1:
             return power, factor.numerator
-    raise UnsayableError(f"no power of ten makes a part in {step} of {size} whole")
+    raise InexpressibleError(f"no power of ten makes a part in {step} of {size} whole")
 
 
 @lru_cache(maxsize=1000)
 def reading_type(obis: str, of_unit: str) -> ReadingType:
-    """What a register with this code counts in this unit. Raises UnsayableError."""
+    """The kind of reading of a register with this code and unit. Raises InexpressibleError."""
     code = Obis.parse(obis)
     commodity = _COMMODITY.get(code.medium) if code.medium is not None else None
     dimension = unit(of_unit).dimension
@@ -86,9 +83,9 @@ def reading_type(obis: str, of_unit: str) -> ReadingType:
         uom, base = _BASE[dimension]
         kind = VOLUME if dimension == "volume" else NO_KIND if dimension == "number" else ENERGY
     else:
-        raise UnsayableError(f"a register {obis} in {of_unit} cannot be written in this format; use csv")
+        raise InexpressibleError(f"a register {obis} in {of_unit} cannot be written in this format; use csv")
     if commodity is None:
-        raise UnsayableError(f"a register {obis} belongs to no commodity of this format; use csv")
+        raise InexpressibleError(f"a register {obis} belongs to no commodity of this format; use csv")
     flow = REVERSE if code.medium is Medium.ELECTRICITY and code.c in _REVERSED else FORWARD
     size = unit(of_unit).factor / unit(base).factor
     return ReadingType(commodity, flow, kind, code.tariff, uom, size)

@@ -1,9 +1,8 @@
-"""XML written piece by piece, the same to the byte every time: UTF-8, no time of day, no random id."""
+"""XML, written piece by piece and the same to the byte every time: no time of day, no random id."""
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
 # what XML 1.0, 2.2 (Char) leaves out; a registry's text may hold it
@@ -11,12 +10,18 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 class Xml:
-    """A document that grows on a stream."""
+    """XML document that is taken away piece by piece while it is written."""
 
-    def __init__(self, out: BinaryIO) -> None:
-        self._out = out
+    def __init__(self) -> None:
+        self._waiting: list[str] = []
         self._depth = 0
         self._line('<?xml version="1.0" encoding="UTF-8"?>')
+
+    def take(self) -> bytes:
+        """The text since it was last taken, in UTF-8."""
+        piece = "".join(self._waiting).encode()
+        self._waiting.clear()
+        return piece
 
     def leaf(self, name: str, text: object = "", attributes: Mapping[str, str] | None = None) -> None:
         """An element with text alone, or an empty one."""
@@ -34,7 +39,7 @@ class Xml:
         self._line(f"</{name}>")
 
     def _line(self, text: str) -> None:
-        self._out.write(f"{'  ' * self._depth}{text}\n".encode())
+        self._waiting.append(f"{'  ' * self._depth}{text}\n")
 
 
 def _written(attributes: Mapping[str, str] | None) -> str:

@@ -1,62 +1,15 @@
-"""Billing readings as they leave: only what was fixed when they were issued, so that it never changes.
-
-The names of service points and sites are left out, since a registry may change them; meters come from the
-evidence, and the account is the one of that day.
-"""
+"""Billing readings as they leave: those of a message, and the highest versions of a period, streamed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from metering.delivery.outgoing import Issue, OutgoingReading
 from store.delivery.outbox import Claimed
 
 _AT_ONCE = 5000  # rows that a stream keeps in memory
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingReading:
-    """One version of a billing reading. Values in micro-units of `unit`; `cursor` is its id.
-
-    `true_up` is what earlier estimates fell short by (negative: a credit), a line beside the consumption.
-    """
-
-    cursor: int
-    service_point: str
-    account: str
-    meters: list[str]
-    obis: str
-    unit: str
-    period: str
-    version: int
-    starts_at: datetime
-    ends_at: datetime
-    start_offset: timedelta
-    end_offset: timedelta
-    start_value: int
-    end_value: int
-    consumption: int
-    quality: int
-    start_method: str
-    end_method: str
-    content_hash: bytes
-    created_at: datetime
-    true_up: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """What a file of a period holds: everything up to `cursor`, which was issued at `issued_at`."""
-
-    utility: str
-    period: str
-    starts_at: datetime
-    ends_at: datetime
-    cursor: int
-    issued_at: datetime
 
 
 _COLUMNS = """
@@ -91,7 +44,7 @@ def readings_of(connection: Connection[Any], message: Claimed) -> list[OutgoingR
 
 
 def issue(connection: Connection[Any], utility: str, period: str, cursor: int | None = None) -> Issue | None:
-    """What was issued for a period up to a cursor (None: all of it); None where nothing was."""
+    """The issue of a period up to a cursor (None: all of it); None where nothing was issued."""
     with connection.cursor(row_factory=class_row(Issue)) as statement:
         statement.execute(
             """

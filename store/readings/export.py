@@ -1,8 +1,7 @@
 """Readings of a range, streamed: never more than a block of them in memory, however long the range is.
 
-Both ways are `COPY ... to stdout`, which the server sends as it reads, in the order of the key: CSV as the
-server writes it, and blocks of numpy columns from COPY's binary form, whose rows all have one length here
-because no column is null.
+`COPY ... to stdout` sends them as the server reads, in the order of the key; blocks of columns are cut from
+its binary form, whose rows all have one length here because no column is null.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,11 +10,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from psycopg import Connection, sql
-from psycopg.abc import Buffer
 
-from store.postgres.arrays import Instants
+from metering.delivery.outgoing import ReadingColumns, RegisterLabel
 
 BLOCK_BYTES = 4_000_000
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
@@ -53,44 +50,7 @@ class Range:
     table: Literal["readings", "utility_readings"] = "readings"
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
-    """What a register's number stands for."""
-
-    meter: str
-    obis: str
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Columns of one length, ordered by register and instant; instants in microseconds since 1970."""
-
-    register_ids: npt.NDArray[np.int32]
-    measured_at: Instants
-    values: npt.NDArray[np.int64]
-    status: npt.NDArray[np.int16]
-    received_at: Instants
-
-
-def csv(connection: Connection[Any], wanted: Range) -> Iterator[Buffer]:
-    """The readings as CSV with a header, in pieces. Values are decimals in the register's unit."""
-    query = sql.SQL(
-        """
-        copy (
-            select m.code as meter, g.obis,
-                   to_char(r.measured_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as measured_at,
-                   trim_scale(r.value / 1000000::numeric) as value, g.unit, r.status,
-                   to_char(r.received_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as received_at
-            {source}
-        ) to stdout (format csv, header true)
-        """
-    ).format(source=_source(wanted))
-    with connection.cursor().copy(query) as stream:
-        yield from stream
-
-
-def registers(connection: Connection[Any], wanted: Range) -> dict[int, Register]:
+def registers(connection: Connection[Any], wanted: Range) -> dict[int, RegisterLabel]:
     """The registers of a range's meters by number."""
     rows = connection.execute(
         sql.SQL(
@@ -101,10 +61,10 @@ def registers(connection: Connection[Any], wanted: Range) -> dict[int, Register]
             """
         ).format(meant=_meant(wanted))
     )
-    return {number: Register(*names) for number, *names in rows}
+    return {number: RegisterLabel(*names) for number, *names in rows}
 
 
-def blocks(connection: Connection[Any], wanted: Range) -> Iterator[Block]:
+def blocks(connection: Connection[Any], wanted: Range) -> Iterator[ReadingColumns]:
     """The readings in blocks of about 80,000."""
     query = sql.SQL(
         """
@@ -129,9 +89,9 @@ def blocks(connection: Connection[Any], wanted: Range) -> Iterator[Block]:
         yield _block(bytes(waiting[:rest]))
 
 
-def _block(rows: bytes) -> Block:
+def _block(rows: bytes) -> ReadingColumns:
     columns = np.frombuffer(rows, _ROW)
-    return Block(
+    return ReadingColumns(
         columns["id"].astype(np.int32),
         columns["at"].astype(np.int64) + _YEAR_2000,
         columns["value"].astype(np.int64),

@@ -1,21 +1,19 @@
-"""`/v1/exports`: readings of a range, and a period's billing readings, streamed as CSV or Parquet.
+"""`/v1/exports`: readings of a range, and a period's billing readings, streamed as a file.
 
 A file goes out as the database sends it, so its size is bounded by the range alone. It has a session of its
 own to the end of the download: that of the request has committed by then, and the audit log has the request.
 What breaks off on our side breaks the connection, so that no half of a file looks whole.
 """
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from datetime import timedelta
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
 
 import psycopg
 from fastapi import Path, Query, Request
 from fastapi.responses import StreamingResponse
-from psycopg.abc import Buffer
 from pydantic import AwareDatetime, StringConstraints
 from starlette.concurrency import iterate_in_threadpool
 
@@ -25,7 +23,8 @@ from api.v1.routing import resources
 from api.web.problems import Problem, invalid, not_found
 from api.web.services import Services, services
 from metering.access import Scope
-from metering.delivery import delimited, parquet
+from metering.delivery.format import Format, InexpressibleError
+from metering.delivery.formats import BILLING_WRITERS, FORMATS, READINGS_WRITERS
 from store.delivery import outgoing
 from store.postgres.roles import enter_utility
 from store.readings import export
@@ -39,23 +38,27 @@ _MOST_METERS = 100
 _SECONDS_TO_WAIT = 30
 _AT_ONCE = 64 * 1024  # bytes of a piece: each row by itself would be a change of threads
 
-Pieces = Iterator[Buffer]
+Pieces = Iterator[bytes]
+MediaTypes = dict[int | str, dict[str, Any]]
 
 
-class FileFormat(StrEnum):
-    """Of an exported file."""
+def _format(names: Iterable[str]) -> Any:
+    """The last part of an address: one of these formats."""
+    return Path(
+        description="Format of the file.",
+        pattern=f"^({'|'.join(names)})$",
+        json_schema_extra={"enum": list(names)},
+    )
 
-    CSV = "csv"
-    PARQUET = "parquet"
 
+def _files(names: Iterable[str]) -> MediaTypes:
+    """The media types of these formats, for the OpenAPI."""
+    return {200: {"description": "The file.", "content": {FORMATS[name].media_type: {} for name in names}}}
 
-_MEDIA_TYPES = {FileFormat.CSV: "text/csv", FileFormat.PARQUET: "application/vnd.apache.parquet"}
-_FILES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {media_type: {} for media_type in _MEDIA_TYPES.values()}}
-}
 
 MeterName = Annotated[str, StringConstraints(max_length=40)]
-FormatName = Annotated[FileFormat, Path(description="How the file is written.")]
+BillingFormat = Annotated[str, _format(BILLING_WRITERS)]
+ReadingsFormat = Annotated[str, _format(READINGS_WRITERS)]
 
 
 @router.get(
@@ -63,23 +66,23 @@ FormatName = Annotated[FileFormat, Path(description="How the file is written.")]
     dependencies=[requires(Scope.READINGS_READ)],
     summary="Readings of a range as a file",
     response_class=StreamingResponse,
-    responses=_FILES,
+    responses=_files(READINGS_WRITERS),
 )
 def export_readings(
     *,
     request: Request,
     caller: KeyCaller,
-    file_format: FormatName,
+    file_format: ReadingsFormat,
     start: Annotated[AwareDatetime | None, Query(alias="from")] = None,
     end: Annotated[AwareDatetime | None, Query(alias="to")] = None,
     site: Annotated[str | None, Query(max_length=100)] = None,
     medium: Annotated[str | None, Query(max_length=30, examples=["heat"])] = None,
     meter: Annotated[list[MeterName] | None, Query(max_length=_MOST_METERS)] = None,
 ) -> StreamingResponse:
-    """From `from` (included) to `to` (not), as they are stored, by register and instant: else the last day.
+    """Readings as they are stored, by register and instant, from `from` (included) to `to` (not).
 
-    At most 31 days, of a site or of meters 400. Columns: meter, obis, measured_at (UTC), value, unit, status,
-    received_at.
+    By default of the last day; at most 31 days, of a site or of meters 400. Columns: meter, obis,
+    measured_at (UTC), value, unit, status, received_at.
     """
     longest = LONGEST_SPAN if site is None and meter is None else LONGEST_SPAN_OF_SOME
     until = end or services(request).clock()
@@ -99,13 +102,10 @@ def export_readings(
     )
 
     def pieces(session: psycopg.Connection) -> Pieces:
-        if file_format is FileFormat.CSV:
-            return export.csv(session, wanted)
-        from metering.delivery.readings import pieces as parquet_pieces  # noqa: PLC0415 - needs an extra
+        registers = export.registers(session, wanted)
+        return READINGS_WRITERS[file_format](export.blocks(session, wanted), registers)
 
-        return parquet_pieces(export.blocks(session, wanted), export.registers(session, wanted))
-
-    return _file(request, caller, pieces, f"readings-{since:%Y%m%d}-{until:%Y%m%d}", file_format)
+    return _file(request, caller, pieces, f"readings-{since:%Y%m%d}-{until:%Y%m%d}", FORMATS[file_format])
 
 
 @router.get(
@@ -113,28 +113,29 @@ def export_readings(
     dependencies=[requires(Scope.BILLING_READ)],
     summary="A period's billing readings as a file",
     response_class=StreamingResponse,
-    responses=_FILES,
+    responses=_files(BILLING_WRITERS),
 )
 def export_billing_readings(
     *,
     request: Request,
     caller: KeyCaller,
     period: Annotated[str, Path(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])],
-    file_format: FormatName,
+    file_format: BillingFormat,
     cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
 ) -> StreamingResponse:
-    """The highest version of each service point and register up to `cursor`, as of `hesper deliver file`."""
+    """The highest version of each service point and register up to `cursor`.
+
+    The same period up to the same cursor gives the same bytes, as from `hesper deliver file`. A register that
+    the format has no words for is refused; where much was sent before, the download breaks off.
+    """
 
     def pieces(session: psycopg.Connection) -> Pieces:
         issue = outgoing.issue(session, caller.utility.code, period, cursor)
         if issue is None:
             raise not_found("A billing reading of this period", "/v1/billing/{period} lists those issued.")
-        held = outgoing.held(session, issue)
-        if file_format is FileFormat.CSV:
-            return delimited.pieces(issue, held, delimited.DIALECTS["rfc4180"])
-        return parquet.pieces(issue, held)
+        return BILLING_WRITERS[file_format](issue, outgoing.held(session, issue))
 
-    return _file(request, caller, pieces, f"billing-{period}", file_format)
+    return _file(request, caller, pieces, f"billing-{period}", FORMATS[file_format])
 
 
 def _file(
@@ -142,9 +143,9 @@ def _file(
     caller: Caller,
     pieces: Callable[[psycopg.Connection], Pieces],
     name: str,
-    file_format: FileFormat,
+    file_format: Format,
 ) -> StreamingResponse:
-    """What `pieces` gives of a session of the caller's utility. Raises Problem before anything is sent."""
+    """The answer that streams what `pieces` gives in a session of the caller's utility. Raises Problem."""
     shared = services(request)
     if not shared.exports.acquire(blocking=False):
         raise Problem(
@@ -156,14 +157,18 @@ def _file(
     stream = _held(shared, caller.utility.id, pieces)
     try:
         first = next(stream)  # so that what is wrong from the start is told as a problem
+    except InexpressibleError as error:
+        raise invalid("path.file_format", f"{error}.") from None
     except ModuleNotFoundError as error:
-        if error.name != "pyarrow":
+        if not file_format.extra:
             raise
-        raise invalid("path.file_format", "Parquet is not installed here; ask for csv.") from None
+        raise invalid(
+            "path.file_format", f"{file_format.title} is not installed here; ask for csv."
+        ) from error
     return StreamingResponse(
         _sent(request, first, stream),
-        media_type=_MEDIA_TYPES[file_format],
-        headers={"Content-Disposition": f'attachment; filename="{name}.{file_format}"'},
+        media_type=file_format.media_type,
+        headers={"Content-Disposition": f'attachment; filename="{name}.{file_format.extension}"'},
     )
 
 
@@ -189,7 +194,7 @@ def _held(
 
 
 async def _sent(request: Request, first: bytes, rest: Generator[bytes]) -> AsyncIterator[bytes]:
-    """All of it, unless whoever asked has gone: the server takes pieces for nobody without a word."""
+    """The file, unless whoever asked has gone: the server takes pieces for nobody without a word."""
     with closing(rest):
         yield first
         async for piece in iterate_in_threadpool(rest):

@@ -8,12 +8,18 @@ from typing import Annotated
 
 import typer
 
-from hesper.commands.delivery.shared import DeliveryError, period_name, show_table, utility_code
+from hesper.commands.delivery.shared import (
+    Counted,
+    DeliveryError,
+    install_advice,
+    period_name,
+    show_table,
+    utility_code,
+)
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from metering.billing.canonical_hash import decimal
-from metering.delivery.delimited import DIALECTS
-from metering.delivery.formats import formats
-from metering.delivery.reading_types import UnsayableError
+from metering.delivery.format import BillingWriter, InexpressibleError
+from metering.delivery.formats import BILLING_WRITERS, DIALECTS, FORMATS
 from store.audit import note, sign_as
 from store.billing.measured import utility as utility_of
 from store.delivery.outgoing import held, issue
@@ -22,15 +28,15 @@ from store.delivery.statements import Line, exclusions, reconcile, totals, versi
 Utility = Annotated[str | None, typer.Option(help="Whose; needed only where there are several utilities.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
 
+_DIALECTS = "; ".join(f"{name}: {', '.join(dialects)}" for name, dialects in DIALECTS.items())
+
 
 def file_(
     *,
     period: Annotated[str, typer.Option(metavar="YYYY-MM", help="The period.")],
     utility: Utility = None,
-    format_: Annotated[str, typer.Option("--format", help="csv, parquet, espi or iec61968.")] = "csv",
-    dialect: Annotated[
-        str, typer.Option(help="Of CSV: rfc4180, or de (semicolons, decimal commas).")
-    ] = "rfc4180",
+    format_: Annotated[str, typer.Option("--format", help=f"{', '.join(BILLING_WRITERS)}.")] = "csv",
+    dialect: Annotated[str | None, typer.Option(help=f"Dialect of {_DIALECTS}.")] = None,
     cursor: Annotated[
         int | None, typer.Option(help="As it was up to this cursor; default: all that was issued.")
     ] = None,
@@ -49,28 +55,24 @@ def file_(
     Exit code: 0 when the file is there whole, 1 when nothing was issued or it could not be written.
     """
     with administration(database_url, data) as connection:
-        if dialect not in DIALECTS or format_ not in (known := formats(dialect)):
-            raise DeliveryError(
-                f"there is no format {format_} with dialect {dialect}",
-                advice=f"formats: csv, parquet, espi, iec61968; dialects of CSV: {', '.join(DIALECTS)}",
-            )
+        write = _writer(format_, dialect)
         found = issue(connection, utility_code(connection, utility), period_name(period), cursor)
         if found is None:
             raise DeliveryError(f"nothing was issued for {period}", advice=f"run `hesper close {period}`")
-        kind = known[format_]
-        path = output or Path(f"{found.utility}-{found.period}-{found.cursor}.{kind.suffix}")
+        kind = FORMATS[format_]
+        path = output or Path(f"{found.utility}-{found.period}-{found.cursor}.{kind.extension}")
         unfinished = path.with_name(f"{path.name}.part")
         try:
             with unfinished.open("wb") as out:
-                count = kind.write(found, held(connection, found), out)
+                readings = Counted(held(connection, found))
+                out.writelines(write(found, readings))
                 out.flush()
                 os.fsync(out.fileno())
-        except (UnsayableError, OSError, ModuleNotFoundError) as error:
+        except (InexpressibleError, OSError, ModuleNotFoundError) as error:
             unfinished.unlink(missing_ok=True)
-            missing = isinstance(error, ModuleNotFoundError)
             raise DeliveryError(
                 f"{path} was not written: {error}",
-                advice='install "hesper[parquet]", or use another format' if missing else "",
+                advice=install_advice(kind) if isinstance(error, ModuleNotFoundError) else "",
             ) from error
         whose = utility_of(connection, found.utility).id
         sign_as(connection, f"{getpass.getuser()} at the command line")
@@ -81,10 +83,21 @@ def file_(
             utility_id=whose,
             format=format_,
             cursor=found.cursor,
-            readings=count,
+            readings=readings.count,
         )
         unfinished.replace(path)
-    typer.echo(f"{path}: {count} billing readings up to cursor {found.cursor}")
+    typer.echo(f"{path}: {readings.count} billing readings up to cursor {found.cursor}")
+
+
+def _writer(format_: str, dialect: str | None) -> BillingWriter:
+    """The writer of a format in a dialect, or in its first. Raises DeliveryError."""
+    try:
+        return BILLING_WRITERS[format_] if dialect is None else FORMATS[format_].dialects[dialect]
+    except KeyError:
+        raise DeliveryError(
+            f"there is no format {format_}" + (f" with dialect {dialect}" if dialect else ""),
+            advice=f"formats: {', '.join(BILLING_WRITERS)}; dialects of {_DIALECTS}",
+        ) from None
 
 
 def statement(

@@ -1,18 +1,40 @@
-"""What the commands of `hesper deliver` share: whose readings, which period, and tables."""
+"""Parts that commands of deliveries share: the utility, the period, tables, and the count of a stream."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from metering.delivery.format import Format
 from metering.periods.calendar import PeriodError, names
 from store.billing.measured import utility_codes
 from store.postgres.errors import StoreError
 
+T = TypeVar("T")
+
 
 class DeliveryError(StoreError):
-    """What was asked for cannot be done."""
+    """A request that cannot be fulfilled."""
+
+
+class Counted(Iterator[T]):
+    """Iterator that counts what it gives, by `size`."""
+
+    def __init__(self, rows: Iterable[T], size: Callable[[T], int] = lambda _: 1) -> None:
+        self._rows, self._size = iter(rows), size
+        self.count = 0
+
+    def __next__(self) -> T:
+        row = next(self._rows)
+        self.count += self._size(row)
+        return row
+
+
+def install_advice(wanted: Format) -> str:
+    """Advice for a format whose Python package is not installed."""
+    return f'{wanted.title} needs a Python package: install "hesper[{wanted.extra}]", or use another format'
 
 
 def show_table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
@@ -24,7 +46,7 @@ def show_table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
 
 
 def utility_code(connection: psycopg.Connection, wanted: str | None) -> str:
-    """The utility that is meant: the one that was named, or the only one. Raises DeliveryError."""
+    """The code of the utility: the one that was named, or the only one. Raises DeliveryError."""
     codes = utility_codes(connection)
     if wanted is None and len(codes) == 1:
         return codes[0]

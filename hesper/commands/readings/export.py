@@ -1,10 +1,11 @@
-"""`hesper export`: readings of a range as CSV or Parquet."""
+"""`hesper export`: readings of a range as a file."""
 
 import getpass
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import datetime
-from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -12,18 +13,13 @@ from zoneinfo import ZoneInfo
 import typer
 from psycopg import Connection
 
+from hesper.commands.delivery.shared import Counted, install_advice
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
+from metering.delivery.formats import FORMATS, READINGS_WRITERS
 from store.audit import note, sign_as
 from store.postgres.database import StoreError, connect
 from store.postgres.roles import Role
-from store.readings.export import Block, Range, blocks, csv, registers
-
-
-class Format(StrEnum):
-    """Of an exported file."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
+from store.readings.export import Range, blocks, registers
 
 
 def export(  # noqa: PLR0917 - typer passes them by name
@@ -34,7 +30,11 @@ def export(  # noqa: PLR0917 - typer passes them by name
     end: Annotated[str, typer.Option("--to", help="First instant that is not meant any more.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write; - for stdout.")] = Path("-"),
     format_: Annotated[
-        Format | None, typer.Option("--format", help="Default: as the file's name ends, else csv.")
+        str | None,
+        typer.Option(
+            "--format",
+            help=f"{', '.join(READINGS_WRITERS)}; default: as the file's name ends, else csv.",
+        ),
     ] = None,
     meter: Annotated[list[str] | None, typer.Option(help="Only this meter; may be given repeatedly.")] = None,
     database_url: DatabaseUrl = None,
@@ -49,9 +49,12 @@ def export(  # noqa: PLR0917 - typer passes them by name
 
     Exit code: 0 when all is written, 1 when not.
     """
-    chosen = format_ or (Format.PARQUET if output.suffix == ".parquet" else Format.CSV)
-    if chosen is Format.PARQUET and str(output) == "-":
-        _fail("Parquet needs a file: name one with --output")
+    by_name = {FORMATS[name].extension: name for name in READINGS_WRITERS}
+    chosen = format_ or by_name.get(output.suffix.removeprefix("."), "csv")
+    if chosen not in READINGS_WRITERS:
+        _fail(f"there is no format {chosen} of readings; formats: {', '.join(READINGS_WRITERS)}")
+    if FORMATS[chosen].binary and str(output) == "-":
+        _fail(f"{FORMATS[chosen].title} needs a file: name one with --output")
     try:
         with (
             store_url(database_url, data) as url,
@@ -60,46 +63,25 @@ def export(  # noqa: PLR0917 - typer passes them by name
             utility_id, zone = _utility(connection, utility)
             wanted = Range(utility, _instant(start, zone), _instant(end, zone), meter or None)
             _log(connection, utility_id, wanted, chosen)
-            if chosen is Format.PARQUET:
-                _write_parquet(connection, wanted, output)
-            else:
-                _write_csv(connection, wanted, output)
+            columns = Counted(blocks(connection, wanted), len)
+            _write(READINGS_WRITERS[chosen](columns, registers(connection, wanted)), output)
+            if str(output) != "-":
+                typer.echo(f"{columns.count} readings in {output}", err=True)
     except StoreError as error:
         _fail(f"{error}\n{error.advice}".rstrip())
+    except ModuleNotFoundError as error:
+        _fail(f"{error}\n{install_advice(FORMATS[chosen])}")
     except OSError as error:
         _fail(f"{output}: {error.strerror or error}")
 
 
-def _write_csv(connection: Connection[Any], wanted: Range, output: Path) -> None:
-    if str(output) == "-":
-        for piece in csv(connection, wanted):
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-        return
-    with output.open("wb") as file:
-        for piece in csv(connection, wanted):
+def _write(pieces: Iterator[bytes], output: Path) -> None:
+    """The pieces to the file, which is not touched before the first of them is there."""
+    first = next(pieces)
+    with nullcontext(sys.stdout.buffer) if str(output) == "-" else output.open("wb") as file:
+        for piece in chain([first], pieces):
             file.write(piece)
-
-
-def _write_parquet(connection: Connection[Any], wanted: Range, output: Path) -> None:
-    try:
-        from metering.delivery.readings import pieces
-    except ModuleNotFoundError as error:
-        if error.name != "pyarrow":
-            raise
-        _fail('Parquet needs the Python package pyarrow: install "hesper[parquet]", or export as CSV')
-    count = 0
-
-    def counted() -> Iterator[Block]:
-        nonlocal count
-        for block in blocks(connection, wanted):
-            count += len(block.values)
-            yield block
-
-    with output.open("wb") as file:
-        for piece in pieces(counted(), registers(connection, wanted)):
-            file.write(piece)
-    typer.echo(f"{count} readings in {output}", err=True)
+        file.flush()
 
 
 def _utility(connection: Connection[Any], code: str) -> tuple[int, ZoneInfo]:
@@ -109,7 +91,7 @@ def _utility(connection: Connection[Any], code: str) -> tuple[int, ZoneInfo]:
     return row[0], ZoneInfo(row[1])
 
 
-def _log(connection: Connection[Any], utility_id: int, wanted: Range, format_: Format) -> None:
+def _log(connection: Connection[Any], utility_id: int, wanted: Range, format_: str) -> None:
     """Readings are personal: who takes them out is in the audit log before the first one leaves."""
     sign_as(connection, f"{getpass.getuser()} at the command line")
     note(
@@ -117,7 +99,7 @@ def _log(connection: Connection[Any], utility_id: int, wanted: Range, format_: F
         "exported",
         "readings",
         utility_id=utility_id,
-        format=format_.value,
+        format=format_,
         start=wanted.start.isoformat(),
         end=wanted.end.isoformat(),
         meters=wanted.meters,

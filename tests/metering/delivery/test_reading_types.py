@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from metering.delivery.reading_types import BULK, DELTA, POWERS, UnsayableError, reading_type
+from metering.delivery.format import InexpressibleError
+from metering.delivery.reading_types import BULK, DELTA, POWERS, reading_type
 from telemetry.micro import MICRO
 from telemetry.obis import Obis
 from telemetry.units import UNITS
@@ -42,8 +43,8 @@ def test_no_unit_loses_anything(unit: str, step: int) -> None:
 
 
 def test_what_the_standard_has_no_words_for_is_refused() -> None:
-    with pytest.raises(UnsayableError, match="use csv"):
+    with pytest.raises(InexpressibleError, match="use csv"):
         reading_type("8-0:3.0.0", "Cel")
-    with pytest.raises(UnsayableError, match="no commodity"):
+    with pytest.raises(InexpressibleError, match="no commodity"):
         reading_type("0-0:96.8.0", "m3")
     assert Obis.parse("0-0:96.8.0").medium is not None

@@ -16,6 +16,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.web.services import Services
+from metering.delivery.formats import BILLING_WRITERS, FORMATS, READINGS_WRITERS
+from store.delivery import outgoing
 from tests.api.seeding import NOW, PERIOD, Seeded, correct
 from tests.support.browsing import serving
 
@@ -95,6 +97,50 @@ def test_billing_readings_are_the_highest_versions_up_to_a_cursor(
     assert client.get(f"{BILLING}.xml").status_code == 422
 
 
+@pytest.mark.parametrize("name", BILLING_WRITERS)
+def test_billing_readings_are_offered_in_every_format(
+    client: TestClient, ours: Seeded, connection: psycopg.Connection, name: str
+) -> None:
+    issue = outgoing.issue(connection, ours.code, PERIOD)
+    assert issue is not None
+    answer = client.get(f"{BILLING}.{name}")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].partition(";")[0] == FORMATS[name].media_type
+    assert answer.headers["content-disposition"].endswith(f'.{FORMATS[name].extension}"')
+    assert answer.content == b"".join(BILLING_WRITERS[name](issue, outgoing.held(connection, issue)))
+
+
+@pytest.mark.parametrize("name", READINGS_WRITERS)
+def test_readings_are_offered_in_every_format(client: TestClient, ours: Seeded, name: str) -> None:
+    answer = client.get(f"{READINGS}.{name}", params=RANGE)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].partition(";")[0] == FORMATS[name].media_type
+    assert len(answer.content) > len(client.get(f"{READINGS}.{name}", params=RANGE | {"site": "-"}).content)
+
+
+def test_the_openapi_document_lists_the_formats(client: TestClient) -> None:
+    paths = client.get("/v1/openapi.json").json()["paths"]
+    for kind, path in (
+        (BILLING_WRITERS, "/v1/exports/billing/{period}.{file_format}"),
+        (READINGS_WRITERS, "/v1/exports/readings.{file_format}"),
+    ):
+        (wanted,) = [each for each in paths[path]["get"]["parameters"] if each["name"] == "file_format"]
+        assert wanted["schema"]["enum"] == list(kind)
+        types = paths[path]["get"]["responses"]["200"]["content"]
+        assert {FORMATS[name].media_type for name in kind} <= types.keys()
+
+
+def test_a_register_that_a_format_has_no_words_for_is_refused(
+    client: TestClient, ours: Seeded, connection: psycopg.Connection
+) -> None:
+    connection.execute("alter table billing_readings disable trigger user")
+    connection.execute("update billing_readings set unit = 'Cel'")
+    connection.commit()
+    answer = client.get(f"{BILLING}.espi")
+    assert answer.status_code == 422
+    assert "use csv" in answer.json()["detail"]
+
+
 def test_an_export_is_in_the_audit_log_with_its_range(
     client: TestClient, ours: Seeded, connection: psycopg.Connection
 ) -> None:
@@ -120,7 +166,6 @@ def test_a_range_has_its_limits(client: TestClient, ours: Seeded, days: int, ask
 def test_without_pyarrow_csv_is_offered(
     client: TestClient, ours: Seeded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "metering.delivery.readings", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     for address, asked in ((READINGS, RANGE), (BILLING, {})):
         answer = client.get(f"{address}.parquet", params=asked)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from hesper.cli import build
 from ingest.delivery.signature import headers
+from metering.delivery.formats import BILLING_WRITERS
 from store.delivery import destinations
 from store.postgres.database import connect
 from tests.support.town import UTILITY, Town
@@ -91,7 +92,7 @@ def test_what_was_closed_before_can_be_sent_too_and_dead_messages_again(town: To
     assert run(database, "deliver", "show", "99")[0] == 1
 
 
-@pytest.mark.parametrize("name", ["csv", "parquet", "espi", "iec61968"])
+@pytest.mark.parametrize("name", BILLING_WRITERS)
 def test_a_file_is_the_same_to_the_byte_also_after_the_registry_changed(
     town: Town, database: str, tmp_path: Path, name: str
 ) -> None:

@@ -52,7 +52,8 @@ def test_csv_holds_every_reading_of_the_range_exactly(
 ) -> None:
     fill(connection, len(VALUES))
     file = tmp_path / "october.csv"
-    assert hesper(database, "-o", str(file), "--meter", METERS[1]) == (0, "")
+    told = f"{len(VALUES)} readings in {file}\n"
+    assert hesper(database, "-o", str(file), "--meter", METERS[1]) == (0, told)
     with file.open(newline="") as text:
         rows = list(csv.DictReader(text))
     assert [Decimal(row["value"]) * 10**6 for row in rows] == VALUES
@@ -129,7 +130,6 @@ def test_without_pyarrow_the_extra_is_named(
     connection: psycopg.Connection, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(connection, 1)
-    monkeypatch.delitem(sys.modules, "metering.delivery.readings", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     code, output = hesper(database, "-o", str(tmp_path / "x.parquet"))
     assert code == 1

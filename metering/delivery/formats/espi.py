@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import BinaryIO
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from metering.billing.canonical_hash import instant
-from metering.delivery.reading_types import BILLING_PERIOD, DELTA, ReadingType, UnsayableError, reading_type
+from metering.delivery.format import Format, InexpressibleError
+from metering.delivery.outgoing import Issue, OutgoingReading
+from metering.delivery.reading_types import BILLING_PERIOD, DELTA, ReadingType, reading_type
 from metering.delivery.xml import Xml
-from store.delivery.outgoing import Issue, OutgoingReading
 from telemetry.micro import MICRO
 from telemetry.obis import Medium, Obis
 from telemetry.quality import Quality
@@ -40,20 +40,25 @@ _SERVICE = {  # ServiceKind
 }
 
 
-def write(issue: Issue, readings: Iterable[OutgoingReading], out: BinaryIO) -> int:
-    """Write the file; how many readings it holds. Raises UnsayableError for what ESPI cannot say."""
-    feed = _Feed(issue, Xml(out))
-    count = 0
+def _pieces(issue: Issue, readings: Iterable[OutgoingReading]) -> Iterator[bytes]:
+    """A usage point in each piece. Raises InexpressibleError."""
+    feed = _Feed(issue, Xml())
     with feed.xml.element("feed", {"xmlns": ATOM}):
         feed.head(f"Billing readings of {issue.utility} for {issue.period}")
         for point, rows in groupby(readings, attrgetter("service_point")):
-            count += feed.usage_point(point, list(rows))
-    return count
+            feed.usage_point(point, list(rows))
+            yield feed.xml.take()
+    yield feed.xml.take()
+
+
+FORMAT = Format(
+    "espi", "Green Button (ESPI)", extension="xml", media_type="application/atom+xml", billing=_pieces
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """What was used, or (`of`) what settles the estimates before; `amount` in micro-units."""
+class _Amount:
+    """Consumption, or (`of`) the true-up of earlier estimates; `amount` in micro-units."""
 
     row: OutgoingReading
     amount: int
@@ -61,10 +66,10 @@ class _Line:
     of: tuple[str, ...] = ()
 
 
-def _lines(row: OutgoingReading) -> Iterator[_Line]:
-    yield _Line(row, row.consumption, row.quality)
+def _amounts(row: OutgoingReading) -> Iterator[_Amount]:
+    yield _Amount(row, row.consumption, row.quality)
     if row.true_up is not None:
-        yield _Line(row, row.true_up, int(Quality.DERIVED), ("true-up",))
+        yield _Amount(row, row.true_up, int(Quality.DERIVED), ("true-up",))
 
 
 class _Feed:
@@ -82,13 +87,13 @@ class _Feed:
         with self.xml.element("author"):
             self.xml.leaf("name", self._issue.utility)
 
-    def usage_point(self, point: str, rows: list[OutgoingReading]) -> int:
-        """The service point and its months; how many there are."""
+    def usage_point(self, point: str, rows: list[OutgoingReading]) -> None:
+        """The service point and its months."""
         place = f"UsagePoint/{self._uuid(point)}"
         medium = Obis.parse(rows[0].obis).medium
         if medium not in _SERVICE:
-            raise UnsayableError(f"{point}: ESPI has no service category for {rows[0].obis}; use csv")
-        lines = [line for row in rows for line in _lines(row)]
+            raise InexpressibleError(f"{point}: ESPI has no service category for {rows[0].obis}; use csv")
+        lines = [line for row in rows for line in _amounts(row)]
         months = [f"{place}/MeterReading/{self._uuid(point, line.row.obis, *line.of)}" for line in lines]
         with (
             self._entry(place, point, max(row.created_at for row in rows), months),
@@ -103,9 +108,8 @@ class _Feed:
                     self.xml.leaf("customerAgreement", rows[0].account[:256])
         for month, line in zip(months, lines, strict=True):
             self._month(month, line)
-        return len(rows)
 
-    def _month(self, month: str, line: _Line) -> None:
+    def _month(self, month: str, line: _Amount) -> None:
         row = line.row
         kind = reading_type(row.obis, row.unit)
         type_place = f"ReadingType/{self._uuid(row.obis, row.unit)}"
@@ -131,11 +135,11 @@ class _Feed:
             self.xml.leaf("tou", kind.tariff)
             self.xml.leaf("uom", kind.uom)
 
-    def _block(self, line: _Line, kind: ReadingType) -> None:
+    def _block(self, line: _Amount, kind: ReadingType) -> None:
         row = line.row
         value = line.amount * kind.counted(MICRO)[1]
         if abs(value) > _INT48:
-            raise UnsayableError(
+            raise InexpressibleError(
                 f"{row.service_point} {row.obis}: its consumption is too large for ESPI; use csv"
             )
         with self._object("IntervalBlock"):

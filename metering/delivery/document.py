@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from metering.billing.canonical_hash import decimal, instant, offset
+from metering.delivery.outgoing import OutgoingReading
 from store.delivery.control_totals import control_sums
-from store.delivery.outgoing import OutgoingReading
 from telemetry.quality import Quality
 
 TYPE = "billing.readings"

@@ -4,15 +4,15 @@ The order of elements is that of the profile's schema (MeterReadings.xsd, 2011),
 their quality those of its annexes C and D. A value is an exact decimal in the unit that its ReadingType says.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
-from typing import BinaryIO
 
 from metering.billing.canonical_hash import decimal, instant
+from metering.delivery.format import Format
+from metering.delivery.outgoing import Issue, OutgoingReading
 from metering.delivery.reading_types import BULK, DELTA, ReadingType, reading_type
 from metering.delivery.xml import Xml
-from store.delivery.outgoing import Issue, OutgoingReading
 from telemetry.quality import Quality
 
 NAMESPACE = "http://iec.ch/TC57/2011/MeterReadings#"
@@ -31,10 +31,9 @@ _CATEGORY = {  # ... and its category and index
 }
 
 
-def write(issue: Issue, readings: Iterable[OutgoingReading], out: BinaryIO) -> int:
-    """Write the file; how many billing readings it holds. Raises UnsayableError for what it cannot say."""
-    xml = Xml(out)
-    count = 0
+def _pieces(issue: Issue, readings: Iterable[OutgoingReading]) -> Iterator[bytes]:
+    """A service point in each piece. Raises InexpressibleError."""
+    xml = Xml()
     with xml.element("MeterReadings", {"xmlns": NAMESPACE}):
         for point, rows in groupby(readings, attrgetter("service_point")):
             months = list(rows)
@@ -45,8 +44,11 @@ def write(issue: Issue, readings: Iterable[OutgoingReading], out: BinaryIO) -> i
                     _readings(xml, row)
                 _named(xml, "UsagePoint", point, "ServicePoint", issue.utility)
                 _interval(xml, "valuesInterval", months[0])
-            count += len(months)
-    return count
+            yield xml.take()
+    yield xml.take()
+
+
+FORMAT = Format("iec61968", "IEC 61968-9", extension="xml", media_type="application/xml", billing=_pieces)
 
 
 def _named(xml: Xml, element: str, name: str, kind: str, authority: str) -> None:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 Build = Callable[[GatewayConfig, LineConfig], LinePoller]
 
 
-class Lines:
+class PolledLines:
     """Thread-safe. `build` makes the poller of a line, and opens no port."""
 
     def __init__(self, config: GatewayConfig, build: Build) -> None:

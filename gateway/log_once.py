@@ -3,7 +3,7 @@
 import logging
 
 
-class Condition:
+class LogOnce:
     """`begin` and `end` may be called any number of times; only changes are logged."""
 
     def __init__(self, log: logging.Logger, begun: str, ended: str, level: int = logging.WARNING) -> None:

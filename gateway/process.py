@@ -16,7 +16,7 @@ from drivers.catalogue import open_driver, open_line
 from drivers.driver import Clock
 from gateway.buffer.buffer import Buffer
 from gateway.buffer.source import SourceError
-from gateway.clock.correction import Timekeeping
+from gateway.clock.correction import ClockCorrection
 from gateway.clock.kernel import (
     ClockReference,
     boot_id,
@@ -28,11 +28,11 @@ from gateway.config.document import NEEDS_RESTART, GatewayConfig, LineConfig
 from gateway.health import health_of
 from gateway.line.polled_meter import LOOKBACK
 from gateway.line.poller import LinePoller
-from gateway.lines import Lines
-from gateway.log_once import Condition
+from gateway.lines import PolledLines
+from gateway.log_once import LogOnce
 from gateway.remote.configuration_files import configuration_to_run
-from gateway.remote.requests import Remote
-from gateway.uplink.publisher import Pace, Publisher
+from gateway.remote.requests import RemoteRequests
+from gateway.uplink.publisher import Publisher, PublisherLimits
 from telemetry.topics import Kind
 from telemetry.wire import Reply
 
@@ -42,7 +42,7 @@ HEALTH_SECONDS = 60.0
 STAGGER, STAGGERED_LINES = timedelta(milliseconds=250), 8
 _WATCH_SECONDS = 1.0
 _FLUSH_SECONDS = 5.0
-_PACE = Pace()
+_PACE = PublisherLimits()
 
 
 def present() -> datetime:
@@ -61,7 +61,7 @@ class RestartNeededError(ValueError):
         self.settings = settings
 
 
-class Gateway:
+class GatewayProcess:
     """All threads of one gateway. Use as a context manager, and call `watch` until it is time to leave.
 
     `config_version` names the configuration that runs, for the health message; empty is the installer's file.
@@ -74,7 +74,7 @@ class Gateway:
         installed: Path | None = None,
         config_version: str = "",
         clock: Clock = present,
-        pace: Pace = _PACE,
+        pace: PublisherLimits = _PACE,
         health_seconds: float = HEALTH_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -94,9 +94,9 @@ class Gateway:
             if config.clock == "ntp"
             else ClockReference(trusted_clock)
         )
-        self._no_health = Condition(log, "health cannot be told", "health can be told again")
+        self._no_health = LogOnce(log, "health cannot be told", "health can be told again")
         self.buffer = Buffer(config.buffer.path, clock, zone=config.time_zone, limits=config.buffer.limits)
-        self._remote = Remote(
+        self._remote = RemoteRequests(
             self,
             config.remote,
             installed,
@@ -113,7 +113,7 @@ class Gateway:
             inbox=self._remote.receive,
             pace=pace,
         )
-        self._timekeeping = Timekeeping(
+        self._correction = ClockCorrection(
             self._reference,
             self.buffer,
             clock=clock,
@@ -123,10 +123,10 @@ class Gateway:
         )
         self._last_alive = self.buffer.last_alive()
         self._kept_since = self.buffer.kept_since(self._last_alive - LOOKBACK) if self._last_alive else {}
-        self.lines = Lines(config, self._poller)
+        self.lines = PolledLines(config, self._poller)
         self._last_alive, self._kept_since = None, {}  # lines built later begin where earlier ones end
 
-    def __enter__(self) -> "Gateway":
+    def __enter__(self) -> "GatewayProcess":
         self.publisher.start()
         self.lines.start()
         self._remote.start()
@@ -142,7 +142,7 @@ class Gateway:
     def watch(self) -> bool:
         """Call once a second: tells health, revives lines. False when the process should be started anew."""
         self.lines.revive()
-        synchronised = self._timekeeping.watch()
+        synchronised = self._correction.watch()
         self._note_alive()
         if self._monotonic() >= self._health_at:
             self._health_at = self._monotonic() + self._health_seconds
@@ -228,7 +228,7 @@ def run(installed: Path, *, stop: threading.Event) -> int:
     """
     config, config_version = configuration_to_run(installed)
     meters = sum(len(line.meter) for line in config.line)
-    with Gateway(config, installed=installed, config_version=config_version) as gateway:
+    with GatewayProcess(config, installed=installed, config_version=config_version) as gateway:
         log.info(
             "gateway runs",
             extra={

@@ -25,7 +25,7 @@ _HDLC = 0x7E
 _LONG_FRAME = b"\x68"  # M-Bus
 
 
-class SourceError(ValueError):
+class TelegramInputError(ValueError):
     """What was given is neither hex nor a readable file."""
 
 
@@ -78,7 +78,7 @@ def read_source(source: str) -> bytes:
     try:
         content = Path(source).read_bytes()
     except (OSError, ValueError) as error:
-        raise SourceError(
+        raise TelegramInputError(
             f"{_shortened(source)} is neither a telegram in hex digits nor a file that can be read "
             f"({getattr(error, 'strerror', None) or error}); give hex such as '68 1F 1F 68 08 ...' or a path"
         ) from None
@@ -104,7 +104,7 @@ def run(source: str, as_json: bool, profile: str | None = None, first: int | Non
     """Print the explanation of a telegram; 0, or 1 with an error that says what to do."""
     try:
         explanation = explain(read_source(source), profile, first)
-    except (DriverError, SourceError) as error:
+    except (DriverError, TelegramInputError) as error:
         if as_json:
             sys.stdout.write(json.dumps({"error": str(error)}, ensure_ascii=False) + "\n")
         else:
@@ -118,7 +118,7 @@ def run(source: str, as_json: bool, profile: str | None = None, first: int | Non
 
 
 def _advice(error: Exception) -> str:
-    if isinstance(error, SourceError):
+    if isinstance(error, TelegramInputError):
         return "Put hex digits in quotes, so that the shell passes them as one argument."
     if isinstance(error, ProfileError):
         return error.advice

@@ -1,4 +1,4 @@
-"""Which rows of the buffer are in which batch: placed in their lanes, numbered durably, handed out once.
+"""Which rows of the buffer are in which batch: placed in their queues, numbered durably, handed out once.
 
 A batch once numbered keeps its rows for ever, also across a restart. Everything here is called with the
 buffer's lock held and raises sqlite3.Error.
@@ -12,7 +12,7 @@ from datetime import timedelta, tzinfo
 from drivers.driver import Clock
 from gateway.buffer.disk import BufferDisk
 from gateway.buffer.entry import DamagedEntryError, Entry, encoded_size, pack, status_of, unpack
-from gateway.buffer.priority import LaneName, Lanes, Run, unnumbered
+from gateway.buffer.priority import Priority, PriorityQueues, Run, unnumbered
 from gateway.buffer.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS
 from telemetry.status import Status
 from telemetry.wire import Batch, Miss, WireReadout, from_milliseconds, to_milliseconds
@@ -48,27 +48,27 @@ class Batches:
         self._open = {number: run for number, run, seal in batches if seal != run.seal(self.epoch, number)}
         self._left_over = sorted(self._open)
         numbered = [run for _, run, _ in batches]
-        self.lanes = Lanes(rows=MAX_BATCH_READOUTS, size=MAX_BATCH_BYTES, max_age=max_age)
-        self.lanes.found(numbered, unnumbered(disk.connection, numbered))
+        self.queues = PriorityQueues(rows=MAX_BATCH_READOUTS, size=MAX_BATCH_BYTES, max_age=max_age)
+        self.queues.found(numbered, unnumbered(disk.connection, numbered))
 
     @property
     def runs(self) -> list[Run]:
         """All rows that nobody has acknowledged."""
-        return [*self._open.values(), *(run for lane in self.lanes.by_name.values() for run in lane.runs)]
+        return [*self._open.values(), *(run for queue in self.queues.by_name.values() for run in queue.runs)]
 
     def insert(self, entries: Sequence[Entry], statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Entries at the ends of their lanes, and `statement` for each of `rows`, in one commit.
+        """Entries at the ends of their queues, and `statement` for each of `rows`, in one commit.
 
         Raises NoRoomError.
         """
-        last = {name: lane.last for name, lane in self.lanes.by_name.items()}
-        sizes = dict.fromkeys(LaneName, 0)
+        last = {name: queue.last for name, queue in self.queues.by_name.items()}
+        sizes = dict.fromkeys(Priority, 0)
         placed: list[tuple[int, int, bytes]] = []
         for entry in entries:
-            lane = self._lane_of(entry)
-            last[lane] += 1
-            sizes[lane] += encoded_size(entry)
-            placed.append((last[lane], self._since(entry), pack(entry)))
+            priority = self._priority_of(entry)
+            last[priority] += 1
+            sizes[priority] += encoded_size(entry)
+            placed.append((last[priority], self._since(entry), pack(entry)))
 
         def write() -> None:
             with self._disk.transaction() as connection:
@@ -77,9 +77,9 @@ class Batches:
 
         coming = sum(len(value) for row in (*placed, *rows) for value in row if isinstance(value, bytes))
         self._disk.write(coming, write)
-        for name, lane_state in self.lanes.by_name.items():
-            if last[name] > lane_state.last:
-                lane_state.appended(last[name] - lane_state.last, sizes[name], self._monotonic())
+        for name, queue in self.queues.by_name.items():
+            if last[name] > queue.last:
+                queue.appended(last[name] - queue.last, sizes[name], self._monotonic())
 
     def next(self, limit: int) -> list[Batch]:
         """Up to `limit` that were not handed out yet: those of an earlier process first, as they were."""
@@ -109,12 +109,12 @@ class Batches:
 
     def _number(self, limit: int) -> list[Batch]:
         """Give what is most urgent its numbers, durably."""
-        before = copy.deepcopy(self.lanes)
+        before = copy.deepcopy(self.queues)
         taken: list[tuple[Run, list[Entry]]] = []
         try:
-            while len(taken) < limit and (run := self.lanes.choose(self._monotonic())):
+            while len(taken) < limit and (run := self.queues.choose(self._monotonic())):
                 taken.append(self._newest(run))
-                self.lanes.take(taken[-1][0])
+                self.queues.take(taken[-1][0])
             if not taken:
                 return []
             numbered = {number: run for number, (run, _) in enumerate(taken, start=self._next_batch)}
@@ -124,7 +124,7 @@ class Batches:
                     [(number, run.first, run.last) for number, run in numbered.items()],
                 )
         except BaseException:
-            self.lanes = before
+            self.queues = before
             raise
         self._open |= numbered
         self._next_batch += len(numbered)
@@ -157,16 +157,16 @@ class Batches:
         missed = [entry for entry in entries if isinstance(entry, Miss)]
         return Batch(epoch=self.epoch, batch=number, sent_at=0, readouts=readouts, missed=missed)
 
-    def _lane_of(self, entry: Entry) -> LaneName:
+    def _priority_of(self, entry: Entry) -> Priority:
         if isinstance(entry, Miss):
-            return LaneName.ORDINARY
+            return Priority.ORDINARY
         try:
             local = from_milliseconds(entry.at).astimezone(self._zone)
         except OverflowError:  # a meter whose date is the last that there is
-            return LaneName.ORDINARY
+            return Priority.ORDINARY
         of_day = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
         historical = Status.HISTORICAL in status_of(entry)
-        return LaneName.BILLING if historical or of_day < BILLING_WINDOW else LaneName.ORDINARY
+        return Priority.BILLING if historical or of_day < BILLING_WINDOW else Priority.ORDINARY
 
     def _since(self, entry: Entry) -> int:
         """What the meter kept from long ago has not waited since then."""

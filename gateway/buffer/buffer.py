@@ -22,7 +22,7 @@ from gateway.buffer.batches import Batches
 from gateway.buffer.disk import BufferDisk, NoRoomError
 from gateway.buffer.entry import DamagedEntryError, Entry, pack, status_of, unpack
 from gateway.buffer.file import OtherVersionError, is_damage, open_file, replace_file
-from gateway.buffer.priority import LaneName
+from gateway.buffer.priority import Priority
 from gateway.buffer.source import BufferLimits, Monotonic, SourceError
 from telemetry.readout import Readout
 from telemetry.status import Status
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _LIMITS = BufferLimits()
 _MOVE_AT_ONCE = 1_000  # held entries
 _LAST_INSTANT = 253_402_300_799_999  # of the wire contract
-_LATEST = 50_000  # entries of each lane
+_LATEST = 50_000  # entries of each queue
 
 
 class BufferFailedError(SourceError):
@@ -72,7 +72,7 @@ class Buffer:
     """A `BatchSource` on disk. Thread-safe.
 
     A batch is formed when `MAX_BATCH_READOUTS` wait or the first of them has waited `max_age` seconds;
-    `lanes.py` has the order. `zone` is the local time whose midnights bills are made of.
+    `priority.py` has the order. `zone` is the local time whose midnights bills are made of.
     """
 
     def __init__(
@@ -178,10 +178,10 @@ class Buffer:
         """
         kept: dict[str, list[datetime]] = {}
         with self._guarded():
-            for lane in self._batches.lanes.by_name.values():
+            for queue in self._batches.queues.by_name.values():
                 rows = self._disk.connection.execute(
                     "select id, body from entries where id between ? and ? and since >= ?",
-                    (lane.last - _LATEST, lane.last, to_milliseconds(instant)),
+                    (queue.last - _LATEST, queue.last, to_milliseconds(instant)),
                 ).fetchall()
                 for row, body in rows:
                     entry = self._batches.read(row, body)
@@ -196,8 +196,8 @@ class Buffer:
             held, held_since = connection.execute("select count(*), min(at) from held").fetchone()
             since = [] if held_since is None else [held_since]
             runs = self._batches.runs
-            for lane in LaneName:
-                if firsts := [run.first for run in runs if LaneName.of(run.first) is lane]:
+            for priority in Priority:
+                if firsts := [run.first for run in runs if Priority.of(run.first) is priority]:
                     oldest = "select since from entries where id = ?"
                     since += connection.execute(oldest, (min(firsts),)).fetchone() or []
             since = [at for at in since if isinstance(at, int) and 0 <= at <= _LAST_INSTANT]

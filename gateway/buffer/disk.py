@@ -17,7 +17,7 @@ from pathlib import Path
 from drivers.driver import Clock
 from gateway.buffer.priority import Run
 from gateway.buffer.source import BufferLimits
-from gateway.log_once import Condition
+from gateway.log_once import LogOnce
 from telemetry.wire import from_milliseconds, to_milliseconds
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class BufferDisk:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.connection = connection
-        self.full = Condition(log, "buffer is full", "buffer has room again", logging.ERROR)
+        self.full = LogOnce(log, "buffer is full", "buffer has room again", logging.ERROR)
         self._path = path
         self._limits = limits
         self._clock = clock

@@ -46,7 +46,7 @@ create table life (
     last_alive integer                -- milliseconds since 1970
 ) strict;
 create table entries (
-    id integer primary key,           -- order of appending, in two lanes: lanes.py
+    id integer primary key,           -- order of appending, in two queues: priority.py
     since integer not null,           -- milliseconds since 1970: the instant (historical: when it came)
     body blob not null                -- entry.py
 ) strict;

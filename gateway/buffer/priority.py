@@ -1,11 +1,12 @@
-"""Which rows of the buffer wait to be numbered, and in which order they go.
+"""Priority of the buffer's rows: which wait to be numbered, and in which order they go.
 
-Rows have ids in the order of appending, counted in two lanes: what bills are made from, and the rest. A batch
-is a run of consecutive ids of one lane, so it is written as one short row, however many readouts it has.
+Rows have ids in the order of appending, counted in two queues: what bills are made from, and the rest. A
+batch is a run of consecutive ids of one queue, so it is written as one short row, however many readouts it
+has.
 
-The newest goes first. What has come since a lane's last batch is *fresh* and is sent when it is enough for a
+The newest goes first. What has come since a queue's last batch is *fresh* and is sent when it is enough for a
 batch or has waited long enough; what an outage has left behind it is the *backlog*. They take turns, so that
-neither starves the other, and in both the billing lane is served before the ordinary one.
+neither starves the other, and in both the billing queue is served before the ordinary one.
 """
 
 import sqlite3
@@ -24,15 +25,15 @@ group by island order by 1
 """
 
 
-class LaneName(IntEnum):
-    """The value is the id before the lane's first. Most urgent first."""
+class Priority(IntEnum):
+    """Priority of a row, the most urgent first; the value is the id before the first of its queue."""
 
     BILLING = 1 << 48
     ORDINARY = 0
 
     @classmethod
-    def of(cls, row: int) -> "LaneName":
-        """The lane in which a row of this id stands."""
+    def of(cls, row: int) -> "Priority":
+        """The priority of a row with this id."""
         return cls.BILLING if row > cls.BILLING else cls.ORDINARY
 
 
@@ -55,8 +56,8 @@ class Run:
 
 
 @dataclass(slots=True)
-class Lane:
-    """The ids of one lane that no batch has. `since`: monotonic seconds at which the fresh ones began."""
+class PriorityQueue:
+    """Ids of one priority's rows that no batch has. `since`: monotonic seconds when the fresh ones began."""
 
     last: int
     backlog: list[Run] = field(default_factory=list)  # ascending
@@ -87,11 +88,11 @@ class Lane:
         return [*self.backlog, self.fresh] if self.fresh else self.backlog
 
 
-class Lanes:
-    """Both lanes, and whose turn it is. A batch is enough with `rows` rows or `size` encoded bytes."""
+class PriorityQueues:
+    """Both queues, and the turn between them. A batch is enough with `rows` rows or `size` encoded bytes."""
 
     def __init__(self, *, rows: int, size: int, max_age: float) -> None:
-        self.by_name = {name: Lane(int(name)) for name in LaneName}
+        self.by_name = {name: PriorityQueue(int(name)) for name in Priority}
         self._rows = rows
         self._size = size
         self._max_age = max_age
@@ -100,28 +101,30 @@ class Lanes:
     def found(self, numbered: Iterable[Run], waiting: Iterable[Run]) -> None:
         """What an earlier process has left, in ascending order."""
         for run in numbered:
-            lane = self.by_name[LaneName.of(run.first)]
-            lane.last = max(lane.last, run.last)
+            queue = self.by_name[Priority.of(run.first)]
+            queue.last = max(queue.last, run.last)
         for run in waiting:
-            lane = self.by_name[LaneName.of(run.first)]
-            lane.last = max(lane.last, run.last)
-            lane.backlog.append(run)
+            queue = self.by_name[Priority.of(run.first)]
+            queue.last = max(queue.last, run.last)
+            queue.backlog.append(run)
 
     def choose(self, now: float) -> Run | None:
         """The run whose end is to be the next batch; follow with `take`. None: all may wait."""
-        lanes = list(self.by_name.values())
-        fresh = next((lane.fresh for lane in lanes if lane.fresh and self._due(lane, now)), None)
-        backlog = next((lane.backlog[-1] for lane in lanes if lane.backlog), None)
+        queues = list(self.by_name.values())
+        fresh = next((queue.fresh for queue in queues if queue.fresh and self._due(queue, now)), None)
+        backlog = next((queue.backlog[-1] for queue in queues if queue.backlog), None)
         self._backlog_next = bool(fresh) and not (self._backlog_next and backlog)
         return (fresh if self._backlog_next else backlog) if fresh and backlog else fresh or backlog
 
     def take(self, taken: Run) -> None:
-        """See `Lane.take`."""
-        self.by_name[LaneName.of(taken.last)].take(taken)
+        """See `PriorityQueue.take`."""
+        self.by_name[Priority.of(taken.last)].take(taken)
 
-    def _due(self, lane: Lane, now: float) -> bool:
-        enough = lane.fresh is not None and (len(lane.fresh) >= self._rows or lane.fresh_bytes >= self._size)
-        return enough or now - lane.since >= self._max_age
+    def _due(self, queue: PriorityQueue, now: float) -> bool:
+        enough = queue.fresh is not None and (
+            len(queue.fresh) >= self._rows or queue.fresh_bytes >= self._size
+        )
+        return enough or now - queue.since >= self._max_age
 
 
 def unnumbered(connection: sqlite3.Connection, numbered: Iterable[Run]) -> Iterator[Run]:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from gateway.buffer.entry import DamagedEntryError, pack, unpack
-from gateway.buffer.priority import LaneName, Run
+from gateway.buffer.priority import Priority, Run
 from telemetry.wire import WireReadout
 
 _MOST_ERRORS = 4_000  # in a row; a broken page costs about 45, and what lies beyond so many is given up
@@ -82,9 +82,9 @@ def _with_first_page_of(sound: Path, damaged: Path) -> Path | None:
 
 def _copy_entries(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvaged) -> None:
     acknowledged = _acknowledged(source)
-    for lane in LaneName:
-        new = int(lane)
-        for row, since, body in _readable(source, "entries", _ENTRIES, int(lane)):
+    for priority in Priority:
+        new = int(priority)
+        for row, since, body in _readable(source, "entries", _ENTRIES, int(priority)):
             if any(run.first <= row <= run.last for run in acknowledged):
                 continue
             try:
@@ -138,7 +138,7 @@ def _acknowledged(source: sqlite3.Connection) -> list[Run]:
 
 
 def _readable(source: sqlite3.Connection, table: str, select: str, before: int) -> Iterator[tuple[Any, ...]]:
-    """Every row with an id after `before` in its lane. Around an error the range is halved."""
+    """Every row with an id after `before` in its queue. Around an error the range is halved."""
     errors = 0
     pending = [(before, _last_id(source, table, before))]
     while pending and errors < _MOST_ERRORS:
@@ -155,7 +155,7 @@ def _readable(source: sqlite3.Connection, table: str, select: str, before: int) 
 
 
 def _last_id(source: sqlite3.Connection, table: str, before: int) -> int:
-    ceiling = int(LaneName.BILLING) if table == "entries" and before == LaneName.ORDINARY else 1 << 62
+    ceiling = int(Priority.BILLING) if table == "entries" and before == Priority.ORDINARY else 1 << 62
     try:
         (last,) = source.execute(f"select max(id) from {table} where id <= ?", (ceiling,)).fetchone()  # noqa: S608 - ours
     except UnicodeDecodeError:  # within a message about a name that makes no sense

@@ -14,7 +14,7 @@ from typing import Protocol
 from drivers.driver import Clock
 from gateway.buffer.source import SourceError
 from gateway.clock.kernel import ClockReference
-from gateway.log_once import Condition
+from gateway.log_once import LogOnce
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class HeldReadouts(Protocol):
         ...
 
 
-class Timekeeping:
+class ClockCorrection:
     """Call `watch` once a second. `boot` names what `monotonic` counts from."""
 
     def __init__(
@@ -55,8 +55,8 @@ class Timekeeping:
         self._given_up_at = monotonic() + longest_wait.total_seconds()
         self._again_at = monotonic()
         self._time_came = self._dated = False
-        self._unsynchronised = Condition(log, "clock is not synchronised", "clock is synchronised")
-        self._undated = Condition(
+        self._unsynchronised = LogOnce(log, "clock is not synchronised", "clock is synchronised")
+        self._undated = LogOnce(
             log, "held readouts cannot be dated", "held readouts are dated", logging.ERROR
         )
 

@@ -49,7 +49,7 @@ class Stamped:
         return Status.UNSYNCHRONISED not in self.readout.status
 
 
-class Timeline:
+class ScheduleClock:
     """Belongs to the line's thread. `monotonic` is the line's `now`; `boot` names that clock."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Timeline:
         return now.wall, step if not last.known or abs(step) > _STEP else None
 
     def started(self) -> datetime:
-        """When this timeline began, as far as it can be told by now."""
+        """Instant at which this clock began, as far as it can be told by now."""
         return self.start.wall if self.start.known else self._last.wall_at(self.start.monotonic)
 
     def monotonic_at(self, instant: datetime) -> Monotonic | None:

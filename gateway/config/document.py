@@ -1,6 +1,6 @@
-"""What a gateway's configuration holds. `config_file.py` reads it; gateway/README.md shows a whole one.
+"""Configuration of a gateway, as models. `file.py` reads it; gateway/README.md shows a whole one.
 
-Frozen models: a change is a new configuration (`Gateway.apply`), or a new process.
+Frozen models: a change is a new configuration (`GatewayProcess.apply`), or a new process.
 """
 
 import re

@@ -37,7 +37,7 @@ _ARRAYS = {("line",), ("line", "meter")}
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """One thing to mend. `line` counts from 1; None where the whole file is meant. `place` is a table."""
 
     line: int | None
@@ -53,7 +53,7 @@ class Problem:
 class ConfigError(ValueError):
     """A configuration that cannot be used; `problems` has all that is wrong with it."""
 
-    def __init__(self, path: Path, problems: list[Problem]) -> None:
+    def __init__(self, path: Path, problems: list[ConfigProblem]) -> None:
         super().__init__("\n".join(problem.text(path.name) for problem in problems))
         self.path = path
         self.problems = problems
@@ -65,7 +65,9 @@ def load_config(path: Path) -> GatewayConfig:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(path, [Problem(None, "", f"cannot be read: {reason}; check the path")]) from None
+        raise ConfigError(
+            path, [ConfigProblem(None, "", f"cannot be read: {reason}; check the path")]
+        ) from None
     return parse_config(text, path)
 
 
@@ -86,16 +88,18 @@ def parse_config(text: str, path: Path, *, elsewhere: bool = False) -> GatewayCo
     else:
         found = list(contradictions(config))
     if found:
-        problems = [Problem(lines.find(where), _place(where, tree), message) for where, message in found]
+        problems = [
+            ConfigProblem(lines.find(where), _place(where, tree), message) for where, message in found
+        ]
         raise ConfigError(path, sorted(problems, key=lambda problem: problem.line or 0))
     return config
 
 
-def _not_toml(message: str) -> Problem:
+def _not_toml(message: str) -> ConfigProblem:
     text, _, position = message.partition(" (at ")
     line = re.match(r"line (\d+)", position)
     hint = 'texts stand in quotes, as in name = "basement"'
-    return Problem(int(line[1]) if line else None, "", f"this is not TOML: {text}; {hint}")
+    return ConfigProblem(int(line[1]) if line else None, "", f"this is not TOML: {text}; {hint}")
 
 
 def _place(where: TomlPath, tree: object) -> str:

@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from drivers.driver import Driver
+from drivers.errors import LineError
+from gateway.line.pending import PendingPoll, PendingPolls
 from gateway.line.polled_meter import PolledMeter
-from gateway.log_once import Condition
+from gateway.line.state import LineState
+from gateway.log_once import LogOnce
 from gateway.schedule import Midnight
 
 log = logging.getLogger(__name__)
@@ -30,8 +34,8 @@ class LoadProfile:
     done: datetime  # all periods that end up to here
     goal: datetime  # up to which they are wanted at once, without waiting for a midnight
     not_before: datetime | None = None
-    failing: Condition = field(
-        default_factory=lambda: Condition(
+    failing: LogOnce = field(
+        default_factory=lambda: LogOnce(
             log, "load profile cannot be read", "load profile is read again", logging.WARNING
         )
     )
@@ -62,8 +66,28 @@ class LoadProfiles:
         self._last_alive = last_alive
         self._profiles: dict[str, LoadProfile] = {}  # by the meter's place, once the time is known
 
-    def next(self, now: datetime) -> tuple[LoadProfile, datetime, datetime] | None:
-        """Whose periods are to be fetched now, from and to. `now` is a known time."""
+    def fetch(self, now: datetime, driver: Driver, state: LineState, pending: PendingPolls) -> bool:
+        """Have one meter tell some of its periods, if any are wanted. `now` is a known time."""
+        wanted = self._next(now)
+        if wanted is None:
+            return False
+        profile, since, until = wanted
+        with state.in_use():
+            try:
+                readouts = driver.load_profile(profile.meter.target, since, until)
+            except LineError as error:
+                state.fails(error)
+            except Exception as error:  # also what no driver foresaw: the polls go on
+                profile.fails(now, error)
+            else:
+                state.works()
+                profile.fetched(until)
+                if readouts:
+                    pending.put([PendingPoll(None, readouts)])
+        return True
+
+    def _next(self, now: datetime) -> tuple[LoadProfile, datetime, datetime] | None:
+        """The profile whose periods are to be fetched now, from and to."""
         for meter in self._meters:
             if (profile := self._profiles.get(meter.place)) is None:
                 profile = self._profiles[meter.place] = self._begun(meter, now)

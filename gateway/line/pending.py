@@ -12,7 +12,7 @@ from itertools import islice, takewhile
 from typing import Protocol
 
 from gateway.buffer.source import Monotonic, SourceError
-from gateway.log_once import Condition
+from gateway.log_once import LogOnce
 from telemetry.readout import Readout
 from telemetry.wire import Miss, MissReason, to_milliseconds
 
@@ -37,7 +37,7 @@ class Keep(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PendingPoll:
     """What one poll came to. `slot` is None for a readout beside the schedule."""
 
     slot: datetime | None
@@ -45,33 +45,33 @@ class Kept:
     miss: Miss | None = None
     monotonic: Monotonic | None = None  # as long as the instant is not known
 
-    def given_up(self) -> "Kept":
+    def given_up(self) -> "PendingPoll":
         """Without its readouts, this poll is a missed one."""
         assert self.slot is not None
         miss = Miss(self.readouts[0].meter, to_milliseconds(self.slot), MissReason.NOT_KEPT)
-        return Kept(self.slot, miss=miss, monotonic=self.monotonic)
+        return PendingPoll(self.slot, miss=miss, monotonic=self.monotonic)
 
 
-class Keeping:
+class PendingPolls:
     """Belongs to the line's thread."""
 
     def __init__(self, line: str, keep: Keep, now: Callable[[], float]) -> None:
         self._line = line
         self._keep = keep
         self._now = now
-        self._held: deque[Kept] = deque()
+        self._held: deque[PendingPoll] = deque()
         self._not_again_before = now()
-        self._unkept = Condition(log, "readouts cannot be kept", "readouts are kept again", logging.ERROR)
-        self._lost = Condition(log, "readouts are lost", "readouts are no longer lost", logging.ERROR)
+        self._unkept = LogOnce(log, "readouts cannot be kept", "readouts are kept again", logging.ERROR)
+        self._lost = LogOnce(log, "readouts are lost", "readouts are no longer lost", logging.ERROR)
 
-    def put(self, kept: Sequence[Kept]) -> None:
+    def put(self, kept: Sequence[PendingPoll]) -> None:
         """Keep these, after what is held already."""
         self._held.extend(kept)
         self.flush()
         if len(self._held) > _HELD_READOUTS:
             self._give_up()
 
-    def take_over(self, earlier: "Keeping") -> None:
+    def take_over(self, earlier: "PendingPolls") -> None:
         """Go on with what another poller, which has ended, still holds."""
         self._held.extendleft(reversed(earlier._held))
         earlier._held.clear()
@@ -99,7 +99,7 @@ class Keeping:
         """The earliest slot that is not on the disk, of those whose instants are known."""
         return min((kept.slot for kept in self._held if kept.slot and not kept.monotonic), default=None)
 
-    def _together(self) -> list[Kept]:
+    def _together(self) -> list[PendingPoll]:
         """The first polls that go into one transaction: one alone, while its instant is not known."""
         first = self._held[0]
         if first.monotonic:
@@ -112,7 +112,7 @@ class Keeping:
         if excess <= 0 and len(self._held) <= _HELD_POLLS:
             return
         self._lost.begin(line=self._line, advice="the buffer has failed for so long that memory is full, too")
-        remaining: deque[Kept] = deque(maxlen=_HELD_POLLS)
+        remaining: deque[PendingPoll] = deque(maxlen=_HELD_POLLS)
         for kept in self._held:
             if not kept.readouts or excess <= 0:
                 remaining.append(kept)

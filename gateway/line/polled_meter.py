@@ -12,7 +12,7 @@ from math import inf
 
 from drivers.driver import Target
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError, UnsupportedError
-from gateway.log_once import Condition
+from gateway.log_once import LogOnce
 from gateway.schedule import Schedule, Since, is_midnight
 from telemetry.readout import Readout
 from telemetry.wire import MeterHealth, Miss, MissReason, to_milliseconds
@@ -34,15 +34,15 @@ class TooSoonError(DriverError):
 class PolledMeter:
     """A meter, its schedule, and the slot that it is to be read for next.
 
-    Instants are those of the line's schedule clock (`timeline.py`). `min_interval`: the shortest time between
+    Instants are those of the line's schedule clock. `min_interval`: the shortest time between
     two readouts that the meter's battery is made for.
     """
 
     target: Target
     schedule: Schedule
     line: str
-    gone: Condition
-    clock_wrong: Condition
+    gone: LogOnce
+    clock_wrong: LogOnce
     min_interval: timedelta = timedelta(0)
     slot: datetime = field(init=False)
     following: datetime = field(init=False)  # the slot after `slot`

@@ -1,4 +1,4 @@
-"""Reads the meters of one line when they are due. No thread and no waiting: `line_thread.py` calls `poll`.
+"""Reads the meters of one line when they are due. No thread and no waiting: `thread.py` calls `poll`.
 
 Rules:
 - the readings of midnight come first, then what the line was asked to do, then ordinary polls; but after each
@@ -21,16 +21,17 @@ from drivers.driver import Clock, Driver, Target
 from drivers.errors import DriverError, LineError
 from drivers.line import Line
 from gateway.clock.kernel import ClockReference, Synchronised
-from gateway.clock.schedule_clock import Moment, Timeline
-from gateway.line.load_profiles import LONGEST_LOOKBACK, LoadProfiles, midnight_is_near
-from gateway.line.pending import Keep, Keeping, Kept
+from gateway.clock.schedule_clock import Moment, ScheduleClock
+from gateway.line.accounting import SlotAccounts
+from gateway.line.load_profiles import LoadProfiles, midnight_is_near
+from gateway.line.pending import Keep, PendingPoll, PendingPolls
 from gateway.line.polled_meter import PolledMeter, any_answered, miss_reason
 from gateway.line.state import LineState
 from gateway.line.work import LineStoppedError, LineWork
-from gateway.log_once import Condition
+from gateway.log_once import LogOnce
 from gateway.schedule import Schedule
 from telemetry.readout import Readout
-from telemetry.wire import LineHealth, MeterHealth, Miss, MissReason, from_milliseconds
+from telemetry.wire import LineHealth, MeterHealth, MissReason
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,6 @@ CLOCK_LIMIT = 120.0  # seconds that a meter's clock may be wrong before it is to
 # then for nobody else to be due: on a line that is always busy, it must have its turn at last
 _WAIT_FOR_ROOM, _WAIT_FOR_OTHERS = 1, 2
 _DOWN_FOR_GOOD = 3  # attempts to open a port, one to four seconds apart
-_INSTANT = timedelta(microseconds=1)
 
 
 class LinePoller:
@@ -75,48 +75,52 @@ class LinePoller:
         self.name = name
         self.line = line
         self._driver = driver
-        self._keeping = Keeping(name, keep, line.now)
+        self._pending = PendingPolls(name, keep, line.now)
         self._works: deque[LineWork] = deque()
         self._polls = 0
         self._polls_turn = False  # a work has just had its own
         self._state = LineState(name, line, rng)
         self._stagger = stagger
         self._clock_limit = clock_limit
-        self._last_alive = last_alive
-        self._kept_since = kept_since or {}
         self._reference = (
             synchronised if isinstance(synchronised, ClockReference) else ClockReference(synchronised)
         )
-        self._timeline = Timeline(clock, line.now, self._reference, boot)
+        self._schedule_clock = ScheduleClock(clock, line.now, self._reference, boot)
         self.meters = [
             PolledMeter(
                 target=target,
                 schedule=schedule,
                 line=name,
-                gone=Condition(log, "meter is gone", "meter is back"),
-                clock_wrong=Condition(log, "meter's clock is wrong", "meter's clock is right"),
+                gone=LogOnce(log, "meter is gone", "meter is back"),
+                clock_wrong=LogOnce(log, "meter's clock is wrong", "meter's clock is right"),
                 min_interval=(min_intervals or {}).get(target.address, timedelta(0)),
             )
             for target, schedule in meters
         ]
-        now = self._timeline.start.wall - stagger
+        now = self._schedule_clock.start.wall - stagger
         for meter in self.meters:
             meter.begun = now
-            (meter.begin if self._timeline.known else meter.begin_free)(now)
-        self._absent = deque(
-            self.meters if last_alive else ()
-        )  # whose slots before this process are not told
-        self.accounted_until = last_alive
+            (meter.begin if self._schedule_clock.known else meter.begin_free)(now)
+        self._accounts = SlotAccounts(
+            self.meters,
+            self._schedule_clock,
+            self._state,
+            self._pending,
+            stagger=stagger,
+            last_alive=last_alive,
+            kept_since=kept_since or {},
+        )
         wanted = [meter for meter in self.meters if meter.target.address in load_profiles]
         self._profiles = LoadProfiles(wanted, last_alive)
 
     def poll(self) -> float:
         """Do the one thing that comes first, if any; returns seconds until there is something to do."""
-        self._keeping.flush()
+        self._pending.flush()
         now = self._look()
-        self._tell_absence()
-        self._tell_missed(now)
-        self._note_accounted(now)
+        self._accounts.tell_absence()
+        self._accounts.tell_missed(now)
+        if self._knows_time():
+            self._accounts.note(now)
         down_for = self._state.down_for()
         meter = self._first(now) if not down_for else None
         if self._works and not (meter and (meter.billing or self._polls_turn)):
@@ -125,7 +129,7 @@ class LinePoller:
         if meter:
             self._read(meter)
             return 0.0
-        if self._absent and self._timeline.known:
+        if self._accounts.owes_absence:
             return 0.0  # the next meter's absence is still to be told
         if down_for and any(meter.slot <= now for meter in self.meters):
             return down_for
@@ -146,7 +150,7 @@ class LinePoller:
         now = self._look()
         polled.check_rest(now)
         polled.asked_for = now
-        begun = self._timeline.moment()
+        begun = self._schedule_clock.moment()
         try:
             readouts = self._driver.read(polled.target)
         except LineError:
@@ -173,9 +177,9 @@ class LinePoller:
     def close(self) -> None:
         """Give the port back. What was asked for and not begun is answered with a refusal."""
         self.line.close()
-        while self._absent and self._timeline.known:
-            self._tell_absence()
-        self._keeping.flush()
+        while self._accounts.owes_absence:
+            self._accounts.tell_absence()
+        self._pending.flush()
         while self._works:
             self._works.popleft().failed(LineStoppedError(self.name))
 
@@ -187,8 +191,13 @@ class LinePoller:
             if old := before.get(meter.place):
                 meter.take_over(old, now)
         for poller in earlier:
-            self._keeping.take_over(poller._keeping)
+            self._pending.take_over(poller._pending)
             self._profiles.take_over(poller._profiles)
+
+    @property
+    def accounted_until(self) -> datetime | None:
+        """Every slot up to then is on the disk, as a readout or a miss; None while that is not known."""
+        return self._accounts.until
 
     def begin_round(self) -> None:
         """`round_answered` counts from now on."""
@@ -213,43 +222,12 @@ class LinePoller:
 
     def _look(self) -> datetime:
         """The present of this line's slots; when its clock was set, the meters are told."""
-        present, step = self._timeline.look()
+        present, step = self._schedule_clock.look()
         now = present - self._stagger
         if step is not None:
             for meter in self.meters:
                 meter.step(now, step)
         return now
-
-    def _tell_absence(self) -> None:
-        """One meter's slots between an earlier process and this one, once the time is known.
-
-        One at a time: after a week there are as many as 1,000 of each, which are not to delay the polls.
-        """
-        if self._absent and self._last_alive and self._timeline.known:
-            meter = self._absent.popleft()
-            until = self._timeline.started() - self._stagger
-            since = max(self._last_alive, until - LONGEST_LOOKBACK)
-            self._keep_misses(meter.absent(since, until, self._kept_since.get(meter.name, ())))
-
-    def _tell_missed(self, now: datetime) -> None:
-        """Account for the slots that nobody will be asked for any more."""
-        misses: list[Miss] = []
-        for meter in self.meters:
-            if meter.slot > now:
-                continue
-            if self._state.down:
-                meter.hindrance = MissReason.LINE_DOWN
-            for miss in meter.missed(now):
-                misses.append(miss)
-                if miss.reason == MissReason.LINE_BUSY:
-                    self._state.falls_behind(meter.label)
-        self._keep_misses(misses)
-
-    def _note_accounted(self, now: datetime) -> None:
-        if self._knows_time() and not self._absent:
-            held = self._keeping.oldest()
-            until = min([now, *(meter.slot for meter in self.meters), *([held] if held else [])])
-            self.accounted_until = until - _INSTANT
 
     def _first(self, now: datetime) -> PolledMeter | None:
         """Of the meters that are due, the one whose turn it is."""
@@ -268,93 +246,65 @@ class LinePoller:
         self._polls_turn = False
         meter.asked = self._polls
         self._state.asks(meter.label)
-        begun = self._timeline.moment()
-        try:
-            readouts = self._driver.read(meter.probe)
-        except LineError as error:
-            self._state.fails(error)  # the slot stays due: the meter was never asked
-        except DriverError as error:
-            self._failed(meter, error)
-        except Exception:  # what no driver foresaw shall not meet the same meter again at once
-            self._keep_misses([meter.fails(MissReason.NOT_UNDERSTOOD)])
-            raise
-        else:
-            self._answered(meter, readouts, begun)
-        finally:
-            meter.cost = self.line.now() - begun.monotonic
-            self._state.used(meter.cost)
+        begun = self._schedule_clock.moment()
+        with self._state.in_use():
+            try:
+                readouts = self._driver.read(meter.probe)
+            except LineError as error:
+                self._state.fails(error)  # the slot stays due: the meter was never asked
+            except DriverError as error:
+                self._failed(meter, error)
+            except Exception:  # what no driver foresaw shall not meet the same meter again at once
+                self._accounts.keep([meter.fails(MissReason.NOT_UNDERSTOOD)])
+                raise
+            else:
+                self._answered(meter, readouts, begun)
+            finally:
+                meter.cost = self.line.now() - begun.monotonic
 
     def _fetch_periods(self, now: datetime) -> bool:
         """Have one meter tell some periods of its load profile, if any are wanted; nobody else is due now."""
         if not self._knows_time() or any(midnight_is_near(meter, now) for meter in self.meters):
             return False
-        wanted = self._profiles.next(now)
-        if wanted is None:
-            return False
-        profile, since, until = wanted
-        begun = self.line.now()
-        try:
-            readouts = self._driver.load_profile(profile.meter.target, since, until)
-        except LineError as error:
-            self._state.fails(error)
-        except Exception as error:  # also what no driver foresaw: the polls go on
-            profile.fails(now, error)
-        else:
-            self._state.works()
-            profile.fetched(until)
-            if readouts:
-                self._keeping.put([Kept(None, readouts)])
-        finally:
-            self._state.used(self.line.now() - begun)
-        return True
+        return self._profiles.fetch(now, self._driver, self._state, self._pending)
 
     def _knows_time(self) -> bool:
         """A clock that is only followed may show any date."""
-        return self._timeline.known and self._reference.was_set
+        return self._schedule_clock.known and self._reference.was_set
 
     def _run(self, work: LineWork) -> None:
         self._polls_turn = True
-        begun = self.line.now()
-        try:
-            work.run(self._driver, self)
-        except LineError as error:
-            self._state.fails(error)
-            work.failed(error)
-        except Exception as error:  # whoever asked is told; the polls go on
-            work.failed(error)
-        finally:
-            self._state.used(self.line.now() - begun)
+        with self._state.in_use():
+            try:
+                work.run(self._driver, self)
+            except LineError as error:
+                self._state.fails(error)
+                work.failed(error)
+            except Exception as error:  # whoever asked is told; the polls go on
+                work.failed(error)
 
     def _answered(self, meter: PolledMeter, readouts: Sequence[Readout], begun: Moment) -> list[Readout]:
         """Keep what a meter said; returns it with the instants and status it is kept with."""
         self._state.works()
         meter.gone.end(line=self.name, meter=meter.label, failures=meter.failures)
-        stamped = [self._timeline.stamp(readout, begun) for readout in readouts]
+        stamped = [self._schedule_clock.stamp(readout, begun) for readout in readouts]
         present = stamped[0]
         meter.answers(present.readout.at, present.readout.meter)
         if present.sure:
             meter.compare_clocks(present.readout, self._clock_limit)
         slot = None
-        if meter.slot <= self._timeline.present - self._stagger:
+        if meter.slot <= self._schedule_clock.present - self._stagger:
             slot = meter.slot
             meter.served()
         kept = [one.readout for one in stamped]
-        self._keeping.put([Kept(slot, kept, monotonic=present.monotonic)])
+        self._pending.put([PendingPoll(slot, kept, monotonic=present.monotonic)])
         return kept
 
     def _failed(self, meter: PolledMeter, error: DriverError) -> None:
         self._state.works()
         self._state.count_error()
-        self._keep_misses([meter.fails(miss_reason(error))])
+        self._accounts.keep([meter.fails(miss_reason(error))])
         meter.gone.begin(line=self.name, meter=meter.label, reason=str(error), advice=error.advice)
-
-    def _keep_misses(self, misses: Sequence[Miss]) -> None:
-        polls = []
-        for miss in misses:
-            slot = from_milliseconds(miss.at)
-            polls.append(Kept(slot, miss=miss, monotonic=self._timeline.monotonic_at(slot)))
-        if polls:
-            self._keeping.put(polls)
 
 
 def _turn(meter: PolledMeter, now: datetime) -> tuple[bool, bool, bool, int]:

@@ -2,12 +2,14 @@
 
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from drivers.driver import Tally
 from drivers.errors import LineError
 from drivers.line import Line
 from gateway.backoff import Backoff
-from gateway.log_once import Condition
+from gateway.log_once import LogOnce
 from telemetry.wire import LineHealth
 
 log = logging.getLogger(__name__)
@@ -29,8 +31,8 @@ class LineState:
         self._since = line.now()
         self._behind: set[str] = set()  # meters whose slots went by, until they are read slot by slot again
         self._passed_over: set[str] = set()  # those that were not asked since
-        self._down = Condition(log, "line is down", "line is back")
-        self._slow = Condition(
+        self._down = LogOnce(log, "line is down", "line is back")
+        self._slow = LogOnce(
             log, "line is too slow for its schedule, slots are skipped", "line keeps up again"
         )
 
@@ -82,9 +84,14 @@ class LineState:
         """A poll gave no readout."""
         self._errors += 1
 
-    def used(self, seconds: float) -> None:
-        """The wire was in use for so long."""
-        self._used += seconds
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """The wire is in use meanwhile."""
+        begun = self._line.now()
+        try:
+            yield
+        finally:
+            self._used += self._line.now() - begun
 
     def health(self, tally: Tally) -> LineHealth:
         """Counters since start, and the share of time on the wire since the last call."""

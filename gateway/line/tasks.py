@@ -8,16 +8,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drivers.driver import Clock, Driver, Found, SearchEvent, SearchScope, Suspicion
 from drivers.errors import DriverError, LineError
-from gateway.line.work import LineWork
+from gateway.line.work import LineWork, PolledLine
 from telemetry.micro import to_wire
 from telemetry.readout import Readout
-
-if TYPE_CHECKING:
-    from gateway.line.poller import LinePoller
 
 SCAN_SECONDS = 900.0  # then a search gives the line back, with what it has found
 _PROGRESS_SECONDS = 5.0
@@ -42,15 +39,15 @@ class LineTask(LineWork):
         self._expired = expired
         self._begun = False
 
-    def run(self, driver: Driver, poller: "LinePoller") -> None:
+    def run(self, driver: Driver, line: PolledLine) -> None:
         """Begin only in time; what has begun is finished."""
         if not self._begun and self._expired():
             raise ExpiredError
         self._begun = True
-        self.work(driver, poller)
+        self.work(driver, line)
 
     @abstractmethod
-    def work(self, driver: Driver, poller: "LinePoller") -> None:
+    def work(self, driver: Driver, line: PolledLine) -> None:
         """Do it. Raises DriverError."""
 
     def failed(self, error: Exception) -> None:
@@ -69,10 +66,10 @@ class ReadNow(LineTask):
         self._values: dict[str, dict[str, Any]] = {}
         self._failures: dict[str, str] = {}
 
-    def work(self, driver: Driver, poller: "LinePoller") -> None:  # noqa: ARG002 - the poller asks it
+    def work(self, driver: Driver, line: PolledLine) -> None:  # noqa: ARG002 - the line asks it
         meter = self._left.pop(0)
         try:
-            readouts = poller.read_now(meter)
+            readouts = line.read_now(meter)
         except LineError:
             raise  # the others would fail, too, and the poller has to know
         except DriverError as error:
@@ -84,7 +81,7 @@ class ReadNow(LineTask):
             if readouts and len(self._values) < _MOST_VALUES:
                 self._values[readouts[0].meter] = _told(readouts[0])
         if self._left:
-            poller.submit(self)
+            line.submit(self)
             return
         result: dict[str, Any] = {"readouts": self._readouts, "values": self._values}
         if self._failures:
@@ -98,7 +95,7 @@ class Scan(LineTask):
     It has the line for itself, but not for ever, and not when readings of midnight are due.
     """
 
-    def work(self, driver: Driver, poller: "LinePoller") -> None:
+    def work(self, driver: Driver, line: PolledLine) -> None:
         begun = told = driver.line.now()
         found: list[dict[str, str]] = []
         suspicions: list[dict[str, str]] = []
@@ -114,18 +111,18 @@ class Scan(LineTask):
                     told = now
                     progress = f"{event.done} of {event.total}: {event.what}"
                     self.answer("running", progress, {"meters": len(found)})
-                if ended := self._must_end(driver, poller, now - begun, len(found) + len(suspicions)):
+                if ended := self._must_end(driver, line, now - begun, len(found) + len(suspicions)):
                     break
         result = {"found": found, "suspicions": suspicions, "complete": not ended}
         self.answer("done", f"{len(found)} meters found{ended and '; ended early: '}{ended}", result)
 
-    def _must_end(self, driver: Driver, poller: "LinePoller", seconds: float, events: int) -> str:
+    def _must_end(self, driver: Driver, line: PolledLine, seconds: float, events: int) -> str:
         """Why the search cannot go on; empty if it can."""
         if seconds > SCAN_SECONDS:
             return f"it took {seconds:.0f} s"
         if events >= _MOST_FOUND:
             return "there is more than a reply can hold"
-        if any(meter.billing and meter.slot <= driver.clock() for meter in poller.meters):
+        if any(meter.billing and meter.slot <= driver.clock() for meter in line.meters):
             return "the readings of midnight are due"
         return ""
 
@@ -133,9 +130,9 @@ class Scan(LineTask):
 class RestartLine(LineTask):
     """Close the port and open it again, and try the meters that are gone at once."""
 
-    def work(self, driver: Driver, poller: "LinePoller") -> None:  # noqa: ARG002 - the poller has it
-        poller.restart()
-        self.answer("done", f"line {poller.name} begins anew", {})
+    def work(self, driver: Driver, line: PolledLine) -> None:  # noqa: ARG002 - the line has it
+        line.restart()
+        self.answer("done", f"line {line.name} begins anew", {})
 
 
 class SetClock(LineTask):
@@ -146,8 +143,8 @@ class SetClock(LineTask):
         self._meter = meter
         self._clock = clock
 
-    def work(self, driver: Driver, poller: "LinePoller") -> None:
-        target = poller.find(self._meter).target
+    def work(self, driver: Driver, line: PolledLine) -> None:
+        target = line.find(self._meter).target
         instant: datetime = self._clock()
         driver.set_clock(target, instant)
         self.answer("done", f"clock of {self._meter} set", {"instant": instant.isoformat()})

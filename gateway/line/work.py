@@ -1,19 +1,44 @@
-"""What a line is asked to do once beside its polls: read a meter now, search, set a clock, start anew."""
+"""Work that a line is asked to do once beside its polls: read now, search, set a clock, start anew."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 from drivers.driver import Driver
+from gateway.line.polled_meter import PolledMeter
+from telemetry.readout import Readout
 
-if TYPE_CHECKING:
-    from gateway.line.poller import LinePoller
+
+class PolledLine(Protocol):
+    """Line as its work and the commands see it, on its poller's thread unless it is said otherwise."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def meters(self) -> Sequence[PolledMeter]: ...
+
+    def submit(self, work: "LineWork") -> None:
+        """Have this done between two exchanges, after what was submitted before. Thread-safe."""
+        ...
+
+    def read_now(self, meter: str) -> list[Readout]:
+        """Read a meter, by id or address, beside its schedule, and keep the readouts. Raises DriverError."""
+        ...
+
+    def find(self, meter: str) -> PolledMeter:
+        """The meter of this id or address. Raises DriverError."""
+        ...
+
+    def restart(self) -> None:
+        """Close the port, to be opened at once, and try the meters that are gone."""
+        ...
 
 
 class LineWork(ABC):
-    """Handed to `LinePoller.submit`; has the line to itself, on its thread, between two exchanges."""
+    """Work handed to `PolledLine.submit`; has the line to itself, on its thread, between two exchanges."""
 
     @abstractmethod
-    def run(self, driver: Driver, poller: "LinePoller") -> None:
+    def run(self, driver: Driver, line: PolledLine) -> None:
         """Do it, and tell whoever asked. What is raised is given to `failed`."""
 
     @abstractmethod

@@ -8,17 +8,15 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from drivers.driver import Clock
 from drivers.errors import DriverError
 from gateway.config.document import GatewayConfig, RemoteConfig
 from gateway.line.tasks import LineTask, ReadNow, RestartLine, Scan, SetClock
+from gateway.line.work import PolledLine
 from gateway.remote.redacted import NotShownError
 from telemetry.wire import Command, Reply, WireError, decode, from_milliseconds, to_milliseconds
-
-if TYPE_CHECKING:
-    from gateway.line.poller import LinePoller
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +32,7 @@ _LONGEST_DETAIL = 2_000
 State = Literal["running", "done", "failed"]
 
 
-class Lines(Protocol):
+class RunningLines(Protocol):
     """The running gateway, as commands see it."""
 
     @property
@@ -42,12 +40,12 @@ class Lines(Protocol):
         """What runs."""
         ...
 
-    def poller(self, line_name: str) -> "LinePoller":
+    def poller(self, line_name: str) -> PolledLine:
         """Raises KeyError."""
         ...
 
 
-class Shown(Protocol):
+class ShowConfiguration(Protocol):
     """The text of the configuration that runs, and its version."""
 
     def __call__(self) -> tuple[str, str]:
@@ -67,14 +65,14 @@ class Commands:
 
     def __init__(
         self,
-        lines: Lines,
+        lines: RunningLines,
         allowed: RemoteConfig,
         reply: Callable[[Reply], None],
         *,
         clock: Clock,
         monotonic: Callable[[], float],
         clock_is_right: Callable[[], bool],
-        shown: Shown,
+        shown: ShowConfiguration,
     ) -> None:
         self._shown = shown
         self._lines = lines
@@ -189,7 +187,7 @@ class Commands:
         self._answer(command, "running", f"line {line} will do it")
         poller.submit(task)
 
-    def _poller(self, line: str) -> "LinePoller":
+    def _poller(self, line: str) -> PolledLine:
         try:
             return self._lines.poller(line)
         except KeyError:

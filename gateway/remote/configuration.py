@@ -3,8 +3,8 @@
     validated -> applied -> the lines that answered before answer again -> stored, "done"
                          -> one of them does not                        -> the one before, "failed"
 
-The installer's file is never written; `desired_files.py` has what stands beside it. Neither a restart nor the
-broker's retained copy tries again what was given up.
+The installer's file is never written; `configuration_files.py` has what stands beside it. Neither a restart
+nor the broker's retained copy tries again what was given up.
 A desired configuration with an empty text means: back to the installer's file.
 """
 
@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from drivers.errors import DriverError
 from gateway.config.document import GatewayConfig
-from gateway.remote.configuration_files import DesiredFiles, Stored
+from gateway.remote.configuration_files import ConfigurationFiles, StoredConfiguration
 from telemetry.wire import DesiredConfig, WireError, decode
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _NOT_SURVIVED = "the gateway stopped while this was tried, more than once; send 
 State = Literal["running", "done", "failed"]
 
 
-class Site(Protocol):
+class ConfigurableGateway(Protocol):
     """The running gateway, as a configuration is tried on it."""
 
     config_version: str
@@ -67,13 +67,13 @@ class _Trial:
     attempt: int
 
 
-class DesiredConfigs:
+class RemoteConfiguration:
     """Takes what comes on the `config` topic; `watch` once a second. Belongs to one thread."""
 
     def __init__(
         self,
-        site: Site,
-        files: DesiredFiles,
+        site: ConfigurableGateway,
+        files: ConfigurationFiles,
         tell: Tell,
         monotonic: Callable[[], float],
         *,
@@ -124,7 +124,7 @@ class DesiredConfigs:
             return
         earlier = self._files.refused()
         if earlier is None or not earlier.of(desired):
-            earlier = Stored(desired.version)
+            earlier = StoredConfiguration(desired.version)
         if earlier.final or earlier.attempts >= _MOST_ATTEMPTS:
             self._tell(desired.version, "failed", earlier.reason)
             return
@@ -142,11 +142,13 @@ class DesiredConfigs:
         answers = self._site.answering()
         ports = {line.port for line in before.line if answers.get(line.name)}
         must_answer = {line.name: line.port for line in config.line if line.port in ports}
-        self._files.refuse(Stored(desired.version, desired.toml, _NOT_SURVIVED, attempt))
+        self._files.refuse(StoredConfiguration(desired.version, desired.toml, _NOT_SURVIVED, attempt))
         try:
             self._site.apply(config)
         except (ValueError, DriverError) as error:
-            self._files.refuse(Stored(desired.version, desired.toml, str(error), attempt, final=True))
+            self._files.refuse(
+                StoredConfiguration(desired.version, desired.toml, str(error), attempt, final=True)
+            )
             raise
         self._site.config_version = desired.version if desired.toml else ""
         until = self._monotonic() + self._trial_seconds
@@ -177,6 +179,8 @@ class DesiredConfigs:
         log.error("desired configuration taken back", extra={"version": desired.version, "reason": reason})
         self._tell(desired.version, "failed", reason)
         try:
-            self._files.refuse(Stored(desired.version, desired.toml, reason, trial.attempt, final))
+            self._files.refuse(
+                StoredConfiguration(desired.version, desired.toml, reason, trial.attempt, final)
+            )
         except OSError as error:
             log.error("refusal cannot be stored", extra={"reason": str(error)})

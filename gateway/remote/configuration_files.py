@@ -21,7 +21,7 @@ class RefusedConfigError(ValueError):
     """A configuration that is not even tried."""
 
 
-class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
+class StoredConfiguration(msgspec.Struct, frozen=True, omit_defaults=True):
     """A desired configuration in a file. Of one that is being tried or was given up, also what became of it.
 
     `attempts`: how often it was begun. `final`: not to be tried again.
@@ -38,7 +38,7 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
         return (self.version, self.toml) == (desired.version, desired.toml)
 
 
-class DesiredFiles:
+class ConfigurationFiles:
     """What stands beside the installer's file. Every write is whole or not at all."""
 
     def __init__(self, installed: Path) -> None:
@@ -46,23 +46,23 @@ class DesiredFiles:
         self._applied = installed.with_name(f"{installed.name}.remote")
         self._refused = installed.with_name(f"{installed.name}.refused")
 
-    def applied(self) -> Stored | None:
+    def applied(self) -> StoredConfiguration | None:
         """The configuration that was applied last, if it is not the installer's."""
         return _read(self._applied)
 
-    def refused(self) -> Stored | None:
+    def refused(self) -> StoredConfiguration | None:
         """The last one that was given up, or is being tried."""
         return _read(self._refused)
 
     def keep(self, desired: DesiredConfig) -> None:
         """This one is run after a restart. Raises OSError."""
         if desired.toml:
-            _write(self._applied, Stored(desired.version, desired.toml))
+            _write(self._applied, StoredConfiguration(desired.version, desired.toml))
         else:
             self._applied.unlink(missing_ok=True)
         self._refused.unlink(missing_ok=True)
 
-    def refuse(self, refused: Stored) -> None:
+    def refuse(self, refused: StoredConfiguration) -> None:
         """Raises OSError."""
         _write(self._refused, refused)
 
@@ -106,7 +106,7 @@ def configuration_to_run(installed: Path) -> tuple[GatewayConfig, str]:
 
     A stored one that cannot be used any more gives way to the installer's. Raises ConfigError.
     """
-    files = DesiredFiles(installed)
+    files = ConfigurationFiles(installed)
     if (applied := files.applied()) is not None:
         try:
             return files.load(applied.toml), applied.version
@@ -118,10 +118,12 @@ def configuration_to_run(installed: Path) -> tuple[GatewayConfig, str]:
     return load_config(installed), ""
 
 
-def _read(path: Path) -> Stored | None:
+def _read(path: Path) -> StoredConfiguration | None:
     try:
         head, _, toml = path.read_text("utf-8").partition("\n")
-        return msgspec.structs.replace(msgspec.json.decode(head.removeprefix("# "), type=Stored), toml=toml)
+        return msgspec.structs.replace(
+            msgspec.json.decode(head.removeprefix("# "), type=StoredConfiguration), toml=toml
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, msgspec.DecodeError) as error:
@@ -129,7 +131,7 @@ def _read(path: Path) -> Stored | None:
         return None
 
 
-def _write(path: Path, stored: Stored) -> None:
+def _write(path: Path, stored: StoredConfiguration) -> None:
     """A comment that says what it is, then the TOML. For this user only: keys of meters may stand in it."""
     head = msgspec.json.encode(msgspec.structs.replace(stored, toml="")).decode()
     write_whole(path, f"# {head}\n{stored.toml}")

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.config.document import GatewayConfig
 from gateway.config.file import parse_config
 from gateway.config.toml_lines import TomlLines, TomlPath
-from gateway.remote.configuration_files import DesiredFiles
+from gateway.remote.configuration_files import ConfigurationFiles
 
 MASK = "(stays on the gateway)"  # neither a key nor the name of a file: sent back, it is refused
 _SECRETS = ("key", "password")
@@ -19,7 +19,7 @@ class NotShownError(Exception):
     """There is no text that says what runs, or none that may be shown; the message says why."""
 
 
-def running_text(files: DesiredFiles, running: GatewayConfig, version: str) -> str:
+def running_text(files: ConfigurationFiles, running: GatewayConfig, version: str) -> str:
     """The text behind the running configuration of that version (empty: the installer's file), masked.
 
     Raises NotShownError, OSError, ValueError.

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from drivers.driver import Clock
 from gateway.config.document import RemoteConfig
-from gateway.log_once import Condition
-from gateway.remote.commands import Commands, Lines
-from gateway.remote.configuration import DesiredConfigs, Site, State
-from gateway.remote.configuration_files import DesiredFiles
+from gateway.log_once import LogOnce
+from gateway.remote.commands import Commands, RunningLines
+from gateway.remote.configuration import ConfigurableGateway, RemoteConfiguration, State
+from gateway.remote.configuration_files import ConfigurationFiles
 from gateway.remote.redacted import NotShownError, running_text
 from telemetry.topics import Kind
 from telemetry.wire import Reply, to_milliseconds
@@ -26,16 +26,16 @@ _MOST_WAITING = 100
 _WATCH_SECONDS = 1.0
 
 
-class RemoteSite(Site, Lines, Protocol):
+class OperableGateway(ConfigurableGateway, RunningLines, Protocol):
     """The running gateway."""
 
 
-class Remote:
+class RemoteRequests:
     """`receive` may be called from any thread, also before `start`."""
 
     def __init__(
         self,
-        site: RemoteSite,
+        site: OperableGateway,
         allowed: RemoteConfig,
         installed: Path | None,
         reply: Callable[[Reply], None],
@@ -57,7 +57,7 @@ class Remote:
         ) -> None:
             reply(Reply(id, max(0, to_milliseconds(clock())), state, detail, dict(result or {})))
 
-        files = None if installed is None else DesiredFiles(installed)
+        files = None if installed is None else ConfigurationFiles(installed)
 
         def shown() -> tuple[str, str]:
             if files is None:
@@ -74,9 +74,9 @@ class Remote:
             clock_is_right=clock_is_right,
             shown=shown,
         )
-        self._configs = None if files is None else DesiredConfigs(site, files, tell, monotonic)
+        self._configs = None if files is None else RemoteConfiguration(site, files, tell, monotonic)
         self._inbox: Queue[tuple[Kind, bytes]] = Queue(_MOST_WAITING)
-        self._flooded = Condition(log, "too many requests, some are ignored", "requests are heard again")
+        self._flooded = LogOnce(log, "too many requests, some are ignored", "requests are heard again")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="remote")
 

@@ -21,7 +21,7 @@ class _Flight:
     due: float = -inf  # monotonic seconds at which it is to be sent (again)
 
 
-class Window:
+class BatchesInFlight:
     """At most `size` batches. Instants are monotonic seconds.
 
     A batch is due again `resend_after` seconds after the broker took it, doubling up to `longest`.

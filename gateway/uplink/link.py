@@ -56,7 +56,7 @@ class MqttSettings:
 class Ready:
     """Connected and subscribed."""
 
-    link: "Link"
+    link: "MqttLink"
     session_kept: bool
 
 
@@ -67,7 +67,7 @@ class Ended:
     `answered`: the broker has spoken MQTT with us. `advice` says what to look at, where that is known.
     """
 
-    link: "Link"
+    link: "MqttLink"
     reason: str
     answered: bool = True
     advice: str = ""
@@ -77,7 +77,7 @@ class Ended:
 class Confirmed:
     """The broker answered a packet; `refusal` says why it did not take it, if it did not."""
 
-    link: "Link"
+    link: "MqttLink"
     message: int
     refusal: str | None
 
@@ -86,7 +86,7 @@ class Confirmed:
 class Received:
     """A message on one of our own topics."""
 
-    link: "Link"
+    link: "MqttLink"
     kind: Kind
     payload: bytes
 
@@ -94,7 +94,7 @@ class Received:
 Event = Ready | Ended | Confirmed | Received
 
 
-class Link:
+class MqttLink:
     """Open it once, close it once. Not thread-safe, but for the events."""
 
     def __init__(

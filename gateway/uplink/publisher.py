@@ -19,9 +19,18 @@ import msgspec
 from drivers.driver import Clock
 from gateway.backoff import Backoff
 from gateway.buffer.source import BatchSource, SourceError
-from gateway.log_once import Condition
-from gateway.uplink.in_flight import Window
-from gateway.uplink.link import CONNECT_SECONDS, Confirmed, Ended, Event, Link, MqttSettings, Ready, Received
+from gateway.log_once import LogOnce
+from gateway.uplink.in_flight import BatchesInFlight
+from gateway.uplink.link import (
+    CONNECT_SECONDS,
+    Confirmed,
+    Ended,
+    Event,
+    MqttLink,
+    MqttSettings,
+    Ready,
+    Received,
+)
 from gateway.uplink.tls import advice_on, advice_when_closed
 from telemetry.topics import Kind
 from telemetry.wire import Ack, GatewayStatus, WireError, decode, encode, to_milliseconds
@@ -33,7 +42,7 @@ _MOST_REPLIES = 200  # kept while there is no connection
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PublisherLimits:
     """Bounds of the publisher, in seconds; `window` in batches that may be on their way at once.
 
     `tick`: how often the source is asked for more. `stall`: after this time without a sign from the broker
@@ -63,7 +72,7 @@ class Publisher:
         clock: Clock,
         version: str,
         inbox: Inbox | None = None,
-        pace: Pace = Pace(),
+        pace: PublisherLimits = PublisherLimits(),
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,17 +85,19 @@ class Publisher:
         self._inbox = inbox
         self._pace = pace
         self._monotonic = monotonic
-        self._window = Window(pace.window, resend_after=pace.resend_after, longest=pace.resend_longest)
+        self._window = BatchesInFlight(
+            pace.window, resend_after=pace.resend_after, longest=pace.resend_longest
+        )
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._outbox: deque[tuple[Kind, bytes]] = deque(maxlen=_MOST_REPLIES)
         self._backoff = Backoff(pace.reconnect_first, pace.reconnect_longest, rng or random.Random())  # noqa: S311
-        self._link: Link | None = None
+        self._link: MqttLink | None = None
         self._deadline = 0.0  # until when a link may be silent: to become ready, to confirm what was sent
         self._connect_at = 0.0
         self._online_since = 0.0
-        self._offline = Condition(log, "no connection to the broker", "connected")
-        self._refused = Condition(log, "broker refuses messages", "broker takes messages again")
-        self._source_fails = Condition(
+        self._offline = LogOnce(log, "no connection to the broker", "connected")
+        self._refused = LogOnce(log, "broker refuses messages", "broker takes messages again")
+        self._source_fails = LogOnce(
             log,
             "batches cannot be read or forgotten",
             "batches can be read and forgotten again",
@@ -175,7 +186,7 @@ class Publisher:
     def _connect(self) -> None:
         self._deadline = self._monotonic() + CONNECT_SECONDS
         listen = [Kind.ACK] if self._inbox is None else [Kind.ACK, Kind.CONFIG, Kind.COMMAND]
-        link = Link(self.settings, self._events, encode(self._status("offline")), listen)
+        link = MqttLink(self.settings, self._events, encode(self._status("offline")), listen)
         try:
             link.open()
         except OSError as error:
@@ -183,7 +194,7 @@ class Publisher:
         else:
             self._link = link
 
-    def _become_online(self, link: Link, session_kept: bool) -> None:
+    def _become_online(self, link: MqttLink, session_kept: bool) -> None:
         if self._offline.active:
             self._offline.end(broker=self._broker, session_kept=session_kept)
         else:
@@ -253,7 +264,7 @@ class Publisher:
             return
         self._window.acknowledged(ack.epoch, ack.batches, self._monotonic())
 
-    def _say_goodbye(self, link: Link) -> None:
+    def _say_goodbye(self, link: MqttLink) -> None:
         """Leave `offline` behind as a last retained status, then disconnect without the will."""
         if self.online.is_set():
             last = link.publish(Kind.STATUS, encode(self._status("offline")), retain=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.uplink.link import MqttSettings
-from gateway.uplink.publisher import Pace, Publisher
+from gateway.uplink.publisher import Publisher, PublisherLimits
 from hesper.importer.source import FileSource, Tally
 from hesper.importer.table import FileError, Survey, Table
 from store.postgres.database import connect
@@ -15,7 +15,7 @@ from store.registry import admit_meters, register_import
 from telemetry.obis import Medium
 
 GATEWAY = "import"
-_PACE = Pace(window=64, tick=0.05, resend_after=5.0, resend_longest=60.0, reconnect_longest=5.0)
+_PACE = PublisherLimits(window=64, tick=0.05, resend_after=5.0, resend_longest=60.0, reconnect_longest=5.0)
 _TICK = 0.1  # seconds between looks at the progress
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from drivers.driver import Found
 from drivers.line import SerialSettings
-from hesper.installer.scan import Outcome, Wanted, driver_options
+from hesper.installer.scan import ScanOrder, SearchOutcome, driver_options
 
 _MODBUS_UNITS = range(1, 248)
 _PLACEHOLDER = "NEW"  # the maker of meters that do not say who they are, until a person has looked
@@ -36,7 +36,7 @@ class _Group:
         return [found for found in self.meters if _is_usable(self.protocol, found)]
 
 
-def propose(wanted: Wanted, outcomes: Sequence[Outcome], heading: Heading) -> str | None:
+def propose(wanted: ScanOrder, outcomes: Sequence[SearchOutcome], heading: Heading) -> str | None:
     """A configuration in TOML which `hesper gateway check` accepts; None where no meter can be read.
 
     A port has one protocol and one setting at a time: the group of most meters is proposed, and the others
@@ -69,7 +69,7 @@ path = "/var/lib/hesper/buffer.sqlite"
 """
 
 
-def _groups(outcomes: Sequence[Outcome]) -> Iterator[_Group]:
+def _groups(outcomes: Sequence[SearchOutcome]) -> Iterator[_Group]:
     for outcome in outcomes:
         for settings in dict.fromkeys(found.settings for found in outcome.found):
             yield _Group(
@@ -77,7 +77,7 @@ def _groups(outcomes: Sequence[Outcome]) -> Iterator[_Group]:
             )
 
 
-def _line(wanted: Wanted, group: _Group) -> Iterator[str]:
+def _line(wanted: ScanOrder, group: _Group) -> Iterator[str]:
     transport = driver_options(group.protocol, wanted.transport).get("transport")
     yield "[[line]]"
     yield f"name = {_quoted(_name(wanted.port))}"

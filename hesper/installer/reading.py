@@ -15,7 +15,7 @@ UNNAMED = "NEW-1"  # stands for the meter id that Modbus needs, and nobody has g
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ShownRegister:
     """One register of a readout, as a person reads it."""
 
     obis: str
@@ -25,7 +25,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TimedReadouts:
     """`seconds` on the wire, for so many exchanges and retries.
 
     The first readout is the present; of a load profile there is none, and there may be no periods.
@@ -47,7 +47,7 @@ class Taken:
         }
 
 
-def take(driver: Driver, target: Target) -> Taken:
+def take(driver: Driver, target: Target) -> TimedReadouts:
     """Read a meter. Raises DriverError.
 
     A target may come without a meter id: it is then named by what the meter says of itself, on Modbus by the
@@ -64,15 +64,15 @@ def take(driver: Driver, target: Target) -> Taken:
         return take(driver, replace(target, meter=meter_id(error.maker, "1")))
 
 
-def take_load_profile(driver: Driver, target: Target, since: datetime, until: datetime) -> Taken:
+def take_load_profile(driver: Driver, target: Target, since: datetime, until: datetime) -> TimedReadouts:
     """The periods of a meter's load profile between aware instants; none may be there. Raises DriverError."""
     return _measured(driver, lambda: driver.load_profile(target, since, until))
 
 
-def _measured(driver: Driver, exchange: Callable[[], list[Readout]]) -> Taken:
+def _measured(driver: Driver, exchange: Callable[[], list[Readout]]) -> TimedReadouts:
     before, begun = replace(driver.tally), driver.line.now()
     readouts = exchange()
-    return Taken(
+    return TimedReadouts(
         tuple(readouts),
         driver.line.now() - begun,
         driver.tally.exchanges - before.exchanges,
@@ -80,10 +80,10 @@ def _measured(driver: Driver, exchange: Callable[[], list[Readout]]) -> Taken:
     )
 
 
-def rows(readout: Readout) -> list[Row]:
+def rows(readout: Readout) -> list[ShownRegister]:
     """Its registers in the order of their codes."""
     return [
-        Row(
+        ShownRegister(
             obis=obis,
             name=Obis.parse(obis).name,
             value=f"{from_micro(quantity.micro):f}",

@@ -10,7 +10,7 @@ from hesper.installer.advice import Trouble, suspected, trouble
 
 
 @dataclass(slots=True)
-class Outcome:
+class SearchOutcome:
     """What the search in one protocol met; `trouble` is why it did not come to its end.
 
     `has_settings`: not on Modbus TCP, which has no serial line.
@@ -45,7 +45,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ScanOrder:
     """What to scan: a port, and on it these protocols, each within the same scope."""
 
     port: str
@@ -59,7 +59,7 @@ def driver_options(protocol: str, transport: str | None) -> Mapping[str, object]
     return {"transport": transport} if transport and protocol == "modbus" else {}
 
 
-def scan(wanted: Wanted, outcomes: list[Outcome], clock: Clock) -> Iterator[tuple[str, SearchEvent]]:
+def scan(wanted: ScanOrder, outcomes: list[SearchOutcome], clock: Clock) -> Iterator[tuple[str, SearchEvent]]:
     """Search, and tell every event with its protocol as it comes; `outcomes` fills meanwhile.
 
     What stops one protocol's search is its outcome's trouble, and the next is tried, unless the line itself
@@ -67,7 +67,7 @@ def scan(wanted: Wanted, outcomes: list[Outcome], clock: Clock) -> Iterator[tupl
     """
     for protocol in wanted.protocols:
         by_tcp = driver_options(protocol, wanted.transport).get("transport") == "tcp"
-        outcome = Outcome(protocol, has_settings=not by_tcp)
+        outcome = SearchOutcome(protocol, has_settings=not by_tcp)
         outcomes.append(outcome)
         try:
             for event in _search(wanted, protocol, clock):
@@ -85,7 +85,7 @@ def scan(wanted: Wanted, outcomes: list[Outcome], clock: Clock) -> Iterator[tupl
                 return
 
 
-def _search(wanted: Wanted, protocol: str, clock: Clock) -> Iterator[SearchEvent]:
+def _search(wanted: ScanOrder, protocol: str, clock: Clock) -> Iterator[SearchEvent]:
     settings = wanted.scope.settings[0] if wanted.scope.settings else default_settings(protocol)
     line = open_line(wanted.port, settings)
     try:

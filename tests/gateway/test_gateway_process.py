@@ -25,8 +25,8 @@ from drivers.modbus.profile_file import load_profile
 from drivers.modbus.virtual import VirtualModbusMeter
 from gateway import process
 from gateway.config.file import load_config
-from gateway.process import Gateway, RestartNeededError
-from gateway.uplink.publisher import Pace
+from gateway.process import GatewayProcess, RestartNeededError
+from gateway.uplink.publisher import PublisherLimits
 from telemetry.status import Status
 from telemetry.topics import Kind, Topic
 from telemetry.wire import Batch, Health, MissReason, decode
@@ -35,7 +35,9 @@ from tests.support.broker import Broker
 from tests.telemetry.read_back import read_back
 
 FRAMES = ["GWF-MTKcoder", "kamstrup_382_005", "allmess_cf50", "itron_bm_+m"]
-QUICK = Pace(tick=0.02, resend_after=0.5, resend_longest=1.0, reconnect_first=0.05, reconnect_longest=0.2)
+QUICK = PublisherLimits(
+    tick=0.02, resend_after=0.5, resend_longest=1.0, reconnect_first=0.05, reconnect_longest=0.2
+)
 AT_ONCE = Wiring(time_scale=0.0)
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,7 +112,7 @@ def write_config(folder: Path, broker: Broker, lines: str, clock: str = "trusted
 
 
 @contextmanager
-def running(gateway: Gateway) -> Iterator[Gateway]:
+def running(gateway: GatewayProcess) -> Iterator[GatewayProcess]:
     """Watch as `process.run` does, until the test has seen enough."""
     enough = threading.Event()
 
@@ -156,7 +158,7 @@ def test_real_telegrams_on_one_line_and_a_modbus_meter_arrive_with_their_values(
         lines += MODBUS_LINE.format(port=pty.spec)
         config = load_config(write_config(tmp_path, broker, lines))
         ingester = stack.enter_context(Ingester(broker.port))
-        gateway = stack.enter_context(running(Gateway(config, pace=QUICK, health_seconds=1.0)))
+        gateway = stack.enter_context(running(GatewayProcess(config, pace=QUICK, health_seconds=1.0)))
         expected = dict(map(expected_of, telegrams))
         ingester.wait_until(lambda: set(received(ingester)) == {*expected, "EAS-12345678"}, 40)
         ingester.wait_until(lambda: health_of_dead_meter(ingester) > 0)
@@ -281,7 +283,9 @@ def test_a_configuration_is_applied_while_the_gateway_runs(broker: Broker, tmp_p
         attic = MODBUS_LINE.format(port=second.spec).replace("roof", "attic").replace("1234567", "7654321")
         config = write_config(tmp_path, broker, lines)
         ingester = stack.enter_context(Ingester(broker.port))
-        gateway = stack.enter_context(running(Gateway(load_config(config), pace=QUICK, health_seconds=0.5)))
+        gateway = stack.enter_context(
+            running(GatewayProcess(load_config(config), pace=QUICK, health_seconds=0.5))
+        )
         ingester.wait_until(lambda: "EAS-12345678" in received(ingester), 40)
         gateway.apply(load_config(write_config(tmp_path, broker, lines + attic)))
         gateway.config_version = "second"
@@ -307,7 +311,9 @@ def test_what_is_read_before_the_clock_is_set_waits_for_its_true_instant(
         host = stack.enter_context(TcpMeterHost(meter, wiring=AT_ONCE))
         config = write_config(tmp_path, broker, MODBUS_LINE.format(port=host.spec), "ntp")
         ingester = stack.enter_context(Ingester(broker.port))
-        gateway = stack.enter_context(running(Gateway(load_config(config), pace=QUICK, health_seconds=0.2)))
+        gateway = stack.enter_context(
+            running(GatewayProcess(load_config(config), pace=QUICK, health_seconds=0.2))
+        )
         ingester.wait_until(lambda: gateway.buffer.backlog().held >= 2)
         assert ingester.batches == []
         begun = time.time()
@@ -333,7 +339,7 @@ def test_a_line_whose_thread_ended_by_a_fault_of_ours_is_started_again(
     path.write_text(
         HEAD.format(port=1, clock="trusted") + MODBUS_LINE.format(port="tcp://127.0.0.1:1"), "utf-8"
     )
-    gateway = Gateway(load_config(path), pace=QUICK)
+    gateway = GatewayProcess(load_config(path), pace=QUICK)
     polled = threading.Event()
 
     def fail_once() -> float:

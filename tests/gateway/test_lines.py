@@ -12,8 +12,8 @@ from drivers.errors import LineError, NoAnswerError
 from gateway.config.document import GatewayConfig, LineConfig
 from gateway.config.file import load_config
 from gateway.line.poller import LinePoller
-from gateway.line.work import LineStoppedError, LineWork
-from gateway.lines import Lines
+from gateway.line.work import LineStoppedError, LineWork, PolledLine
+from gateway.lines import PolledLines
 from gateway.schedule import parse_schedule
 from tests.gateway.conftest import BEGIN, HandClock
 from tests.gateway.scripted import QUARTER, Bench, SetClock
@@ -74,8 +74,8 @@ def building() -> Building:
 
 
 @pytest.fixture
-def running(building: Building, configured: Configured) -> Iterator[Lines]:
-    lines = Lines(configured(("basement", "15min"), ("roof", "15min")), building)
+def running(building: Building, configured: Configured) -> Iterator[PolledLines]:
+    lines = PolledLines(configured(("basement", "15min"), ("roof", "15min")), building)
     lines.start()
     yield lines
     lines.stop()
@@ -86,7 +86,7 @@ def threads() -> dict[str, threading.Thread]:
 
 
 def test_a_line_that_did_not_change_is_not_disturbed_and_a_changed_one_begins_anew(
-    running: Lines, building: Building, configured: Configured
+    running: PolledLines, building: Building, configured: Configured
 ) -> None:
     before = threads()
     running.apply(configured(("basement", "15min"), ("roof", "1h")))
@@ -97,21 +97,23 @@ def test_a_line_that_did_not_change_is_not_disturbed_and_a_changed_one_begins_an
     assert list(running.pollers) == [building.built[0], building.built[2]]
 
 
-def test_lines_come_and_go_and_keep_the_order_of_the_file(running: Lines, configured: Configured) -> None:
+def test_lines_come_and_go_and_keep_the_order_of_the_file(
+    running: PolledLines, configured: Configured
+) -> None:
     running.apply(configured(("attic", "15min"), ("basement", "15min")))
     assert [poller.name for poller in running.pollers] == ["attic", "basement"]
     assert sorted(threads()) == ["line attic", "line basement"]
 
 
 def test_another_time_zone_changes_every_line(
-    running: Lines, building: Building, configured: Configured
+    running: PolledLines, building: Building, configured: Configured
 ) -> None:
     running.apply(configured(("basement", "15min"), ("roof", "15min"), zone="Europe/Berlin"))
     assert len(building.built) == 4
 
 
 def test_what_cannot_be_built_changes_nothing(
-    running: Lines, building: Building, configured: Configured
+    running: PolledLines, building: Building, configured: Configured
 ) -> None:
     before, config = threads(), running.config
     building.broken = True
@@ -127,7 +129,7 @@ class Waiting(LineWork):
         self.go_on = threading.Event()
         self.error: Exception | None = None
 
-    def run(self, driver: Driver, poller: LinePoller) -> None:
+    def run(self, driver: Driver, line: PolledLine) -> None:
         self.begun.set()
         assert self.go_on.wait(10)
 
@@ -136,7 +138,7 @@ class Waiting(LineWork):
 
 
 def test_a_line_is_stopped_between_exchanges_and_what_waited_is_refused(
-    running: Lines, configured: Configured
+    running: PolledLines, configured: Configured
 ) -> None:
     first, second = Waiting(), Waiting()
     (_, roof) = running.pollers
@@ -150,7 +152,7 @@ def test_a_line_is_stopped_between_exchanges_and_what_waited_is_refused(
 
 
 def test_a_change_that_waits_for_a_long_exchange_keeps_nobody_else_waiting(
-    running: Lines, configured: Configured
+    running: PolledLines, configured: Configured
 ) -> None:
     scan = Waiting()
     running.pollers[1].submit(scan)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drivers.errors import DecodeError
-from hesper.decode import SourceError, explain, read_source, run
+from hesper.decode import TelegramInputError, explain, read_source, run
 
 WATER = (
     "68 1F 1F 68 08 02 72 78 56 34 12 24 40 01 07 55 00 00 00 "
@@ -94,7 +94,7 @@ def test_a_file_may_hold_hex_text_or_the_bytes_themselves(tmp_path: Path) -> Non
     assert read_source(str(tmp_path / "text.hex")) == raw
     assert read_source(str(tmp_path / "raw.bin")) == raw
     assert read_source(WATER.lower().replace(" ", "")) == raw
-    with pytest.raises(SourceError):
+    with pytest.raises(TelegramInputError):
         read_source(str(tmp_path))
 
 

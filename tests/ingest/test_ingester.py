@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from gateway.uplink.link import MqttSettings
-from gateway.uplink.publisher import Pace, Publisher
+from gateway.uplink.publisher import Publisher, PublisherLimits
 from ingest.ingester import INBOX_BYTES, Ingester
 from ingest.mqtt.subscriber import Connection
 from store import quarantine
@@ -30,7 +30,9 @@ from tests.gateway.ingester import Ingester as Witness
 from tests.support.aurora import COLD, NOON, REGISTRY, WATER, ListSource, batch_of
 from tests.support.broker import Broker
 
-QUICK = Pace(tick=0.02, resend_after=0.5, resend_longest=1.0, reconnect_first=0.1, reconnect_longest=0.3)
+QUICK = PublisherLimits(
+    tick=0.02, resend_after=0.5, resend_longest=1.0, reconnect_first=0.1, reconnect_longest=0.3
+)
 SECONDS = 30.0
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,7 +71,7 @@ def ingesting(
 
 @contextmanager
 def publishing(
-    broker: Broker, batches: Sequence[Batch], pace: Pace = QUICK
+    broker: Broker, batches: Sequence[Batch], pace: PublisherLimits = QUICK
 ) -> Iterator[tuple[Publisher, ListSource]]:
     """A gateway that sends `batches` until each is acknowledged."""
     source = ListSource(batches)

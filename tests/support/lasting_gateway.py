@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gateway.buffer.buffer import Buffer
 from gateway.uplink.link import MqttSettings
-from gateway.uplink.publisher import Pace, Publisher
+from gateway.uplink.publisher import Publisher, PublisherLimits
 from telemetry.readout import Quantity, Readout
 from telemetry.wire import Miss, MissReason, to_milliseconds
 
@@ -26,7 +26,7 @@ CODES = ("8-0:1.0.0", "8-1:1.0.0")
 PER_STEP = METERS * len(CODES)
 _START = datetime(2026, 3, 2, tzinfo=UTC)
 _STEP_SECONDS = 0.04
-_QUICK = Pace(
+_QUICK = PublisherLimits(
     tick=0.05, resend_after=1.0, resend_longest=2.0, reconnect_first=0.1, reconnect_longest=0.5, stall=5.0
 )
 

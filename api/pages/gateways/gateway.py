@@ -66,7 +66,7 @@ TITLES: dict[Name, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class MeterLine:
+class GatewayMeterLine:
     """A row of the table of meters; `known` is what the registry has of it."""
 
     meter: GatewayMeter
@@ -262,9 +262,9 @@ def _address(gateway: str) -> str:
     return f"/gateways/{quote(gateway, safe='')}"
 
 
-def _meter_line(meter: GatewayMeter, known: ReadMeterRow | None) -> MeterLine:
+def _meter_line(meter: GatewayMeter, known: ReadMeterRow | None) -> GatewayMeterLine:
     share = meter.errors / meter.polls if meter.polls and meter.errors is not None else None
-    return MeterLine(meter, known, share)
+    return GatewayMeterLine(meter, known, share)
 
 
 def _unix(text: str) -> str:

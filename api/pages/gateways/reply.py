@@ -14,7 +14,7 @@ _DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReplyText:
     """What a gateway's reply has for people. It comes from outside: what is not of its form is left out.
 
     `values`: of each meter, its registers as they were read; `more`: there are some, to be asked for.
@@ -28,12 +28,12 @@ class Told:
     more: bool = False
 
 
-def told_by(command: CommandRow, language: Language, *, more: bool = False) -> Told:
+def told_by(command: CommandRow, language: Language, *, more: bool = False) -> ReplyText:
     """What the last reply to a command has for people. `more`: it has values, which are left out."""
     over = command.state in _OVER
     result = command.result
     if not isinstance(result, dict):
-        return Told(over, more=more)
+        return ReplyText(over, more=more)
     values = [
         (meter, [(obis, _figure(value, language)) for obis, value in _items(read.get("values"))])
         for meter, read in _items(result.get("values"))
@@ -46,7 +46,7 @@ def told_by(command: CommandRow, language: Language, *, more: bool = False) -> T
         *((str(one.get("meter", "?")), f"{address} {one.get('address', '?')}") for one in meters),
         *((meter, str(why)) for meter, why in _items(result.get("failed"))),
     ]
-    return Told(over, values, lists, command.command == "show-config" and "toml" in result, more)
+    return ReplyText(over, values, lists, command.command == "show-config" and "toml" in result, more)
 
 
 def _items(told: object) -> list[tuple[str, Any]]:

@@ -13,7 +13,7 @@ _CLOCK_LIMIT = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class HealthSign:
     """A figure at a glance. `mood` is good, warning or alarm, and `word` says the same."""
 
     name: str
@@ -22,7 +22,7 @@ class Sign:
     mood: str = "good"
 
 
-def signs_of(health: HealthRow, now: datetime, language: Language) -> list[Sign]:
+def signs_of(health: HealthRow, now: datetime, language: Language) -> list[HealthSign]:
     """Backlog, disk, temperature, clock and memory, as far as they are told, with what they mean."""
     say = language.gettext
     signs = [_backlog(health, now, language)]
@@ -30,21 +30,21 @@ def signs_of(health: HealthRow, now: datetime, language: Language) -> list[Sign]
         used = 1 - health.disk_free_bytes / health.disk_total_bytes
         free = say("%(size)s GB free", size=language.decimal(f"{health.disk_free_bytes / 1e9:.1f}"))
         mood = "alarm" if used >= FULL else "good"
-        signs.append(Sign(say("Disk in use"), language.percent(used), free, mood))
+        signs.append(HealthSign(say("Disk in use"), language.percent(used), free, mood))
     if health.cpu_celsius is not None:
         hot = health.cpu_celsius >= _HOT
         value = language.decimal(f"{health.cpu_celsius:.0f}") + "\u202f°C"
         word = say("too hot: it slows down") if hot else say("as it should be")
-        signs.append(Sign(say("Temperature"), value, word, "warning" if hot else "good"))
+        signs.append(HealthSign(say("Temperature"), value, word, "warning" if hot else "good"))
     signs.append(_clock(health, language))
     if health.memory_bytes is not None and health.memory_total_bytes:
         share = health.memory_bytes / health.memory_total_bytes
         size = say("%(size)s MB", size=language.decimal(f"{health.memory_bytes / 1e6:.0f}"))
-        signs.append(Sign(say("Memory"), size, say("%(share)s of all", share=language.percent(share))))
+        signs.append(HealthSign(say("Memory"), size, say("%(share)s of all", share=language.percent(share))))
     return signs
 
 
-def _backlog(health: HealthRow, now: datetime, language: Language) -> Sign:
+def _backlog(health: HealthRow, now: datetime, language: Language) -> HealthSign:
     say = language.gettext
     if health.buffer_full:
         word, mood = say("the buffer is full: what comes now is lost"), "alarm"
@@ -55,16 +55,16 @@ def _backlog(health: HealthRow, now: datetime, language: Language) -> Sign:
         )
     else:
         word, mood = say("sent as they come"), "good"
-    return Sign(say("Readouts that wait"), language.count(health.buffered_readouts), word, mood)
+    return HealthSign(say("Readouts that wait"), language.count(health.buffered_readouts), word, mood)
 
 
-def _clock(health: HealthRow, language: Language) -> Sign:
+def _clock(health: HealthRow, language: Language) -> HealthSign:
     """Ours is the measure. A message that was long on its way makes a clock look late, never early."""
     say = language.gettext
     off = abs(health.clock_ahead) > _CLOCK_LIMIT
     ahead = round(health.clock_ahead, 1) or 0.0  # no minus before nothing
     value = ("+" if ahead > 0 else "") + language.decimal(str(ahead)) + "\u202f" + say("s")
     if not health.clock_synchronised:
-        return Sign(say("Clock"), value, say("not synchronised: check its time server"), "alarm")
+        return HealthSign(say("Clock"), value, say("not synchronised: check its time server"), "alarm")
     word = say("synchronised, and off from ours") if off else say("synchronised")
-    return Sign(say("Clock"), value, word, "warning" if off else "good")
+    return HealthSign(say("Clock"), value, word, "warning" if off else "good")

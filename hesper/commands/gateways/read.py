@@ -22,7 +22,7 @@ from hesper.commands.gateways.line_options import (
     parse_settings,
 )
 from hesper.installer.advice import trouble
-from hesper.installer.reading import Taken, drift, rows, take, take_load_profile
+from hesper.installer.reading import TimedReadouts, drift, rows, take, take_load_profile
 from hesper.installer.scan import driver_options
 from telemetry.readout import Readout
 from telemetry.status import Status
@@ -156,7 +156,7 @@ def _password(file: Path | None) -> str | None:
         raise typer.BadParameter(f"{file} is not a readable file of text") from None
 
 
-def _take(question: _Question, since: datetime | None) -> Taken:
+def _take(question: _Question, since: datetime | None) -> TimedReadouts:
     line: Line | None = None
     try:
         line = open_line(question.port, question.settings)
@@ -170,7 +170,7 @@ def _take(question: _Question, since: datetime | None) -> Taken:
             line.close()
 
 
-def _show(taken: Taken, zone: tzinfo) -> None:
+def _show(taken: TimedReadouts, zone: tzinfo) -> None:
     for readout in taken.readouts:
         typer.echo(_heading(readout, zone))
         show_table(
@@ -182,7 +182,7 @@ def _show(taken: Taken, zone: tzinfo) -> None:
     _show_cost(taken)
 
 
-def _show_periods(taken: Taken, zone: tzinfo) -> None:
+def _show_periods(taken: TimedReadouts, zone: tzinfo) -> None:
     """A load profile: one table, a row for each value of each period, named by its end."""
     show_table(
         ("period until", "register", "name", "value", "unit"),
@@ -197,7 +197,7 @@ def _show_periods(taken: Taken, zone: tzinfo) -> None:
     _show_cost(taken)
 
 
-def _show_cost(taken: Taken) -> None:
+def _show_cost(taken: TimedReadouts) -> None:
     retries = f", {taken.retries} of them again" if taken.retries else ""
     requests = count(taken.exchanges, "request")
     typer.echo(f"{taken.seconds:.3f} s on the wire, {requests}{retries}")

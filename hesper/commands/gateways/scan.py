@@ -25,7 +25,7 @@ from hesper.commands.gateways.line_options import (
 )
 from hesper.installer.advice import nothing_found, suspected
 from hesper.installer.proposal import Heading, propose
-from hesper.installer.scan import Outcome, Wanted
+from hesper.installer.scan import ScanOrder, SearchOutcome
 from hesper.installer.scan import scan as scan_line
 
 
@@ -60,7 +60,7 @@ def scan(  # noqa: PLR0917 - typer passes them by name
     if output is not None and output.exists():
         raise typer.BadParameter(f"{output} exists already; name a new file, and merge them by hand")
     heading = Heading(check_name(utility), check_name(gateway or _host()), local_time_zone())
-    outcomes: list[Outcome] = []
+    outcomes: list[SearchOutcome] = []
     complete = True
     try:
         _watch(wanted, outcomes, quiet=json)
@@ -93,10 +93,10 @@ def _wanted(
     settings: Sequence[str] | None,
     addresses: Sequence[str] | None,
     timeout: float | None,
-) -> Wanted:
+) -> ScanOrder:
     """Raises typer.BadParameter."""
     chosen = protocols or (("modbus",) if transport == "tcp" else PROTOCOLS)
-    return Wanted(
+    return ScanOrder(
         port=port,
         protocols=[check_protocol(name) for name in chosen],
         scope=SearchScope([parse_settings(text) for text in settings or ()], tuple(addresses or ()), timeout),
@@ -104,7 +104,7 @@ def _wanted(
     )
 
 
-def _watch(wanted: Wanted, outcomes: list[Outcome], *, quiet: bool) -> None:
+def _watch(wanted: ScanOrder, outcomes: list[SearchOutcome], *, quiet: bool) -> None:
     """Run the search; progress goes to stderr, if a person looks at it, and what is found to stdout.
 
     On a terminal that shows both, what is found is printed above the progress, not into it.
@@ -137,7 +137,7 @@ def _found(protocol: str, one: Found, transport: str | None) -> str:
     return "  ".join([parts[0], *(escape(part) for part in parts[1:] if part)])
 
 
-def _show(outcomes: Sequence[Outcome], proposed: str | None, output: Path | None) -> None:
+def _show(outcomes: Sequence[SearchOutcome], proposed: str | None, output: Path | None) -> None:
     for outcome in outcomes:
         for suspicion in outcome.suspicions:
             show_trouble(suspected(suspicion))

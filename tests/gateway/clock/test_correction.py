@@ -8,7 +8,7 @@ import pytest
 
 from gateway.buffer.buffer import Buffer
 from gateway.buffer.source import SourceError
-from gateway.clock.correction import Timekeeping
+from gateway.clock.correction import ClockCorrection
 from gateway.clock.kernel import ClockReference
 from telemetry.readout import Readout
 from telemetry.status import Status
@@ -33,7 +33,7 @@ class Machine:
         reference = ClockReference(lambda: self.synchronised)
         self.line.keep = self.buffer.append  # type: ignore[method-assign]
         self.line.new_poller(synchronised=reference, boot=boot)
-        self.timekeeping = Timekeeping(
+        self.timekeeping = ClockCorrection(
             reference, self.buffer, clock=self.clock, monotonic=self.clock.monotonic, boot=boot
         )
 

@@ -14,8 +14,7 @@ from drivers.driver import Driver
 from drivers.errors import DecodeError, GarbledAnswerError, LineError, MeterError, NoAnswerError
 from gateway.buffer.source import Monotonic
 from gateway.line.polled_meter import LOOKBACK
-from gateway.line.poller import LinePoller
-from gateway.line.work import LineWork
+from gateway.line.work import LineWork, PolledLine
 from telemetry.readout import Readout
 from telemetry.wire import Miss, from_milliseconds
 from tests.gateway.conftest import BEGIN, HandClock
@@ -35,7 +34,7 @@ class Job(LineWork):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
-    def run(self, driver: Driver, poller: LinePoller) -> None:
+    def run(self, driver: Driver, line: PolledLine) -> None:
         driver.line.wait(self.seconds)
 
     def failed(self, error: Exception) -> None: ...

@@ -8,8 +8,7 @@ import pytest
 from drivers.driver import Driver
 from drivers.errors import DriverError, LineError, NoAnswerError
 from gateway.line.polled_meter import TooSoonError
-from gateway.line.poller import LinePoller
-from gateway.line.work import LineStoppedError, LineWork
+from gateway.line.work import LineStoppedError, LineWork, PolledLine
 from telemetry.readout import Readout
 from tests.gateway.conftest import HandClock
 from tests.gateway.scripted import QUARTER, Bench, SetClock
@@ -21,16 +20,16 @@ MIDNIGHT = 14 * HOUR  # after BEGIN, in UTC
 class Job(LineWork):
     """Takes `seconds` of the line; keeps when it ran, or why it did not."""
 
-    def __init__(self, seconds: float = 5.0, action: Callable[[LinePoller], object] = lambda _: None) -> None:
+    def __init__(self, seconds: float = 5.0, action: Callable[[PolledLine], object] = lambda _: None) -> None:
         self.seconds = seconds
         self.action = action
         self.ran_at: datetime | None = None
         self.result: object = None
         self.error: Exception | None = None
 
-    def run(self, driver: Driver, poller: LinePoller) -> None:
+    def run(self, driver: Driver, line: PolledLine) -> None:
         self.ran_at = driver.clock()
-        self.result = self.action(poller)
+        self.result = self.action(line)
         driver.line.wait(self.seconds)
 
     def failed(self, error: Exception) -> None:

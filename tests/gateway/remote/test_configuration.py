@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.config.document import GatewayConfig
 from gateway.config.file import load_config
-from gateway.remote.configuration import TRIAL_SECONDS, DesiredConfigs
-from gateway.remote.configuration_files import DesiredFiles, configuration_to_run
+from gateway.remote.configuration import TRIAL_SECONDS, RemoteConfiguration
+from gateway.remote.configuration_files import ConfigurationFiles, configuration_to_run
 from telemetry.wire import DesiredConfig, encode
 from tests.gateway.conftest import HandClock
 
@@ -68,7 +68,7 @@ class Desk:
     def __init__(self, path: Path, clock: HandClock) -> None:
         self.told: list[tuple[str, str, str]] = []
         self.site = FakeSite(*configuration_to_run(path))
-        self.configs = DesiredConfigs(self.site, DesiredFiles(path), self.tell, clock.monotonic)
+        self.configs = RemoteConfiguration(self.site, ConfigurationFiles(path), self.tell, clock.monotonic)
 
     def tell(
         self,

@@ -8,7 +8,7 @@ import pytest
 from drivers.bus import VirtualBus
 from drivers.host import TcpMeterHost, Wiring
 from drivers.mbus.virtual import VirtualMBusMeter
-from gateway.process import Gateway
+from gateway.process import GatewayProcess
 from gateway.remote.configuration_files import configuration_to_run
 from telemetry.topics import Kind
 from telemetry.wire import Command, DesiredConfig, Health, decode
@@ -36,7 +36,9 @@ def test_a_gateway_does_what_it_is_asked_and_takes_back_what_silences_a_line(
         head = HEAD.format(port=broker.port, clock="trusted") + MBUS_LINE.format(port=host.spec)
         installed.write_text(head + MBUS_METER.format(address=1))
         config, version = configuration_to_run(installed)
-        gateway = Gateway(config, installed=installed, config_version=version, pace=QUICK, health_seconds=1.0)
+        gateway = GatewayProcess(
+            config, installed=installed, config_version=version, pace=QUICK, health_seconds=1.0
+        )
         with running(gateway):
             central.wait_until(lambda: bool(central.batches), 40)
             central.ask(Kind.COMMAND, Command("c1", "read-now", meter="", line="basement"))

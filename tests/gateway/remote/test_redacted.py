@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.file import load_config
-from gateway.remote.configuration_files import DesiredFiles
+from gateway.remote.configuration_files import ConfigurationFiles
 from gateway.remote.redacted import MASK, NotShownError, masked, running_text
 from telemetry.wire import DesiredConfig
 from tests.gateway.test_gateway_process import HEAD, MBUS_LINE, MBUS_METER
@@ -65,7 +65,7 @@ def test_what_runs_is_shown_whichever_it_is_and_never_a_text_that_does_not_run(t
     installed = tmp_path / "gateway.toml"
     text = HEAD.format(port=1883, clock="trusted") + MBUS_LINE.format(port="/dev/ttyUSB0")
     installed.write_text(text + MBUS_METER.format(address=1))
-    files, running = DesiredFiles(installed), load_config(installed)
+    files, running = ConfigurationFiles(installed), load_config(installed)
     assert running_text(files, running, "") == installed.read_text()
 
     installed.write_text(text + MBUS_METER.format(address=2))

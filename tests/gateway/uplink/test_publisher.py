@@ -12,8 +12,8 @@ import pytest
 from paho.mqtt.client import MQTTMessage
 
 from gateway.buffer.buffer import Buffer
-from gateway.uplink.link import Event, Link, MqttSettings
-from gateway.uplink.publisher import Pace, Publisher
+from gateway.uplink.link import Event, MqttLink, MqttSettings
+from gateway.uplink.publisher import Publisher, PublisherLimits
 from telemetry.readout import Readout
 from telemetry.topics import Kind
 from telemetry.wire import (
@@ -36,7 +36,7 @@ from tests.telemetry.read_back import read_back
 
 MakeReadout = Callable[..., Readout]
 STATUS = "hesper/v1/stadtwerke/gw-7/status"
-QUICK = Pace(
+QUICK = PublisherLimits(
     tick=0.02, resend_after=0.3, resend_longest=0.6, reconnect_first=0.05, reconnect_longest=0.2, stall=5.0
 )
 
@@ -55,7 +55,9 @@ def buffer(tmp_path: Path) -> Iterator[Buffer]:
 
 
 @contextmanager
-def publishing(port: int, buffer: Buffer, pace: Pace = QUICK, flush: float = 10.0) -> Iterator[Publisher]:
+def publishing(
+    port: int, buffer: Buffer, pace: PublisherLimits = QUICK, flush: float = 10.0
+) -> Iterator[Publisher]:
     settings = MqttSettings("127.0.0.1", port, "stadtwerke", "gw-7", keepalive=5)
     publisher = Publisher(settings, buffer, clock=lambda: datetime.now(UTC), version="0.1.0", pace=pace)
     publisher.start()
@@ -173,7 +175,7 @@ def test_what_the_broker_took_and_forgot_is_sent_again_at_once(
     broker: Broker, buffer: Buffer, readout: MakeReadout
 ) -> None:
     # reconnects after a second at the earliest, when the ingester has subscribed already
-    patient = Pace(tick=0.02, resend_after=3600, resend_longest=3600, reconnect_first=2.0)
+    patient = PublisherLimits(tick=0.02, resend_after=3600, resend_longest=3600, reconnect_first=2.0)
     with publishing(broker.port, buffer, patient) as publisher:
         assert publisher.online.wait(20)
         with Ingester(broker.port, lambda batch, before: iter(())) as deaf:
@@ -327,7 +329,7 @@ def test_commands_and_configurations_are_handed_over(broker: Broker, buffer: Buf
 def test_whatever_a_broker_sends_only_our_own_topics_are_heard(topic: bytes, size: int, heard: bool) -> None:
     events: SimpleQueue[Event | None] = SimpleQueue()
     settings = MqttSettings("127.0.0.1", 1, "stadtwerke", "gw-7")
-    link = Link(settings, events, b"", [Kind.ACK, Kind.COMMAND])
+    link = MqttLink(settings, events, b"", [Kind.ACK, Kind.COMMAND])
     message = MQTTMessage(topic=topic)
     message.payload = bytes(size)
     link._on_message(link._client, None, message)

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from gateway.uplink.link import MqttSettings
-from gateway.uplink.publisher import Pace, Publisher
+from gateway.uplink.publisher import Publisher, PublisherLimits
 from gateway.uplink.tls import Tls, context_of
 from tests.support.aurora import ListSource
 from tests.support.authority import Authority, Identity
 from tests.support.broker import free_port
 from tests.support.mosquitto import mosquitto
 
-PACE = Pace(tick=0.02, reconnect_first=0.05, reconnect_longest=0.1)
+PACE = PublisherLimits(tick=0.02, reconnect_first=0.05, reconnect_longest=0.1)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from gateway.config.file import load_config
 from hesper.installer import scan as scan_module
 from hesper.installer.advice import suspected, trouble
 from hesper.installer.proposal import Heading, propose
-from hesper.installer.scan import Outcome, Wanted, scan
+from hesper.installer.scan import ScanOrder, SearchOutcome, scan
 
 PLAIN = SerialSettings(9600, 8, "N", 1)
 EVEN = SerialSettings(2400, 8, "E", 1)
@@ -26,8 +26,8 @@ HEADING = Heading("aurora", "gw-7", "Europe/Berlin")
 PORT = "/dev/ttyUSB0"
 
 
-def wanted(transport: str | None = None, *protocols: str) -> Wanted:
-    return Wanted(PORT, protocols or ("modbus", "mbus"), SearchScope(), transport)
+def wanted(transport: str | None = None, *protocols: str) -> ScanOrder:
+    return ScanOrder(PORT, protocols or ("modbus", "mbus"), SearchScope(), transport)
 
 
 def checked(text: str | None) -> GatewayConfig:
@@ -51,7 +51,7 @@ founds = st.builds(
 @settings(max_examples=40)
 @given(st.lists(founds, max_size=6, unique_by=lambda found: (found.address, found.settings)))
 def test_any_modbus_meters_make_a_configuration_or_none(found: list[Found]) -> None:
-    text = propose(wanted(), [Outcome("modbus", found)], HEADING)
+    text = propose(wanted(), [SearchOutcome("modbus", found)], HEADING)
     usable = [one for one in found if one.profile and 1 <= int(one.address) <= 247]
     if text is None:
         assert not usable
@@ -64,8 +64,8 @@ def test_any_modbus_meters_make_a_configuration_or_none(found: list[Found]) -> N
 
 def test_the_setting_of_most_meters_is_the_lines_and_the_others_are_told() -> None:
     outcomes = [
-        Outcome("modbus", [Found("9", PLAIN, profile="eastron-sdm630")]),
-        Outcome("mbus", [Found(address, EVEN, f"KAM-{address}") for address in ("1", "2")]),
+        SearchOutcome("modbus", [Found("9", PLAIN, profile="eastron-sdm630")]),
+        SearchOutcome("mbus", [Found(address, EVEN, f"KAM-{address}") for address in ("1", "2")]),
     ]
     text = propose(wanted(), outcomes, HEADING)
     config = checked(text)
@@ -77,7 +77,7 @@ def test_the_setting_of_most_meters_is_the_lines_and_the_others_are_told() -> No
 
 def test_addresses_that_are_no_small_numbers_stay_texts() -> None:
     found = [Found("", EVEN), Found("06855817", EVEN), Found("5", EVEN)]
-    text = propose(wanted(), [Outcome("optical", found)], HEADING)
+    text = propose(wanted(), [SearchOutcome("optical", found)], HEADING)
     assert text is not None
     rows = tomllib.loads(text)["line"][0]["meter"]
     assert [row.get("address") for row in rows] == [None, "06855817", 5]
@@ -86,12 +86,16 @@ def test_addresses_that_are_no_small_numbers_stay_texts() -> None:
 def test_a_meter_that_is_met_twice_is_configured_once() -> None:
     found = [Found("5", EVEN, "KAM-1"), Found("6", EVEN, "KAM-1")]
     assert [
-        one.address for one in checked(propose(wanted(), [Outcome("mbus", found)], HEADING)).line[0].meter
+        one.address
+        for one in checked(propose(wanted(), [SearchOutcome("mbus", found)], HEADING)).line[0].meter
     ] == ["5"]
 
 
 def test_a_line_without_a_usable_meter_proposes_nothing() -> None:
-    assert propose(wanted(), [Outcome("modbus", [Found("5", PLAIN)]), Outcome("mbus")], HEADING) is None
+    assert (
+        propose(wanted(), [SearchOutcome("modbus", [Found("5", PLAIN)]), SearchOutcome("mbus")], HEADING)
+        is None
+    )
 
 
 class Script(Driver):
@@ -124,8 +128,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[SearchEvent | E
     return script
 
 
-def outcomes_of(*protocols: str) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+def outcomes_of(*protocols: str) -> list[SearchOutcome]:
+    outcomes: list[SearchOutcome] = []
     for _ in scan(wanted(None, *protocols), outcomes, lambda: pytest.fail("nobody asks for the time")):
         continue
     return outcomes

@@ -12,7 +12,7 @@ import pytest
 from drivers.bus import VirtualBus
 from drivers.host import TcpMeterHost, Wiring
 from drivers.mbus.virtual import VirtualMBusMeter
-from gateway.process import Gateway
+from gateway.process import GatewayProcess
 from gateway.remote.configuration_files import configuration_to_run
 from ingest.mqtt import downlink
 from ingest.mqtt.downlink import Downlink
@@ -182,7 +182,9 @@ def test_a_real_gateway_reads_now_changes_its_configuration_and_takes_back_a_bad
         head = HEAD.format(port=broker.port, clock="trusted") + MBUS_LINE.format(port=host.spec)
         installed.write_text(head + MBUS_METER.format(address=1))
         config, version = configuration_to_run(installed)
-        gateway = Gateway(config, installed=installed, config_version=version, pace=QUICK, health_seconds=1.0)
+        gateway = GatewayProcess(
+            config, installed=installed, config_version=version, pace=QUICK, health_seconds=1.0
+        )
         with ingesting(database, broker), running(gateway):
             read_now(connection, datetime.now(UTC), line="basement")
             eventually(

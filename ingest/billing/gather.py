@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
@@ -13,7 +14,8 @@ from ingest.billing.boundary import Boundary, Event, Limits, Missing, ReadingAt,
 from ingest.billing.evidence import boundary_from
 from metering.billing.method import Method
 from metering.billing.rule_set import Rules, last_day
-from metering.periods.calendar import Period, neighbour
+from metering.periods.calendar import Period, neighbour, period_of
+from metering.periods.submission_window import SubmissionCalendar
 from store.billing.closes import issued
 from store.billing.measured import (
     InstalledRow,
@@ -22,12 +24,13 @@ from store.billing.measured import (
     StoredReading,
     UtilityRow,
     installed,
-    last_with,
     marks_between,
     usable_beside,
 )
 from store.billing.rule_sets import verified_until
+from store.submissions.handed_in import HandedInFor, last_handed_in
 from store.validation.findings import OpenFinding, unresolved
+from telemetry.obis import Obis
 from telemetry.status import Status
 
 _EVENT_RULES = {"rollover", "reset", "swap_suspect"}  # marks after which the register's count is another
@@ -223,14 +226,32 @@ def _boundaries(
 def _handed_in(
     connection: Connection, rows: Sequence[InstalledRow], instants: Sequence[datetime], month: Month
 ) -> list[StoredReading | None]:
-    """What was handed in within the submission window of each boundary."""
-    places = []
+    """The last reading that was handed in for each boundary: by its receipt, or where it has none by the
+    submission window of the period that ends there. For an exchange within a period only what came before."""
+    asked = []
     for row, instant in zip(rows, instants, strict=True):
-        submission = month.rules.submission_for(row.obis)
-        opens, ends = submission.window(instant, month.zone) if submission else (instant, instant)
-        opens = max(opens, row.valid_from)
-        places.append(Place(row.register_id, instant, opens, min(ends, row.valid_to or ends)))
-    return last_with(connection, places, int(Status.MANUAL))
+        medium = Obis.parse(row.obis).a
+        days = SubmissionCalendar(
+            month.zone, month.utility.reading_day, partial(month.rules.window_on, medium)
+        )
+        period = days.period_of_day(last_day(instant, month.zone))
+        whole = period_of(period, month.zone, month.utility.reading_day)
+        since, until = days.span(period)
+        latest = row.valid_to if instant == whole.ends_at else instant
+        asked.append(
+            HandedInFor(
+                row.register_id,
+                row.service_point_id,
+                period,
+                begins=whole.starts_at,
+                instant=instant,
+                earliest=row.valid_from,
+                latest=latest,
+                since=since,
+                until=until,
+            )
+        )
+    return last_handed_in(connection, asked)
 
 
 def _reading(stored: StoredReading | None) -> ReadingAt | None:

@@ -6,7 +6,7 @@ later. What has effective dates within it says so by `from` (included) and `unti
 local days.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from metering.billing.method import BUILT_IN, Method
+from metering.periods.submission_window import SubmissionWindow
 from telemetry.micro import ValueOutOfRangeError, to_micro
 from telemetry.obis import Obis
 
@@ -56,27 +57,6 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return day
 
 
-class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When readings may be handed in: from one day of the month to another, both included.
-
-    It is for the boundary at or after its first day: 15 to 25 for the end of that month, 25 to 1 across it,
-    1 to 5 for the month that has just ended. `media` are OBIS value groups A; none: all.
-    """
-
-    from_day: int
-    until_day: int
-    media: tuple[int, ...] = ()
-
-    def window(self, boundary: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """First instant and end (excluded) of the window for a period that ends at `boundary`, as UTC."""
-        last = boundary.astimezone(zone).date()
-        first = _latest(self.from_day, last)
-        until = first
-        while until.day != self.until_day:
-            until += timedelta(days=1)
-        return _midnight(first, zone), _midnight(until + timedelta(days=1), zone)
-
-
 class Average(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Daily consumption of `months` before, `least` of them measured, for so many periods running."""
 
@@ -110,7 +90,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ladder: tuple[Method, ...] = BUILT_IN
     average: Average = Average()
     verification: Verification = Verification()
-    submission: tuple[Submission, ...] = ()
+    submission: tuple[SubmissionWindow, ...] = ()
     norms: tuple[Norm, ...] = ()
     sums: Sums | None = None
 
@@ -119,10 +99,11 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """How evidence names the rule set; None for what is built in."""
         return f"{self.name} {self.version}" if self.name else None
 
-    def submission_for(self, obis: str) -> Submission | None:
-        """The window for a register's medium."""
-        medium = Obis.parse(obis).a
-        return next((each for each in self.submission if not each.media or medium in each.media), None)
+    def window_on(self, medium: int, day: date) -> SubmissionWindow | None:
+        """The submission window of a medium for the period that begins on a local day: of the latest `from`
+        the one that is named first."""
+        known = [each for each in self.submission if each.since <= day and each.takes(medium)]
+        return max(known, key=lambda each: each.since, default=None)
 
     def norms_for(self, obis: str, day: date) -> list[Norm]:
         """The norms of a register on a day, one for each thing that they are per."""
@@ -156,8 +137,8 @@ def _check(rules: Rules) -> None:
     if Method.HANDED_IN in rules.ladder and not rules.submission:
         raise RulesError("the step handed_in needs [[submission]] windows with `from_day` and `until_day`")
     for window in rules.submission:
-        if not (1 <= window.from_day <= 28 and 1 <= window.until_day <= 28):
-            raise RulesError("days of a submission window lie from 1 to 28, which every month has")
+        if problem := window.problem():
+            raise RulesError(problem)
     for value in [norm.monthly for norm in rules.norms] + ([rules.sums.tolerance] if rules.sums else []):
         try:
             if to_micro(value) < 0:
@@ -185,14 +166,3 @@ def normative(
 def last_day(boundary: datetime, zone: ZoneInfo) -> date:
     """The local day that ends at, or holds, a boundary."""
     return (boundary - _TICK).astimezone(zone).date()
-
-
-def _latest(day: int, until: date) -> date:
-    """The latest date with that day of the month, not after `until`."""
-    if until.day >= day:
-        return until.replace(day=day)
-    return (until.replace(day=1) - timedelta(days=1)).replace(day=day)
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), zone).astimezone(UTC)

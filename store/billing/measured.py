@@ -253,19 +253,6 @@ _USABLE_BESIDE = f"""
     order by place.position
 """  # noqa: S608 - a fragment of this module
 
-_LAST_WITH = f"""
-    select x.measured_at, x.value, x.status
-    from unnest(%(registers)s::int[], %(earliest)s::timestamptz[], %(latest)s::timestamptz[])
-         with ordinality as place (register_id, earliest, latest, position)
-    join registers g on g.id = place.register_id
-    left join lateral (
-        select r.measured_at, r.value, r.status from readings r
-        where {_USABLE} and r.measured_at >= place.earliest and r.measured_at < place.latest
-          and r.status & %(status)s <> 0
-        order by r.measured_at desc limit 1) x on true
-    order by place.position
-"""  # noqa: S608 - a fragment of this module
-
 _STORED_BESIDE = """
     select b.measured_at, b.value, b.status, b.rules, a.measured_at, a.value, a.status, a.rules
     from unnest(%(registers)s::int[], %(instants)s::timestamptz[], %(earliest)s::timestamptz[],
@@ -304,12 +291,6 @@ def usable_beside(connection: Connection, places: Sequence[Place], without: int 
         )
         for row in rows
     ]
-
-
-def last_with(connection: Connection, places: Sequence[Place], status: int) -> list[StoredReading | None]:
-    """For each place the last usable reading with a bit of `status`, `latest` excluded."""
-    rows = connection.execute(_LAST_WITH.encode(), _columns(places) | {"status": status})
-    return [None if row[0] is None else StoredReading(*row) for row in rows]
 
 
 def stored_beside(connection: Connection, places: Sequence[Place]) -> list[Beside]:

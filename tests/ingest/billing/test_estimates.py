@@ -246,6 +246,33 @@ def test_handed_in_reading_counts_in_its_window_and_not_after(town: Town) -> Non
     assert late[0] == "BBB-2"
 
 
+def test_late_reading_counts_in_the_next_period_and_makes_up_for_the_estimate(town: Town) -> None:
+    """The window is over on 25 June; nine cubic metres were used by the 28th, and three are estimated."""
+    under(town)
+    town.meter("AAA-1", daily(start("2026-02"), start("2026-06"), "0.1"))
+    for period in names("2026-02", "2026-05"):
+        town.close(period)
+    last = row_of(town, "2026-05")["end_value"]
+    town.read("AAA-1", {datetime(2026, 6, 28, 9, tzinfo=UTC): str(last / 1e6 + 9)}, Status.MANUAL)
+    town.close("2026-06")
+    town.close("2026-07")
+    june, july = row_of(town, "2026-06"), row_of(town, "2026-07")
+    assert (june["end_method"], july["end_method"]) == ("average", "handed_in")
+    assert june["consumption"] == 3_000_000
+    assert june["consumption"] + july["consumption"] + july["true_up"] == 9_000_000
+
+
+def test_late_reading_is_of_no_use_where_the_register_was_read_since(town: Town) -> None:
+    """It lies below what its period begins with: an estimate follows, not less than nothing."""
+    under(town)
+    town.meter("AAA-1", daily(start("2026-03"), start("2026-07"), "0.1"))
+    town.read("AAA-1", {datetime(2026, 6, 28, 9, tzinfo=UTC): "99.75"}, Status.MANUAL)
+    for period in names("2026-03", "2026-07"):
+        town.close(period)
+    assert row_of(town, "2026-06")["end_method"] == "reading"
+    assert (row_of(town, "2026-07")["end_method"], row_of(town, "2026-07")["true_up"]) == ("average", None)
+
+
 def test_handed_in_reading_comes_first_where_rules_rank_it_so(town: Town) -> None:
     ranked = RULES.replace(
         '"reading", "interpolation", "handed_in"', '"handed_in", "reading", "interpolation"'

@@ -1,19 +1,16 @@
 """Rule sets as files: what is refused, what windows and dates mean, and what the shipped examples say."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from metering.billing.method import Method
 from metering.billing.rule_set import EXAMPLES as FOLDER
-from metering.billing.rule_set import RulesError, Submission, normative, parse_rules
+from metering.billing.rule_set import RulesError, normative, parse_rules
 
 EXAMPLES = sorted(FOLDER.glob("*.toml"))
-KYIV = ZoneInfo("Europe/Kyiv")
-NOVEMBER = datetime(2026, 10, 31, 22, tzinfo=UTC)
 HEAD = 'name = "test"\nversion = "1"\n'
 
 
@@ -30,22 +27,22 @@ def test_there_is_an_example_of_three_countries() -> None:
     assert [path.stem[:2] for path in EXAMPLES] == ["de", "ru", "ua"]
 
 
-@pytest.mark.parametrize(
-    ("from_day", "until_day", "first", "last"),
-    [
-        (15, 25, date(2026, 10, 15), date(2026, 10, 25)),
-        (25, 1, date(2026, 10, 25), date(2026, 11, 1)),
-        (1, 5, date(2026, 11, 1), date(2026, 11, 5)),
-        (24, 5, date(2026, 10, 24), date(2026, 11, 5)),
-    ],
-)
-def test_submission_window_is_of_local_days_around_the_boundary(
-    from_day: int, until_day: int, first: date, last: date
-) -> None:
-    opens, ends = Submission(from_day, until_day).window(NOVEMBER, KYIV)
-    assert opens.astimezone(KYIV).date() == first
-    assert opens.astimezone(KYIV).time() == datetime.min.time()
-    assert (ends.astimezone(KYIV).date() - last).days == 1
+def test_window_of_a_medium_is_the_latest_that_holds_for_the_period() -> None:
+    rules = parse_rules(
+        HEAD
+        + "[[submission]]\nmedia = [1]\nfrom_day = 1\nuntil_day = 5\n"
+        + "[[submission]]\nfrom_day = 15\nuntil_day = 25\n"
+        + '[[submission]]\nmedia = [8]\nfrom = 2026-06-01\nfrom_day = -7\nuntil_day = 1\nlate = "refuse"\n'
+    )
+
+    def first_day(medium: int, day: date) -> int:
+        window = rules.window_on(medium, day)
+        assert window is not None
+        return window.from_day
+
+    assert [first_day(medium, date(2026, 5, 31)) for medium in (1, 8, 6)] == [1, 15, 15]
+    assert [first_day(medium, date(2026, 6, 1)) for medium in (1, 8, 6)] == [1, -7, 15]
+    assert parse_rules(HEAD).window_on(8, date(2026, 6, 1)) is None
 
 
 def test_suspension_of_verification_has_effective_dates() -> None:
@@ -86,6 +83,8 @@ def test_norms_have_effective_dates_and_need_their_factor() -> None:
         (HEAD + 'ladder = ["average", "reading"]', "comes last"),
         (HEAD + 'ladder = ["reading", "handed_in"]', "needs [[submission]]"),
         (HEAD + "[[submission]]\nfrom_day = 31\nuntil_day = 1", "from 1 to 28"),
+        (HEAD + "[[submission]]\nfrom_day = 0\nuntil_day = 1", "from 1 to 28"),
+        (HEAD + "[[submission]]\nfrom_day = 1\nuntil_day = 5\ncounts_in = -2", "is -1, 0 or 1"),
         (HEAD + '[sums]\ntolerance = "some"', "is no amount"),
         (HEAD + '[sums]\ntolerance = "-1"', "is negative"),
         (

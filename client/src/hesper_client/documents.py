@@ -1,4 +1,4 @@
-"""What `/v1` answers, for programs: the documents of `client.py`. Fields that it has beside are passed over.
+"""Documents of `/v1`, under the names that OpenAPI has for them; further fields are passed over.
 
 Values are exact decimals, instants are UTC. Where only some `fields` were asked for, the others are empty.
 """
@@ -89,7 +89,7 @@ class Installation(Struct, frozen=True):
 
 
 class ServicePoint(Struct, frozen=True):
-    """Where something is delivered."""
+    """A place where a medium is delivered."""
 
     code: str
     name: str = ""
@@ -118,7 +118,7 @@ class Reading(Struct, frozen=True):
 
 
 class Shown(Struct, frozen=True):
-    """What a register showed, and when it was read."""
+    """A register's value, and when it was read."""
 
     at: Instant
     value: Decimal
@@ -132,6 +132,14 @@ class Period(Struct, frozen=True):
     first: Shown
     last: Shown
     consumption: Decimal | None
+
+
+class Consumption(Struct, frozen=True):
+    """A register's consumption by period."""
+
+    obis: str
+    unit: str
+    periods: list[Period]
 
 
 class BillingReading(Struct, frozen=True):
@@ -173,7 +181,7 @@ class Acknowledgement(Struct, frozen=True):
 
 
 class ProblemDocument(Struct, frozen=True):
-    """RFC 9457: what `/v1` answers where it does not do what was asked."""
+    """RFC 9457: the answer to a request that was not fulfilled."""
 
     type: str = "about:blank"
     title: str = ""

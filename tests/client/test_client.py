@@ -1,7 +1,5 @@
 """The client, against the API as it is served: what is lost on the way is asked again and happens once."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -14,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi import FastAPI
 
-from api.client import Client, ProblemError
 from api.web.app import create_app
 from api.web.settings import ApiSettings
+from hesper_client import Client, ProblemError
 from tests.api.conftest import Clock
 from tests.api.seeding import NOW, PERIOD, Seeded
 from tests.support.browsing import serving
@@ -50,18 +48,6 @@ def url(app: FastAPI, ours: Seeded) -> Iterator[str]:
 def hesper(url: str, ours: Seeded) -> Iterator[Client]:
     with Client(url, ours.key) as client:
         yield client
-
-
-def test_the_client_comes_without_the_server() -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", "import sys, api.client; print(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    ).stdout.split()
-    assert "httpx" in found
-    assert not {"fastapi", "starlette", "pydantic", "psycopg", "store", "numpy"} & set(found)
 
 
 def test_lists_are_followed_to_their_end(hesper: Client, ours: Seeded) -> None:
@@ -140,6 +126,8 @@ def test_a_file_is_there_whole_or_not_at_all(hesper: Client, ours: Seeded, tmp_p
     assert pq.read_table(tmp_path / "october.parquet").num_rows == 5
     hesper.export_readings(tmp_path / "days.csv", NOW - timedelta(days=2), NOW, medium="heat")
     assert len((tmp_path / "days.csv").read_text().splitlines()) == 1 + 2 * 48
+    hesper.export_billing_readings(tmp_path / "october.xml", PERIOD, file_format="espi")
+    assert b"naesb.org/espi" in (tmp_path / "october.xml").read_bytes()
     with pytest.raises(ProblemError, match="404"):
         hesper.export_billing_readings(tmp_path / "never.csv", "2020-01")
-    assert {path.name for path in tmp_path.iterdir()} == {"october.parquet", "days.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"october.parquet", "october.xml", "days.csv"}

@@ -34,8 +34,9 @@ from ingest.validation.series_cache import SeriesMemory, whole_series
 from store.postgres.database import connect
 from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.migrate import migrate
-from store.readings.raw import BLOCK, insert, mark_for_validation
+from store.readings.raw import insert, mark_for_validation
 from store.validation.judgement import registers_of
+from telemetry.blocks import BLOCK
 from telemetry.status import Status
 
 ORACLE = 278_000

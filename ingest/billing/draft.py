@@ -32,8 +32,8 @@ from store.billing.closes import BillingRow, ExceptionRow, IssuedRow, issued, la
 from store.billing.drafted import add_drafted, count_block
 from store.billing.drafts import Block, DraftRow, claim, narrow, progress
 from store.billing.measured import Points, stored_beside, unmetered, unread
-from store.readings.raw import BLOCK
 from store.validation.judgement import await_validators
+from telemetry.blocks import BLOCK
 from telemetry.quality import Quality
 from telemetry.status import Status
 

@@ -14,6 +14,7 @@ from typing import Any
 from psycopg import Connection
 
 from store.billing.drafts import DraftRow
+from telemetry.quality import Quality
 
 KEPT = timedelta(days=400)  # how long touched days are remembered; older periods are drafted whole
 
@@ -58,7 +59,7 @@ _TOUCHED = """
         join closes c on c.utility_id = d.utility_id and c.period = d.period and c.run = d.base_run
         where d.id = %(draft)s
     ), issued as (
-        select distinct on (b.service_point_id, b.obis) b.service_point_id, b.quality = 0
+        select distinct on (b.service_point_id, b.obis) b.service_point_id, b.quality = %(valid)s
                and b.true_up is null and b.start_method = any(%(plain)s) and b.end_method = any(%(plain)s)
                and jsonb_array_length(b.evidence -> 'installations') = 1
                and b.evidence #> '{installations,0,marks}' = '{}'
@@ -152,6 +153,7 @@ def note_touched(
             "plain": list(plain),
             "finding": finding,
             "block": block,
+            "valid": int(Quality.VALID),
         },
     ).rowcount
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from psycopg import Connection
 
+from telemetry.blocks import BLOCK
+
 KEPT_DAYS = 100
 MONTH_DAYS = 30
 _LOCK = 0x4152_5249_5645  # "ARRIVE": one process counts at a time
@@ -61,7 +63,9 @@ def count(connection: Connection[Any]) -> int:
         places = connection.execute(_TAKE, (_TOGETHER,)).fetchall()
         if places:
             blocks, days = zip(*places, strict=True)
-            connection.execute(_COUNT.replace("<due>", _DUE), {"blocks": list(blocks), "days": list(days)})
+            connection.execute(
+                _COUNT.replace("<due>", _DUE), {"blocks": list(blocks), "days": list(days), "size": BLOCK}
+            )
         return len(places)
 
 
@@ -124,7 +128,7 @@ _COUNT = """
         select distinct r.id, r.utility_id, extract(epoch from r.expected_interval) as seconds, u.time_zone,
                local.day
         from unnest(%(blocks)s::int[], %(days)s::date[]) as touched (block, day)
-        join registers r on r.id >= touched.block * 32 and r.id < touched.block * 32 + 32
+        join registers r on r.id >= touched.block * %(size)s and r.id < (touched.block + 1) * %(size)s
         join utilities u on u.id = r.utility_id
         cross join lateral (values
             ((touched.day::timestamp at time zone 'UTC' at time zone u.time_zone)::date),

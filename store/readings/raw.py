@@ -22,8 +22,8 @@ from store.postgres.arrays import (
     TimestamptzArray,
     adapt,
 )
+from telemetry.blocks import BLOCK
 
-BLOCK = 32  # registers that are validated together
 _MICROSECONDS_PER_DAY = 86_400_000_000
 
 

@@ -21,7 +21,7 @@ from psycopg.types.json import Jsonb
 
 from store.billing.measured import Points
 from store.postgres.arrays import IntArray, adapt
-from store.readings.raw import BLOCK
+from telemetry.blocks import BLOCK
 
 AUTHOR = "validation"
 

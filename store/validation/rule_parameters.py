@@ -7,7 +7,7 @@ from datetime import date
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from store.readings.raw import BLOCK
+from telemetry.blocks import BLOCK
 
 
 @dataclass(frozen=True, slots=True)

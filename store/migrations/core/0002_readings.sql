@@ -1,6 +1,17 @@
 -- What was read, what could not be used, and what did not come. Raw readings and telegrams are never updated, and
 -- deleted by nothing but retention.
 
+-- Numbers of telemetry/ (blocks.py, status.py, quality.py) that statements of the database itself need.
+create function block_of(register_id int) returns int
+    language sql immutable parallel safe
+    return register_id / 32;
+create function manual_status() returns smallint
+    language sql immutable parallel safe
+    return 256::smallint;
+create function quality(name text) returns smallint
+    language sql immutable parallel safe
+    return case name when 'edited' then 7 when 'questionable' then 10 when 'validated' then 17 end::smallint;
+
 create table readings (
     register_id int not null,
     measured_at timestamptz not null,
@@ -69,9 +80,9 @@ create table quarantine (
 );
 create index quarantine_waiting on quarantine (utility_id, received_at) where state = 'waiting';
 
--- Where new readings arrived: blocks of 32 registers by UTC day, claimed by validators.
+-- Where new readings arrived: blocks of registers by UTC day, claimed by validators.
 create table validation_queue (
-    block     int not null,                                   -- register_id / 32
+    block     int not null,                                   -- block_of(register_id)
     day       date not null,
     marked_at timestamptz not null default clock_timestamp(),
     primary key (block, day)
@@ -102,7 +113,7 @@ create table arrivals (
 );
 create index arrivals_by_day on arrivals (day);               -- for retention
 
--- Where readings arrived: blocks of 32 registers by UTC day, counted and removed by the process that validates.
+-- Where readings arrived: blocks of registers by UTC day, counted and removed by the process that validates.
 -- Rows are only added, so that a writer never waits for who counts: its note is seen together with its readings.
 create table arrival_queue (
     block     int not null,

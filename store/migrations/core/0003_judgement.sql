@@ -3,7 +3,7 @@
 -- One row per block of registers that was ever validated. A validator locks it while it works on the block,
 -- and counts it up: a series remembered from an older generation has been changed by another validator.
 create table validation_blocks (
-    block      int primary key,                               -- register_id / 32
+    block      int primary key,                               -- block_of(register_id)
     generation bigint not null default 0
 );
 

@@ -73,7 +73,7 @@ end $$;
 create trigger complete before insert on edits for each row execute function complete_edit();
 
 -- At an edit it is checked and, unless it waits, holds from then on; at an approval it is checked again and holds.
--- What holds is a mark of rule `edit` in the author's name, and an entry a reading (telemetry.Status.MANUAL).
+-- What holds is a mark of rule `edit` in the author's name, and an entry a reading.
 create function take_edit() returns trigger
     language plpgsql security definer set search_path = public, pg_temp set timezone = 'UTC' as $$
 declare
@@ -105,15 +105,14 @@ begin
     end if;
     if edit.action = 'enter' then
         insert into readings (register_id, measured_at, value, status)
-        values (edit.register_id, edit.measured_at, edit.value, 256);
+        values (edit.register_id, edit.measured_at, edit.value, manual_status());
     end if;
     delete from marks
     where register_id = edit.register_id and measured_at = edit.measured_at and rule = 'edit';
     insert into marks (register_id, measured_at, rule, quality, usable, evidence, author)
     select h.register_id, h.measured_at, 'edit',
-           case when h.entered then 7                         -- telemetry.Quality: edited
-                when h.action = 'accept' then 17              -- validated
-                else 10 end,                                  -- questionable
+           quality(case when h.entered then 'edited' when h.action = 'accept' then 'validated'
+                        else 'questionable' end),
            coalesce(h.action <> 'exclude', false),
            jsonb_build_object('action', coalesce(h.action, 'withdrawn'),
                               'edit', coalesce(h.edit_id, edit.id),
@@ -123,9 +122,9 @@ begin
     where h.register_id = edit.register_id and h.measured_at = edit.measured_at
       and (h.action is not null or h.entered);
     insert into arrival_queue (block, day)
-    values (edit.register_id / 32, edit.measured_at::date);
+    values (block_of(edit.register_id), edit.measured_at::date);
     insert into validation_queue (block, day, marked_at)
-    values (edit.register_id / 32, edit.measured_at::date, clock_timestamp())
+    values (block_of(edit.register_id), edit.measured_at::date, clock_timestamp())
     on conflict (block, day) do update set marked_at = excluded.marked_at;
     return null;
 end $$;

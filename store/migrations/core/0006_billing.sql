@@ -191,7 +191,7 @@ create unlogged table draft_points (
 -- by the transaction that did it: whatever is not older than `close_drafts.seen` may have been invisible to that
 -- draft. Numbers of transactions mean something within one cluster alone: not in a copy restored from a dump.
 create table touched_days (
-    block      int not null,                                  -- register_id / 32
+    block      int not null,                                  -- block_of(register_id)
     day        date not null,                                 -- UTC
     touched_by xid8 not null,                                 -- the last transaction that brought readings of it
     primary key (block, day)

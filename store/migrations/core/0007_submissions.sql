@@ -41,7 +41,7 @@ create index submissions_of_point on submissions (service_point_id, read_at);
 create trigger append_only before update or delete on submissions
     for each row execute function refuse_change();
 
--- An accepted one is a reading (telemetry.Status.MANUAL), by whatever right it was handed in: who may add
+-- An accepted one is a reading, by whatever right it was handed in: who may add
 -- submissions of a utility needs none to add readings.
 create function store_submitted_reading() returns trigger
     language plpgsql security definer set search_path = public, pg_temp set timezone = 'UTC' as $$
@@ -54,7 +54,7 @@ begin
             using errcode = 'insufficient_privilege';
     end if;
     insert into readings (register_id, measured_at, value, status)
-    values (new.register_id, new.read_at, new.value, 256)
+    values (new.register_id, new.read_at, new.value, manual_status())
     on conflict (register_id, measured_at) do nothing;
     select value into known from readings
     where register_id = new.register_id and measured_at = new.read_at;
@@ -62,7 +62,7 @@ begin
         raise exception 'another value is stored for this instant' using errcode = 'unique_violation';
     end if;
     insert into validation_queue (block, day, marked_at)
-    values (new.register_id / 32, (new.read_at at time zone 'UTC')::date, clock_timestamp())
+    values (block_of(new.register_id), (new.read_at at time zone 'UTC')::date, clock_timestamp())
     on conflict (block, day) do update set marked_at = excluded.marked_at;
     return null;
 end $$;

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.validation import Validator
 from store.postgres.database import connect
-from store.readings.raw import BLOCK
+from telemetry.blocks import BLOCK
 from tests.support.judged import judged
 from tests.support.town import Town
 

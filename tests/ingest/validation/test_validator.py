@@ -12,7 +12,7 @@ import pytest
 from ingest.validation import Validator, drain
 from ingest.validation.series_cache import SeriesMemory
 from store.postgres.database import connect
-from store.readings.raw import BLOCK
+from telemetry.blocks import BLOCK
 from telemetry.status import Status
 from tests.support.judged import judged
 from tests.support.town import Town

@@ -220,7 +220,7 @@ class GatewayProcess:
         )
 
 
-def run(installed: Path, *, stop: threading.Event) -> int:
+def run(installed: Path, *, stop: threading.Event, clock: Clock = present) -> int:
     """Run the gateway of an installer's file, or the configuration from afar that was applied, until `stop`.
 
     Returns 0, or 1 when it must be started anew. Raises ConfigError, and BufferFailedError where there can
@@ -228,7 +228,7 @@ def run(installed: Path, *, stop: threading.Event) -> int:
     """
     config, config_version = configuration_to_run(installed)
     meters = sum(len(line.meter) for line in config.line)
-    with GatewayProcess(config, installed=installed, config_version=config_version) as gateway:
+    with GatewayProcess(config, installed=installed, config_version=config_version, clock=clock) as gateway:
         log.info(
             "gateway runs",
             extra={

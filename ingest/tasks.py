@@ -7,8 +7,9 @@ whoever asked.
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -18,17 +19,15 @@ from psycopg import Connection
 from ingest.billing import close as month
 from ingest.receive.replay import replay_all
 from ingest.validation import drain
+from ingest.worker import Outage, Turn, serve
 from metering.billing.rule_set import RulesError
 from metering.periods.calendar import PeriodError
 from store import quarantine
-from store.postgres.database import UnreachableError, connect
+from store.postgres.database import connect
 from store.postgres.errors import StoreError
 from store.postgres.roles import Role
 from store.tasks import RequestRow, Task, claim, done, failed
 from telemetry.wire import to_milliseconds
-
-IDLE_SECONDS = 1.0
-RECONNECT_SECONDS = 5.0
 
 Do = Callable[[Connection[Any], RequestRow, datetime], Mapping[str, Any]]
 """Does what a request asks for, at an instant, and commits; tells the figures of what was done."""
@@ -107,22 +106,17 @@ def step(
     return True
 
 
-def main(database_url: str, stop: threading.Event, tasks: Mapping[Task, Do] = TASKS) -> None:
-    """Do what is asked for until `stop` is set, coming back whenever the database was away."""
-    away = False
-    while not stop.is_set():
-        try:
-            with (
-                connect(database_url, application="hesper work", role=Role.ADMIN) as queue,
-                connect(database_url, application="hesper work", role=Role.ADMIN) as work,
-            ):
-                log.info("waiting for requests")
-                away = False
-                while not stop.is_set():
-                    if not step(queue, work, tasks, lambda: datetime.now(UTC)):
-                        stop.wait(IDLE_SECONDS)
-        except (UnreachableError, psycopg.OperationalError) as error:
-            if not away:  # said once, and once when it is back
-                log.warning("the database is away", error=" ".join(str(error).split()))
-            away = True
-            stop.wait(RECONNECT_SECONDS)
+def main(
+    database_url: str, stop: threading.Event, clock: Callable[[], datetime], tasks: Mapping[Task, Do] = TASKS
+) -> None:
+    """Do what is asked for until `stop` is set."""
+
+    def begin(sessions: ExitStack) -> Turn:
+        queue, work = (
+            sessions.enter_context(connect(database_url, application="hesper worker", role=Role.ADMIN))
+            for _ in range(2)
+        )
+        log.info("waiting for requests")
+        return lambda: step(queue, work, tasks, clock)
+
+    serve(begin, stop, Outage(log))

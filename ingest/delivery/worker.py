@@ -7,21 +7,22 @@ dies in the middle leaves a message that waits, and the next attempt carries the
 import random
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
-import psycopg
 import structlog
 from psycopg import Connection
 
 from ingest.delivery.address import AddressError
 from ingest.delivery.post import Answer, AttemptError, Post
 from ingest.delivery.signature import headers
+from ingest.worker import Outage, Turn, serve
 from metering.delivery.document import body
 from store.delivery.outbox import Claimed, claim, delivered, failed
 from store.delivery.outgoing import readings_of
-from store.postgres.database import UnreachableError, connect
+from store.postgres.database import connect
 from store.postgres.roles import Role
 
 # Before the second attempt, the third ...: after the last a message is dead, about three days in all. Of each
@@ -41,8 +42,6 @@ DISTANCES = (
 REST = timedelta(minutes=1)  # how long a destination that failed is left alone, at the most ...
 LONGEST_REST = timedelta(hours=1)  # ... unless it asked for longer (Retry-After), up to this
 GONE = 410
-IDLE_SECONDS = 1.0
-RECONNECT_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -106,20 +105,15 @@ class Courier:
             log.info("not delivered", error=error, **told)
 
 
-def main(database_url: str, stop: threading.Event) -> None:
-    """Deliver what is due until `stop` is set, coming back whenever the database was away."""
-    courier = Courier(Post(), lambda: datetime.now(UTC), random.SystemRandom())
-    away = False
-    while not stop.is_set():
-        try:
-            with connect(database_url, application="hesper deliver", role=Role.DELIVER) as connection:
-                log.info("delivering")
-                away = False
-                while not stop.is_set():
-                    if not courier.step(connection):
-                        stop.wait(IDLE_SECONDS)
-        except (UnreachableError, psycopg.OperationalError) as error:
-            if not away:  # said once, and once when it is back
-                log.warning("the database is away", error=" ".join(str(error).split()))
-            away = True
-            stop.wait(RECONNECT_SECONDS)
+def main(database_url: str, stop: threading.Event, clock: Callable[[], datetime]) -> None:
+    """Deliver what is due until `stop` is set."""
+    courier = Courier(Post(), clock, random.SystemRandom())
+
+    def begin(sessions: ExitStack) -> Turn:
+        connection = sessions.enter_context(
+            connect(database_url, application="hesper deliver", role=Role.DELIVER)
+        )
+        log.info("delivering")
+        return lambda: courier.step(connection)
+
+    serve(begin, stop, Outage(log))

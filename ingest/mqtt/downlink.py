@@ -6,26 +6,27 @@ are answered or too old; a configuration is retained by the broker, and sent aga
 anew, which may have lost it.
 """
 
+import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Any, Protocol
 
-import psycopg
 import structlog
 from psycopg import Connection
 
+from ingest.worker import Outage, Turn, serve
 from store.gateways import downlink
 from store.gateways.downlink import DueCommand, DueConfiguration
-from store.postgres.database import StoreError, connect
+from store.postgres.database import connect
 from store.postgres.roles import Role
 from telemetry.topics import Kind, Topic
 from telemetry.wire import Command, DesiredConfig, encode, to_milliseconds
 
-LOOK_SECONDS = 1.0
 SEND_AGAIN = timedelta(seconds=15)
 _AT_ONCE = 50
-_PAUSE = 5.0  # seconds before a database that is away is tried again
+_PAUSE = 5.0  # seconds after a fault of ours
 _KEPT_SECONDS = 30  # by the broker, for a gateway that is away for a moment: then it was sent again
 
 log = structlog.get_logger(__name__)
@@ -56,29 +57,29 @@ class Downlink:
         self._connection = 0  # of the broker, when it was last given what nobody had answered
 
     def run(self, stop: Event) -> None:
-        """Look for what is due until `stop`, however long the database is away in between.
+        """Look for what is due until `stop`, once a second.
 
-        Whatever goes wrong here is logged: readings do not depend on it.
+        Whatever goes wrong here is logged: readings do not depend on it. That the database is away is said
+        quietly, since who stores readings in this process says it, too.
         """
-        away = False
+        outage = Outage(log.bind(work="requests to gateways"), logging.INFO)
         while not stop.is_set():
             try:
-                with connect(self._database_url, application="hesper downlink", role=Role.INGEST) as session:
-                    if away:
-                        log.info("requests to gateways are sent again")
-                    away = False
-                    while not stop.wait(LOOK_SECONDS):
-                        self.turn(session)
-            except (StoreError, psycopg.Error) as error:
-                if not away:
-                    log.info(
-                        "requests to gateways wait for the database", reason=" ".join(str(error).split())
-                    )
-                away = True
-                stop.wait(_PAUSE)
+                serve(self._begin, stop, outage)
             except Exception:
                 log.exception("a request to a gateway met a fault")
                 stop.wait(_PAUSE)
+
+    def _begin(self, sessions: ExitStack) -> Turn:
+        session = sessions.enter_context(
+            connect(self._database_url, application="hesper downlink", role=Role.INGEST)
+        )
+
+        def turn() -> bool:
+            self.turn(session)
+            return False  # what is sent is sent again only after a while
+
+        return turn
 
     def turn(self, session: Connection[Any]) -> int:
         """Send what is due; how much the broker took. Raises psycopg.Error."""

@@ -18,12 +18,12 @@ from ingest.receive.decode import Decoded
 from ingest.receive.directory import Directory
 from ingest.receive.gateway_reports import note, waits_for_us
 from ingest.receive.writer import store_readings, store_refused
+from ingest.worker import Outage
 from store.postgres.database import StoreError, connect
 from store.postgres.roles import Role
 from telemetry.topics import Kind, Topic
 from telemetry.wire import Ack, Outcome, encode, to_milliseconds
 
-_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before the database is tried again
 T = TypeVar("T")
 # the content's fault; every other error of the database is its own, and waited for
 _REFUSES = (
@@ -42,14 +42,18 @@ class Storing:
     def __init__(
         self, database_url: str, subscriber: Subscriber, metrics: Metrics, clock: Callable[[], datetime]
     ) -> None:
-        self.failing = False
-        """Whether the database did not let us store when last tried."""
         self._database_url = database_url
         self._subscriber = subscriber
         self._metrics = metrics
         self._clock = clock
         self._directory = Directory()
         self._session: psycopg.Connection | None = None
+        self._outage = Outage(log)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the database did not let us store when last tried."""
+        return self._outage.failures > 0
 
     def take(
         self, readings: Sequence[tuple[Delivery, Decoded]], others: Sequence[Delivery], stop: Event
@@ -97,29 +101,19 @@ class Storing:
             return [outcome for message in messages for outcome in self._store(session, [message])]
 
     def _insist(self, work: Callable[[psycopg.Connection], T], stop: Event) -> T | None:
-        """What `work` returns once the database lets it; None when stopped before that.
-
-        The log says once that the database is away, and once that it is back.
-        """
-        failures = 0
+        """What `work` returns once the database lets it; None when stopped before that."""
         while True:
             try:
                 if self._session is None:
                     self._session = connect(self._database_url, application="hesper ingest", role=Role.INGEST)
                 result = work(self._session)
             except (StoreError, psycopg.Error) as error:
-                if not failures:
-                    log.warning("the database does not store; trying again", reason=_one_line(error))
-                self.failing = True
                 self.close()
                 self._directory.forget()
-                if stop.wait(_PAUSES[min(failures, len(_PAUSES) - 1)]):
+                if self._outage.failed(error, stop):
                     return None
-                failures += 1
             else:
-                self.failing = False
-                if failures:
-                    log.info("the database stores again", attempts=failures)
+                self._outage.over()
                 return result
 
     def _answer(self, messages: Sequence[Decoded], outcomes: Sequence[Outcome | None]) -> None:

@@ -8,8 +8,9 @@ leaves the work to the next one. Any number of validators may run.
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import psycopg
 import structlog
@@ -24,8 +25,9 @@ from ingest.validation.parameters import Parameters
 from ingest.validation.periodic import Rounds
 from ingest.validation.register_facts import Circumstances
 from ingest.validation.series_cache import Known, SeriesMemory, StoredSeries, whole_series
+from ingest.worker import Outage, Turn, serve
 from store.postgres.arrays import from_microseconds
-from store.postgres.database import UnreachableError, connect
+from store.postgres.database import connect
 from store.postgres.retention import upkeep
 from store.postgres.roles import Role
 from store.validation.balances import note_houses
@@ -45,8 +47,6 @@ from store.validation.judgement import (
 from store.validation.rule_parameters import parameters_of
 
 BLOCKS_TOGETHER, READINGS_TOGETHER = 16, 300_000  # in one transaction
-IDLE_SECONDS = 1.0  # between two looks at an empty queue
-RECONNECT_SECONDS = 2.0
 TELL_SECONDS = 10.0  # between two looks for findings to tell of
 DAY_SECONDS = 86_400.0  # between two rounds of upkeep
 
@@ -146,43 +146,55 @@ def drain(connection: Connection, report: Callable[[Progress], None] | None = No
     return blocks
 
 
-def main(database_url: str, stop: threading.Event, mail: MailServer | None = None) -> None:
-    """Judge what arrives and tell of what is found until `stop` is set, coming back whenever the database was
-    away."""
-    away = False
-    while not stop.is_set():
-        try:
-            _run(database_url, stop, mail)
-        except (UnreachableError, psycopg.OperationalError) as error:
-            if not away:  # said once, and once when it is back
-                log.warning("the database is away", error=" ".join(str(error).split()))
-            away = True
-            stop.wait(RECONNECT_SECONDS)
+def main(
+    database_url: str, stop: threading.Event, clock: Callable[[], datetime], mail: MailServer | None = None
+) -> None:
+    """Judge what arrives and tell of what is found until `stop` is set."""
 
-
-def _run(database_url: str, stop: threading.Event, mail: MailServer | None) -> None:
-    with connect(database_url, application="hesper validate", role=Role.INGEST) as connection:
+    def begin(sessions: ExitStack) -> Turn:
+        connection = sessions.enter_context(
+            connect(database_url, application="hesper validate", role=Role.INGEST)
+        )
         connection.autocommit = True
-        validator = Validator(connection)
-        arrivals, rounds = ArrivalCount(connection), Rounds(connection)
         log.info("validating")
-        due = tell_next = 0.0
-        while not stop.is_set():
-            if time.monotonic() >= tell_next:
-                tell(connection, datetime.now(UTC), mail)
-                tell_next = time.monotonic() + TELL_SECONDS
-            arrivals.step()
-            rounds.step()
-            progress = validator.step()
-            if progress is None and time.monotonic() >= due:
-                _keep_up(connection)
-                due = time.monotonic() + DAY_SECONDS
-            elif progress is None:
-                stop.wait(IDLE_SECONDS)
-            elif progress.changed:
+        return _Work(connection, clock, mail).turn
+
+    serve(begin, stop, Outage(log))
+
+
+class _Work:
+    """Everything that the process does over one session: judgement first, and now and then the rest."""
+
+    def __init__(
+        self, connection: Connection, clock: Callable[[], datetime], mail: MailServer | None
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._mail = mail
+        self._validator = Validator(connection)
+        self._arrivals = ArrivalCount(connection, clock=clock)
+        self._rounds = Rounds(connection, clock=clock)
+        self._tell_due = self._upkeep_due = 0.0
+
+    def turn(self) -> bool:
+        """Judge the blocks that wait longest; False where none does and nothing else was due."""
+        if time.monotonic() >= self._tell_due:
+            tell(self._connection, self._clock(), self._mail)
+            self._tell_due = time.monotonic() + TELL_SECONDS
+        self._arrivals.step()
+        self._rounds.step()
+        progress = self._validator.step()
+        if progress is not None:
+            if progress.changed:
                 log.info(
                     "judged", blocks=len(progress.blocks), changed=progress.changed, waiting=progress.waiting
                 )
+            return True
+        if time.monotonic() < self._upkeep_due:
+            return False
+        _keep_up(self._connection)
+        self._upkeep_due = time.monotonic() + DAY_SECONDS
+        return True
 
 
 def _keep_up(connection: Connection) -> None:

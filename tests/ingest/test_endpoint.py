@@ -90,7 +90,7 @@ def test_an_inbox_is_bounded_by_number_and_by_bytes() -> None:
     assert not inbox.offer(Delivery("t", b""))
 
 
-@pytest.mark.expects_log("the database does not store")
+@pytest.mark.expects_log("the database is away")
 @pytest.mark.expects_log("inbox full")
 @pytest.mark.expects_log("no connection to the broker")  # rumqttd ends one on which not all is acknowledged
 def test_a_database_that_is_away_holds_the_broker_up_and_not_our_memory(

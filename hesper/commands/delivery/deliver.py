@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from hesper.clock import process_clock
 from hesper.commands.delivery.files import AsJson, Utility, file_, statement
 from hesper.commands.delivery.shared import DeliveryError, period_name, show_table, utility_code
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
@@ -186,7 +187,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     check_login(database_url, Role.DELIVER)
-    main(database_url, stop)
+    main(database_url, stop, process_clock())
 
 
 def _when(at: datetime | None) -> str:

@@ -10,6 +10,7 @@ import typer
 from gateway.buffer.source import SourceError
 from gateway.config.document import GatewayConfig
 from gateway.config.file import ConfigError, load_config
+from hesper.clock import process_clock
 from hesper.commands.console import JSON_HELP, count, echo_json, load_or_exit
 from hesper.commands.gateways.commission import commission
 from hesper.commands.gateways.decode import decode
@@ -39,7 +40,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
-        code = run_gateway(file, stop=stop)
+        code = run_gateway(file, stop=stop, clock=process_clock())
     except SourceError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hesper.clock import process_clock
 from hesper.commands.store_url import check_login
 from hesper.logs import LogStyle, configure_logging
 from store.postgres.roles import Role
@@ -76,7 +77,9 @@ def run(
         raise typer.Exit(2) from None
     check_login(database_url, Role.API)
     configure_logging(log)
-    Server(create_app(settings, check=_configuration_check(), decode=decode), host, port).run()
+    Server(
+        create_app(settings, clock=process_clock(), check=_configuration_check(), decode=decode), host, port
+    ).run()
 
 
 def _configuration_check() -> "ConfigurationCheck | None":

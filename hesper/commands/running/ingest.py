@@ -9,6 +9,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from hesper.clock import process_clock
 from hesper.commands.store_url import check_login
 from hesper.logs import LogStyle, configure_logging
 from hesper.settings import SettingsError, broker_address
@@ -76,7 +77,7 @@ def run(
         raise typer.Exit(2) from None
     check_login(database_url, Role.INGEST)
     pace = Pace(rows, patience)
-    ingester = Ingester(database_url, connection, pace=pace, inbox_bytes=inbox_bytes)
+    ingester = Ingester(database_url, connection, pace=pace, inbox_bytes=inbox_bytes, clock=process_clock())
     try:
         endpoint = _endpoint(metrics_host, metrics_port, ingester)
     except OSError as error:

@@ -11,6 +11,7 @@ import typer
 from psycopg import Connection
 
 from hesper.acceptance import accept, propose
+from hesper.clock import process_clock
 from hesper.commands.store_url import check_login
 from ingest.tasks import TASKS, main
 from store.postgres.roles import Role
@@ -36,7 +37,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     check_login(database_url, Role.ADMIN)
-    main(database_url, stop, {**TASKS, Task.ACCEPT: accept_meter})
+    main(database_url, stop, process_clock(), {**TASKS, Task.ACCEPT: accept_meter})
 
 
 def accept_meter(connection: Connection[Any], asked: RequestRow, now: datetime) -> Mapping[str, Any]:

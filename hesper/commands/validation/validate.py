@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hesper.clock import process_clock
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
 from ingest.delivery.address import AddressError, parse
@@ -55,7 +56,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     check_login(database_url, Role.INGEST)
-    main(database_url, stop, server)
+    main(database_url, stop, process_clock(), server)
 
 
 @app.command()

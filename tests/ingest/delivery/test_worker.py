@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -251,7 +251,7 @@ def test_a_worker_delivers_what_comes_and_ends_when_it_is_told(town: Town, datab
         url, stop = f"http://127.0.0.1:{server.port}/in", threading.Event()
         destinations.add(town.connection, UTILITY, url, new_secret(), "anna", allow_private=True)
         town.connection.commit()
-        worker = threading.Thread(target=main, args=(database, stop))
+        worker = threading.Thread(target=main, args=(database, stop, lambda: datetime.now(UTC)))
         worker.start()
         town.close("2026-10")
         town.connection.commit()

@@ -14,6 +14,7 @@ from drivers.host import TcpMeterHost, Wiring
 from drivers.mbus.virtual import VirtualMBusMeter
 from gateway.process import GatewayProcess
 from gateway.remote.configuration_files import configuration_to_run
+from ingest import worker
 from ingest.mqtt import downlink
 from ingest.mqtt.downlink import Downlink
 from store.gateways.requests import CommandRequest, ConfigurationRequest, ask, put_configuration
@@ -36,7 +37,7 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downlink, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
 
 
 class Desk:

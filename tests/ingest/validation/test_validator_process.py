@@ -4,17 +4,20 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import psycopg
 import pytest
-from structlog.testing import capture_logs
 
-from ingest.validation import main, worker
+from ingest import worker
+from ingest.validation import main
 from store.postgres.database import connect
 from tests.support.town import Town
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def present() -> datetime:
+    return datetime.now(UTC)
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
@@ -27,7 +30,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
 def test_judges_what_comes_until_it_is_stopped(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.02)
     stop = threading.Event()
-    process = threading.Thread(target=main, args=(database, stop))
+    process = threading.Thread(target=main, args=(database, stop, present))
     process.start()
     try:
         with connect(database) as connection:
@@ -43,26 +46,6 @@ def test_judges_what_comes_until_it_is_stopped(database: str, monkeypatch: pytes
     assert not process.is_alive()
 
 
-def test_says_once_that_the_database_is_away_and_stops_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "RECONNECT_SECONDS", 0.02)
-    stop, attempts = threading.Event(), 0
-    connect_as_ever = worker.connect
-
-    def counted(url: str, **options: Any) -> object:
-        nonlocal attempts
-        attempts += 1
-        return connect_as_ever(url, **options)
-
-    monkeypatch.setattr(worker, "connect", counted)
-    with capture_logs() as logs:
-        process = threading.Thread(target=main, args=("postgresql://127.0.0.1:1/nowhere", stop))
-        process.start()
-        wait_until(lambda: attempts > 3)
-        stop.set()
-        process.join(20)
-    assert [entry["event"] for entry in logs] == ["the database is away"]
-
-
 def test_does_the_daily_upkeep_when_nothing_waits(connection: psycopg.Connection, database: str) -> None:
     connection.execute(
         """
@@ -72,7 +55,7 @@ def test_does_the_daily_upkeep_when_nothing_waits(connection: psycopg.Connection
     )
     connection.commit()
     stop = threading.Event()
-    process = threading.Thread(target=main, args=(database, stop))
+    process = threading.Thread(target=main, args=(database, stop, present))
     process.start()
 
     def gone() -> bool:

@@ -1,69 +1,52 @@
-"""Every rule and detector by name, and what it means for the readings that it names. README.md describes
-each."""
+"""Catalogue of all rules, collected from the files that declare them (`rule.py`)."""
 
-from anomaly.boundary import negative_step, stuck
-from anomaly.detectors import (
-    balance,
-    communication,
-    compare,
-    device,
-    electricity,
-    heat,
-    periods,
-    rates,
-    reverse_flow,
-    schedule,
-    usage,
-    water,
-)
-from telemetry.findings import Verdict
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 
-# Those of negative_step and reverse_flow put their marks themselves, on some of their readings only.
-VERDICTS = {
-    negative_step.GLITCH: Verdict.REJECT,
-    negative_step.JITTER: Verdict.INFO,
-    negative_step.ROLLOVER: Verdict.INFO,
-    negative_step.RESET: Verdict.QUESTIONABLE,
-    negative_step.SWAP_SUSPECT: Verdict.QUESTIONABLE,
-    reverse_flow.KIND: Verdict.QUESTIONABLE,
-    schedule.MISSING: Verdict.INFO,
-    schedule.INTERVAL: Verdict.INFO,
-    device.FUTURE: Verdict.REJECT,
-    device.TOO_OLD: Verdict.QUESTIONABLE,
-    device.UNSYNCHRONISED: Verdict.QUESTIONABLE,
-    device.CLOCK_DRIFT: Verdict.INFO,
-    "status.permanent_error": Verdict.QUESTIONABLE,
-    "status.temporary_error": Verdict.QUESTIONABLE,
-    "status.application_error": Verdict.QUESTIONABLE,
-    "status.abnormal": Verdict.INFO,
-    "status.power_low": Verdict.INFO,
-    device.TAMPER: Verdict.QUESTIONABLE,
-    device.VERIFICATION_EXPIRED: Verdict.INFO,
-    rates.MAX_RATE: Verdict.QUESTIONABLE,
-    rates.HIGH: Verdict.INFO,
-    rates.LOW: Verdict.INFO,
-    rates.SPIKE: Verdict.INFO,
-    rates.UNIT: Verdict.REJECT,
-    stuck.ZERO: Verdict.INFO,
-    stuck.KIND: Verdict.INFO,
-    compare.SIBLING: Verdict.QUESTIONABLE,
-    compare.SUM_CHECK: Verdict.QUESTIONABLE,
-    periods.INACTIVE_CONSUMPTION: Verdict.INFO,
-    water.LEAK: Verdict.INFO,
-    water.BURST: Verdict.INFO,
-    water.CATCH_UP: Verdict.INFO,
-    usage.LEVEL_SHIFT: Verdict.INFO,
-    usage.SEASONAL_OUTLIER: Verdict.INFO,
-    heat.RETURN_TEMPERATURE: Verdict.INFO,
-    heat.SMALL_DIFFERENCE: Verdict.INFO,
-    heat.SWAPPED_SENSORS: Verdict.INFO,
-    heat.NO_VOLUME: Verdict.INFO,
-    heat.NO_ENERGY: Verdict.INFO,
-    heat.OFF_SEASON: Verdict.INFO,
-    electricity.THEFT_LIKE: Verdict.INFO,
-    electricity.BASE_LOAD: Verdict.INFO,
-    electricity.PHASE_IMBALANCE: Verdict.INFO,
-    electricity.NEGATIVE_LOAD: Verdict.INFO,
+from anomaly import boundary, detectors
+from anomaly.parameters import Counted, ParameterSet, RuleParameters, Subject
+from anomaly.rule import Rule
+from anomaly.workspace import Hit, Study
+from telemetry.obis import Obis
+
+Detector = Callable[[Study], list[Hit]]
+
+
+def _modules() -> Iterator[ModuleType]:
+    for folder in (boundary, detectors):
+        for each in iter_modules(folder.__path__, f"{folder.__name__}."):
+            yield import_module(each.name)
+
+
+def _by_kind(rules: list[Rule]) -> dict[str, Rule]:
+    found: dict[str, Rule] = {}
+    for rule in rules:
+        if found.setdefault(rule.kind, rule) is not rule:
+            raise ValueError(f"two rules declare the kind {rule.kind}")
+    return found
+
+
+RULES: Mapping[str, Rule] = _by_kind([rule for each in _modules() for rule in getattr(each, "RULES", ())])
+DETECTORS: tuple[Detector, ...] = tuple(one for each in _modules() for one in getattr(each, "DETECTORS", ()))
+REGISTER_KINDS = tuple(kind for kind, rule in RULES.items() if rule.verdict is not None)
+OTHER_KINDS = tuple(
+    kind for kind, rule in RULES.items() if rule.verdict is None
+)  # of buildings, lines, gateways
+PARAMETERS: Mapping[str, type[RuleParameters]] = {
+    rule.parameters.name: rule.parameters
+    for rule in RULES.values()
+    if rule.parameters is not None and issubclass(rule.parameters, RuleParameters)
 }
-REGISTER_KINDS = tuple(VERDICTS)  # what `judge_block` may say
-OTHER_KINDS = (balance.DRIFT, balance.NEGATIVE, *communication.KINDS)  # said of buildings, lines and gateways
+
+
+def usual_parameters(of: Subject) -> ParameterSet:
+    """Parameters of a register whose utility has said nothing."""
+    chosen = [usual for each in PARAMETERS.values() if (usual := each.usual(of)) is not None]
+    return ParameterSet(of.counts.unit).having(*chosen)
+
+
+def parameters_of(obis: Obis, *, house: bool = False, submetered: bool = False) -> ParameterSet:
+    """The same, for the register of an OBIS code."""
+    return usual_parameters(Subject(Counted.of(obis), house, submetered))

@@ -19,37 +19,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anomaly.boundary import negative_step, stuck
+from anomaly.boundary import stuck
 from anomaly.boundary.steps import COLUMNS
-from anomaly.detectors import device, electricity, heat, rates, usage, water
+from anomaly.catalogue import RULES
+from anomaly.detectors import usage
 from anomaly.input.block import UNKNOWN, Block
 from anomaly.input.local_time import local, midnight
 from anomaly.input.past import EVENTS, Past, Standing
 from anomaly.input.series import DAY, BoolArray, Finding, Judgement
-from anomaly.parameters import Rules
+from anomaly.rule import Duration
 from anomaly.workspace import Study
 from metering.readings.rate import FIRST_WEEKS, WEEKS, WeeklyRates
 from telemetry.obis import RegisterKind
 
-OF_DAYS = frozenset(
-    {
-        rates.HIGH,
-        rates.LOW,
-        water.LEAK,
-        usage.LEVEL_SHIFT,
-        heat.RETURN_TEMPERATURE,
-        heat.SMALL_DIFFERENCE,
-        heat.SWAPPED_SENSORS,
-        heat.NO_VOLUME,
-        heat.NO_ENERGY,
-        heat.OFF_SEASON,
-        electricity.THEFT_LIKE,
-        electricity.BASE_LOAD,
-        electricity.PHASE_IMBALANCE,
-    }
-)
-_STANDSTILLS = frozenset({stuck.KIND, stuck.ZERO})
-_BROKEN = frozenset(negative_step.KINDS) - {negative_step.JITTER}
 _READINGS = 10  # before the cut that say nothing: more than a glitch, and more than costs less than a break
 
 
@@ -66,13 +48,15 @@ class _Cut:
 
 def open_from(past: Past, kind: str) -> int:
     """The instant from which on what is said of a kind is not final."""
-    if kind in OF_DAYS:
-        return past.events_from
-    if kind in _STANDSTILLS and past.standing is not None:
-        return past.standing.begin
-    if kind == device.VERIFICATION_EXPIRED:
-        return UNKNOWN
-    return past.final
+    match RULES[kind].lasts:
+        case Duration.DAYS:
+            return past.events_from
+        case Duration.STANDSTILL if past.standing is not None:
+            return past.standing.begin
+        case Duration.DATE:
+            return UNKNOWN
+        case _:
+            return past.final
 
 
 def settle(
@@ -93,7 +77,7 @@ def settle(
     latest = day - 2 - EVENTS
     said = [finding for row in rows for finding in judged[row].findings]
     begin = _since(said, latest if since is None else min(latest, since), study.block)
-    needed = begin - 7 - max(_longest(study.block.registers[row].rules) for row in rows)
+    needed = begin - 7 - max(study.block.registers[row].parameters.days_learned for row in rows)
     columns = slice(max(0, needed - study.days.first), max(0, day - 2 - study.days.first))
     cut = _Cut(day, begin, columns, off_schedule)
     found = [_of_register(study, weeks, judged[row], row, cut) for row in rows]
@@ -141,7 +125,9 @@ def _of_register(study: Study, weeks: WeeklyRates, judged: Judgement, row: int, 
     if counter and is_new and len(known.row) < FIRST_WEEKS:
         return None
     first_hour, hours = usage.past_hours(study, row, day - 2)
-    broken = any(each.kind in _BROKEN and each.started_at < cut for each in judged.findings)
+    broken = any(
+        RULES[each.kind].lasts is Duration.BREAK and each.started_at < cut for each in judged.findings
+    )
     return replace(
         nothing,
         tail=int(times[first]),
@@ -171,7 +157,9 @@ def _is_calm(study: Study, judged: Judgement, row: int, first: int, span: tuple[
             return False
     elif (np.diff(values) < 0).any() or not judged.usable[first:last].all():
         return False
-    broken = [finding.started_at for finding in judged.findings if finding.kind in _BROKEN]
+    broken = [
+        finding.started_at for finding in judged.findings if RULES[finding.kind].lasts is Duration.BREAK
+    ]
     past = study.block.past[row]
     was_broken = (past is not None and past.broken) or any(each < cut for each in broken)
     if was_broken and any(each >= cut for each in broken):
@@ -180,12 +168,10 @@ def _is_calm(study: Study, judged: Judgement, row: int, first: int, span: tuple[
 
 
 def _reaches(finding: Finding, final: int, cut: int) -> bool:
-    if finding.kind in OF_DAYS or finding.kind in _STANDSTILLS or finding.started_at >= cut:
+    rule = RULES[finding.kind]
+    if finding.started_at >= cut or rule.lasts not in (Duration.READINGS, Duration.BREAK):
         return False
-    if finding.kind == device.VERIFICATION_EXPIRED:
-        return False
-    apart = negative_step.JITTER_APART if finding.kind == negative_step.JITTER else DAY
-    return finding.ended_at is None or finding.ended_at >= final - apart
+    return finding.ended_at is None or finding.ended_at >= final - rule.joins
 
 
 def _since(findings: Sequence[Finding], day: int, block: Block) -> int:
@@ -195,19 +181,10 @@ def _since(findings: Sequence[Finding], day: int, block: Block) -> int:
         across = [
             finding.started_at
             for finding in findings
-            if finding.kind in OF_DAYS
+            if RULES[finding.kind].lasts is Duration.DAYS
             and finding.started_at < instant
             and (finding.ended_at is None or finding.ended_at > instant)
         ]
         if not across:
             return day
         day = int(local(np.array([min(across)], dtype=np.int64), block.zone)[0]) // DAY
-
-
-def _longest(rules: Rules) -> int:
-    """Days from which the rules learn, at the most."""
-    of = (rules.high_low, rules.spike, rules.leak, rules.burst, rules.catch_up, rules.shift)
-    told = [rule.history for rule in of if rule is not None]
-    if rules.electricity is not None:
-        told += [rules.electricity.theft.history, rules.electricity.base.history]
-    return max(told, default=0)

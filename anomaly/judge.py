@@ -8,69 +8,21 @@ from functools import cached_property
 import numpy as np
 
 from anomaly.boundary import negative_step, stuck
-from anomaly.boundary.learned_rate import learn, of_block
-from anomaly.boundary.stuck import StuckRule
-from anomaly.catalogue import VERDICTS
+from anomaly.boundary.learned_rate import of_block
+from anomaly.boundary.stuck import StuckParameters, ZeroParameters
+from anomaly.catalogue import DETECTORS, RULES
 from anomaly.checkpoint import settle
-from anomaly.detectors import (
-    compare,
-    device,
-    electricity,
-    heat,
-    periods,
-    rates,
-    reverse_flow,
-    schedule,
-    usage,
-    water,
-)
+from anomaly.detectors import reverse_flow, schedule
+from anomaly.detectors.reverse_flow import ReverseParameters
 from anomaly.input.block import Block, edges
 from anomaly.input.past import Past
-from anomaly.input.series import BoolArray, Finding, Judgement, Mark, Series
-from anomaly.parameters import Rules
+from anomaly.input.series import BoolArray, Finding, Judgement, Mark
+from anomaly.parameters import ParameterSet
 from anomaly.workspace import Study, scale
 from metering.readings.rate import LearnedRates, WeeklyRates, impossible
 from telemetry.findings import Severity, Verdict
 from telemetry.obis import RegisterKind
 from telemetry.quality import Quality
-
-KINDS = (*negative_step.KINDS, stuck.KIND)
-_DETECTORS = (
-    schedule.missing,
-    schedule.interval,
-    device.status,
-    device.instants,
-    device.clock_drift,
-    device.verification_expired,
-    rates.max_rate,
-    rates.high_low,
-    rates.spike,
-    rates.unit_or_multiplier,
-    compare.sibling,
-    compare.sum_check,
-    periods.inactive_consumption,
-    water.leak,
-    water.burst,
-    water.catch_up,
-    usage.level_shift,
-    usage.seasonal_outlier,
-    heat.detect,
-    electricity.detect,
-)
-
-
-def judge(series: Series, stuck_rule: StuckRule | None = None) -> Judgement:
-    """Which of a counter's readings may be boundaries of a bill, with the glitches, resets and standstills
-    that decide it: a pure function of the series, so late data give the same result."""
-    steps = negative_step.detect(series, learn(series))
-    standing = stuck.detect(series, steps.usable, stuck_rule or StuckRule())
-    return _ordered(steps.findings + standing, steps.marks, steps.usable)
-
-
-def judge_block(block: Block) -> tuple[Judgement, ...]:
-    """Everything said of the registers of a block, in their order: a pure function of what the block
-    holds."""
-    return examine(block).judged
 
 
 @dataclass(frozen=True)
@@ -119,7 +71,7 @@ def examine(block: Block) -> Examination:
     ]
     study = Study(block, counted, rates)
     hits: list[list[Finding]] = [[] for _ in block.registers]
-    for detector in _DETECTORS:
+    for detector in DETECTORS:
         for hit in detector(study):
             hits[hit.row].append(hit.finding)
     judged = tuple(_with(*each) if each[1] else each[0] for each in zip(counted, hits, strict=True))
@@ -163,29 +115,33 @@ def _still(block: Block) -> BoolArray:
         if past is not None and past.standing is not None:
             since[np.searchsorted(row, register)] = past.standing.begin
     until = block.times[np.append(begins[1:], len(rows)) - 1]
-    least = np.array([_patience(each.rules) for each in block.registers], dtype=np.int64)
+    least = np.array([_patience(each.parameters) for each in block.registers], dtype=np.int64)
     found[row[until - since > least[row]]] = True
     return found
 
 
-def _patience(rules: Rules) -> int:
-    return rules.stuck.least if rules.zero is None else min(rules.stuck.least, rules.zero.least)
+def _patience(parameters: ParameterSet) -> int:
+    fault, earlier = parameters.always(StuckParameters), parameters.get(ZeroParameters)
+    return fault.least if earlier is None else min(fault.least, earlier.least)
 
 
 def _counter(block: Block, row: int, rates: LearnedRates) -> Judgement:
     """Backward steps, reverse flow and standstills."""
     series, register, past = block.series(row), block.registers[row], block.past[row]
-    rules, before = register.rules, None if past is None else past.standing
-    backward = (
-        [] if rules.reverse is None else reverse_flow.runs(series, rates, rules.reverse, scale(register))
+    given, before = register.parameters, None if past is None else past.standing
+    reverse, patient, less = (
+        given.get(ReverseParameters),
+        given.always(StuckParameters),
+        given.get(ZeroParameters),
     )
+    backward = [] if reverse is None else reverse_flow.runs(series, rates, reverse, scale(register))
     steps = negative_step.detect(reverse_flow.allowed(series, backward), rates)
     findings, marks = reverse_flow.describe(series, backward)
-    standing = stuck.detect(series, steps.usable, rules.stuck, before=before)
+    standing = stuck.detect(series, steps.usable, patient, before=before)
     zero = (
         ()
-        if rules.zero is None
-        else stuck.detect(series, steps.usable, rules.zero, stuck.ZERO, Severity.INFO, before=before)
+        if less is None
+        else stuck.detect(series, steps.usable, less, stuck.ZERO, Severity.INFO, before=before)
     )
     zero = tuple(each for each in zero if each.started_at not in {other.started_at for other in standing})
     return _ordered((*steps.findings, *findings, *standing, *zero), (*steps.marks, *marks), steps.usable)
@@ -196,7 +152,7 @@ def _with(judged: Judgement, found: list[Finding]) -> Judgement:
     usable, marks = judged.usable.copy(), list(judged.marks)
     told = {(mark.index, mark.rule) for mark in marks}
     for finding in found:
-        verdict = VERDICTS.get(finding.kind, Verdict.INFO)
+        verdict = RULES[finding.kind].verdict
         if verdict is Verdict.INFO:
             continue
         keeps = verdict is Verdict.QUESTIONABLE

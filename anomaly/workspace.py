@@ -1,9 +1,8 @@
 """What is worked out once for a block, and how rules and detectors say what they saw in it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 
@@ -12,14 +11,12 @@ from anomaly.episodes import Episode
 from anomaly.input.block import Block, Register, edges
 from anomaly.input.local_time import local, midnight
 from anomaly.input.series import Evidence, Finding, FloatArray, Int64Array, Judgement
-from anomaly.parameters import Rules
+from anomaly.parameters import P
 from metering.readings.rate import LearnedRates
 from telemetry.findings import Severity
 from telemetry.micro import from_micro
 from telemetry.obis import RegisterKind
 from telemetry.units import ratio
-
-Rule = TypeVar("Rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +61,23 @@ class Study:
         steps = self.steps
         return local((steps.begin + steps.end) // 2, self.block.zone) // 3_600_000_000
 
-    def parameters(
-        self, rule: Callable[[Rules], Rule | None], of: Callable[[Rule], float | int]
-    ) -> FloatArray:
-        """A figure of each register's rule, NaN where the rule is off: float64, shape (k,)."""
-        on = [rule(each.rules) for each in self.block.registers]
-        return np.array([np.nan if each is None else of(each) for each in on], dtype=np.float64)
+    def parameters(self, of: type[P], figure: Callable[[P], float | int]) -> FloatArray:
+        """A figure of each register's parameters of a rule, NaN where it is off: float64, shape (k,)."""
+        on = [each.parameters.get(of) for each in self.block.registers]
+        return np.array([np.nan if each is None else figure(each) for each in on], dtype=np.float64)
 
-    def amounts(self, rule: Callable[[Rules], Rule | None], of: Callable[[Rule], float | int]) -> FloatArray:
+    def amounts(self, of: type[P], figure: Callable[[P], float | int]) -> FloatArray:
         """The same for an amount, in micro-units of the register's own unit."""
         scales = np.array([scale(each) for each in self.block.registers], dtype=np.float64)
-        return np.asarray(self.parameters(rule, of) * scales)
+        return np.asarray(self.parameters(of, figure) * scales)
 
-    def rows_with(self, rule: Callable[[Rules], object | None]) -> Iterator[tuple[int, Register]]:
-        """The counters for which a rule is switched on."""
-        for row, register in enumerate(self.block.registers):
-            if register.kind is RegisterKind.COUNTER and rule(register.rules) is not None:
-                yield row, register
+    def rows_with(self, of: type[P]) -> dict[int, P]:
+        """The counters for which a rule is switched on, with its parameters."""
+        return {
+            row: on
+            for row, register in enumerate(self.block.registers)
+            if register.kind is RegisterKind.COUNTER and (on := register.parameters.get(of)) is not None
+        }
 
     def heard(self, row: int) -> bool:
         """Whether a register has any reading that a finding could name."""
@@ -124,9 +121,9 @@ class Study:
 
 def scale(register: Register) -> float:
     """How many of the register's units one unit of its rules' amounts is."""
-    if not register.rules.unit or not register.unit or register.unit == register.rules.unit:
+    if not register.parameters.unit or not register.unit or register.unit == register.parameters.unit:
         return 1.0
-    return float(ratio(register.rules.unit, register.unit))
+    return float(ratio(register.parameters.unit, register.unit))
 
 
 def groups(

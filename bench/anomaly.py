@@ -20,10 +20,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from anomaly.catalogue import parameters_of
 from anomaly.input.block import Block, Register
 from anomaly.input.series import HOUR, Finding, Judgement
-from anomaly.judge import judge_block
-from anomaly.parameters import Rules
+from anomaly.judge import examine
 from bench import building
 from bench.baselines import INSTALL, fixed_threshold, isolation_forest
 from bench.events import MONTH, Event, Score, Trial, first_said, score
@@ -39,7 +39,7 @@ SEED = 20260101
 COPIES = 3  # of each meter and fault
 Q4 = 3_125_000  # micro-m3 an hour: the overload flow of a household's Q3 2.5 meter
 ALL_KINDS = {kind for fault in FAULTS for kind in fault.kinds}
-_RULES = Rules.of(Obis.parse("8-0:1.0.0"))
+_RULES = parameters_of(Obis.parse("8-0:1.0.0"))
 _HEAD = f"{'':24}{'planted':>8}{'recall':>8}{'precision':>10}{'false/month':>12}{'delay h':>9}"
 
 
@@ -53,7 +53,7 @@ def judged(
     ]
     rows = np.repeat(np.arange(len(readings)), [len(times) for times, _ in readings])
     times, values = (np.concatenate(columns) for columns in zip(*readings, strict=True))
-    return judge_block(Block.of(registers, rows, times, values, until=until, zone=ZONE))
+    return examine(Block.of(registers, rows, times, values, until=until, zone=ZONE)).judged
 
 
 def events(judgement: Judgement, kinds: Sequence[str]) -> list[Event]:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from anomaly.boundary.learned_rate import of_block
+from anomaly.catalogue import parameters_of
 from anomaly.detectors.balance import DRIFT, balance, drift
 from anomaly.input.block import Block, Register
 from anomaly.input.series import DAY, HOUR, Judgement
-from anomaly.judge import judge_block
-from anomaly.parameters import Rules
+from anomaly.judge import examine
 from anomaly.workspace import Study
 from bench.events import DELAYS, MONTH, Event, Score, Trial, first_said, score
 from bench.planted import Int64Array
@@ -241,13 +241,13 @@ def _events(copies: Sequence[Copy], kind: str) -> list[list[Event]]:
             registers.append(
                 Register(
                     str(number), obis, obis.kind or RegisterKind.COUNTER, obis.unit or "", interval=HOUR,
-                    rules=Rules.of(obis),
+                    parameters=parameters_of(obis),
                 )
             )  # fmt: skip
     columns = [(copy.times, values, copy.status) for copy in copies for values in copy.values.values()]
     rows = np.repeat(np.arange(len(columns)), [len(times) for times, *_ in columns])
     times, values, status = (np.concatenate(column) for column in zip(*columns, strict=True))
-    judged = judge_block(Block.of(registers, rows, times, values, status=status, zone=TIME_ZONE))
+    judged = examine(Block.of(registers, rows, times, values, status=status, zone=TIME_ZONE)).judged
     said: list[list[Event]] = [[] for _ in copies]
     for register, judgement in zip(registers, judged, strict=True):
         said[int(register.meter)] += [
@@ -262,7 +262,7 @@ def _balance_drift(meters: Sequence[BuildingMeter], start: int, end: int, report
     house = next(each for each in points if each.point == "house-cw")
     flats = [each for each in points if each.point.startswith("flat-")]
     times = np.arange(start, end, HOUR)
-    rules = Rules.of(Obis.parse("8-0:1.0.0"))
+    rules = parameters_of(Obis.parse("8-0:1.0.0"))
     counted = [each.source.at(times) for each in (house, *flats)]
     trials, said = [], []
     for again in range(12):

@@ -11,9 +11,8 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from anomaly.detectors.water import CATCH_UP
+from anomaly.detectors.water import CATCH_UP, CatchUpParameters
 from anomaly.input.series import DAY, Int64Array
-from anomaly.parameters import CatchUpRule
 from bench.events import Event
 
 
@@ -66,7 +65,7 @@ def real_events(meter: str, kinds: Container[str], times: Int64Array) -> list[Ev
     ]
     if CATCH_UP not in kinds:
         return listed
-    silent = np.flatnonzero(np.diff(times) >= CatchUpRule().silence)
+    silent = np.flatnonzero(np.diff(times) >= CatchUpParameters().silence)
     return listed + [Event(CATCH_UP, int(times[i]), int(times[i + 1])) for i in silent]
 
 

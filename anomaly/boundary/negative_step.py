@@ -15,8 +15,9 @@ import numpy as np
 
 from anomaly.boundary.consistent_chain import GLITCH_READINGS, Lifeline, Link, trace
 from anomaly.input.series import DAY, Finding, Judgement, Mark, Series, iso
+from anomaly.rule import Duration, Rule
 from metering.readings.rate import LearnedRates, impossible
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
 
@@ -216,3 +217,47 @@ def _jitters(series: Series, steps: list[Stretch]) -> list[Finding]:
         started, ended = int(series.times[first]), int(series.times[last])
         findings.append(Finding(JITTER, Severity.INFO, first, last, started, ended, evidence))
     return findings
+
+
+RULES = (
+    Rule(
+        GLITCH,
+        "up to three readings beside an unbroken level",
+        Verdict.REJECT,
+        (Severity.INFO, Severity.WARNING),
+        "readings lowest highest before before_at after after_at",
+        lasts=Duration.BREAK,
+    ),
+    Rule(
+        JITTER,
+        "back by no more than it commonly moves in an hour",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "steps largest total",
+        joins=JITTER_APART,
+    ),
+    Rule(
+        ROLLOVER,
+        "across the register's capacity",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "before before_at after after_at capacity",
+        lasts=Duration.BREAK,
+    ),
+    Rule(
+        RESET,
+        "down to near zero and on from there",
+        Verdict.QUESTIONABLE,
+        (Severity.ALARM,),
+        "before before_at after after_at capacity",
+        lasts=Duration.BREAK,
+    ),
+    Rule(
+        SWAP_SUSPECT,
+        "on from another level, or two levels in turn (then neither is usable)",
+        Verdict.QUESTIONABLE,
+        (Severity.ALARM,),
+        "before before_at after after_at capacity pattern readings lowest highest visits",
+        lasts=Duration.BREAK,
+    ),
+)

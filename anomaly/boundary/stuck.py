@@ -14,12 +14,15 @@ was right to report.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from anomaly.input.past import Standing
 from anomaly.input.series import DAY, BoolArray, Finding, Int64Array, Series, iso
-from telemetry.findings import Severity
+from anomaly.parameters import Counted, RuleParameters, Subject
+from anomaly.rule import Duration, Rule
+from telemetry.findings import Severity, Verdict
 from telemetry.micro import from_micro
 
 KIND = "stuck"
@@ -27,14 +30,40 @@ ZERO = "zero"  # the same with less patience: nothing was used for longer than i
 
 
 @dataclass(frozen=True, slots=True)
-class StuckRule:
-    """Durations in microseconds. `rest`: how long any register of this kind may stand still."""
+class StuckParameters(RuleParameters):
+    """Limits of a standstill. Durations in microseconds. `rest`: how long any register of this kind may stand
+    still."""
 
+    name = "stuck"
+    required = True
     history: int = 28 * DAY
     least: int = 3 * DAY
     rest: int = 21 * DAY
     times_longest: int = 2
     times_busy: int = 60
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Every register; what belongs to heat rests all summer."""
+        seasonal = of.counts in (Counted.HEAT, Counted.COOLING, Counted.SEASONAL)
+        return cls(least=200 * DAY, rest=200 * DAY) if seasonal else cls()
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroParameters(StuckParameters):
+    """Limits of a standstill that is no fault yet."""
+
+    name = "zero"
+    required = False
+    least: int = DAY
+    rest: int = 14 * DAY
+    times_busy: int = 24
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Every register, but for what belongs to heat."""
+        seasonal = of.counts in (Counted.HEAT, Counted.COOLING, Counted.SEASONAL)
+        return None if seasonal else cls()
 
 
 def standing(series: Series, on_chain: BoolArray, reading: int, before: Standing | None) -> Standing:
@@ -67,7 +96,7 @@ def _stretches(
 def detect(
     series: Series,
     on_chain: BoolArray,
-    rule: StuckRule,
+    rule: StuckParameters,
     kind: str = KIND,
     severity: Severity = Severity.WARNING,
     *,
@@ -113,3 +142,25 @@ def detect(
             )
         )
     return tuple(findings)
+
+
+RULES = (
+    Rule(
+        ZERO,
+        "no use for longer than is usual here, until it is `stuck`",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "value since until hours longest_before_hours limit_hours",
+        lasts=Duration.STANDSTILL,
+        parameters=ZeroParameters,
+    ),
+    Rule(
+        KIND,
+        "unchanged for longer than this meter ever was",
+        Verdict.INFO,
+        (Severity.WARNING,),
+        "value since until hours longest_before_hours limit_hours",
+        lasts=Duration.STANDSTILL,
+        parameters=StuckParameters,
+    ),
+)

@@ -12,6 +12,7 @@ from anomaly.boundary.steps import recent
 from anomaly.episodes import Episode, Hysteresis, departures
 from anomaly.input.local_time import midnight
 from anomaly.input.series import BoolArray, Evidence, FloatArray
+from anomaly.rule import Rule
 from anomaly.workspace import mean, said, share
 from telemetry.findings import Severity
 
@@ -19,7 +20,7 @@ DRIFT, NEGATIVE = "balance.drift", "balance.negative"
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceRule:
+class BalanceParameters:
     """`above`: points of the house meter's use by which the difference of a day exceeds that of the past
     `history` days; `below`: part of it by which the flats may exceed the house; `days` in a row; `estimated`:
     share of estimated use above which a day says nothing."""
@@ -71,9 +72,9 @@ def balance(first: int, house: FloatArray, flats: FloatArray, given: BoolArray |
     return Balance(first, house, total, house - total, estimated)
 
 
-def drift(of: Balance, zone: ZoneInfo, rule: BalanceRule | None = None) -> list[BalanceFinding]:
+def drift(of: Balance, zone: ZoneInfo, rule: BalanceParameters | None = None) -> list[BalanceFinding]:
     """Days in a row in which more goes missing than in past weeks, or the flats used more than the house."""
-    rule = rule or BalanceRule()
+    rule = rule or BalanceParameters()
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.where((of.house > 0) & (of.estimated <= rule.estimated), of.difference / of.house, np.nan)[
             None
@@ -104,3 +105,25 @@ def _told(of: Balance, zone: ZoneInfo, kind: str, severity: Severity, event: Epi
     }
     end = None if event.end is None else midnight(of.first + event.end, zone)
     return BalanceFinding(kind, severity, midnight(of.first + event.first, zone), end, evidence)
+
+
+RULES = (
+    Rule(
+        DRIFT,
+        "more goes missing between the house and its flats than in past weeks",
+        None,
+        (Severity.WARNING,),
+        "house flats difference difference_share usual_share lost estimated_share days",
+        parameters=BalanceParameters,
+        uses="above days history estimated",
+    ),
+    Rule(
+        NEGATIVE,
+        "the flats used more than the house",
+        None,
+        (Severity.ALARM,),
+        "house flats difference difference_share usual_share lost estimated_share days",
+        parameters=BalanceParameters,
+        uses="below",
+    ),
+)

@@ -11,7 +11,8 @@ import numpy as np
 
 from anomaly.episodes import Hysteresis, departures
 from anomaly.input.series import Evidence, FloatArray, Int64Array
-from telemetry.findings import Severity
+from anomaly.rule import Rule
+from telemetry.findings import MISSED_POLLS, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Limit:
     """
 
     kind: str
+    says: str
     above: float
     well: float
     opens: int = 3
@@ -32,14 +34,14 @@ class Limit:
 
 
 LIMITS: Mapping[str, Limit] = {
-    "missed": Limit("communication.missed_polls", 0.2, 0.05, per="polls"),
-    "crc_errors": Limit("communication.crc_errors", 0.05, 0.01, per="exchanges"),
-    "retries": Limit("communication.retries", 0.2, 0.1, per="exchanges"),
-    "signal_dbm": Limit("communication.signal", -105.0, -100.0, low=True),
-    "battery_volts": Limit("communication.battery", 3.0, 3.2, low=True),
-    "cpu_celsius": Limit("communication.temperature", 80.0, 70.0),
-    "disk_used": Limit("communication.disk", 0.9, 0.8, severity=Severity.ALARM),
-    "clock_drift": Limit("communication.clock", 60.0, 10.0),
+    "missed": Limit(MISSED_POLLS, "a share of polls without an answer", 0.2, 0.05, per="polls"),
+    "crc_errors": Limit("communication.crc_errors", "damaged telegrams", 0.05, 0.01, per="exchanges"),
+    "retries": Limit("communication.retries", "requests sent again", 0.2, 0.1, per="exchanges"),
+    "signal_dbm": Limit("communication.signal", "radio signal too weak", -105.0, -100.0, low=True),
+    "battery_volts": Limit("communication.battery", "battery voltage too low", 3.0, 3.2, low=True),
+    "cpu_celsius": Limit("communication.temperature", "the gateway is too hot", 80.0, 70.0),
+    "disk_used": Limit("communication.disk", "the gateway's disk fills", 0.9, 0.8, severity=Severity.ALARM),
+    "clock_drift": Limit("communication.clock", "a clock is off", 60.0, 10.0),
 }
 KINDS = tuple(limit.kind for limit in LIMITS.values())
 
@@ -97,3 +99,9 @@ def increments(counters: Int64Array) -> FloatArray:
     """
     grown = np.diff(counters, axis=1)
     return np.where(grown >= 0, grown, counters[:, 1:]).astype(np.float64)
+
+
+RULES = tuple(
+    Rule(limit.kind, limit.says, None, (limit.severity,), "worst limit well_again_at periods")
+    for limit in LIMITS.values()
+)

@@ -6,19 +6,32 @@ phases of 1, and D 29 is the energy of a period whose register is D 8.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from anomaly.episodes import Hysteresis, episodes
 from anomaly.input.local_time import local, midnight
 from anomaly.input.series import DAY, FloatArray
+from anomaly.parameters import WATT_HOUR, RuleParameters
+from anomaly.rule import Rule
 from anomaly.workspace import Hit, Study, said, scale, share
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 from telemetry.obis import Medium, Obis, RegisterKind
 
 SIBLING, SUM_CHECK = "sibling", "sum_check"
 _DAILY = Hysteresis(opens=1, closes=2)
 _PHASE_OFFSETS = (20, 40, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class SumParameters(RuleParameters):
+    """Difference that two ways of counting one day may show: `share` of the larger, and `least`."""
+
+    name = "sums"
+    required = True
+    share: float = 0.02
+    least: int = 100 * WATT_HOUR
 
 
 def sibling(study: Study) -> list[Hit]:
@@ -70,7 +83,10 @@ def _periods(study: Study, row: int) -> FloatArray:
 def _differences(
     study: Study, kind: str, total: int, other: FloatArray, evidence: dict[str, str | int]
 ) -> list[Hit]:
-    register, rule = study.block.registers[total], study.block.registers[total].rules.sums
+    register, rule = (
+        study.block.registers[total],
+        study.block.registers[total].parameters.always(SumParameters),
+    )
     own = study.days.total[total]
     with np.errstate(invalid="ignore"):
         apart = np.abs(own - other)
@@ -114,3 +130,24 @@ def _families(study: Study) -> Iterator[tuple[int, list[int], str]]:
             phases = [at.get((meter, Obis(code.a, code.b, code.c + c, 8, 0))) for c in _PHASE_OFFSETS]
             if None not in phases:
                 yield row, [phase for phase in phases if phase is not None], "phases"
+
+
+RULES = (
+    Rule(
+        SIBLING,
+        "tariffs or phases do not add up to the total of the day",
+        Verdict.QUESTIONABLE,
+        (Severity.WARNING,),
+        "parts total sum difference allowed_share days",
+        parameters=SumParameters,
+    ),
+    Rule(
+        SUM_CHECK,
+        "the load profile's day is not what the register moved by",
+        Verdict.QUESTIONABLE,
+        (Severity.WARNING,),
+        "register total sum difference allowed_share days",
+        parameters=SumParameters,
+    ),
+)
+DETECTORS = (sibling, sum_check)

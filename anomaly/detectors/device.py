@@ -1,26 +1,73 @@
 """What the meter, its clock and the way of a reading say about it: status bits, instants, verification."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from anomaly.input.block import UNKNOWN
 from anomaly.input.series import DAY, BoolArray, iso
+from anomaly.parameters import RuleParameters
+from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, groups
-from telemetry.findings import Severity
+from telemetry.findings import VERIFICATION_EXPIRED, Severity, Verdict
 from telemetry.status import Status
 
-UNSYNCHRONISED, FUTURE, TOO_OLD = "unsynchronised", "future", "too_old"
-CLOCK_DRIFT, VERIFICATION_EXPIRED, TAMPER = "clock_drift", "verification_expired", "tamper"
-_DEVICE = {
-    "status.permanent_error": (Status.PERMANENT_ERROR, Severity.ALARM),
-    "status.temporary_error": (Status.TEMPORARY_ERROR, Severity.WARNING),
-    "status.application_error": (Status.APPLICATION_ERROR, Severity.WARNING),
-    "status.abnormal": (Status.ABNORMAL, Severity.WARNING),
-    "status.power_low": (Status.POWER_LOW, Severity.WARNING),
-    UNSYNCHRONISED: (Status.UNSYNCHRONISED, Severity.INFO),
-    TAMPER: (Status.TAMPER, Severity.ALARM),
+FUTURE, TOO_OLD, CLOCK_DRIFT = "future", "too_old", "clock_drift"
+
+
+def _bit(kind: str, says: str, verdict: Verdict, severity: Severity) -> Rule:
+    return Rule(kind, says, verdict, (severity,), "bit readings since until")
+
+
+_BITS = {
+    Status.UNSYNCHRONISED: _bit(
+        "unsynchronised",
+        "the gateway's clock had no reference, and nobody corrected the instant",
+        Verdict.QUESTIONABLE,
+        Severity.INFO,
+    ),
+    Status.PERMANENT_ERROR: _bit(
+        "status.permanent_error",
+        "the meter reports a lasting fault",
+        Verdict.QUESTIONABLE,
+        Severity.ALARM,
+    ),
+    Status.TEMPORARY_ERROR: _bit(
+        "status.temporary_error",
+        "the meter reports a passing fault",
+        Verdict.QUESTIONABLE,
+        Severity.WARNING,
+    ),
+    Status.APPLICATION_ERROR: _bit(
+        "status.application_error",
+        "the meter reports an application error",
+        Verdict.QUESTIONABLE,
+        Severity.WARNING,
+    ),
+    Status.ABNORMAL: _bit(
+        "status.abnormal", "the meter reports an abnormal condition", Verdict.INFO, Severity.WARNING
+    ),
+    Status.POWER_LOW: _bit("status.power_low", "battery or supply low", Verdict.INFO, Severity.WARNING),
+    Status.TAMPER: _bit(
+        "tamper",
+        "the meter reports a cover, a magnet or its neutral",
+        Verdict.QUESTIONABLE,
+        Severity.ALARM,
+    ),
 }
-STATUS_KINDS = tuple(kind for kind in _DEVICE if kind.startswith("status."))
 _KEPT_ELSEWHERE = Status.HISTORICAL | Status.MANUAL | Status.IMPORTED
+
+
+@dataclass(frozen=True, slots=True)
+class ClockParameters(RuleParameters):
+    """Limits of instants. `drift` between the meter's clock and the reading's instant; `future`: ahead of its
+    arrival; `age`: of a reading that arrives, unless it was kept by the meter, typed in or imported."""
+
+    name = "clock"
+    required = True
+    drift: int = 120_000_000
+    future: int = 300_000_000
+    age: int = 460 * DAY  # a gateway that comes back with what meters keep, thirteen months, is not late
 
 
 def status(study: Study) -> list[Hit]:
@@ -29,11 +76,11 @@ def status(study: Study) -> list[Hit]:
     if not given.any():
         return []
     hits = []
-    for kind, (bit, severity) in _DEVICE.items():
+    for bit, rule in _BITS.items():
         wrong = (given & int(bit)) != 0
         if bit is Status.UNSYNCHRONISED:
             wrong &= (given & int(Status.CLOCK_CORRECTED)) == 0
-        hits += _stretches(study, kind, severity, wrong, {"bit": bit.labels()[0]})
+        hits += _stretches(study, rule.kind, rule.severities[0], wrong, {"bit": bit.labels()[0]})
     return hits
 
 
@@ -44,8 +91,8 @@ def instants(study: Study) -> list[Hit]:
     if not known.any():
         return []
     ahead = np.where(known, block.times - np.where(known, block.received, block.times), 0)
-    limit = block.per_reading([each.rules.clock.future for each in block.registers])
-    age = block.per_reading([each.rules.clock.age for each in block.registers])
+    limit = block.per_reading([each.parameters.always(ClockParameters).future for each in block.registers])
+    age = block.per_reading([each.parameters.always(ClockParameters).age for each in block.registers])
     direct = (block.status & int(_KEPT_ELSEWHERE)) == 0
     hits = _stretches(study, FUTURE, Severity.WARNING, ahead > limit, {})
     hits += _stretches(study, TOO_OLD, Severity.INFO, (-ahead > age) & direct, {})
@@ -59,7 +106,7 @@ def clock_drift(study: Study) -> list[Hit]:
     if not known.any():
         return []
     drift = np.where(known, np.where(known, block.clocks, block.times) - block.times, 0)
-    limit = block.per_reading([each.rules.clock.drift for each in block.registers])
+    limit = block.per_reading([each.parameters.always(ClockParameters).drift for each in block.registers])
     hits = _stretches(study, CLOCK_DRIFT, Severity.WARNING, np.abs(drift) > limit, {})
     return [_with_distance(study, hit, drift) for hit in hits]
 
@@ -111,7 +158,7 @@ def _with_distance(study: Study, hit: Hit, distance: np.ndarray) -> Hit:
     """Adds the largest distance in seconds, and what is allowed, to the evidence."""
     start = int(study.block.bounds[hit.row])
     part = distance[start + hit.finding.first : start + hit.finding.last + 1]
-    clock = study.block.registers[hit.row].rules.clock
+    clock = study.block.registers[hit.row].parameters.always(ClockParameters)
     allowed = {FUTURE: clock.future, TOO_OLD: clock.age, CLOCK_DRIFT: clock.drift}[hit.finding.kind]
     told = {
         **hit.finding.evidence,
@@ -126,3 +173,44 @@ def _with_distance(study: Study, hit: Hit, distance: np.ndarray) -> Hit:
         (hit.finding.started_at, hit.finding.ended_at),
         evidence=told,
     )
+
+
+RULES = (
+    Rule(
+        FUTURE,
+        "taken after it arrived",
+        Verdict.REJECT,
+        (Severity.WARNING,),
+        "readings since until seconds limit_seconds",
+        parameters=ClockParameters,
+        uses="future",
+    ),
+    Rule(
+        TOO_OLD,
+        "arrived long after it was taken, and nobody kept it",
+        Verdict.QUESTIONABLE,
+        (Severity.INFO,),
+        "readings since until seconds limit_seconds",
+        parameters=ClockParameters,
+        uses="age",
+    ),
+    Rule(
+        CLOCK_DRIFT,
+        "the meter's clock is off",
+        Verdict.INFO,
+        (Severity.WARNING,),
+        "readings since until seconds limit_seconds",
+        parameters=ClockParameters,
+        uses="drift",
+    ),
+    *_BITS.values(),
+    Rule(
+        VERIFICATION_EXPIRED,
+        "read after the verification ended, once a meter; the close reads the date itself",
+        Verdict.INFO,
+        (Severity.WARNING,),
+        "verified_until",
+        lasts=Duration.DATE,
+    ),
+)
+DETECTORS = (status, instants, clock_drift, verification_expired)

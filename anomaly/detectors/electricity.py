@@ -2,29 +2,62 @@
 export."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from anomaly.detectors.usage import ShiftParameters
 from anomaly.episodes import Hysteresis, departures, episodes
 from anomaly.input.series import DAY, iso
-from anomaly.parameters import ElectricityRule
+from anomaly.parameters import WATT_HOUR, Counted, RuleParameters, Subject
+from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, groups, mean, said, scale, share
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 from telemetry.obis import Medium, Obis, RegisterKind
 
 THEFT_LIKE, BASE_LOAD = "theft_like_drop", "base_load_jump"
 PHASE_IMBALANCE, NEGATIVE_LOAD = "phase_imbalance", "negative_load"
 _PHASES = (21, 41, 61)
+_THEFT = ShiftParameters(down=0.6, days=7)
+_BASE = ShiftParameters(up=1.8, least=50 * WATT_HOUR, days=5)
+
+
+@dataclass(frozen=True, slots=True)
+class ElectricityParameters(RuleParameters):
+    """Limits of electricity. `theft`: the nights and the days both below `theft.down`; `base`: the nights
+    above `base.up`. `imbalance`: the most loaded phase over the mean of the three, on days of at least
+    `load`; `export`: energy a day that a point without generation may feed in (`generates` switches that
+    off)."""
+
+    name = "electricity"
+    theft: ShiftParameters = _THEFT
+    base: ShiftParameters = _BASE
+    imbalance: float = 2.0
+    load: int = 5_000 * WATT_HOUR
+    export: int = 50 * WATT_HOUR
+    generates: bool = False
+    days: int = 3
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Electricity."""
+        return cls() if of.counts is Counted.ELECTRICITY else None
+
+    @property
+    def days_learned(self) -> int:
+        """Days before each week from which either level is learned."""
+        return max(self.theft.history, self.base.history)
 
 
 def detect(study: Study) -> list[Hit]:
     """All electricity detectors, on total import registers (1.8.0) whose rules have them."""
     rows = {(each.meter, each.obis): row for row, each in enumerate(study.block.registers)}
-    wanted: dict[int, ElectricityRule] = {}
+    wanted: dict[int, ElectricityParameters] = {}
     hits = []
     for (meter, code), row in rows.items():
         register = study.block.registers[row]
-        rule = register.rules.electricity
+        rule = register.parameters.get(ElectricityParameters)
         of_import = code.medium is Medium.ELECTRICITY and (code.c, code.d, code.e) == (1, 8, 0)
         if rule is None or not of_import or register.kind is not RegisterKind.COUNTER or not study.heard(row):
             continue
@@ -38,11 +71,11 @@ def detect(study: Study) -> list[Hit]:
     return hits + _theft_like(study, wanted) + _base_load(study, wanted) if wanted else hits
 
 
-def _theft_like(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]:
+def _theft_like(study: Study, wanted: Mapping[int, ElectricityParameters]) -> list[Hit]:
     """Nights and days both at a part of their level: an empty flat keeps its nights, a bypass does not."""
     days = study.days
-    history = study.parameters(lambda rules: rules.electricity, lambda rule: rule.theft.history)
-    down = study.parameters(lambda rules: rules.electricity, lambda rule: rule.theft.down)
+    history = study.parameters(ElectricityParameters, lambda rule: rule.theft.history)
+    down = study.parameters(ElectricityParameters, lambda rule: rule.theft.down)
     usual = study.usual(days.total, history, 0.5, least=28)
     nights = study.usual(days.night_mean, history, 0.5, least=28)
 
@@ -70,12 +103,12 @@ def _theft_like(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit
     return hits
 
 
-def _base_load(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]:
+def _base_load(study: Study, wanted: Mapping[int, ElectricityParameters]) -> list[Hit]:
     """Nights above their level of past weeks: something runs that did not."""
     days = study.days
-    history = study.parameters(lambda rules: rules.electricity, lambda rule: rule.base.history)
-    up = study.parameters(lambda rules: rules.electricity, lambda rule: rule.base.up)
-    least = study.amounts(lambda rules: rules.electricity, lambda rule: rule.base.least)
+    history = study.parameters(ElectricityParameters, lambda rule: rule.base.history)
+    up = study.parameters(ElectricityParameters, lambda rule: rule.base.up)
+    least = study.amounts(ElectricityParameters, lambda rule: rule.base.least)
     nights = study.usual(days.night_mean, history, 0.5, least=28)
 
     def by(row: int) -> Hysteresis:
@@ -98,7 +131,7 @@ def _base_load(study: Study, wanted: Mapping[int, ElectricityRule]) -> list[Hit]
     return hits
 
 
-def _phase_imbalance(study: Study, row: int, rule: ElectricityRule, phases: list[int]) -> list[Hit]:
+def _phase_imbalance(study: Study, row: int, rule: ElectricityParameters, phases: list[int]) -> list[Hit]:
     """Days on which one phase carries far more than a third; one that carries nothing has perhaps lost its
     fuse."""
     used = study.days.total[phases]
@@ -119,7 +152,7 @@ def _phase_imbalance(study: Study, row: int, rule: ElectricityRule, phases: list
     return hits
 
 
-def _fed_in(study: Study, rule: ElectricityRule, export: int | None) -> list[Hit]:
+def _fed_in(study: Study, rule: ElectricityParameters, export: int | None) -> list[Hit]:
     """Export at a point where nothing is generated: a current transformer the wrong way round, or a plant
     that nobody told of."""
     if export is None:
@@ -162,3 +195,47 @@ def _negative_power(study: Study, power: int | None) -> list[Hit]:
             )
         )
     return hits
+
+
+RULES = (
+    Rule(
+        THEFT_LIKE,
+        "nights and days both at a part of their level",
+        Verdict.INFO,
+        (Severity.ALARM,),
+        "usual_day day_since usual_night_per_hour night_since_per_hour days missing",
+        lasts=Duration.DAYS,
+        parameters=ElectricityParameters,
+        uses="theft",
+    ),
+    Rule(
+        BASE_LOAD,
+        "nights above their level",
+        Verdict.INFO,
+        (Severity.WARNING,),
+        "usual_night_per_hour night_since_per_hour days more",
+        lasts=Duration.DAYS,
+        parameters=ElectricityParameters,
+        uses="base",
+    ),
+    Rule(
+        PHASE_IMBALANCE,
+        "one phase carries far more than a third",
+        Verdict.INFO,
+        (Severity.WARNING,),
+        "share_l1 share_l2 share_l3 limit",
+        lasts=Duration.DAYS,
+        parameters=ElectricityParameters,
+        uses="imbalance load days",
+    ),
+    Rule(
+        NEGATIVE_LOAD,
+        "energy fed in, or power below zero, where nothing is generated",
+        Verdict.INFO,
+        (Severity.WARNING,),
+        "fed_in days readings lowest until",
+        parameters=ElectricityParameters,
+        uses="export generates",
+    ),
+)
+DETECTORS = (detect,)

@@ -5,14 +5,16 @@ this will do), so energy and volume of a day give the mean cooling that the mete
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from anomaly.episodes import Hysteresis, episodes
 from anomaly.input.series import DAY, BoolArray, FloatArray, Int64Array
-from anomaly.parameters import HeatRule
+from anomaly.parameters import LITRE, WATT_HOUR, Counted, RuleParameters, Subject
+from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, mean, said, scale
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 from telemetry.obis import Medium
 from telemetry.units import ratio
 
@@ -32,12 +34,37 @@ _NO_COOLING = 0.5  # kelvin: less than this is no energy at all
 
 
 @dataclass(frozen=True, slots=True)
+class HeatParameters(RuleParameters):
+    """Limits of heat. Temperatures in millionths of a degree or kelvin. `return_high`: return temperature of
+    a day with flow; `difference`: smallest sensible cooling; `energy`, `volume`: a day's amounts that are
+    more than nothing; `summer`: local months without heating; `days`: in a row."""
+
+    name = "heat"
+    return_high: int = 55_000_000
+    difference: int = 5_000_000
+    energy: int = 2_000 * WATT_HOUR
+    volume: int = 100 * LITRE
+    summer: tuple[int, ...] = (6, 7, 8)
+    days: int = 3
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Heat energy."""
+        return cls() if of.counts is Counted.HEAT else None
+
+    @property
+    def days_learned(self) -> int:
+        """Days before each week from which the usual cooling is taken."""
+        return _BEFORE
+
+
+@dataclass(frozen=True, slots=True)
 class _Meter:
     """Day by day, shape (days,): `energy` micro-kWh, `volume` micro-m3, temperatures micro-degrees, NaN where
     there is none. `row` is the energy register's."""
 
     row: int
-    rule: HeatRule
+    rule: HeatParameters
     energy: FloatArray
     volume: FloatArray
     flow: FloatArray
@@ -133,13 +160,14 @@ def _meters(study: Study) -> list[_Meter]:
     month = np.asarray(noon.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12 + 1)
     for (meter, channel, quantity), row in rows.items():
         register = study.block.registers[row]
-        if quantity != 1 or register.rules.heat is None or not study.heard(row):
+        given = register.parameters.get(HeatParameters)
+        if quantity != 1 or given is None or not study.heard(row):
             continue
         volume = rows.get((meter, channel, 2))
         meters.append(
             _Meter(
                 row,
-                register.rules.heat,
+                given,
                 study.days.total[row] / scale(register),
                 _cubic_metres(study, volume, count),
                 _levels(study, rows.get((meter, channel, 10)), count),
@@ -159,3 +187,68 @@ def _cubic_metres(study: Study, row: int | None, count: int) -> FloatArray:
 
 def _levels(study: Study, row: int | None, count: int) -> FloatArray:
     return np.full(count, np.nan) if row is None else study.days.level[row]
+
+
+RULES = (
+    Rule(
+        RETURN_TEMPERATURE,
+        "the return is too hot while water flows",
+        Verdict.INFO,
+        (Severity.WARNING,),
+        "energy volume cooling flow_temperature return_temperature days limit",
+        lasts=Duration.DAYS,
+        parameters=HeatParameters,
+        uses="return_high volume days",
+    ),
+    Rule(
+        SMALL_DIFFERENCE,
+        "water flows and hardly cools",
+        Verdict.INFO,
+        (Severity.WARNING,),
+        "energy volume cooling flow_temperature return_temperature days limit",
+        lasts=Duration.DAYS,
+        parameters=HeatParameters,
+        uses="difference",
+    ),
+    Rule(
+        SWAPPED_SENSORS,
+        "the return is hotter than the flow",
+        Verdict.INFO,
+        (Severity.ALARM,),
+        "energy volume cooling flow_temperature return_temperature days",
+        lasts=Duration.DAYS,
+        parameters=HeatParameters,
+        uses="volume",
+    ),
+    Rule(
+        NO_VOLUME,
+        "energy without the water that carries it",
+        Verdict.INFO,
+        (Severity.ALARM,),
+        "energy volume cooling flow_temperature return_temperature days",
+        lasts=Duration.DAYS,
+        parameters=HeatParameters,
+        uses="energy",
+    ),
+    Rule(
+        NO_ENERGY,
+        "water without energy; what it would have carried",
+        Verdict.INFO,
+        (Severity.ALARM,),
+        "energy volume cooling flow_temperature return_temperature days lost",
+        lasts=Duration.DAYS,
+        parameters=HeatParameters,
+        uses="volume",
+    ),
+    Rule(
+        OFF_SEASON,
+        "heating in summer",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "energy volume cooling flow_temperature return_temperature days",
+        lasts=Duration.DAYS,
+        parameters=HeatParameters,
+        uses="energy summer",
+    ),
+)
+DETECTORS = (detect,)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from anomaly.input.series import iso
+from anomaly.rule import Rule
 from anomaly.workspace import Hit, Study, exact
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 
 INACTIVE_CONSUMPTION = "inactive_consumption"
 
@@ -54,3 +55,15 @@ def _without(contracts: tuple[tuple[int, int | None], ...]) -> list[tuple[int, i
     if free is not None:
         gaps.append((free, None))
     return gaps
+
+
+RULES = (
+    Rule(
+        INACTIVE_CONSUMPTION,
+        "used while nobody had a contract",
+        Verdict.INFO,
+        (Severity.WARNING,),
+        "used no_contract_since last_used_at",
+    ),
+)
+DETECTORS = (inactive_consumption,)

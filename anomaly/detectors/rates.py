@@ -3,16 +3,78 @@
 The VEE standard of California (DASMMD) names the comparisons; what was learned is part of the evidence.
 """
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 
 from anomaly.episodes import Hysteresis, departures
 from anomaly.input.series import HOUR, iso
+from anomaly.parameters import LITRE, WATT_HOUR, Counted, LearningParameters, RuleParameters, Subject
+from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, exact, groups, said
 from metering.readings.rate import IMPOSSIBLE
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 
 MAX_RATE, HIGH, LOW, SPIKE, UNIT = "max_rate", "high_low.high", "high_low.low", "spike", "unit_or_multiplier"
 _A_DAY_OR_TWO = Hysteresis(opens=1, closes=2, settle=28)
+
+
+@dataclass(frozen=True, slots=True)
+class HighLowParameters(LearningParameters):
+    """Limits of a day's use. A day is high above `high` times the 90th percentile of the past `history` days,
+    and low below `low` times the 10th; `least` is an amount a day that nobody needs to look at."""
+
+    name = "high_low"
+    high: float = 4.0
+    low: float = 0.1
+    least: int = 500 * LITRE
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Water, gas and electricity."""
+        match of.counts:
+            case Counted.VOLUME:
+                return cls()
+            case Counted.ELECTRICITY:
+                return cls(least=5_000 * WATT_HOUR)
+            case _:  # the weather of a season moves heat more than anything that goes wrong
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeParameters(LearningParameters):
+    """Limits of an interval's use: the highest interval of a day above `third` times the third highest and
+    above `past` times the highest of the past `history` days, and at least `least` an hour."""
+
+    name = "spike"
+    third: float = 3.0
+    past: float = 2.0
+    least: int = 200 * LITRE
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Water, gas, electricity and heat energy."""
+        match of.counts:
+            case Counted.VOLUME:
+                return cls()
+            case Counted.HEAT | Counted.COOLING:
+                return cls(least=10_000 * WATT_HOUR)
+            case Counted.ELECTRICITY:
+                return cls(least=3_000 * WATT_HOUR)
+            case _:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitParameters(RuleParameters):
+    """Factors of a wrong unit: a step by one of the factors, exact to `tolerance` times what is usually used
+    between two readings, from or to a value of at least `least`."""
+
+    name = "units"
+    factors: tuple[int, ...] = (10, 100, 1000)
+    tolerance: float = 3.0
+    least: int = 1_000_000
 
 
 def max_rate(study: Study) -> list[Hit]:
@@ -38,11 +100,11 @@ def max_rate(study: Study) -> list[Hit]:
 
 def high_low(study: Study) -> list[Hit]:
     """Days far above or below what this register used in a day before: one finding for days in a row."""
-    history = study.parameters(lambda rules: rules.high_low, lambda rule: rule.history)
+    history = study.parameters(HighLowParameters, lambda rule: rule.history)
     days = study.days
-    high = study.parameters(lambda rules: rules.high_low, lambda rule: rule.high)[:, None]
-    low = study.parameters(lambda rules: rules.high_low, lambda rule: rule.low)[:, None]
-    least = study.amounts(lambda rules: rules.high_low, lambda rule: rule.least)[:, None]
+    high = study.parameters(HighLowParameters, lambda rule: rule.high)[:, None]
+    low = study.parameters(HighLowParameters, lambda rule: rule.low)[:, None]
+    least = study.amounts(HighLowParameters, lambda rule: rule.least)[:, None]
     usual_high = study.usual(days.total, history, 0.9)
     usual_low = study.usual(days.total, history, 0.1)
     hits = []
@@ -69,10 +131,10 @@ def high_low(study: Study) -> list[Hit]:
 def spike(study: Study) -> list[Hit]:
     """The highest interval of a day far above its third highest, and above all of the past weeks."""
     days = study.days
-    third = study.parameters(lambda rules: rules.spike, lambda rule: rule.third)[:, None]
-    past = study.parameters(lambda rules: rules.spike, lambda rule: rule.past)[:, None]
-    least = study.amounts(lambda rules: rules.spike, lambda rule: rule.least)[:, None]
-    history = study.parameters(lambda rules: rules.spike, lambda rule: rule.history)
+    third = study.parameters(SpikeParameters, lambda rule: rule.third)[:, None]
+    past = study.parameters(SpikeParameters, lambda rule: rule.past)[:, None]
+    least = study.amounts(SpikeParameters, lambda rule: rule.least)[:, None]
+    history = study.parameters(SpikeParameters, lambda rule: rule.history)
     learned = study.usual(days.highest, history, 1.0)
     with np.errstate(invalid="ignore"):
         over = (days.highest > third * days.third) & (days.highest > past * learned) & (days.highest >= least)
@@ -107,7 +169,7 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
     back: dict[int, int] = {}  # register: reading up to which it was already told
     for i in np.flatnonzero(far):
         row = int(rows[i])
-        rule, learned = block.registers[row].rules.units, study.rates.at(int(i) + 1)
+        rule, learned = block.registers[row].parameters.get(UnitParameters), study.rates.at(int(i) + 1)
         if (
             rule is None
             or learned.rate is None
@@ -143,3 +205,51 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
             )
         )
     return hits
+
+
+RULES = (
+    Rule(
+        MAX_RATE,
+        "more than the meter's Qmax or the fuse lets through",
+        Verdict.QUESTIONABLE,
+        (Severity.ALARM,),
+        "per_hour possible_per_hour moved since until",
+    ),
+    Rule(
+        HIGH,
+        "a day far above past days",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "day_of_use limit usual_day learned_from_days days",
+        lasts=Duration.DAYS,
+        parameters=HighLowParameters,
+        uses="high least history",
+    ),
+    Rule(
+        LOW,
+        "a day far below past days",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "day_of_use limit usual_day learned_from_days days",
+        lasts=Duration.DAYS,
+        parameters=HighLowParameters,
+        uses="low least history",
+    ),
+    Rule(
+        SPIKE,
+        "the highest interval of a day far above its third highest, and above the past",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "highest_per_hour third_highest_per_hour highest_of_past_per_hour learned_from_days",
+        parameters=SpikeParameters,
+    ),
+    Rule(
+        UNIT,
+        "ten, hundred or thousand times (or a part of) the level, until it is back",
+        Verdict.REJECT,
+        (Severity.ALARM,),
+        "factor before after before_at after_at readings",
+        parameters=UnitParameters,
+    ),
+)
+DETECTORS = (max_rate, high_low, spike, unit_or_multiplier)

@@ -6,17 +6,41 @@ returns to its old level at once is a glitch of several readings.
 """
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
 from anomaly.input.series import Finding, Mark, Series, iso
-from anomaly.parameters import ReverseRule
+from anomaly.parameters import LITRE, WATT_HOUR, Counted, RuleParameters, Subject
+from anomaly.rule import Rule
 from metering.readings.rate import LearnedRates
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
 
 KIND = "reverse_flow"
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseParameters(RuleParameters):
+    """Limits of reverse flow: `steps` back in a row, together more than `least` and `times` what the meter
+    commonly moves in an hour."""
+
+    name = "reverse"
+    steps: int = 3
+    least: int = 30 * LITRE
+    times: float = 3.0
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Water, gas and electricity."""
+        match of.counts:
+            case Counted.VOLUME:
+                return cls()
+            case Counted.ELECTRICITY:
+                return cls(least=500 * WATT_HOUR)
+            case _:
+                return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +52,7 @@ class Backward:
     drop: int
 
 
-def runs(series: Series, rates: LearnedRates, rule: ReverseRule, scale: float = 1.0) -> list[Backward]:
+def runs(series: Series, rates: LearnedRates, rule: ReverseParameters, scale: float = 1.0) -> list[Backward]:
     """Every stretch in which the register ran backward. `scale`: the register's units in one of the
     rule's."""
     steps, elapsed = np.diff(series.values), np.diff(series.times)
@@ -82,3 +106,15 @@ def describe(series: Series, backward: list[Backward]) -> tuple[list[Finding], l
             for index in range(run.first + 1, run.last + 1)
         ]
     return findings, marks
+
+
+RULES = (
+    Rule(
+        KIND,
+        "runs backward, reading after reading",
+        Verdict.QUESTIONABLE,
+        (Severity.ALARM,),
+        "before after ran_back since until",
+        parameters=ReverseParameters,
+    ),
+)

@@ -6,10 +6,22 @@ import numpy as np
 
 from anomaly.input.block import Block
 from anomaly.input.series import DAY, HOUR, BoolArray, FloatArray, Int64Array, iso
+from anomaly.parameters import RuleParameters
+from anomaly.rule import Rule
 from anomaly.workspace import Hit, Study, groups
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 
 MISSING, INTERVAL = "missing", "interval"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleParameters(RuleParameters):
+    """Limits of a schedule. `missing`: distances without a reading that are a finding. `tolerance`: share of
+    the scheduled distance by which the usual distance of a day may differ from it."""
+
+    name = "schedule"
+    missing: float = 3.5
+    tolerance: float = 0.25
 
 
 def missing(study: Study) -> list[Hit]:
@@ -19,7 +31,7 @@ def missing(study: Study) -> list[Hit]:
     """
     block = study.block
     interval, row, _ = _scheduled(block)
-    factor = study.parameters(lambda rules: rules.schedule, lambda rule: rule.missing)
+    factor = study.parameters(ScheduleParameters, lambda rule: rule.missing)
     last = np.diff(row, append=-1) != 0
     # after a register's last reading the present follows
     follows = np.append(block.times[1:], 0)
@@ -98,8 +110,8 @@ def off(study: Study) -> BoolArray:
     """Distances between neighbours that are not as scheduled, and no gaps: bool, shape (n - 1,)."""
     block = study.block
     scheduled, row, known = _scheduled(block)
-    tolerance = study.parameters(lambda rules: rules.schedule, lambda rule: rule.tolerance)
-    factor = study.parameters(lambda rules: rules.schedule, lambda rule: rule.missing)
+    tolerance = study.parameters(ScheduleParameters, lambda rule: rule.tolerance)
+    factor = study.parameters(ScheduleParameters, lambda rule: rule.missing)
     elapsed = np.diff(block.times)
     at = row[1:]
     with np.errstate(invalid="ignore"):
@@ -112,3 +124,26 @@ def _scheduled(block: Block) -> tuple[FloatArray, Int64Array, BoolArray]:
     """Scheduled distances by register (NaN: none), the register of each reading, and which are scheduled."""
     interval = np.array([each.interval or np.nan for each in block.registers], dtype=np.float64)
     return interval, block.rows, ~np.isnan(interval)
+
+
+RULES = (
+    Rule(
+        MISSING,
+        "scheduled readings are absent; gaps within a day are one",
+        Verdict.INFO,
+        (Severity.INFO, Severity.WARNING),
+        "absent gaps longest_hours scheduled_minutes last_before next",
+        parameters=ScheduleParameters,
+        uses="missing",
+    ),
+    Rule(
+        INTERVAL,
+        "readings at another distance than scheduled",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "distances scheduled_minutes median_minutes since until",
+        parameters=ScheduleParameters,
+        uses="tolerance",
+    ),
+)
+DETECTORS = (missing, interval)

@@ -1,11 +1,16 @@
 """Use that is not as it was: another level, and hours that are not like the same hours of past weeks."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 
 from anomaly.episodes import Hysteresis, departures
 from anomaly.input.series import HOUR, FloatArray
+from anomaly.parameters import LITRE, WATT_HOUR, Counted, LearningParameters, RuleParameters, Subject
+from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, mean, said, scale
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 from telemetry.obis import RegisterKind
 
 LEVEL_SHIFT, SEASONAL_OUTLIER = "level_shift", "seasonal_outlier"
@@ -13,19 +18,59 @@ _WEEK = 168
 _MAD = 1.4826  # makes a median absolute deviation comparable to a standard deviation (normal distribution)
 
 
+@dataclass(frozen=True, slots=True)
+class ShiftParameters(LearningParameters):
+    """Limits of a level: a week's usual figure above `up` or below `down` times that of the past `history`
+    days, and different by `least`, for `days` days: another level. `settle`: days after which it is the new
+    normal."""
+
+    name = "shift"
+    up: float = 2.5
+    down: float = 0.3
+    least: int = 0
+    days: int = 7
+    settle: int = 90
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Water, gas and electricity."""
+        match of.counts:
+            case Counted.VOLUME:
+                return cls(least=150 * LITRE, days=14)
+            case Counted.ELECTRICITY:
+                return cls(least=1_000 * WATT_HOUR, days=14)
+            case _:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class SeasonalParameters(RuleParameters):
+    """Limits of odd hours: those whose robust z against the same hour of the past `weeks` weeks exceeds `z`
+    for `hours` in a row."""
+
+    name = "seasonal"
+    weeks: int = 8
+    z: float = 8.0
+    hours: int = 3
+    least: int = 300 * WATT_HOUR
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Electricity, and the water and gas of a house."""
+        if of.counts is Counted.VOLUME and of.house:
+            return cls(least=300 * LITRE)
+        return cls() if of.counts is Counted.ELECTRICITY else None
+
+
 def level_shift(study: Study) -> list[Hit]:
     """Days in a row above or below what this register used in past weeks, until it is back or the new
     normal."""
     days = study.days
-    on = {
-        row: rule
-        for row, register in study.rows_with(lambda rules: rules.shift)
-        if (rule := register.rules.shift)
-    }
-    history = study.parameters(lambda rules: rules.shift, lambda rule: rule.history)
-    least = study.amounts(lambda rules: rules.shift, lambda rule: rule.least)
-    up = study.parameters(lambda rules: rules.shift, lambda rule: rule.up)
-    down = study.parameters(lambda rules: rules.shift, lambda rule: rule.down)
+    on = study.rows_with(ShiftParameters)
+    history = study.parameters(ShiftParameters, lambda rule: rule.history)
+    least = study.amounts(ShiftParameters, lambda rule: rule.least)
+    up = study.parameters(ShiftParameters, lambda rule: rule.up)
+    down = study.parameters(ShiftParameters, lambda rule: rule.down)
     usual = study.usual(days.total, history, 0.5, least=28)
 
     worth_it = np.where(usual >= least[:, None], usual, np.nan)
@@ -53,14 +98,11 @@ def level_shift(study: Study) -> list[Hit]:
 
 def seasonal_outlier(study: Study) -> list[Hit]:
     """Hours in a row whose robust z (median and MAD of the same hour of past weeks) is too large."""
-    rows = [row for row, _ in study.rows_with(lambda rules: rules.seasonal)]
-    if not rows or not len(study.steps):
+    if not len(study.steps):
         return []
     hits = []
-    for row in rows:
+    for row, rule in study.rows_with(SeasonalParameters).items():
         register = study.block.registers[row]
-        rule = register.rules.seasonal
-        assert rule is not None
         begin, end = (int(bound) for bound in np.searchsorted(study.steps.row, [row, row + 1]))
         steps = np.arange(begin, end)[study.steps.known[begin:end]]
         if not len(steps):
@@ -124,7 +166,7 @@ def _hourly(study: Study, row: int) -> tuple[int, FloatArray]:
 
 def past_hours(study: Study, row: int, day: int) -> tuple[int, FloatArray]:
     """Use of the hours before local day `day` from which later weeks learn, and which hour is the first."""
-    rule = study.block.registers[row].rules.seasonal
+    rule = study.block.registers[row].parameters.get(SeasonalParameters)
     if rule is None or study.block.registers[row].kind is not RegisterKind.COUNTER:
         return 0, np.zeros(0)
     first, use = _hourly(study, row)
@@ -159,3 +201,26 @@ def _median(x: FloatArray, least: int) -> FloatArray:
     known = np.count_nonzero(~np.isnan(ordered), axis=-1)
     middle = np.take_along_axis(ordered, np.maximum(known - 1, 0)[..., None] // 2, axis=-1)[..., 0]
     return np.where(known >= max(least, 1), middle, np.nan)
+
+
+RULES = (
+    Rule(
+        LEVEL_SHIFT,
+        "days in a row at another level, until it is back or the new normal",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "usual_day day_since difference_a_day learned_from_days days",
+        lasts=Duration.DAYS,
+        parameters=ShiftParameters,
+    ),
+    Rule(
+        SEASONAL_OUTLIER,
+        "hours unlike the same hours of past weeks (robust z on median and MAD), once three quarters of "
+        "these are known",
+        Verdict.INFO,
+        (Severity.INFO,),
+        "hours used normal worst_hour worst_hour_normal worst_z learned_from_weeks",
+        parameters=SeasonalParameters,
+    ),
+)
+DETECTORS = (level_shift, seasonal_outlier)

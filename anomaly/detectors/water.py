@@ -1,6 +1,7 @@
 """What goes wrong with water and gas: a leak, a burst pipe, and use that comes at once after a silence."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -8,13 +9,66 @@ from anomaly.boundary.steps import SILENCE
 from anomaly.episodes import Episode, Hysteresis, departures, episodes
 from anomaly.input.local_time import midnight
 from anomaly.input.series import DAY, HOUR, FloatArray, iso
-from anomaly.parameters import LeakRule, Rules
+from anomaly.parameters import LITRE, Counted, LearningParameters, Subject
+from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, exact, groups, said, scale
-from telemetry.findings import Severity
+from telemetry.findings import Severity, Verdict
 
 LEAK, BURST, CATCH_UP = "leak", "burst", "catch_up"
 _LOOK_BACK = 28  # days before a silence ends, for what was usual before it
 _BUSY_DAYS = 0.95  # share of the past days that were less busy
+
+
+@dataclass(frozen=True, slots=True)
+class LeakParameters(LearningParameters):
+    """Limits of flow that never rests. `rests`: whether such a register stands still for some hour of a usual
+    day (a flat's does, a house's main meter does not and is only compared with its own past nights). More
+    than `flow` an hour in every interval of `days` days, or above `times` the usual least flow of its nights
+    plus `above` in `nights` nights, is a leak; `dry` nights in a row end it, and one day of more than `alarm`
+    is enough to begin it. `alarm`: micro-units an hour from which somebody should go there now."""
+
+    name = "leak"
+    rests: bool = True
+    flow: int = LITRE // 2
+    days: int = 3
+    nights: int = 4
+    times: float = 1.5
+    above: int = 3 * LITRE
+    dry: int = 2
+    history: int = 28
+    alarm: int = 20 * LITRE
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Water and gas, but not where flats are metered behind it."""
+        if of.counts is not Counted.VOLUME or of.submetered:
+            return None
+        return cls(rests=not of.house)
+
+
+@dataclass(frozen=True, slots=True)
+class BurstParameters(LearningParameters):
+    """Limits of two hours: more than `times` what the busiest twentieth of the past `history` days had in
+    such a time, and more than `least` an hour."""
+
+    name = "burst"
+    times: float = 2.0
+    least: int = 400 * LITRE
+
+    @classmethod
+    def usual(cls, of: Subject) -> Self | None:
+        """Water and gas."""
+        return cls() if of.counts is Counted.VOLUME else None
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUpParameters(LearningParameters):
+    """Limits of a silence: one of `silence`, after which the register had gone on; out of line when its days
+    are more than `times` or less than 1/`times` of the usual."""
+
+    name = "catch_up"
+    silence: int = 2 * DAY
+    times: float = 3.0
 
 
 def leak(study: Study) -> list[Hit]:
@@ -23,15 +77,15 @@ def leak(study: Study) -> list[Hit]:
     Where an event is seen in both ways it is one finding, from the first beginning to the last end.
     """
     days = study.days
-    on = {row: rule for row, register in study.rows_with(_leak_rule) if (rule := _leak_rule(register.rules))}
+    on = study.rows_with(LeakParameters)
     if not on:
         return []
-    flow = study.amounts(lambda rules: rules.leak, lambda rule: rule.flow)[:, None]
-    above = study.amounts(lambda rules: rules.leak, lambda rule: rule.above)
-    alarm = study.amounts(lambda rules: rules.leak, lambda rule: rule.alarm)[:, None]
-    times = study.parameters(lambda rules: rules.leak, lambda rule: rule.times)
-    rests = study.parameters(lambda rules: rules.leak, lambda rule: float(rule.rests))[:, None] == 1
-    history = study.parameters(lambda rules: rules.leak, lambda rule: rule.history)
+    flow = study.amounts(LeakParameters, lambda rule: rule.flow)[:, None]
+    above = study.amounts(LeakParameters, lambda rule: rule.above)
+    alarm = study.amounts(LeakParameters, lambda rule: rule.alarm)[:, None]
+    times = study.parameters(LeakParameters, lambda rule: rule.times)
+    rests = study.parameters(LeakParameters, lambda rule: float(rule.rests))[:, None] == 1
+    history = study.parameters(LeakParameters, lambda rule: rule.history)
     usual = study.usual(days.night_least, history, 0.5)
     with np.errstate(invalid="ignore"):
         dry, nights = days.least <= flow, (days.night_least <= flow, days.night_least > flow)
@@ -50,10 +104,6 @@ def leak(study: Study) -> list[Hit]:
     return [_leak(study, on[event.row], event) for event in _together(never_dry + wet_nights)]
 
 
-def _leak_rule(rules: Rules) -> LeakRule | None:
-    return rules.leak
-
-
 def _together(found: list[Episode]) -> list[Episode]:
     """Events of one register that overlap or touch, as one; normal is what was before the first."""
     merged: list[Episode] = []
@@ -67,7 +117,7 @@ def _together(found: list[Episode]) -> list[Episode]:
     return merged
 
 
-def _leak(study: Study, rule: LeakRule, episode: Episode) -> Hit:
+def _leak(study: Study, rule: LeakParameters, episode: Episode) -> Hit:
     """Begins after the interval before its first day in which least flowed, ends with its first dry night."""
     row, days = episode.row, study.days
     unit = scale(study.block.registers[row])
@@ -94,9 +144,9 @@ def _leak(study: Study, rule: LeakRule, episode: Episode) -> Hit:
 def burst(study: Study) -> list[Hit]:
     """Two hours with far more than two hours of usual days; one finding until half a day is quiet."""
     steps, days = study.steps, study.days
-    times = study.parameters(lambda rules: rules.burst, lambda rule: rule.times)
-    least = study.amounts(lambda rules: rules.burst, lambda rule: rule.least)
-    history = study.parameters(lambda rules: rules.burst, lambda rule: rule.history)
+    times = study.parameters(BurstParameters, lambda rule: rule.times)
+    least = study.amounts(BurstParameters, lambda rule: rule.least)
+    history = study.parameters(BurstParameters, lambda rule: rule.history)
     flow, begin = study.over_two
     at = np.flatnonzero(~np.isnan(flow))
     day = study.step_hours[at] // 24 - days.first
@@ -132,8 +182,8 @@ def catch_up(study: Study) -> list[Hit]:
     in a third of the time. Values of the first of each month that a meter kept are none.
     """
     steps, days = study.steps, study.days
-    silence = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.silence)
-    history = study.parameters(lambda rules: rules.catch_up, lambda rule: rule.history)
+    silence = study.parameters(CatchUpParameters, lambda rule: rule.silence)
+    history = study.parameters(CatchUpParameters, lambda rule: rule.history)
     elapsed = steps.end - steps.begin
     scheduled = np.array([each.interval is not None for each in study.block.registers], dtype=np.bool_)
     due = np.zeros(len(steps), dtype=np.bool_)
@@ -152,7 +202,7 @@ def catch_up(study: Study) -> list[Hit]:
     hits = []
     for i in silent:
         row = int(steps.row[i])
-        rule = study.block.registers[row].rules.catch_up
+        rule = study.block.registers[row].parameters.get(CatchUpParameters)
         assert rule is not None
         a_day = float(steps.moved[i]) / elapsed[i] * DAY
         column = int(study.step_hours[i] // 24 - days.first)
@@ -176,3 +226,35 @@ def catch_up(study: Study) -> list[Hit]:
 def _last_known(x: FloatArray) -> float | None:
     known = x[~np.isnan(x)]
     return float(known[-1]) if len(known) else None
+
+
+RULES = (
+    Rule(
+        LEAK,
+        "no interval without flow for days (not a house), or nights above their own past weeks; ended by "
+        "dry nights; off where flats are metered behind it",
+        Verdict.INFO,
+        (Severity.WARNING, Severity.ALARM),
+        "night_flow_per_hour usual_night_flow_per_hour highest_night_flow_per_hour hours lost",
+        lasts=Duration.DAYS,
+        parameters=LeakParameters,
+    ),
+    Rule(
+        BURST,
+        "two hours far above those of busy days",
+        Verdict.INFO,
+        (Severity.ALARM,),
+        "per_hour limit_per_hour busy_days_per_hour learned_from_days ran since until",
+        parameters=BurstParameters,
+    ),
+    Rule(
+        CATCH_UP,
+        "went on during a silence in which readings were due (by schedule, or the distance before was "
+        "less than a third); a warning where its days are not like others",
+        Verdict.INFO,
+        (Severity.INFO, Severity.WARNING),
+        "used silent_hours used_a_day usual_day since until",
+        parameters=CatchUpParameters,
+    ),
+)
+DETECTORS = (leak, burst, catch_up)

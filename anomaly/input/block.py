@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from anomaly.input.past import Past
 from anomaly.input.series import BoolArray, Int64Array, Series
-from anomaly.parameters import Rules
+from anomaly.parameters import ParameterSet
 from telemetry.obis import Obis, RegisterKind
 from telemetry.units import ratio
 
@@ -23,14 +23,14 @@ UNKNOWN = np.iinfo(np.int64).min  # an instant that nobody recorded
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """What is known of a register besides its readings.
+    """Facts of a register besides its readings.
 
     `obis` and `kind` say what it counts; `meter` groups the registers of one meter. `interval`:
     microseconds between two scheduled readings, None where nothing is promised. `max_rate`: micro-units an
     hour that the meter's Qmax or the fuse lets through. `verified_until`: the instant (microseconds since
     1970) at which the verification ends. `contracts`: spans (from, to or None) in which somebody pays for
-    what is used, None where that is not judged. `billed`: a bill rests on it. `rules` are those in force for
-    the register's medium and kind: the caller selects them.
+    what is used, None where that is not judged. `billed`: a bill rests on it. `parameters`: those in force
+    for its rules, selected by the caller.
     """
 
     meter: str
@@ -43,13 +43,13 @@ class Register:
     verified_until: int | None = None
     contracts: tuple[tuple[int, int | None], ...] | None = None
     billed: bool = False
-    rules: Rules = field(default_factory=Rules)
+    parameters: ParameterSet = field(default_factory=ParameterSet)
 
     def __post_init__(self) -> None:
         """Raises telemetry.units.UnitError where the rules' amounts cannot be converted to the register's
         unit."""
-        if self.rules.unit and self.unit and self.unit != self.rules.unit:
-            ratio(self.rules.unit, self.unit)
+        if self.parameters.unit and self.unit and self.unit != self.parameters.unit:
+            ratio(self.parameters.unit, self.unit)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from anomaly.catalogue import usual_parameters
 from anomaly.input.block import UNKNOWN, Block, Register
 from anomaly.input.past import Past
-from anomaly.parameters import Rules
+from anomaly.parameters import Counted, ParameterSet, Subject
 from ingest.validation.parameters import Parameters
 from ingest.validation.register_facts import Circumstances
 from ingest.validation.series_cache import StoredSeries
@@ -99,8 +100,8 @@ def blocks(
     days = sorted(day for day in changes.union(group.days) if day > first)
     starts = [_EVER, *(_midnight(day, group.zone) for day in days)]
     for start, end, day in zip(starts, [*starts[1:], None], [first, *days], strict=True):
-        rules = {_kind(row): _rules(row, parameters, day) for row in alike}
-        registers = tuple(_register(row, rules[_kind(row)], known, day, group.zone) for row in group.rows)
+        given = {_kind(row): _parameters(row, parameters, day) for row in alike}
+        registers = tuple(_register(row, given[_kind(row)], known, day, group.zone) for row in group.rows)
         block = Block(
             registers,
             bounds,
@@ -117,21 +118,23 @@ def blocks(
 
 
 def _kind(row: RegisterRow) -> tuple[int, str, str, bool, bool]:
-    """Registers of one kind have the same rules."""
+    """Registers of one kind have the same parameters."""
     return row.utility_id, row.obis, row.unit, row.house, row.submetered
 
 
-def _rules(row: RegisterRow, parameters: Parameters, day: date) -> Rules:
-    rules = parameters.of(row.utility_id, _obis(row), day, house=row.house, submetered=row.submetered)
+def _parameters(row: RegisterRow, of: Parameters, day: date) -> ParameterSet:
+    given = of.of(row.utility_id, _obis(row), day, house=row.house, submetered=row.submetered)
     try:
-        if rules.unit:
-            ratio(rules.unit, row.unit)
+        if given.unit:
+            ratio(given.unit, row.unit)
     except UnitError:  # a register in a unit that its kind does not have: what holds in any unit
-        return Rules(high_low=None, spike=None, reverse=None)
-    return rules
+        return usual_parameters(Subject(Counted.OTHER))
+    return given
 
 
-def _register(row: RegisterRow, rules: Rules, known: Circumstances, day: date, zone: ZoneInfo) -> Register:
+def _register(
+    row: RegisterRow, given: ParameterSet, known: Circumstances, day: date, zone: ZoneInfo
+) -> Register:
     obis, verified = _obis(row), row.verified_until
     return Register(
         f"{row.utility_id} {row.meter}",
@@ -144,7 +147,7 @@ def _register(row: RegisterRow, rules: Rules, known: Circumstances, day: date, z
         None if verified is None else _midnight(verified + timedelta(days=1), zone),
         known.paid_for(row.id),
         row.billed,
-        rules=rules,
+        parameters=given,
     )
 
 

@@ -2,7 +2,7 @@
 
 Registers are judged together with all others of their meter, from the last Monday up to which all is settled
 of them (`anomaly/checkpoint.py`), or from the beginning; both say the same. Where a utility changed its
-parameters, or a point its fuse, each reading is judged by what held on its day (`eras.py`).
+parameters, or a point its fuse, each reading is judged by what held on its day (`parameter_periods.py`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from datetime import datetime
 
 import numpy as np
 
-from anomaly.catalogue import VERDICTS
+from anomaly.catalogue import RULES
 from anomaly.checkpoint import open_from
 from anomaly.input.block import UNKNOWN
 from anomaly.input.local_time import monday
@@ -269,4 +269,4 @@ def _tell(
 
 def _objects(finding: Finding) -> bool:
     """Whether the finding is about its readings, and not about what was used."""
-    return VERDICTS[finding.kind] is not Verdict.INFO
+    return RULES[finding.kind].verdict is not Verdict.INFO

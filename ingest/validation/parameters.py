@@ -1,6 +1,6 @@
 """Which rules are in force for a register on a day: those built in, with what its utility wants otherwise.
 
-A parameter is named as in `anomaly/parameters.py`: `leak.days`, `electricity.theft.down`; the name of a rule
+A parameter is named as its rule declares it: `leak.days`, `electricity.theft.down`; the name of a rule
 alone takes `on` or `off`. Durations that a rule counts in microseconds may be given as `21d`, `12h`, `30min`
 or `90s`. Of several rows for one name the narrower one counts (an OBIS code before a medium before all), then
 the one with the later day, then the one that was set last; `default` takes back what its scope had set."""
@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
-from anomaly.parameters import Rules
+from anomaly.catalogue import PARAMETERS, parameters_of
+from anomaly.parameters import ParameterSet
 from store.postgres.errors import StoreError
 from store.validation.rule_parameters import ParameterRow
 from telemetry.obis import Obis
@@ -34,12 +34,12 @@ class Parameters:
 
     def of(
         self, utility_id: int, obis: Obis, on: date, *, house: bool = False, submetered: bool = False
-    ) -> Rules:
-        """The rules of a register on a local day."""
-        rules = Rules.of(obis, house=house, submetered=submetered)
+    ) -> ParameterSet:
+        """The parameters of a register on a local day."""
+        given = parameters_of(obis, house=house, submetered=submetered)
         for row in _counting(self._about(utility_id, obis), on):
-            rules = altered(rules, row.name, row.value)
-        return rules
+            given = altered(given, row.name, row.value)
+        return given
 
     def changes(self, utility_id: int, obis: Obis) -> list[date]:
         """The days from which something else is in force for a register, in order."""
@@ -70,53 +70,51 @@ def _width(row: ParameterRow) -> int:
     return 2 if row.obis is not None else 1 if row.medium is not None else 0
 
 
-def altered(rule: Any, name: str, value: str) -> Any:
-    """A rule (or all of them) with one parameter changed; as it is where the rule is switched off.
+def altered(given: ParameterSet, name: str, value: str) -> ParameterSet:
+    """A set with one parameter changed; as it is where the parameter's rule is switched off.
 
     Raises ParameterError.
     """
     head, _, rest = name.partition(".")
-    known = [field.name for field in fields(rule) if field.name != "unit"]
-    if head not in known:
-        raise ParameterError(f"no parameter {head!r}", advice=f"there are {', '.join(known)}")
-    kind, optional = _kind(type(rule), head)
-    if not rest:
-        return replace(rule, **{head: _parsed(kind, value, head, optional=optional)})
-    part = getattr(rule, head)
-    if not isinstance(kind, type) or not is_dataclass(kind):
-        raise ParameterError(f"{head} is a figure and has no {rest}", advice=f"give {head} itself a value")
-    if part is None:
-        altered(kind(), rest, value)  # it must be a parameter all the same
-        return rule
-    return replace(rule, **{head: altered(part, rest, value)})
+    rule = PARAMETERS.get(head)
+    if rule is None:
+        raise ParameterError(f"no parameter {head!r}", advice=f"there are {', '.join(PARAMETERS)}")
+    if rest:
+        part = given.get(rule)
+        changed = _changed(part or rule(), rest, value)  # it must be a parameter all the same
+        return given if part is None else given.having(changed)
+    if value == "on":
+        return given.having(rule())
+    if value == "off" and not rule.required:
+        return given.without(rule)
+    raise ParameterError(
+        f"{name} cannot be {value!r}",
+        advice="this rule is always on; set one of its figures" if rule.required else "a rule is on or off",
+    )
 
 
 def check(name: str, value: str) -> None:
     """Raises ParameterError where nothing is called so or cannot be set to this."""
     if value == DEFAULT:
-        altered(Rules(), name, "off" if "." not in name else "0")
-    else:
-        altered(Rules(), name, value)
+        value = "0" if "." in name else "on"
+    altered(ParameterSet(), name, value)
 
 
-def _kind(rule: type, name: str) -> tuple[Any, bool]:
-    """The type of a parameter, and whether it may be None."""
-    hint = get_type_hints(rule)[name]
-    if get_origin(hint) is UnionType:
-        return next(each for each in get_args(hint) if each is not NoneType), True
-    return hint, False
+def _changed(rule: Any, name: str, value: str) -> Any:
+    """Parameters of a rule with one of them changed. Raises ParameterError."""
+    head, _, rest = name.partition(".")
+    kinds = get_type_hints(type(rule))
+    known = [field.name for field in fields(rule)]
+    if head not in known:
+        raise ParameterError(f"no parameter {head!r}", advice=f"there are {', '.join(known)}")
+    part = getattr(rule, head)
+    if rest and not is_dataclass(part):
+        raise ParameterError(f"{head} is a figure and has no {rest}", advice=f"give {head} itself a value")
+    new = _changed(part, rest, value) if rest else _parsed(kinds[head], value, head)
+    return replace(rule, **{head: new})
 
 
-def _parsed(kind: Any, text: str, name: str, *, optional: bool) -> Any:
-    if is_dataclass(kind) and isinstance(kind, type):
-        if text == "on":
-            return kind()
-        if text == "off" and optional:
-            return None
-        raise ParameterError(
-            f"{name} cannot be {text!r}",
-            advice="a rule is on or off" if optional else "this rule is always on; set one of its figures",
-        )
+def _parsed(kind: Any, text: str, name: str) -> Any:
     try:
         if kind is bool:
             return {"true": True, "false": False}[text]
@@ -125,7 +123,7 @@ def _parsed(kind: Any, text: str, name: str, *, optional: bool) -> Any:
         if kind is int and (duration := _DURATION.fullmatch(text)):
             return int(duration[1]) * _MICROSECONDS[duration[2]]
         return _positive(kind(text))
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         raise ParameterError(
             f"{name} cannot be {text!r}", advice=f"give {getattr(kind, '__name__', 'whole numbers')}"
         ) from None

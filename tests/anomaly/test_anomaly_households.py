@@ -10,9 +10,10 @@ from anomaly.boundary.consistent_chain import Link, trace
 from anomaly.boundary.learned_rate import learn
 from anomaly.input.block import Block
 from anomaly.input.series import Judgement, Series, iso
-from anomaly.judge import judge, judge_block
+from anomaly.judge import examine
 from tests.anomaly.test_catalogue import check
 from tests.support.blocks import register
+from tests.support.counters import judge
 from tests.support.households import ZONE, Household, households
 
 
@@ -114,7 +115,7 @@ def all_of(year: list[Household]) -> dict[str, Judgement]:
         np.concatenate([home.values for home in year]),
         zone=ZONE,
     )
-    return {home.meter: judged for home, judged in zip(year, judge_block(block), strict=True)}
+    return {home.meter: judged for home, judged in zip(year, examine(block).judged, strict=True)}
 
 
 def test_long_running_leaks_are_findings_with_start_and_end(year: list[Household]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from anomaly.boundary.consistent_chain import Link, trace
 from anomaly.boundary.learned_rate import learn
 from anomaly.input.series import HOUR, Judgement, Series
-from anomaly.judge import judge
+from tests.support.counters import judge
 
 CAPACITY = 10_000_000
 

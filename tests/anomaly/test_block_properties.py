@@ -10,7 +10,7 @@ from anomaly.catalogue import REGISTER_KINDS
 from anomaly.input.block import Block, Register
 from anomaly.input.local_time import local, midnight
 from anomaly.input.series import DAY, HOUR, Judgement
-from anomaly.judge import judge_block
+from anomaly.judge import examine
 from telemetry.micro import LIMIT
 from telemetry.obis import Obis, RegisterKind
 from tests.support.blocks import UNIT, register
@@ -80,9 +80,9 @@ def same(one: tuple[Judgement, ...], other: tuple[Judgement, ...]) -> bool:
 def test_any_order_of_arrival_gives_the_same_judgement(arrived: Arrivals, seed: int) -> None:
     registers, columns, zone, until = arrived
     order = np.random.default_rng(seed).permutation(len(columns[0]))
-    judged = judge_block(made(registers, columns, zone, until))
-    assert same(judged, judge_block(made(registers, columns, zone, until)))
-    assert same(judged, judge_block(made(registers, [each[order] for each in columns], zone, until)))
+    judged = examine(made(registers, columns, zone, until)).judged
+    assert same(judged, examine(made(registers, columns, zone, until)).judged)
+    assert same(judged, examine(made(registers, [each[order] for each in columns], zone, until)).judged)
 
 
 @given(arrivals())
@@ -91,7 +91,7 @@ def test_what_is_said_has_an_identity_and_lies_within_the_series(
     arrived: Arrivals,
 ) -> None:
     block = made(*arrived)
-    for row, judged in enumerate(judge_block(block)):
+    for row, judged in enumerate(examine(block).judged):
         count = int(block.bounds[row + 1] - block.bounds[row])
         findings = [(finding.kind, finding.started_at) for finding in judged.findings]
         marks = [(mark.index, mark.rule) for mark in judged.marks]
@@ -111,13 +111,13 @@ def test_a_meter_is_judged_the_same_in_whatever_company(
     arrived: Arrivals,
 ) -> None:
     registers, columns, zone, until = arrived
-    together = judge_block(made(registers, columns, zone, until))
+    together = examine(made(registers, columns, zone, until)).judged
     for meter in {each.meter for each in registers}:
         own = [row for row, each in enumerate(registers) if each.meter == meter]
         kept = np.isin(columns[0], own)
         alone = [each[kept] for each in columns]
         alone[0] = np.searchsorted(own, alone[0])
-        apart = judge_block(made([registers[row] for row in own], alone, zone, until))
+        apart = examine(made([registers[row] for row in own], alone, zone, until)).judged
         assert same(apart, tuple(together[row] for row in own))
 
 
@@ -140,12 +140,12 @@ def test_local_clocks_skip_and_repeat_an_hour() -> None:
 def test_a_gauge_may_fall() -> None:
     gauge = Register("KAM-1", Obis.parse("1-0:32.7.0"), RegisterKind.GAUGE)
     block = Block.of([gauge], np.zeros(50), np.arange(50) * HOUR, np.arange(50, 0, -1) * UNIT)
-    (judged,) = judge_block(block)
+    (judged,) = examine(block).judged
     assert not judged.findings
     assert judged.usable.all()
 
 
 def test_an_empty_block_is_judged_too() -> None:
-    assert judge_block(Block.of([], [], [], [])) == ()
-    (judged,) = judge_block(Block.of([register()], [], [], []))
+    assert examine(Block.of([], [], [], [])).judged == ()
+    (judged,) = examine(Block.of([register()], [], [], [])).judged
     assert not judged.findings

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from anomaly.catalogue import parameters_of
 from anomaly.checkpoint import open_from
 from anomaly.input.block import Block, Register
 from anomaly.input.local_time import monday
 from anomaly.input.past import Past
 from anomaly.input.series import DAY, HOUR, Judgement
 from anomaly.judge import Examination, examine
-from anomaly.parameters import Rules
 from bench.planted import FAULTS
 from telemetry.micro import LIMIT
 from telemetry.obis import Obis
@@ -230,7 +230,11 @@ def test_every_planted_fault_in_real_meters(year: list[Household], seed: int) ->
         except ValueError:  # read too seldom for that
             times, values = home.times, home.values
         facts = Register(
-            str(number), code, unit="m3", max_rate=3_125_000, rules=Rules.of(code, house=number % 5 == 0)
+            str(number),
+            code,
+            unit="m3",
+            max_rate=3_125_000,
+            parameters=parameters_of(code, house=number % 5 == 0),
         )
         series.append(Series(facts, times, values, np.zeros(len(times), dtype=np.int64)))
     now = min(int(each.times[0]) for each in series) + int(random.integers(100, 280)) * DAY

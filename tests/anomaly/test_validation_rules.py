@@ -7,7 +7,7 @@ import pytest
 
 from anomaly.input.block import UNKNOWN
 from anomaly.input.series import DAY, HOUR
-from anomaly.judge import judge_block
+from anomaly.judge import examine
 from telemetry.findings import Severity
 from telemetry.quality import Quality
 from telemetry.status import Status
@@ -19,7 +19,7 @@ DAILY_WATER = used(register(), NIGHT_REST)
 
 
 def test_a_quiet_register_gives_no_findings_and_no_marks() -> None:
-    (judged,) = judge_block(block(DAILY_WATER))
+    (judged,) = examine(block(DAILY_WATER)).judged
     assert not judged.findings
     assert not judged.marks
     assert judged.usable.all()
@@ -79,7 +79,7 @@ def test_more_than_qmax_lets_through_is_marked_but_stays_usable() -> None:
     (finding,) = findings(made, "max_rate")
     assert finding.evidence["per_hour"] == "4"
     assert finding.evidence["possible_per_hour"] == "2.5"
-    (judged,) = judge_block(made)
+    (judged,) = examine(made).judged
     (mark,) = [mark for mark in judged.marks if mark.rule == "max_rate"]
     assert (mark.index, mark.quality, mark.usable) == (801, Quality.QUESTIONABLE, True)
     assert judged.usable.all()
@@ -131,7 +131,7 @@ def test_no_use_for_a_week_is_told_before_the_register_counts_as_stuck(length: i
 def test_readings_in_another_unit_are_rejected_until_the_level_is_back(factor: int) -> None:
     made = used(register(), NIGHT_REST)
     made.values[500:540] *= factor
-    (judged,) = judge_block(block(made))
+    (judged,) = examine(block(made)).judged
     (finding,) = [each for each in judged.findings if each.kind == "unit_or_multiplier"]
     assert finding.evidence["factor"] == factor
     assert (finding.first, finding.last, finding.ended_at) == (500, 539, at(540))
@@ -160,7 +160,7 @@ def test_tariffs_that_do_not_add_up_to_the_total() -> None:
     assert (finding.started_at, finding.ended_at) == (at(240), at(288))
     assert finding.evidence["parts"] == "tariffs"
     assert finding.evidence["difference"] == "-19.2"
-    judged = judge_block(made)[0]
+    judged = examine(made).judged[0]
     assert {mark.index for mark in judged.marks if mark.rule == "sibling"} == set(range(240, 288))
 
 
@@ -218,7 +218,7 @@ def test_a_reading_from_the_future_is_rejected() -> None:
     future = block(made, received=received)
     (finding,) = findings(future, "future")
     assert (finding.first, finding.evidence["seconds"], finding.evidence["limit_seconds"]) == (20, 7200, 300)
-    assert np.flatnonzero(~judge_block(future)[0].usable).tolist() == [20]
+    assert np.flatnonzero(~examine(future).judged[0].usable).tolist() == [20]
 
 
 def test_a_reading_that_arrives_after_more_than_a_year_is_too_old_unless_the_meter_kept_it() -> None:
@@ -254,7 +254,7 @@ def test_an_ended_verification_is_told_of_the_meters_billed_register_once() -> N
         shown(register(meter="KAM-2", **expired), np.arange(50) * 5_000),
         shown(register("8-1:1.0.0", meter="KAM-2", **expired), np.arange(50) * 5_000),
     ]
-    judged = judge_block(block(*made))
+    judged = examine(block(*made)).judged
     said = [[each.kind for each in one.findings].count("verification_expired") for one in judged]
     assert said == [0, 1, 1, 0]
 

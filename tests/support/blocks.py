@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from anomaly.catalogue import parameters_of
 from anomaly.input.block import Block, Register
 from anomaly.input.series import DAY, HOUR, Finding
-from anomaly.judge import judge_block
-from anomaly.parameters import Rules
+from anomaly.judge import examine
 from telemetry.obis import Obis, RegisterKind
 
 UNIT = 1_000_000
@@ -39,7 +39,7 @@ def register(obis: str = "8-0:1.0.0", meter: str = "KAM-1", **facts: Any) -> Reg
         "unit": code.unit or "",
         "kind": code.kind or RegisterKind.COUNTER,
         "interval": HOUR,
-        "rules": Rules.of(code),
+        "parameters": parameters_of(code),
     }
     return Register(meter, code, **(given | facts))
 
@@ -75,7 +75,7 @@ def block(*made: Made, zone: ZoneInfo = UTC, until: int | None = None, **columns
 
 def findings(of: Block | Made, kind: str) -> list[Finding]:
     """What is said of this kind, over all registers."""
-    judged = judge_block(of if isinstance(of, Block) else block(of))
+    judged = examine(of if isinstance(of, Block) else block(of)).judged
     return [finding for each in judged for finding in each.findings if finding.kind == kind]
 
 

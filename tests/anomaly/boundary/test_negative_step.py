@@ -6,8 +6,8 @@ import pytest
 from anomaly.boundary.consistent_chain import Link, trace
 from anomaly.boundary.learned_rate import learn
 from anomaly.input.series import HOUR, Judgement, Series
-from anomaly.judge import judge
 from telemetry.findings import Severity
+from tests.support.counters import judge
 
 UNIT = 1_000_000
 STEADY = [1000 + n for n in range(100)]  # a unit an hour

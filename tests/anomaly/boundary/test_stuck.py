@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from anomaly.boundary.stuck import StuckRule
+from anomaly.boundary.stuck import StuckParameters
 from anomaly.input.series import DAY, HOUR, Finding, Series
-from anomaly.judge import judge
+from tests.support.counters import judge
 
 LITRE = 1_000
 
@@ -15,7 +15,7 @@ def used(hours: list[int]) -> Series:
     return Series.of(np.arange(len(hours), dtype=np.int64) * HOUR, values)
 
 
-def stuck(series: Series, rule: StuckRule | None = None) -> list[Finding]:
+def stuck(series: Series, rule: StuckParameters | None = None) -> list[Finding]:
     return [finding for finding in judge(series, rule).findings if finding.kind == "stuck"]
 
 
@@ -76,6 +76,6 @@ def test_later_events_do_not_change_what_was_right_to_report() -> None:
 
 
 def test_heating_register_may_rest_all_summer() -> None:
-    summer = StuckRule(least=200 * DAY, rest=200 * DAY)
+    summer = StuckParameters(least=200 * DAY, rest=200 * DAY)
     assert not stuck(used(FLAT + AWAY * 150 + FLAT), summer)
     assert stuck(used(FLAT + AWAY * 250), summer)

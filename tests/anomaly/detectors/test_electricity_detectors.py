@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from anomaly.parameters import Rules
+from anomaly.catalogue import parameters_of
+from anomaly.detectors.electricity import ElectricityParameters
 from telemetry.findings import Severity
 from telemetry.obis import Obis
 from telemetry.status import Status
@@ -73,10 +74,8 @@ def test_energy_fed_in_where_nothing_is_generated() -> None:
     made = [used(register(IMPORT), np.full(24 * 20, 300.0)), used(register("1-0:2.8.0"), fed)]
     (finding,) = findings(block(*made), "negative_load")
     assert finding.evidence == {"fed_in": "2.4", "days": 2}
-    rules = Rules.of(Obis.parse(IMPORT))
-    assert rules.electricity
-    generates = replace(rules, electricity=replace(rules.electricity, generates=True))
-    made[0] = replace(made[0], register=register(IMPORT, rules=generates))
+    generates = parameters_of(Obis.parse(IMPORT)).having(ElectricityParameters(generates=True))
+    made[0] = replace(made[0], register=register(IMPORT, parameters=generates))
     assert not findings(block(*made), "negative_load")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anomaly.input.block import Block
-from anomaly.judge import judge_block
+from anomaly.judge import examine
 from telemetry.findings import Severity
 from tests.support.blocks import UNIT, at, block, findings, register, shown, used
 
@@ -40,7 +40,7 @@ def meter(
 
 
 def kinds(of: Block) -> set[str]:
-    return {finding.kind for each in judge_block(of) for finding in each.findings if finding.kind in ALL}
+    return {finding.kind for each in examine(of).judged for finding in each.findings if finding.kind in ALL}
 
 
 def test_a_good_meter_says_nothing() -> None:

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from anomaly.catalogue import parameters_of
+from anomaly.detectors.water import LeakParameters
 from anomaly.input.series import DAY, HOUR, BoolArray
-from anomaly.judge import judge_block
-from anomaly.parameters import LeakRule, Rules
+from anomaly.judge import examine
 from telemetry.findings import Severity
 from telemetry.micro import from_micro
 from telemetry.obis import Obis
@@ -78,7 +79,7 @@ def test_one_dry_night_does_not_end_a_leak_and_two_do() -> None:
 
 
 def test_a_house_that_never_rests_is_measured_against_its_own_nights() -> None:
-    house = register(rules=Rules.of(Obis.parse("8-0:1.0.0"), house=True))
+    house = register(parameters=parameters_of(Obis.parse("8-0:1.0.0"), house=True))
     busy = [40 + each for each in NIGHT_REST]
     assert not findings(used(house, busy), "leak")
     (finding,) = findings(used(house, with_leak(50 * 24, 65 * 24, 60, busy)), "leak")
@@ -88,13 +89,13 @@ def test_a_house_that_never_rests_is_measured_against_its_own_nights() -> None:
 
 
 def test_a_house_whose_flats_are_metered_leaves_their_leaks_to_them() -> None:
-    house = register(rules=Rules.of(Obis.parse("8-0:1.0.0"), house=True, submetered=True))
+    house = register(parameters=parameters_of(Obis.parse("8-0:1.0.0"), house=True, submetered=True))
     assert not findings(used(house, with_leak(50 * 24, 65 * 24, 60)), "leak")
 
 
 def test_nights_are_local() -> None:
     """The same use shifted by five hours, in a place five hours away, gives the same finding shifted."""
-    house = register(rules=replace(Rules.of(Obis.parse("8-0:1.0.0")), leak=LeakRule(rests=False)))
+    house = register(parameters=parameters_of(Obis.parse("8-0:1.0.0")).having(LeakParameters(rests=False)))
     hours = with_leak(50 * 24, 65 * 24, 30)
     (here,) = findings(used(house, hours), "leak")
     there = block(used(house, [0] * 5 + hours), zone=ZoneInfo("America/Bogota"))
@@ -132,7 +133,7 @@ def backward(litres: float, hours: int) -> Made:
 
 
 def test_a_register_that_runs_backward_is_reverse_flow_and_nothing_else() -> None:
-    (judged,) = judge_block(block(backward(30, 6)))
+    (judged,) = examine(block(backward(30, 6))).judged
     (finding,) = judged.findings
     assert finding.kind == "reverse_flow"
     assert (finding.started_at, finding.ended_at) == (at(1000), at(1006))

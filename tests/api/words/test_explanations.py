@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly.catalogue import OTHER_KINDS, REGISTER_KINDS
+from anomaly.catalogue import RULES
 from anomaly.input.series import HOUR, Series
-from anomaly.judge import judge, judge_block
+from anomaly.judge import examine
 from api.words.explanations import estimated_loss, explain, finding_title, titled_kinds
 from api.words.language import english, languages
 from tests.anomaly.detectors.test_heat_detectors import meter
 from tests.anomaly.detectors.test_water_detectors import with_leak
 from tests.anomaly.test_block_properties import Arrivals, arrivals, made
-from tests.anomaly.test_catalogue import TABLE
 from tests.support.blocks import findings, register, used
+from tests.support.counters import judge
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EN = english()
@@ -48,15 +48,15 @@ _SAMPLES = {
 
 
 def evidence_of(kind: str) -> dict[str, object]:
-    """What the detector of a kind writes, by the table that its own tests hold it to."""
+    """What the detector of a kind writes, by what it declares."""
     told: dict[str, object] = {}
-    for number, name in enumerate(sorted(TABLE[kind].evidence)):
+    for number, name in enumerate(sorted(RULES[kind].evidence.split())):
         sample = next((value for end, value in _SAMPLES.items() if name.endswith(end)), None)
         told[name] = sample if sample is not None else str(3 + number)
     return told
 
 
-@pytest.mark.parametrize("kind", [*REGISTER_KINDS, *OTHER_KINDS])
+@pytest.mark.parametrize("kind", [*RULES])
 @pytest.mark.parametrize("language", languages().values(), ids=languages().keys())
 def test_every_kind_has_a_title_and_a_sentence_for_what_its_detector_writes(
     kind: str, language: object
@@ -73,14 +73,14 @@ def test_every_kind_has_a_title_and_a_sentence_for_what_its_detector_writes(
 
 
 def test_no_title_is_of_a_kind_that_nobody_writes() -> None:
-    assert set(titled_kinds()) == {*REGISTER_KINDS, *OTHER_KINDS}
+    assert set(titled_kinds()) == set(RULES)
     assert finding_title("flow.backwards", EN) == "Flow: backwards"
 
 
 @given(arrivals())
 @settings(max_examples=40)
 def test_whatever_the_detectors_write_has_a_sentence(arrived: Arrivals) -> None:
-    for judged in judge_block(made(*arrived)):
+    for judged in examine(made(*arrived)).judged:
         for finding in judged.findings:
             assert explain(finding.kind, finding.evidence, "m3", BERLIN, EN) is not None, finding.kind
 
@@ -152,8 +152,8 @@ def test_incomplete_evidence_has_no_sentence(evidence: dict[str, object]) -> Non
 
 
 @given(
-    kind=st.sampled_from([*REGISTER_KINDS, *OTHER_KINDS]),
+    kind=st.sampled_from([*RULES]),
     value=st.one_of(st.text(), st.floats(), st.none(), st.integers()),
 )
 def test_odd_evidence_is_told_as_it_was_written(kind: str, value: object) -> None:
-    assert explain(kind, dict.fromkeys(TABLE[kind].evidence, value), "m3", BERLIN, EN) is not None
+    assert explain(kind, dict.fromkeys(RULES[kind].evidence.split(), value), "m3", BERLIN, EN) is not None

@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anomaly.boundary.stuck import StuckParameters
+from anomaly.catalogue import parameters_of
+from anomaly.detectors.electricity import ElectricityParameters
+from anomaly.detectors.heat import HeatParameters
+from anomaly.detectors.rates import SpikeParameters
+from anomaly.detectors.usage import SeasonalParameters
+from anomaly.detectors.water import LeakParameters
 from anomaly.input.series import DAY
-from anomaly.parameters import Rules
+from anomaly.parameters import ParameterSet
 from ingest.validation.parameters import ParameterError, Parameters, altered, check
 from store.postgres.database import connect
 from store.validation.rule_parameters import ParameterRow, set_parameter
@@ -29,21 +36,23 @@ def row(
     return 1, medium, None if obis is None else str(obis), name, value, since, "anna", "because"
 
 
-def rules(*rows: tuple[Any, ...], obis: Obis = WATER, on: date = JUNE) -> Rules:
+def rules(*rows: tuple[Any, ...], obis: Obis = WATER, on: date = JUNE) -> ParameterSet:
     given_ = [ParameterRow(number, *each) for number, each in enumerate(rows)]
     return Parameters(given_).of(1, obis, on)
 
 
 def test_without_rows_the_built_in_rules_are_in_force() -> None:
-    assert rules() == Rules.of(WATER)
+    assert rules() == parameters_of(WATER)
 
 
 def test_a_parameter_is_in_force_from_its_day_on() -> None:
     later = row("leak.days", "5", since=date(2026, 7, 1))
-    before, after = rules(later, on=date(2026, 6, 30)), rules(later, on=date(2026, 7, 1))
-    assert before.leak
-    assert after.leak
-    assert (before.leak.days, after.leak.days) == (3, 5)
+    before, after = (
+        rules(later, on=day).get(LeakParameters) for day in (date(2026, 6, 30), date(2026, 7, 1))
+    )
+    assert before
+    assert after
+    assert (before.days, after.days) == (3, 5)
 
 
 def test_the_narrower_one_counts_whenever_it_was_set() -> None:
@@ -52,7 +61,7 @@ def test_the_narrower_one_counts_whenever_it_was_set() -> None:
         row("spike.third", "6", medium=8),
         row("spike.third", "5"),
     )
-    of_water, of_power = rules(*rows).spike, rules(*rows, obis=POWER).spike
+    of_water, of_power = rules(*rows).get(SpikeParameters), rules(*rows, obis=POWER).get(SpikeParameters)
     assert of_water
     assert of_power
     assert (of_water.third, of_power.third) == (7.0, 5.0)
@@ -60,27 +69,33 @@ def test_the_narrower_one_counts_whenever_it_was_set() -> None:
 
 def test_default_takes_back_what_its_scope_had_set_and_nothing_else() -> None:
     rows = (row("spike", "off"), row("spike", "off", medium=8), row("spike", "default", medium=8))
-    assert rules(*rows).spike is None
-    assert rules(*rows, row("spike", "default")).spike == Rules.of(WATER).spike
+    assert rules(*rows).get(SpikeParameters) is None
+    assert rules(*rows, row("spike", "default")).get(SpikeParameters) == parameters_of(WATER).get(
+        SpikeParameters
+    )
 
 
 def test_a_rule_is_switched_off_and_on_as_a_whole() -> None:
-    assert rules(row("leak", "off"), row("leak.days", "5")).leak is None
-    switched = rules(row("seasonal", "on"), row("seasonal.hours", "6")).seasonal
+    assert rules(row("leak", "off"), row("leak.days", "5")).get(LeakParameters) is None
+    switched = rules(row("seasonal", "on"), row("seasonal.hours", "6")).get(SeasonalParameters)
     assert switched
     assert switched.hours == 6
 
 
 def test_other_utilities_parameters_are_none_of_ours() -> None:
     theirs = ParameterRow(1, 2, None, None, "leak", "off", JUNE, "ben", "because")
-    assert Parameters([theirs]).of(1, WATER, JUNE) == Rules.of(WATER)
+    assert Parameters([theirs]).of(1, WATER, JUNE) == parameters_of(WATER)
 
 
 def test_durations_and_lists_are_written_as_people_write_them() -> None:
-    assert rules(row("stuck.rest", "35d")).stuck.rest == 35 * DAY
-    assert altered(Rules.of(Obis.parse("6-0:1.0.0")), "heat.summer", "7,8").heat.summer == (7, 8)
-    theft = altered(Rules.of(POWER), "electricity.theft.down", "0.5")
-    assert theft.electricity.theft.down == 0.5
+    assert rules(row("stuck.rest", "35d")).always(StuckParameters).rest == 35 * DAY
+    heat = altered(parameters_of(Obis.parse("6-0:1.0.0")), "heat.summer", "7,8").get(HeatParameters)
+    assert heat
+    assert heat.summer == (7, 8)
+    power = altered(parameters_of(POWER), "electricity.theft.down", "0.5").get(ElectricityParameters)
+    assert power
+    assert power.theft.down == 0.5
+    assert power.theft.days == 7
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from drivers.errors import DecodeError, DriverError
+from drivers.mbus import explain as mbus
 from drivers.mbus.codec.dif import Function
 from drivers.modbus.profile_file import ProfileError, load_profile
-from hesper.explain import mbus, optical, sml
+from drivers.optical import explain as optical
+from drivers.sml import explain as sml
 from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.obis import Obis
 from telemetry.units import UNITS
@@ -36,7 +38,7 @@ def explain(data: bytes, profile: str | None = None, first: int | None = None) -
     Raises DecodeError, also for a meter's refusal; ProfileError.
     """
     if profile is not None:
-        from hesper.explain import modbus
+        from drivers.modbus import explain as modbus
 
         return modbus.explain(data, load_profile(profile), first)
     if data[:1] == _LONG_FRAME:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drivers.line import SerialSettings
+from drivers.modbus.framing import MAX_REGISTERS
 from drivers.modbus.profile import ModbusProfile, WordSpan
-from drivers.modbus.protocol import MAX_REGISTERS
 from drivers.modbus.timing import TURNAROUND, transaction_time
 
 # A meter that is still starting may refuse what it has: a refusal is believed for this long.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings
 from drivers.modbus.blocks import RegisterBlock, plan, without_gaps
+from drivers.modbus.framing import crc_holds, exception_text, split_mbap
 from drivers.modbus.profile import ModbusProfile
-from drivers.modbus.protocol import crc_holds, exception_text, split_mbap
 from drivers.modbus.search import USUAL
 from drivers.tcp_line import NO_WIRE
 

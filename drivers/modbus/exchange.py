@@ -8,7 +8,7 @@ from drivers.driver import Tally
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
 from drivers.modbus.blocks import RegisterBlock
-from drivers.modbus.protocol import (
+from drivers.modbus.framing import (
     ILLEGAL_ADDRESS,
     ILLEGAL_VALUE,
     ModbusAnswer,

@@ -13,9 +13,9 @@ from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswer
 from drivers.line import Line
 from drivers.modbus.blocks import ReadPlan, RegisterBlock, plan, wire_time
 from drivers.modbus.exchange import ModbusExchange
+from drivers.modbus.framing import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Transport
 from drivers.modbus.profile import ModbusProfile, placed, words_of
 from drivers.modbus.profile_file import load_profile, profile_names
-from drivers.modbus.protocol import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Transport
 from drivers.modbus.search import search
 from drivers.tcp_line import NO_WIRE
 from telemetry.meter_id import split_meter_id

@@ -12,9 +12,9 @@ from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswer
 from drivers.line import SerialSettings
 from drivers.modbus.blocks import RegisterBlock
 from drivers.modbus.exchange import ModbusExchange
+from drivers.modbus.framing import NOBODY_BEHIND_GATEWAY, Transport
 from drivers.modbus.probe import Ask, likeliest_first, recognised
 from drivers.modbus.profile import Exponent, Memory, ModbusProfile, WordSpan, placed
-from drivers.modbus.protocol import NOBODY_BEHIND_GATEWAY, Transport
 from telemetry.meter_id import MeterIdError, meter_id
 
 UNITS = range(1, 248)

@@ -6,8 +6,7 @@ from fractions import Fraction
 
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings, Transmission
-from drivers.modbus.profile import Exponent, Memory, ModbusProfile, ProfileRegister, placed
-from drivers.modbus.protocol import (
+from drivers.modbus.framing import (
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
     ILLEGAL_VALUE,
@@ -16,6 +15,7 @@ from drivers.modbus.protocol import (
     Transport,
     framing,
 )
+from drivers.modbus.profile import Exponent, Memory, ModbusProfile, ProfileRegister, placed
 from drivers.modbus.timing import silence
 
 Values = Mapping[str, Decimal]  # OBIS -> in the unit of the profile's register

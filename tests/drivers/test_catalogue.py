@@ -8,8 +8,8 @@ import pytest
 import drivers
 from drivers.catalogue import PROTOCOLS, default_settings, open_driver, open_line
 from drivers.line import SerialSettings
+from drivers.modbus.framing import Transport
 from drivers.modbus.master import ModbusDriver
-from drivers.modbus.protocol import Transport
 from drivers.optical.master import OpticalDriver
 from drivers.serial_line import SerialLine
 from drivers.tcp_line import TcpLine

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from drivers.line import SerialSettings
 from drivers.modbus.blocks import RegisterBlock, cheapest, split
+from drivers.modbus.framing import MAX_REGISTERS
 from drivers.modbus.profile import Exponent, WordSpan
-from drivers.modbus.protocol import MAX_REGISTERS
 from drivers.modbus.timing import transaction_time
 
 

@@ -14,10 +14,10 @@ from drivers.driver import IdentityError, Target
 from drivers.line import SerialSettings
 from drivers.modbus.blocks import RegisterBlock, plan, wire_time
 from drivers.modbus.encoding import WordOrder, decode
+from drivers.modbus.framing import MAX_REGISTERS
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile import GoldenAnswers, ModbusProfile
 from drivers.modbus.profile_file import load_profile, profile_names
-from drivers.modbus.protocol import MAX_REGISTERS
 from drivers.modbus.timing import TURNAROUND, transaction_time
 from drivers.modbus.virtual import RegisterMeter
 from drivers.simulated import SimulatedLine

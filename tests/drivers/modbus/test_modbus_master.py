@@ -16,9 +16,9 @@ from drivers.errors import DecodeError, DriverError, GarbledAnswerError, MeterEr
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.modbus.blocks import plan, wire_time
+from drivers.modbus.framing import ModbusRequest, RtuFraming, Transport
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile
-from drivers.modbus.protocol import ModbusRequest, RtuFraming, Transport
 from drivers.modbus.timing import TURNAROUND, silence, transaction_time
 from drivers.modbus.virtual import VirtualModbusMeter
 from drivers.simulated import SimulatedLine

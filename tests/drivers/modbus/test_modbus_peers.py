@@ -26,8 +26,8 @@ from drivers.catalogue import open_driver, open_line
 from drivers.driver import Target
 from drivers.host import MeterHost, PtyMeterHost, TcpMeterHost
 from drivers.line import SerialSettings
+from drivers.modbus.framing import Transport
 from drivers.modbus.profile_file import load_profile
-from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import VirtualModbusMeter
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -11,9 +11,9 @@ from drivers.bus import VirtualBus, garbled
 from drivers.driver import Found, SearchProgress, SearchScope, Suspicion, Tally, Target
 from drivers.errors import DriverError, NoAnswerError
 from drivers.line import SerialSettings, Transmission, VirtualMeter
+from drivers.modbus.framing import MbapFraming, Transport
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile, profile_names
-from drivers.modbus.protocol import MbapFraming, Transport
 from drivers.modbus.search import USUAL, unit_ids
 from drivers.modbus.timing import silence
 from drivers.modbus.virtual import RegisterMeter, VirtualModbusMeter

@@ -17,8 +17,8 @@ from drivers.driver import Clock, Driver, Found, Target
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import Line, SerialSettings, Transmission, VirtualMeter
 from drivers.mbus.virtual import VirtualMBusMeter
+from drivers.modbus.framing import Transport
 from drivers.modbus.profile_file import load_profile
-from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import RegisterMeter
 from drivers.optical.codec.dataset import decode_sets
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter

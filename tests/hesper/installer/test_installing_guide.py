@@ -17,8 +17,8 @@ from drivers.bus import VirtualBus
 from drivers.host import PtyMeterHost, TcpMeterHost
 from drivers.line import SerialSettings
 from drivers.mbus.virtual import VirtualMBusMeter
+from drivers.modbus.framing import Transport
 from drivers.modbus.profile_file import load_profile
-from drivers.modbus.protocol import Transport
 from drivers.modbus.virtual import VirtualModbusMeter
 from hesper.cli import build
 

@@ -14,9 +14,9 @@ from drivers.driver import Target
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings
 from drivers.modbus.capture import captured, memory_of
+from drivers.modbus.framing import ModbusRequest, RtuFraming, Transport
 from drivers.modbus.master import ModbusDriver
 from drivers.modbus.profile_file import load_profile, profile_names
-from drivers.modbus.protocol import ModbusRequest, RtuFraming, Transport
 from drivers.modbus.virtual import RegisterMeter
 from drivers.optical.codec.telegram import BlockCheck, encode_block
 from drivers.simulated import SimulatedLine

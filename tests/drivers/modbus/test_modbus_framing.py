@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import DecodeError
-from drivers.modbus.protocol import (
+from drivers.modbus.framing import (
     Framing,
     MbapFraming,
     ModbusAnswer,

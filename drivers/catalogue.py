@@ -1,31 +1,13 @@
-"""From the names in a configuration to lines and drivers: the one place that knows them all."""
+"""Lines and drivers by their names in a configuration."""
 
-from importlib import import_module
 from urllib.parse import urlsplit
 
 from drivers.driver import Clock, Driver
 from drivers.errors import LineError
 from drivers.line import Line, SerialSettings
+from drivers.protocol import protocol_named
 from drivers.serial_line import SerialLine
 from drivers.tcp_line import TcpLine
-
-# protocol -> module and class, imported when first asked for: a gateway loads only what it speaks
-_DRIVERS = {
-    "dlms": ("drivers.dlms.master", "DlmsDriver"),
-    "mbus": ("drivers.mbus.master", "MBusDriver"),
-    "modbus": ("drivers.modbus.master", "ModbusDriver"),
-    "optical": ("drivers.optical.master", "OpticalDriver"),
-    "sml": ("drivers.sml.master", "SmlDriver"),
-}
-PROTOCOLS = tuple(_DRIVERS)
-
-_DEFAULT_SETTINGS = {
-    "dlms": SerialSettings(9600, 8, "N", 1),
-    "mbus": SerialSettings(2400, 8, "E", 1),
-    "modbus": SerialSettings(9600, 8, "N", 1),
-    "optical": SerialSettings(300, 7, "E", 1),
-    "sml": SerialSettings(9600, 8, "N", 1),
-}
 
 
 def open_line(spec: str, settings: SerialSettings) -> Line:
@@ -49,21 +31,8 @@ def open_line(spec: str, settings: SerialSettings) -> Line:
 
 
 def open_driver(protocol: str, line: Line, clock: Clock, **options: object) -> Driver:
-    """The driver of one of `PROTOCOLS` on a line; `options` go to its constructor.
+    """The driver of one of `drivers.protocol.PROTOCOLS` on a line; `options` go to its constructor.
 
     Raises ValueError for a protocol that is not known.
     """
-    module, name = _DRIVERS[_known(protocol)]
-    driver: type[Driver] = getattr(import_module(module), name)
-    return driver(line, clock, **options)
-
-
-def default_settings(protocol: str) -> SerialSettings:
-    """The serial settings most meters of a protocol leave the factory with. Raises ValueError."""
-    return _DEFAULT_SETTINGS[_known(protocol)]
-
-
-def _known(protocol: str) -> str:
-    if protocol not in _DRIVERS:
-        raise ValueError(f"unknown protocol {protocol!r}; known: {', '.join(PROTOCOLS)}")
-    return protocol
+    return protocol_named(protocol).driver()(line, clock, **options)

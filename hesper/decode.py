@@ -12,19 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from drivers.errors import DecodeError, DriverError
-from drivers.mbus import explain as mbus
 from drivers.mbus.codec.dif import Function
-from drivers.modbus.profile_file import ProfileError, load_profile
-from drivers.optical import explain as optical
-from drivers.sml import explain as sml
+from drivers.modbus.profile_file import ProfileError
+from drivers.protocol import CapturedTelegram, MeterProtocol, protocols
 from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.obis import Obis
 from telemetry.units import UNITS
 
 _OPAQUE = {Function.MANUFACTURER.value, Function.MORE_FOLLOWS.value}
 _WIDE = 110  # columns of a terminal that has room for the registers' names
-_HDLC = 0x7E
-_LONG_FRAME = b"\x68"  # M-Bus
 
 
 class TelegramInputError(ValueError):
@@ -32,45 +28,27 @@ class TelegramInputError(ValueError):
 
 
 def explain(data: bytes, profile: str | None = None, first: int | None = None) -> Explanation:
-    """What a telegram says. A Modbus telegram needs its meter's `profile`, and may need the address of its
-    `first` word.
+    """The explanation of a telegram. A Modbus telegram needs its meter's `profile`, and may need the address
+    of its `first` word.
 
     Raises DecodeError, also for a meter's refusal; ProfileError.
     """
-    if profile is not None:
-        from drivers.modbus import explain as modbus
-
-        return modbus.explain(data, load_profile(profile), first)
-    if data[:1] == _LONG_FRAME:
-        return mbus.explain(data)
-    if sml.recognises(data):
-        return sml.explain(data)
-    if optical.recognises(data):
-        return optical.explain(data)
-    if (other := _other(data)) is not None:
-        raise DecodeError(other)
-    return mbus.explain(data)
+    protocol = _by_profile() if profile is not None else protocol_of(data)
+    if protocol is None:
+        known = ", ".join(one.title for one in protocols())
+        raise DecodeError(f"this begins as no telegram of {known} does")
+    return protocol.explain(CapturedTelegram(data, profile, first))
 
 
-def _other(data: bytes) -> str | None:
-    """What a telegram is that cannot be explained as it stands, and what can be done."""
-    if len(data) > 2 and data[0] == data[-1] == _HDLC:
-        return "this is an HDLC frame (DLMS), which means something only within its association"
-    if is_modbus(data):
-        return "this is a Modbus telegram, which says nothing of its registers; name the meter's --profile"
-    return None
+def protocol_of(data: bytes) -> MeterProtocol | None:
+    """The protocol that recognises a telegram; those that describe themselves are asked first."""
+    asked = sorted(protocols(), key=lambda protocol: not protocol.self_describing)
+    return next((protocol for protocol in asked if protocol.recognises(data)), None)
 
 
-def is_modbus(data: bytes) -> bool:
-    """Whether these are frames of Modbus, and nothing else."""
-    try:
-        from drivers.modbus.capture import captured
-    except ModuleNotFoundError:
-        return False  # the bare installation, which has no Modbus
-    try:
-        return bool(captured(data))
-    except DecodeError:
-        return False
+def _by_profile() -> MeterProtocol:
+    """The one whose telegrams mean something by their meter's profile only."""
+    return next(protocol for protocol in protocols() if not protocol.self_describing)
 
 
 def read_source(source: str) -> bytes:

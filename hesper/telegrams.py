@@ -3,7 +3,7 @@
 from api.web.telegrams import Telegram, Undecoded
 from drivers.errors import DriverError
 from drivers.modbus.profile_file import profile_names
-from hesper.decode import explain, is_modbus
+from hesper.decode import explain, protocol_of
 
 _NO_PROFILE = (
     "a Modbus telegram says nothing of its registers, and the meter's model in the registry names no profile "
@@ -12,12 +12,14 @@ _NO_PROFILE = (
 
 
 def decode(raw: bytes, model: str) -> Telegram:
-    """What a stored telegram says; a Modbus one, which names no registers, by the profile of `model`."""
-    profile = _profile_of(model) if is_modbus(raw) else None
+    """A stored telegram; a Modbus one, which names no registers, by the profile of `model`."""
+    protocol = protocol_of(raw)
+    needs_profile = protocol is not None and not protocol.self_describing
+    profile = _profile_of(model) if needs_profile else None
     try:
         return explain(raw, profile)
     except DriverError as error:
-        return Undecoded(_NO_PROFILE if profile is None and is_modbus(raw) else str(error))
+        return Undecoded(_NO_PROFILE if needs_profile and profile is None else str(error))
 
 
 def _profile_of(model: str) -> str | None:

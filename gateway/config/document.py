@@ -19,10 +19,11 @@ from pydantic import (
     ValidationInfo,
 )
 
-from drivers.catalogue import PROTOCOLS, default_settings, open_line
+from drivers.catalogue import open_line
 from drivers.driver import Target
 from drivers.errors import LineError
 from drivers.line import SerialSettings
+from drivers.protocol import PROTOCOLS, protocol_named
 from gateway.buffer.source import BufferLimits
 from gateway.schedule import Schedule, parse_interval, parse_schedule
 from gateway.uplink.link import MqttSettings
@@ -185,7 +186,7 @@ class LineConfig(_Table):
     @property
     def serial_settings(self) -> SerialSettings:
         """The configured settings, or the protocol's usual ones."""
-        return self.settings or default_settings(self.protocol)
+        return self.settings or protocol_named(self.protocol).settings
 
     @property
     def driver_options(self) -> dict[str, object]:

@@ -1,11 +1,10 @@
-"""What is wrong with a configuration although every value alone is right, each finding with its place."""
+"""Contradictions of a configuration whose every value alone is right, each with its place."""
 
 from collections.abc import Iterator
 
-from drivers.modbus.profile_file import ProfileError, load_profile
-from drivers.optical.profile import PROFILES as OPTICAL_PROFILES
-from drivers.optical.profile import ReadoutMethod
-from gateway.config.addresses import address_problem
+from drivers.driver import Target
+from drivers.errors import DriverError
+from drivers.protocol import MeterProtocol, protocol_named, protocols
 from gateway.config.document import GatewayConfig, LineConfig, MeterConfig, MqttConfig
 from gateway.config.toml_lines import TomlPath
 
@@ -22,7 +21,8 @@ def contradictions(config: GatewayConfig) -> Iterator[Finding]:
         for where, message in _line(line):
             yield (*at, *where), message
         for position, meter in enumerate(line.meter):
-            for where, message in (*_protocol_needs(line.protocol, meter), *_meter(config, line, meter)):
+            needs = _protocol_needs(protocol_named(line.protocol), config.target(meter))
+            for where, message in (*needs, *_meter(config, line, meter)):
                 yield (*at, "meter", position, *where), message
     for where, message in _mqtt(config.mqtt):
         yield ("mqtt", *where), message
@@ -65,36 +65,19 @@ def _shared(config: GatewayConfig) -> Iterator[Finding]:
 def _line(line: LineConfig) -> Iterator[Finding]:
     if not line.meter:
         yield (), "there is no meter; write a table [[line.meter]] below it"
-    if line.transport and line.protocol != "modbus":
-        yield ("transport",), 'only Modbus has transports; remove it, or write protocol = "modbus"'
-    if line.switch_pause is not None and line.protocol != "optical":
-        yield ("switch_pause",), "only optical heads need time to change speed; remove it"
+    for protocol in protocols():
+        for option, remark in protocol.options.items():
+            if protocol.name != line.protocol and option in line.driver_options:
+                yield (option,), remark
 
 
-def _protocol_needs(protocol: str, meter: MeterConfig) -> Iterator[Finding]:
-    if problem := address_problem(protocol, meter.address):
-        yield ("address",), problem
-    if protocol == "modbus":
-        yield from _modbus_needs(meter)
-    elif meter.profile is not None:
-        if protocol == "optical":
-            if meter.profile not in OPTICAL_PROFILES:
-                known = ", ".join(OPTICAL_PROFILES)
-                yield ("profile",), f"no optical profile {meter.profile!r}; take one of {known}"
-        else:
-            yield ("profile",), f"{protocol} meters describe themselves; remove the profile"
-
-
-def _modbus_needs(meter: MeterConfig) -> Iterator[Finding]:
-    if meter.meter is None:
-        yield (), 'Modbus meters do not say who they are; write meter = "EAS-12345678" as printed on it'
-    if meter.profile is None:
-        yield (), 'Modbus needs a register map; write profile = "eastron-sdm630" or another profile'
-        return
+def _protocol_needs(protocol: MeterProtocol, target: Target) -> Iterator[Finding]:
     try:
-        load_profile(meter.profile)
-    except ProfileError as error:
-        yield (), f"{error}; {error.advice}"
+        protocol.check_address(target.address)
+    except DriverError as error:
+        yield ("address",), f"address {error}; {error.advice}"
+    for setting, message in protocol.problems(target):
+        yield (setting,) if setting else (), message
 
 
 def _meter(config: GatewayConfig, line: LineConfig, meter: MeterConfig) -> Iterator[Finding]:
@@ -103,11 +86,17 @@ def _meter(config: GatewayConfig, line: LineConfig, meter: MeterConfig) -> Itera
         told = f"schedule {schedule} asks more often than this meter's min_interval allows"
         remedy = 'write a slower one for it, such as schedule = "midnight"'
         yield ("schedule",) if meter.schedule else ("min_interval",), f"{told}; {remedy}"
-    if meter.load_profile and (problem := _load_profile_problem(line, meter)):
+    protocol = protocol_named(line.protocol)
+    if meter.load_profile and (problem := protocol.load_profile_problem(meter.profile)):
         yield ("load_profile",), problem
+    elif meter.load_profile and meter.min_interval:
+        told = "a meter with min_interval is not to be asked for more"
+        yield ("load_profile",), f"{told}; remove one of the two"
     key = meter.key or meter.key_file
-    if key and len(key.get_secret_value()) == 64 and line.protocol != "dlms":
-        yield ("key",) if meter.key else ("key_file",), "only DLMS has two keys; write the one of 32 digits"
+    if key and len(key.get_secret_value()) == 64 and not protocol.has_two_keys:
+        known = " and ".join(one.title for one in protocols() if one.has_two_keys)
+        told = f"only {known} has two keys; write the one of 32 digits"
+        yield ("key",) if meter.key else ("key_file",), told
     for name in ("key", "password"):
         if getattr(meter, name) and getattr(meter, f"{name}_file"):
             yield (f"{name}_file",), f"{name} is given already; write one of the two"
@@ -118,14 +107,3 @@ def _mqtt(mqtt: MqttConfig) -> Iterator[Finding]:
         yield (), "cert and key belong together; give both or neither"
     if mqtt.password_file and mqtt.username is None:
         yield ("password_file",), 'there is a password but no user; write username = "..."'
-
-
-def _load_profile_problem(line: LineConfig, meter: MeterConfig) -> str | None:
-    if line.protocol not in ("optical", "dlms"):
-        return f"{line.protocol} meters keep no load profile that could be read; remove it"
-    if meter.min_interval:
-        return "a meter with min_interval is not to be asked for more; remove one of the two"
-    optical = OPTICAL_PROFILES.get(meter.profile or "iec") if line.protocol == "optical" else None
-    if optical and (not optical.load_profile or optical.access is ReadoutMethod.PUSH):
-        return f"the optical profile {optical.name!r} knows no load profile; remove it"
-    return None

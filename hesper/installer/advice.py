@@ -17,6 +17,7 @@ from drivers.errors import (
     NoAnswerError,
     UnsupportedError,
 )
+from drivers.protocol import protocol_named
 
 KINDS: tuple[tuple[type[DriverError], str], ...] = (
     (IdentityError, "another meter"),
@@ -29,34 +30,6 @@ KINDS: tuple[tuple[type[DriverError], str], ...] = (
     (DriverError, "cannot be asked"),
 )
 
-_SILENCE = {
-    "modbus": (
-        "is the meter powered, and is this the unit id that its menu shows?",
-        "a wrong speed or parity is silence, too: find the meter's own with `hesper gateway scan`",
-        "swap the wires A and B (D+ and D-): makers name them both ways",
-        "is a resistor of 120 ohms at both ends of the line, and nowhere else?",
-    ),
-    "mbus": (
-        "is this the meter's address? `hesper gateway scan` finds it; a new meter often has 0",
-        "a wrong speed is silence, too: most meters speak 2400 8E1, some 300 or 9600",
-        "is the level converter powered (24 to 42 V between the two wires), and made for so many meters?",
-        "is the meter connected at all? M-Bus wires have no polarity, but a short takes all meters down",
-    ),
-    "optical": (
-        "is the optical head on the meter's port, its cable pointing down, and held by the magnet?",
-        "some meters answer only while a button is held or their display is lit",
-        "leave the address empty for the only meter; with an address others stay silent",
-    ),
-    "sml": (
-        "is the head on the meter's info port? It speaks by itself every few seconds",
-        "is the extended data set switched on in the meter's menu (InF, with its PIN)?",
-        "most meters send with 9600 8N1",
-    ),
-    "dlms": (
-        "is this the meter's address (physical device), and may this client associate with it?",
-        "most meters begin with 9600 8N1; behind an optical head some with 300 7E1",
-    ),
-}
 _WIRING = (
     "is this the right port, and is the converter one for these meters (RS-485, M-Bus, optical)?",
     "are the meters powered, and their wires in the right terminals (RS-485: try A and B swapped)?",
@@ -93,7 +66,7 @@ def trouble(error: DriverError, protocol: str) -> Trouble:
     own = (error.advice,) if error.advice and error.advice != usual else ()
     steps: tuple[str, ...]
     if isinstance(error, NoAnswerError):
-        steps = _SILENCE.get(protocol, (usual,))
+        steps = protocol_named(protocol).silence
     elif isinstance(error, GarbledAnswerError):
         steps = _NOISE
     else:
@@ -111,5 +84,5 @@ def suspected(suspicion: Suspicion) -> Trouble:
 
 def nothing_found(protocols: Sequence[str]) -> Trouble:
     """What it means that a search met nobody."""
-    steps = _SILENCE.get(protocols[0], _WIRING) if len(protocols) == 1 else _WIRING
+    steps = protocol_named(protocols[0]).silence if len(protocols) == 1 else _WIRING
     return Trouble("nothing found", f"no meter answered in {' or '.join(protocols)}", steps)

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from drivers.driver import Found
+from drivers.errors import DriverError
 from drivers.line import SerialSettings
+from drivers.protocol import protocol_named
 from hesper.installer.scan import ScanOrder, SearchOutcome, driver_options
 
-_MODBUS_UNITS = range(1, 248)
 _PLACEHOLDER = "NEW"  # the maker of meters that do not say who they are, until a person has looked
 
 
@@ -115,14 +116,17 @@ def _meter(found: Found, meter: str | None) -> Iterator[str]:
 
 def _is_usable(protocol: str, found: Found) -> bool:
     """Whether a configuration can have the meter as it was found."""
-    if protocol != "modbus":
-        return True
-    return found.profile is not None and found.address.isdecimal() and int(found.address) in _MODBUS_UNITS
+    declared = protocol_named(protocol)
+    try:
+        declared.check_address(found.address)
+    except DriverError:
+        return False
+    return declared.self_describing or found.profile is not None
 
 
 def _meter_id(protocol: str, found: Found, number: int) -> str | None:
     """What it says it is; a placeholder where the configuration must name it and the meter does not."""
-    if found.meter or protocol != "modbus":
+    if found.meter or protocol_named(protocol).self_describing:
         return found.meter
     return f"{_PLACEHOLDER}-{number}"
 

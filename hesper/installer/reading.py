@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from drivers.driver import Driver, IdentityError, Target, UnnamedError
+from drivers.protocol import protocol_named
 from telemetry.meter_id import meter_id
 from telemetry.micro import from_micro
 from telemetry.obis import Obis
@@ -53,7 +54,7 @@ def take(driver: Driver, target: Target) -> TimedReadouts:
     A target may come without a meter id: it is then named by what the meter says of itself, on Modbus by the
     serial number that its registers show, or `UNNAMED`.
     """
-    if target.meter is None and driver.protocol == "modbus":
+    if target.meter is None and not protocol_named(driver.protocol).self_describing:
         try:
             return take(driver, replace(target, meter=UNNAMED))
         except IdentityError as error:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from drivers.catalogue import default_settings, open_driver, open_line
+from drivers.catalogue import open_driver, open_line
 from drivers.driver import Clock, Found, SearchEvent, SearchProgress, SearchScope, Suspicion
 from drivers.errors import DriverError, LineError
+from drivers.protocol import protocol_named
 from hesper.installer.advice import Trouble, suspected, trouble
 
 
@@ -55,8 +56,8 @@ class ScanOrder:
 
 
 def driver_options(protocol: str, transport: str | None) -> Mapping[str, object]:
-    """What the protocol's driver takes beside line and clock: only Modbus has transports."""
-    return {"transport": transport} if transport and protocol == "modbus" else {}
+    """Options of the protocol's driver beside line and clock; a transport only where it has several."""
+    return {"transport": transport} if transport and "transport" in protocol_named(protocol).options else {}
 
 
 def scan(wanted: ScanOrder, outcomes: list[SearchOutcome], clock: Clock) -> Iterator[tuple[str, SearchEvent]]:
@@ -86,7 +87,7 @@ def scan(wanted: ScanOrder, outcomes: list[SearchOutcome], clock: Clock) -> Iter
 
 
 def _search(wanted: ScanOrder, protocol: str, clock: Clock) -> Iterator[SearchEvent]:
-    settings = wanted.scope.settings[0] if wanted.scope.settings else default_settings(protocol)
+    settings = wanted.scope.settings[0] if wanted.scope.settings else protocol_named(protocol).settings
     line = open_line(wanted.port, settings)
     try:
         driver = open_driver(protocol, line, clock, **driver_options(protocol, wanted.transport))

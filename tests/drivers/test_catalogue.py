@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 import drivers
-from drivers.catalogue import PROTOCOLS, default_settings, open_driver, open_line
+from drivers.catalogue import open_driver, open_line
 from drivers.line import SerialSettings
 from drivers.modbus.framing import Transport
 from drivers.modbus.master import ModbusDriver
 from drivers.optical.master import OpticalDriver
+from drivers.protocol import protocol_named
 from drivers.serial_line import SerialLine
 from drivers.tcp_line import TcpLine
 
@@ -19,12 +20,6 @@ LINE = open_line("tcp://127.0.0.1:4001", SerialSettings())
 
 def now() -> datetime:
     return datetime(2026, 11, 22, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_protocol_has_a_driver_of_its_name_and_default_settings(protocol: str) -> None:
-    assert open_driver(protocol, LINE, now).protocol == protocol
-    assert default_settings(protocol).baud in (300, 2400, 9600)
 
 
 def test_options_go_to_the_driver() -> None:
@@ -37,7 +32,7 @@ def test_options_go_to_the_driver() -> None:
 
 
 def test_an_unknown_protocol_is_answered_with_the_known_ones() -> None:
-    for ask in (default_settings, lambda name: open_driver(name, LINE, now)):
+    for ask in (protocol_named, lambda name: open_driver(name, LINE, now)):
         with pytest.raises(ValueError, match="mbus, modbus, optical"):
             ask("mbu")
 

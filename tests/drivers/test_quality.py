@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drivers.catalogue import PROTOCOLS
+from drivers.protocol import PROTOCOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 QUALITY = (ROOT / "drivers" / "quality.toml").read_text("utf-8")

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from drivers.catalogue import default_settings, open_line
+from drivers.catalogue import open_line
 from drivers.driver import Target
 from drivers.errors import DriverError
 from drivers.line import Line
 from drivers.mbus.commissioning import application_reset, set_address, switch_baud
 from drivers.mbus.master import MBusDriver
+from drivers.protocol import protocol_named
 from hesper.commands.console import JSON_HELP, echo_json, give_up
 from hesper.commands.gateways.line_options import parse_settings
 from hesper.installer.advice import trouble
@@ -40,7 +41,7 @@ def commission(  # noqa: PLR0917 - typer passes them by name
         typer.confirm(f"The meter at {address} on {port}: {what}?", abort=True)
     line: Line | None = None
     try:
-        line = open_line(port, parse_settings(settings) if settings else default_settings("mbus"))
+        line = open_line(port, parse_settings(settings) if settings else protocol_named("mbus").settings)
         driver = MBusDriver(line, lambda: datetime.now(UTC))
         deed(driver, Target(address, timeout=timeout))
     except DriverError as error:

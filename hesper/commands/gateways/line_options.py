@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import typer
 
-from drivers.catalogue import PROTOCOLS
 from drivers.line import SerialSettings
+from drivers.protocol import PROTOCOLS
 from telemetry.topics import TopicError, check_segment
 
 _TRANSPORTS = ("rtu", "tcp")

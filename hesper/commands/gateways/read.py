@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from drivers.catalogue import PROTOCOLS, default_settings, open_driver, open_line
+from drivers.catalogue import open_driver, open_line
 from drivers.driver import Target
 from drivers.errors import DriverError
 from drivers.line import Line, SerialSettings
+from drivers.protocol import PROTOCOLS, protocol_named
 from gateway.config.document import GatewayConfig
 from hesper.commands.console import JSON_HELP, count, echo_json, give_up, load_or_exit, show_table
 from hesper.commands.gateways.line_options import (
@@ -131,7 +132,7 @@ def _ad_hoc(
     port: str, protocol: str, settings: str | None, transport: str | None, target: Target
 ) -> _Question:
     """Raises typer.BadParameter."""
-    chosen = parse_settings(settings) if settings else default_settings(check_protocol(protocol))
+    chosen = parse_settings(settings) if settings else protocol_named(check_protocol(protocol)).settings
     return _Question(port, protocol, chosen, driver_options(protocol, check_transport(transport)), target)
 
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from drivers.catalogue import PROTOCOLS
 from drivers.driver import Found, SearchScope
 from drivers.driver import SearchProgress as Step
+from drivers.protocol import PROTOCOLS
 from hesper.commands.console import JSON_HELP, echo_json, show_trouble
 from hesper.commands.gateways.line_options import (
     check_name,
@@ -25,7 +25,7 @@ from hesper.commands.gateways.line_options import (
 )
 from hesper.installer.advice import nothing_found, suspected
 from hesper.installer.proposal import Heading, propose
-from hesper.installer.scan import ScanOrder, SearchOutcome
+from hesper.installer.scan import ScanOrder, SearchOutcome, driver_options
 from hesper.installer.scan import scan as scan_line
 
 
@@ -95,10 +95,10 @@ def _wanted(
     timeout: float | None,
 ) -> ScanOrder:
     """Raises typer.BadParameter."""
-    chosen = protocols or (("modbus",) if transport == "tcp" else PROTOCOLS)
+    able = [name for name in PROTOCOLS if transport != "tcp" or driver_options(name, transport)]
     return ScanOrder(
         port=port,
-        protocols=[check_protocol(name) for name in chosen],
+        protocols=[check_protocol(name) for name in protocols or able],
         scope=SearchScope([parse_settings(text) for text in settings or ()], tuple(addresses or ()), timeout),
         transport=check_transport(transport),
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.bus import VirtualBus
-from drivers.catalogue import default_settings, open_driver, open_line
+from drivers.catalogue import open_driver, open_line
 from drivers.dlms import virtual_objects as made
 from drivers.dlms.codec.acse import AssociationRequest, Initiate
 from drivers.dlms.codec.apdu import (
@@ -45,6 +45,7 @@ from drivers.errors import (
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import SerialSettings, Transmission
 from drivers.optical.codec.telegram import Identification
+from drivers.protocol import protocol_named
 from telemetry.readout import Quantity
 from tests.drivers.dlms.household import (
     CLOSED,
@@ -229,7 +230,7 @@ def test_a_virtual_meter_refuses_selections_that_are_no_ranges(selection: RangeS
 )
 @pytest.mark.parametrize("kind", [PtyMeterHost, TcpMeterHost])
 def test_meters_are_read_over_real_lines(kind: type[PtyMeterHost], wiring: Wiring) -> None:
-    fast = replace(default_settings("dlms"), baud=115200)
+    fast = replace(protocol_named("dlms").settings, baud=115200)
     meter = meter_of(access=CLOSED, settings=fast, reaction=0.0)
     with kind(meter, fast, wiring) as host:
         line = open_line(host.spec, fast)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.bus import VirtualBus
-from drivers.catalogue import default_settings, open_driver, open_line
+from drivers.catalogue import open_driver, open_line
 from drivers.driver import IdentityError, Tally, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
@@ -19,6 +19,7 @@ from drivers.optical.codec.telegram import BlockCheck, Identification, Programmi
 from drivers.optical.master import OpticalDriver
 from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualClock, VirtualLoadProfile
+from drivers.protocol import protocol_named
 from drivers.simulated import SimulatedLine
 from telemetry.readout import Quantity
 from telemetry.status import Status
@@ -339,7 +340,7 @@ def test_meters_are_read_over_real_lines(kind: type[PtyMeterHost], wiring: Wirin
             return said
 
     spoken: list[int] = []
-    settings = default_settings("optical")
+    settings = protocol_named("optical").settings
     with kind(Listening(), settings, wiring) as host:
         line = open_line(host.spec, settings)
         driver = open_driver("optical", line, lambda: NOW)

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drivers.catalogue import default_settings, open_driver, open_line
+from drivers.catalogue import open_driver, open_line
 from drivers.driver import Found, IdentityError, SearchProgress, SearchScope, Suspicion, Target
 from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError, UnsupportedError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
 from drivers.line import PushingMeter, SerialSettings, Transmission
+from drivers.protocol import protocol_named
 from drivers.simulated import SimulatedLine
 from drivers.sml.master import SmlDriver
 from drivers.sml.messages import (
@@ -32,7 +33,7 @@ from telemetry.status import Status
 from tests.drivers.sml.golden import GOLDEN, Golden
 
 NOW = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)
-SML = default_settings("sml")
+SML = protocol_named("sml").settings
 SERVER = bytes.fromhex("0A014553590003A910AB")  # ESY, block 00, number 61411499
 METER = "ESY-0061411499"
 IMPORT = bytes((1, 0, 1, 8, 0, 255))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from drivers.line import SerialSettings
 from gateway.buffer.source import BufferLimits
-from gateway.config.addresses import address_problem
 from gateway.config.document import GatewayConfig
 from gateway.config.file import ConfigError, load_config
 from gateway.config.toml_lines import TomlLines
@@ -255,19 +254,6 @@ def test_what_is_wrong_with_a_secret_is_said_without_showing_it(tmp_path: Path, 
     (told,) = problems(tmp_path, GOOD.replace(METER, f"{METER}{secret}\n"))
     assert told.startswith("gateway.toml line 21: [[line.meter]] 'KAM-06855817': ")
     assert "123456789" not in told
-
-
-@pytest.mark.parametrize("protocol", ["mbus", "modbus", "optical"])
-def test_addresses_of_every_protocol_are_checked(tmp_path: Path, protocol: str) -> None:
-    good = {"mbus": ["0", "250", "254", "06855817", "0685FFFF", "KAM-06855817", "068558172D2C0104"]}
-    good |= {"modbus": ["1", "247"], "optical": ["", "12345678", "A1"]}
-    bad = {
-        "mbus": ["", "251", "0685581", "0685581G"],
-        "modbus": ["", "0", "248", "\u0661"],
-        "optical": ["a!"],
-    }
-    assert [address_problem(protocol, address) for address in good[protocol]] == [None] * len(good[protocol])
-    assert all(address_problem(protocol, address) for address in bad[protocol])
 
 
 def test_further_settings_are_read(tmp_path: Path) -> None:

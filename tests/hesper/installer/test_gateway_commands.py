@@ -330,7 +330,7 @@ def test_a_meter_must_be_meant_clearly(line: PtyMeterHost, tmp_path: Path) -> No
 class Telling(Driver):
     """A meter that keeps a month, has a clock and a weak battery; its protocol cannot be planned."""
 
-    protocol = "fake"
+    protocol = "mbus"
 
     def read(self, target: Target) -> list[Readout]:
         self.tally.exchanges += 2
@@ -519,7 +519,7 @@ def test_a_plan_says_of_whom_it_does_not_know_the_wire_time(
     monkeypatch.setattr(plan, "open_driver", telling)
     code, out, _ = hesper("plan", str(basement))
     assert code == 0
-    assert "the wire time of 1 of its meters is not known and not counted (fake cannot tell" in out
+    assert "the wire time of 1 of its meters is not known and not counted (mbus cannot tell" in out
 
 
 def test_every_kind_of_trouble_is_explained_to_installers() -> None:

@@ -1,0 +1,42 @@
+"""DLMS/COSEM, as others need to know it."""
+
+from drivers.driver import Driver
+from drivers.errors import DecodeError
+from drivers.line import SerialSettings
+from drivers.protocol import CapturedTelegram, MeterProtocol
+from telemetry.explanation import Explanation
+
+_FLAG = 0x7E  # of HDLC
+
+
+class DlmsProtocol(MeterProtocol):
+    """DLMS/COSEM over HDLC."""
+
+    name = "dlms"
+    title = "DLMS"
+    settings = SerialSettings(9600, 8, "N", 1)
+    silence = (
+        "is this the meter's address (physical device), and may this client associate with it?",
+        "most meters begin with 9600 8N1; behind an optical head some with 300 7E1",
+    )
+    has_load_profiles = True
+    has_two_keys = True
+
+    def driver(self) -> type[Driver]:
+        from drivers.dlms.master import DlmsDriver
+
+        return DlmsDriver
+
+    def check_address(self, address: str) -> None:
+        from drivers.dlms.address import parse_address
+
+        parse_address(address)
+
+    def recognises(self, data: bytes) -> bool:
+        return len(data) > 2 and data[0] == data[-1] == _FLAG
+
+    def explain(self, telegram: CapturedTelegram) -> Explanation:  # noqa: ARG002 - it cannot be told
+        raise DecodeError("this is an HDLC frame (DLMS), which means something only within its association")
+
+
+PROTOCOL = DlmsProtocol()

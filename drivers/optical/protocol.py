@@ -1,0 +1,66 @@
+"""IEC 62056-21, as others need to know it."""
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from drivers.driver import Driver, Target
+from drivers.errors import DriverError
+from drivers.line import SerialSettings
+from drivers.protocol import CapturedTelegram, MeterProtocol, Problem
+from telemetry.explanation import Explanation
+
+_ADDRESS = re.compile(r"[0-9A-Za-z ]{0,32}")  # IEC 62056-21, 6.3.1
+
+
+class OpticalProtocol(MeterProtocol):
+    """IEC 62056-21, through an optical head or on a serial line."""
+
+    name = "optical"
+    title = "IEC 62056-21"
+    settings = SerialSettings(300, 7, "E", 1)
+    silence = (
+        "is the optical head on the meter's port, its cable pointing down, and held by the magnet?",
+        "some meters answer only while a button is held or their display is lit",
+        "leave the address empty for the only meter; with an address others stay silent",
+    )
+    options: ClassVar = {"switch_pause": "only optical heads need time to change speed; remove it"}
+    has_load_profiles = True
+
+    def driver(self) -> type[Driver]:
+        from drivers.optical.master import OpticalDriver
+
+        return OpticalDriver
+
+    def check_address(self, address: str) -> None:
+        if not _ADDRESS.fullmatch(address):
+            raise DriverError(
+                f"{address!r} is no device address", advice="write 1 to 32 letters and digits, or none"
+            )
+
+    def problems(self, target: Target) -> Iterator[Problem]:
+        from drivers.optical.profile import PROFILES
+
+        if target.profile is not None and target.profile not in PROFILES:
+            yield "profile", f"no optical profile {target.profile!r}; take one of {', '.join(PROFILES)}"
+
+    def load_profile_problem(self, profile: str | None) -> str | None:
+        from drivers.optical.profile import PROFILES, ReadoutMethod
+
+        known = PROFILES.get(profile or "iec")
+        if known and (not known.load_profile or known.access is ReadoutMethod.PUSH):
+            return f"the optical profile {known.name!r} knows no load profile; remove it"
+        return None
+
+    def recognises(self, data: bytes) -> bool:
+        from drivers.optical.explain import recognises
+
+        return recognises(data)
+
+    def explain(self, telegram: CapturedTelegram) -> Explanation:
+        from drivers.optical.explain import explain
+
+        return explain(telegram.data)
+
+
+PROTOCOL = OpticalProtocol()

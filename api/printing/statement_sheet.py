@@ -1,26 +1,24 @@
-"""The reconciliation statement as a printed sheet, with room for both sides' signatures."""
+"""Reconciliation statement as a printed sheet, with room for both sides' signatures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from api.printing.pdf import Column, Flowable, Letterhead, heading, space, table, text
 from api.words.language import Language
 from api.words.vocabulary import register_name
-from store.delivery.statements import Line, Side, Total
+from metering.delivery.statement import IssuedVersion, Statement, StatementLine, StatementTotal
 from store.fleet.utilities import UtilityRow
 
-if TYPE_CHECKING:
-    from api.pages.delivery.statement import Statement
-
 _NOTHING = "–"
+Remarks = Callable[[StatementLine], Sequence[str]]
 
 
 def sheet(
-    statement: "Statement",
+    statement: Statement,
+    points: Mapping[str, str],
     language: Language,
     utility: UtilityRow,
-    remarks: Callable[[Line], Sequence[str]],
+    remarks: Remarks,
     *,
     printed_by: str,
     now: datetime,
@@ -32,7 +30,7 @@ def sheet(
         title=say("Reconciliation statement"),
         facts=[
             (say("Billing account"), statement.account),
-            (say("Service points"), ", ".join(statement.points.values())),
+            (say("Service points"), ", ".join(points.values())),
             (say("Months"), f"{language.month(statement.first)} – {language.month(statement.last)}"),
             (say("Result"), say("Both sides agree.") if statement.agreed else say("The sides differ.")),
         ],
@@ -48,7 +46,7 @@ def sheet(
     story: list[Flowable] = []
     for period, lines, totals in statement.months:
         story.append(heading(language.month(period)))
-        rows = [_row(line, statement, language, remarks) for line in lines]
+        rows = [_row(line, points, language, remarks) for line in lines]
         rows += [_total(total, language) for total in totals]
         story.append(table(columns, rows))
     if not statement.lines:
@@ -59,32 +57,34 @@ def sheet(
 
 
 def _row(
-    line: Line, statement: "Statement", language: Language, remarks: Callable[[Line], Sequence[str]]
+    line: StatementLine,
+    points: Mapping[str, str],
+    language: Language,
+    remarks: Remarks,
 ) -> list[str]:
-    point = statement.points.get(line.service_point, line.service_point)
+    point = points.get(line.service_point, line.service_point)
     return [
         f"{point}, {register_name(line.obis, language)} ({line.obis})",
-        _side(line.ours, line.unit, language),
-        _side(line.theirs, line.unit, language),
+        _side(line.issued, line.unit, language),
+        _side(line.acknowledged, line.unit, language),
         language.amount(line.difference, line.unit) if line.difference else _NOTHING,
         " ".join(remarks(line)),
     ]
 
 
-def _side(side: Side | None, unit: str, language: Language) -> str:
+def _side(side: IssuedVersion | None, unit: str, language: Language) -> str:
     if side is None:
         return _NOTHING
     version = language.gettext("version %(version)s", version=side.version)
     return f"{language.amount(side.consumption, unit)} ({version})"
 
 
-def _total(total: Total, language: Language) -> list[str]:
+def _total(total: StatementTotal, language: Language) -> list[str]:
     obis, _, unit = total.register.partition(" ")
-    difference = total.ours - total.theirs
     return [
         language.gettext("Sum of %(register)s", register=register_name(obis, language)),
-        language.amount(total.ours, unit),
-        language.amount(total.theirs, unit),
-        language.amount(difference, unit) if difference else _NOTHING,
+        language.amount(total.issued, unit),
+        language.amount(total.acknowledged, unit),
+        language.amount(total.difference, unit) if total.difference else _NOTHING,
         "",
     ]

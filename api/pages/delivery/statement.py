@@ -1,10 +1,10 @@
-"""The reconciliation statement of an account, on screen and on paper: both sides, and why they differ."""
+"""Reconciliation statement of an account, on screen and on paper: both sides, and why they differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 
 from api.identity.authentication import PageVisitor, Store, Visitor, requires
@@ -14,17 +14,16 @@ from api.printing.statement_sheet import sheet
 from api.web.problems import invalid, not_found
 from api.web.services import services
 from api.words.language import Language, language_of
-from api.words.presentation import neighbour_month
 from api.words.vocabulary import facts_of, phrase, quality_name
 from metering.access import Scope
+from metering.delivery.statement import Statement, StatementLine, statement_months
+from metering.periods.calendar import PeriodError
 from store.delivery.accounts import account_points, accounts
-from store.delivery.statements import Line, Total, exclusions, reconcile, totals, versions
+from store.delivery.statements import statement
 
 router = APIRouter(include_in_schema=False)
 
 _ACCOUNTS = 50
-_MOST_YEARS = 10
-_SHOWN_MONTHS = 12
 AccountPath = Annotated[str, Path(max_length=200)]
 _MONTH = r"^(\d{4}-(0[1-9]|1[0-2]))?$"
 First = Annotated[str, Query(alias="from", pattern=_MONTH)]
@@ -33,40 +32,10 @@ Last = Annotated[str, Query(alias="to", pattern=_MONTH)]
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Why something is as it is; `detail` is the store's own words, in English."""
+    """Explanation of a line; `detail` is what the close noted, in English."""
 
     text: str
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """Both sides' figures of an account by month, `first` and `last` included."""
-
-    account: str
-    points: dict[str, str]
-    first: str
-    last: str
-    lines: list[Line]
-    totals: list[Total]
-
-    @property
-    def agreed(self) -> bool:
-        """Whether nothing differs."""
-        return not any(line.difference for line in self.lines)
-
-    @property
-    def months(self) -> list[tuple[str, list[Line], list[Total]]]:
-        """(period, its lines, its sums), the latest first."""
-        periods = sorted({line.period for line in self.lines}, reverse=True)
-        return [
-            (
-                period,
-                [line for line in self.lines if line.period == period],
-                [total for total in self.totals if total.period == period],
-            )
-            for period in periods
-        ]
 
 
 @router.get("/accounts", dependencies=[requires(Scope.BILLING_READ)])
@@ -88,75 +57,66 @@ def search_accounts(
     )
 
 
-@router.get("/accounts/{account}/statement", dependencies=[requires(Scope.BILLING_READ)])
-def show_statement(
-    *,
+def _reconciled(
     request: Request,
     visitor: PageVisitor,
     store: Store,
     account: AccountPath,
+    *,
     first: First = "",
     last: Last = "",
-) -> Response:
-    """What was issued and acknowledged by month; by default of the last twelve."""
-    statement = _statement(request, visitor, store, account=account, months=(first, last))
-    language, zone = language_of(request), visitor.caller.utility.zone
+) -> tuple[Statement, dict[str, str]]:
+    """The statement, and the names of the account's service points by code. Raises Problem."""
+    utility = visitor.caller.utility
+    points = account_points(store, utility.id, account)
+    if not points:
+        raise not_found("This account", "The page of accounts lists those of your utility.")
+    present = services(request).clock().astimezone(utility.zone)
+    try:
+        months = statement_months(first, last, f"{present:%Y-%m}")
+    except PeriodError as error:
+        raise invalid("query.to", str(error)) from None
+    return statement(store, utility.id, account, *months), points
+
+
+Reconciled = Annotated[tuple[Statement, dict[str, str]], Depends(_reconciled)]
+
+
+@router.get("/accounts/{account}/statement", dependencies=[requires(Scope.BILLING_READ)])
+def show_statement(request: Request, visitor: PageVisitor, reconciled: Reconciled) -> Response:
+    """The figures as issued and as acknowledged, by month; by default of the last twelve."""
+    found, points = reconciled
+    language = language_of(request)
     return page(
         request,
         visitor,
         "delivery/statement.html",
-        statement=statement,
+        statement=found,
+        points=points,
         remarks=lambda line: remarks(line, language, visitor),
-        zone=zone,
+        zone=visitor.caller.utility.zone,
     )
 
 
 @router.get("/accounts/{account}/statement.pdf", dependencies=[requires(Scope.BILLING_READ)])
-def print_statement(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    account: AccountPath,
-    first: First = "",
-    last: Last = "",
-) -> Response:
-    """The same as a sheet of paper."""
-    statement = _statement(request, visitor, store, account=account, months=(first, last))
+def print_statement(request: Request, visitor: PageVisitor, reconciled: Reconciled) -> Response:
+    """The statement as a printed sheet."""
+    found, points = reconciled
     language = language_of(request)
     head, story = sheet(
-        statement,
+        found,
+        points,
         language,
         visitor.caller.utility,
         lambda line: [f"{one.text} {one.detail}".strip() for one in remarks(line, language, visitor)],
         printed_by=visitor.caller.name,
         now=services(request).clock(),
     )
-    return pdf_response(document(head, story, language), f"statement-{statement.first}-{statement.last}")
+    return pdf_response(document(head, story, language), f"statement-{found.first}-{found.last}")
 
 
-def _statement(
-    request: Request, visitor: Visitor, store: Store, *, account: str, months: tuple[str, str]
-) -> Statement:
-    """`months`: the first and the last, empty for the default. Raises Problem."""
-    utility = visitor.caller.utility
-    first, last = months
-    points = account_points(store, utility.id, account)
-    if not points:
-        raise not_found("This account", "The page of accounts lists those of your utility.")
-    last = last or f"{services(request).clock().astimezone(utility.zone):%Y-%m}"
-    first = first or neighbour_month(last, 1 - _SHOWN_MONTHS)
-    if last < first:
-        raise invalid("query.to", "Name the earlier month first: `from` is after `to`.")
-    if int(last[:4]) - int(first[:4]) > _MOST_YEARS:
-        raise invalid("query.to", "Ask for at most ten years at once.")
-    span = (utility.id, account, first, last)
-    lines = reconcile(versions(store, *span), exclusions(store, *span))
-    return Statement(account, points, first, last, lines, totals(lines))
-
-
-def remarks(line: Line, language: Language, visitor: Visitor) -> Sequence[Remark]:
-    """Why there is a difference, an estimate, or no figure, in the reader's language."""
+def remarks(line: StatementLine, language: Language, visitor: Visitor) -> Sequence[Remark]:
+    """Reasons for a difference, an estimate, or no figure, in the reader's language."""
     zone = visitor.caller.utility.zone
     found = []
     ours, theirs = line.issued, line.acknowledged
@@ -169,7 +129,7 @@ def remarks(line: Line, language: Language, visitor: Visitor) -> Sequence[Remark
         found.append(Remark(said, language.local_instants(facts_of(line.excluded.detail), zone)))
     if ours is None:
         return found
-    if line.estimated:
+    if not ours.measured:
         said = language.gettext(
             "Version %(version)s was not measured: %(quality)s.",
             version=ours.version,
@@ -185,7 +145,7 @@ def remarks(line: Line, language: Language, visitor: Visitor) -> Sequence[Remark
             "Version %(version)s changes version %(before)s by %(amount)s and is not acknowledged yet.",
             version=ours.version,
             before=theirs.version,
-            amount=language.amount(ours.consumption - theirs.consumption, line.unit),
+            amount=language.amount(line.difference, line.unit),
         )
     if ours.delivered_at is None:
         sent = language.gettext(

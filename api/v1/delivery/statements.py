@@ -1,4 +1,4 @@
-"""`/v1/accounts/{account}/statement`: both sides' figures by month, every difference explained."""
+"""`/v1/accounts/{account}/statement`: an account's figures on both sides, every difference explained."""
 
 from typing import Annotated
 
@@ -11,36 +11,37 @@ from api.v1.routing import resources
 from api.web.problems import invalid
 from api.web.services import services
 from metering.access import Scope
-from store.delivery.statements import Line, Side, exclusions, reconcile, totals, versions
+from metering.delivery.statement import statement_months
+from metering.periods.calendar import PeriodError
+from store.delivery.statements import statement
 
 router = resources("billing")
 
-_MOST_YEARS = 10
 PeriodQuery = Annotated[str | None, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]
 
 
-class StatementSide(BaseModel):
-    """A billing reading as one side holds it."""
+class AccountStatementSide(BaseModel):
+    """Version of a billing reading that one side holds."""
 
     version: int
     consumption: str
 
 
-class StatementLine(BaseModel):
-    """A register in a month; `remarks` explain estimates, exclusions and every difference."""
+class AccountStatementLine(BaseModel):
+    """Register in a month; `remarks` explain estimates, exclusions and every difference."""
 
     period: str
     service_point: str
     obis: str
     unit: str
-    issued: StatementSide | None
-    acknowledged: StatementSide | None
+    issued: AccountStatementSide | None
+    acknowledged: AccountStatementSide | None
     difference: str
     remarks: list[str]
 
 
-class StatementTotal(BaseModel):
-    """The sums of a month by `<obis> <unit>`."""
+class AccountStatementTotal(BaseModel):
+    """Sums of a month by `<obis> <unit>`."""
 
     period: str
     register_: str = Field(serialization_alias="register")
@@ -49,19 +50,19 @@ class StatementTotal(BaseModel):
     difference: str
 
 
-class Statement(BaseModel):
-    """The reconciliation statement of an account; `agreed`: nothing differs."""
+class AccountStatement(BaseModel):
+    """Reconciliation statement of an account; `agreed`: nothing differs."""
 
     account: str
     agreed: bool
-    lines: list[StatementLine]
-    totals: list[StatementTotal]
+    lines: list[AccountStatementLine]
+    totals: list[AccountStatementTotal]
 
 
 @router.get(
     "/accounts/{account}/statement",
     dependencies=[requires(Scope.BILLING_READ)],
-    summary="The reconciliation statement of an account",
+    summary="Reconciliation statement of an account",
 )
 def get_statement(
     request: Request,
@@ -71,53 +72,26 @@ def get_statement(
     *,
     from_: Annotated[PeriodQuery, Query(alias="from")] = None,
     to: PeriodQuery = None,
-) -> Statement:
-    """What was issued and acknowledged by month, `from` and `to` included; by default the last twelve."""
-    now = services(request).clock().astimezone(caller.utility.zone)
-    to = to or f"{now:%Y-%m}"
-    from_ = from_ or f"{int(to[:4]) - (to[5:] != '12')}-{int(to[5:]) % 12 + 1:02d}"
-    if to < from_:
-        raise invalid("query.to", "Name the earlier period first: `from` is after `to`.")
-    if int(to[:4]) - int(from_[:4]) > _MOST_YEARS:
-        raise invalid("query.to", "Ask for at most ten years at once.")
-    span = (from_, to)
-    lines = reconcile(
-        versions(store, caller.utility.id, account, *span),
-        exclusions(store, caller.utility.id, account, *span),
-    )
-    return Statement(
+) -> AccountStatement:
+    """Figures as issued and as acknowledged, by month from `from` to `to`; by default the last twelve."""
+    present = services(request).clock().astimezone(caller.utility.zone)
+    try:
+        months = statement_months(from_, to, f"{present:%Y-%m}")
+    except PeriodError as error:
+        raise invalid("query.to", str(error)) from None
+    found = statement(store, caller.utility.id, account, *months)
+    return AccountStatement(
         account=account,
-        agreed=not any(line.difference for line in lines),
-        lines=[_line(line) for line in lines],
+        agreed=found.agreed,
+        lines=[AccountStatementLine(**line.document()) for line in found.lines],
         totals=[
-            StatementTotal(
+            AccountStatementTotal(
                 period=total.period,
                 register_=total.register,
-                issued=decimal_text(total.ours),
-                acknowledged=decimal_text(total.theirs),
-                difference=decimal_text(total.ours - total.theirs),
+                issued=decimal_text(total.issued),
+                acknowledged=decimal_text(total.acknowledged),
+                difference=decimal_text(total.difference),
             )
-            for total in totals(lines)
+            for total in found.totals
         ],
-    )
-
-
-def _line(line: Line) -> StatementLine:
-    return StatementLine(
-        period=line.period,
-        service_point=line.service_point,
-        obis=line.obis,
-        unit=line.unit,
-        issued=_side(line.ours),
-        acknowledged=_side(line.theirs),
-        difference=decimal_text(line.difference),
-        remarks=list(line.remarks),
-    )
-
-
-def _side(side: Side | None) -> StatementSide | None:
-    return (
-        None
-        if side is None
-        else StatementSide(version=side.version, consumption=decimal_text(side.consumption))
     )

@@ -20,10 +20,11 @@ from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from metering.billing.canonical_hash import decimal
 from metering.delivery.format import BillingWriter, InexpressibleError
 from metering.delivery.formats import BILLING_WRITERS, DIALECTS, FORMATS
+from metering.delivery.statement import Statement
 from store.audit import note, sign_as
 from store.billing.measured import utility as utility_of
 from store.delivery.outgoing import held, issue
-from store.delivery.statements import Line, exclusions, reconcile, totals, versions
+from store.delivery.statements import statement as load_statement
 
 Utility = Annotated[str | None, typer.Option(help="Whose; needed only where there are several utilities.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
@@ -120,21 +121,18 @@ def statement(
     """
     with administration(database_url, data) as connection:
         whose = utility_of(connection, utility_code(connection, utility)).id
-        span = (period_name(first), period_name(last or first))
-        lines = reconcile(
-            versions(connection, whose, account, *span), exclusions(connection, whose, account, *span)
-        )
-    if not lines:
+        found = load_statement(connection, whose, account, period_name(first), period_name(last or first))
+    if not found.lines:
         typer.echo(f"nothing was issued or left out for account {account}", err=True)
     if json_output:
-        typer.echo(json.dumps([_told(line) for line in lines], indent=2))
+        typer.echo(json.dumps([line.document() for line in found.lines], indent=2))
     else:
-        _show_statement(lines)
-    if any(line.difference for line in lines):
+        _show_statement(found)
+    if not found.agreed:
         raise typer.Exit(3)
 
 
-def _show_statement(lines: list[Line]) -> None:
+def _show_statement(found: Statement) -> None:
     show_table(
         ("period", "service point", "register", "issued", "acknowledged", "difference", "why"),
         (
@@ -142,32 +140,16 @@ def _show_statement(lines: list[Line]) -> None:
                 line.period,
                 line.service_point,
                 f"{line.obis} {line.unit}",
-                decimal(line.ours.consumption) if line.ours else "",
-                decimal(line.theirs.consumption) if line.theirs else "",
+                decimal(line.issued.consumption) if line.issued else "",
+                decimal(line.acknowledged.consumption) if line.acknowledged else "",
                 decimal(line.difference),
                 "\n".join(line.remarks),
             )
-            for line in lines
+            for line in found.lines
         ),
     )
-    for total in totals(lines):
+    for total in found.totals:
         typer.echo(
-            f"{total.period} {total.register}: issued {decimal(total.ours)}, "
-            f"acknowledged {decimal(total.theirs)}, difference {decimal(total.ours - total.theirs)}"
+            f"{total.period} {total.register}: issued {decimal(total.issued)}, "
+            f"acknowledged {decimal(total.acknowledged)}, difference {decimal(total.difference)}"
         )
-
-
-def _told(line: Line) -> dict[str, object]:
-    sides = {
-        name: None if side is None else {"version": side.version, "consumption": decimal(side.consumption)}
-        for name, side in (("issued", line.ours), ("acknowledged", line.theirs))
-    }
-    return {
-        "period": line.period,
-        "service_point": line.service_point,
-        "obis": line.obis,
-        "unit": line.unit,
-        **sides,
-        "difference": decimal(line.difference),
-        "remarks": list(line.remarks),
-    }

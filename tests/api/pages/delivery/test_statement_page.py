@@ -44,6 +44,11 @@ def test_both_sides_agree_once_billing_has_acknowledged(
     correct(connection, ours, by=1_000_000)
     page = browser.get(STATEMENT).text
     assert "Version 2 changes version 1 by 1\u202fm³ and is not acknowledged yet." in page
+    connection.execute("alter table billing_readings disable trigger user")
+    connection.execute("update billing_readings set true_up = 500000 where version = 2")
+    connection.commit()
+    page = browser.get(STATEMENT).text  # what is still to be billed, as in the column of differences
+    assert "Version 2 changes version 1 by 1.5\u202fm³ and is not acknowledged yet." in page
 
 
 def test_a_register_that_was_left_out_says_why_in_the_readers_language(browser: TestClient) -> None:

@@ -32,11 +32,12 @@ from bench.gateways import CODES, GATEWAYS, QUARTER_HOUR, START, UTILITY, Load
 from bench.insert_readings import BATCH, Columns, copy_rows
 from bench.measurement import Measurement, show
 from hesper.ports import Ports
+from metering.registry.entries import GatewayEntry, MeterEntry, RegisterEntry, Registry, UtilityEntry
 from store.postgres.database import connect
 from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.migrate import migrate
 from store.readings.raw import insert
-from store.registry import GatewayEntry, MeterEntry, RegisterEntry, Registry, UtilityEntry, apply
+from store.registry import apply
 from telemetry.obis import Medium
 
 REGISTERS = 4

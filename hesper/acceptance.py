@@ -14,8 +14,10 @@ from psycopg import Connection
 from drivers.errors import DecodeError
 from drivers.mbus.codec.telegram import ApplicationError, decode
 from ingest.receive.replay import replay
+from metering.registry.checks import RegistryError
+from metering.registry.entries import MeterEntry, RegisterEntry, Registry, UtilityEntry
 from store.quarantine import Kept
-from store.registry import MeterEntry, RegisterEntry, Registry, RegistryError, UtilityEntry, apply
+from store.registry import apply
 from store.registry.strangers import waiting_of
 from telemetry.obis import Medium, Obis, ObisError
 from telemetry.topics import Topic

@@ -22,6 +22,7 @@ from ingest.validation import drain
 from ingest.worker import Outage, Turn, serve
 from metering.billing.rule_set import RulesError
 from metering.periods.calendar import PeriodError
+from metering.registry.checks import RegistryError
 from store import quarantine
 from store.postgres.database import connect
 from store.postgres.errors import StoreError
@@ -88,9 +89,9 @@ def step(
             work.commit()
         except psycopg.OperationalError:
             raise
-        except (StoreError, PeriodError, RulesError, LookupError) as error:
+        except (StoreError, RegistryError, PeriodError, RulesError, LookupError) as error:
             work.rollback()
-            advice = error.advice if isinstance(error, StoreError) else ""
+            advice = getattr(error, "advice", "")
             failed(queue, asked, f"{error}; {advice}" if advice else str(error))
         except Exception as error:
             work.rollback()

@@ -11,6 +11,7 @@ import typer
 
 from hesper.central import running
 from hesper.settings import Settings
+from metering.registry.checks import RegistryError
 from store.audit import sign_as
 from store.postgres.database import StoreError, UnreachableError, connect
 from store.postgres.embedded import EmbeddedPostgres
@@ -40,13 +41,13 @@ def store_url(database_url: str | None, data: Path | None) -> Iterator[str]:
 
 @contextmanager
 def administration(database_url: str | None, data: Path | None) -> Iterator[psycopg.Connection]:
-    """A session as hesper_admin, committed at the end; a StoreError ends the command and changes nothing."""
+    """A session as hesper_admin, committed at the end; what the store or the registry refuses changes nothing."""
     try:
         with store_url(database_url, data) as url, connect(url, application="hesper") as connection:
             migrate(connection)
             assume(connection, Role.ADMIN)
             yield connection
-    except StoreError as error:
+    except (StoreError, RegistryError) as error:
         typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
         raise typer.Exit(1) from None
 
@@ -69,6 +70,6 @@ def check_login(url: str, role: Role) -> None:
         connect(url, role=role).close()
     except UnreachableError:
         return
-    except StoreError as error:
+    except (StoreError, RegistryError) as error:
         typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
         raise typer.Exit(2) from None

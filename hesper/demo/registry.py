@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from hesper.demo.building import FLATS, GATEWAY, TIME_ZONE, UTILITY, Building, BuildingMeter
-from store.registry import (
+from metering.registry.entries import (
     ContractEntry,
     FuseEntry,
     GatewayEntry,

@@ -3,8 +3,7 @@
 StoreError
 ├── UnreachableError, UnsupportedServerError, RoleError   store/postgres/database.py, store/postgres/roles.py
 ├── EmbeddedPostgresError                                 store/postgres/embedded.py
-├── MigrationError                                        store/postgres/migrate.py
-└── RegistryError                                         store/registry/checks.py
+└── MigrationError                                        store/postgres/migrate.py
 """
 
 

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
+from metering.registry.checks import RegistryError, check_installation
+from metering.registry.entries import InstallationEntry
 from store.postgres.roles import enter_utility
-from store.registry.checks import RegistryError, check_installation
-from store.registry.entries import InstallationEntry
 from store.registry.rows import micro_values
 from telemetry.meter_id import MeterIdError, check_meter_id
 from telemetry.micro import to_micro

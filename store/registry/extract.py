@@ -10,9 +10,8 @@ import msgspec
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from store.billing.measured import utility_codes
-from store.registry.checks import RegistryError
-from store.registry.entries import (
+from metering.registry.checks import RegistryError
+from metering.registry.entries import (
     ContractEntry,
     FuseEntry,
     GatewayEntry,
@@ -25,6 +24,7 @@ from store.registry.entries import (
     UtilityEntry,
     VerificationEntry,
 )
+from store.billing.measured import utility_codes
 from telemetry.micro import MICRO, from_micro
 from telemetry.obis import Medium
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from store.registry.checks import RegistryError
+from metering.registry.checks import RegistryError
 from telemetry.micro import to_micro
 
 
@@ -30,24 +32,27 @@ class Summary:
         """The count of a kind, zero where nothing of it was in the document."""
         return self.counts.setdefault(kind, Count())
 
-    @property
-    def nothing_changed(self) -> bool:
-        """Whether the database already was as the document says."""
-        return not any(count.added or count.changed for count in self.counts.values())
-
 
 def micro_values(values: Mapping[str, str]) -> Jsonb:
     """Readings of registers, {OBIS: decimal text}, as the column that holds them in micro-units."""
     return Jsonb({obis: to_micro(value) for obis, value in sorted(values.items())})
 
 
+def given(**values: Any) -> dict[str, Any]:
+    """Values that the document names; the others stay as the database has them."""
+    return {column: value for column, value in values.items() if value is not None}
+
+
 class Rows:
     """Tables, columns and keys are literals of the caller, never input. `utility_id` is set once known."""
 
-    def __init__(self, connection: Connection[Any], summary: Summary) -> None:
+    def __init__(
+        self, connection: Connection[Any], summary: Summary, zone: ZoneInfo, utility_id: int = 0
+    ) -> None:
         self.connection = connection
         self.summary = summary
-        self.utility_id = 0
+        self.zone = zone
+        self.utility_id = utility_id
         self._known: dict[tuple[str, str], int] = {}  # (table, code) -> id, of what was looked up or put
 
     def reference(self, table: str, code: str | None, name: str) -> int | None:
@@ -65,6 +70,10 @@ class Rows:
             raise RegistryError(name, f"there is no {kind} {code}", f"list that {kind} too, or mend its code")
         self._known[table, code] = int(row[0])
         return self._known[table, code]
+
+    def instant(self, moment: datetime) -> datetime:
+        """An instant of an entry: local time of the utility where it has no offset."""
+        return moment.replace(tzinfo=self.zone) if moment.tzinfo is None else moment
 
     def put(
         self,

@@ -17,10 +17,11 @@ from signal import SIGKILL
 import psycopg
 import pytest
 
+from metering.registry.entries import GatewayEntry, MeterEntry, Registry, UtilityEntry
 from store.postgres.database import connect
 from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.migrate import migrate
-from store.registry import GatewayEntry, MeterEntry, Registry, UtilityEntry, apply
+from store.registry import apply
 from telemetry.obis import Medium
 from tests.e2e.conftest import wait_until
 from tests.support.broker import Broker

@@ -25,8 +25,9 @@ from drivers.mbus.virtual import VirtualMBusMeter
 from gateway.buffer.entry import unpack
 from hesper.central import Central
 from hesper.importer.columns import EXAMPLE
+from metering.registry.entries import GatewayEntry, MeterEntry, Registry, UtilityEntry
 from store.postgres.database import connect
-from store.registry import GatewayEntry, MeterEntry, Registry, UtilityEntry, apply
+from store.registry import apply
 from telemetry.obis import Medium
 from telemetry.wire import WireReadout
 from tests.e2e.conftest import wait_until

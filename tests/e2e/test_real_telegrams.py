@@ -16,9 +16,10 @@ from drivers.line import SerialSettings
 from drivers.mbus.virtual import VirtualMBusMeter
 from hesper.central import Central
 from hesper.decode import Explanation, explain
+from metering.registry.entries import GatewayEntry, MeterEntry, Registry, UtilityEntry
 from store.postgres.database import connect
 from store.readings.progress import meters_read_since
-from store.registry import GatewayEntry, MeterEntry, Registry, UtilityEntry, apply
+from store.registry import apply
 from telemetry.micro import to_micro
 from telemetry.obis import Medium
 from telemetry.status import Status

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from gateway.buffer.source import BatchSource
-from store.registry import GatewayEntry, MeterEntry, RegisterEntry, Registry, UtilityEntry
+from metering.registry.entries import GatewayEntry, MeterEntry, RegisterEntry, Registry, UtilityEntry
 from telemetry.obis import Medium
 from telemetry.wire import Batch, Outcome, WireReadout
 

@@ -34,9 +34,9 @@ from api.v1.registry.registration import Change, Reference, Text, already_regist
 from api.v1.routing import resources
 from api.web.problems import not_found
 from metering.access import Scope
+from metering.registry.entries import MeterEntry, VerificationEntry
 from store.fleet import meters as meter_queries
 from store.postgres.locks import hold
-from store.registry import MeterEntry, VerificationEntry
 from store.validation import finding_list as finding_queries
 
 router = resources("meters")

@@ -13,7 +13,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from api.identity.authentication import Caller
 from api.v1.models import medium_label
 from api.web.problems import Problem, invalid
-from store.registry import RegistryError, Summary, UtilityEntry, apply_entries
+from metering.registry.checks import RegistryError
+from metering.registry.entries import UtilityEntry
+from store.registry import Summary, apply_entries
 from store.registry.history import sign
 from telemetry.obis import Medium
 

@@ -31,9 +31,10 @@ from api.v1.registry.registration import (
 from api.v1.routing import resources
 from api.web.problems import not_found
 from metering.access import Scope
+from metering.registry.checks import RegistryError
+from metering.registry.entries import InstallationEntry, ServicePointEntry
 from store.fleet import places
 from store.postgres.locks import hold
-from store.registry import InstallationEntry, RegistryError, ServicePointEntry
 from store.registry.exchange import Exchange, swap
 
 router = resources("registry")

@@ -17,9 +17,9 @@ from api.v1.registry.registration import Change, Code, Reference, Text, already_
 from api.v1.routing import resources
 from api.web.problems import not_found
 from metering.access import Scope
+from metering.registry.entries import SiteEntry
 from store.fleet import places
 from store.postgres.locks import hold
-from store.registry import SiteEntry
 
 router = resources("registry")
 

@@ -11,18 +11,19 @@ from rich.console import Console
 from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
+from metering.registry.checks import RegistryError, medium_of
+from metering.registry.document import load
+from metering.registry.sheets import write_tables
+from metering.registry.tables import Tables, amend, read_tables
 from store.billing.measured import utility_codes
-from store.registry import RegistryError, Summary, load, rehearse
+from store.registry import Summary, rehearse
 from store.registry import apply as apply_registry
-from store.registry.checks import medium_of
 from store.registry.exchange import Exchange
 from store.registry.exchange import swap as exchange_meters
 from store.registry.extract import calendar, extract
 from store.registry.history import history as changes_of
 from store.registry.history import sign
-from store.registry.sheets import write_tables
 from store.registry.strangers import strangers
-from store.registry.tables import Tables, amend, read_tables
 
 app = typer.Typer(no_args_is_help=True)
 

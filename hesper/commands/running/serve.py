@@ -11,6 +11,7 @@ from rich.console import Console
 from hesper.central import API_PORT, BusyError, Central, Runtime
 from hesper.settings import Settings, SettingsError
 from hesper.supervise import StartError
+from metering.registry.checks import RegistryError
 from store.postgres.database import StoreError
 
 
@@ -55,15 +56,16 @@ def serve(
             console.print(_where(central))
             stop.wait()
             console.print("ending all processes")
-    except (BusyError, StartError, SettingsError, StoreError) as error:
+    except (BusyError, StartError, SettingsError, StoreError, RegistryError) as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
 
 
 def _apply(document: Path, database_url: str) -> None:
+    from metering.registry.document import load
     from store.postgres.database import connect
     from store.postgres.roles import Role
-    from store.registry import apply, load
+    from store.registry import apply
 
     registry = load(document)
     with connect(database_url, role=Role.ADMIN) as connection:

@@ -14,7 +14,7 @@ from hesper.demo.meters import read_at
 from hesper.demo.registry import registry_of
 from hesper.demo.run import full_months
 from hesper.demo.state import DemoState
-from store.registry import check
+from metering.registry.checks import check
 from telemetry.obis import Medium
 from telemetry.readout import Readout
 from telemetry.status import Status

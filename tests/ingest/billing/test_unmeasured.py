@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest.billing.unmeasured import USUAL
+from metering.registry.defaults import defaults
 from store.postgres.database import connect
-from store.registry.admission import admit_meters, defaults
+from store.registry.admission import admit_meters
 from telemetry.obis import Medium
 from tests.support.town import UTILITY, VOLUME, Town
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from ingest.receive.decode import decode_readings
 from ingest.receive.directory import Directory
 from ingest.receive.writer import store_readings
+from metering.registry.entries import MeterEntry, Registry, UtilityEntry
 from store import quarantine
-from store.registry import MeterEntry, Registry, UtilityEntry, apply
+from store.registry import apply
 from telemetry.obis import Medium
 from telemetry.wire import Batch, Miss, Outcome, WireReadout, encode, to_milliseconds
 from tests.support.aurora import COLD, ELSEWHERE, ENERGY, HEAT, HOUR, NOON, NOW, TOPIC, WATER, batch_of

@@ -6,8 +6,9 @@ from ingest.receive.decode import decode_readings
 from ingest.receive.directory import Directory
 from ingest.receive.replay import replay
 from ingest.receive.writer import store_readings
+from metering.registry.entries import MeterEntry, Registry, UtilityEntry
 from store import quarantine
-from store.registry import MeterEntry, Registry, UtilityEntry, apply
+from store.registry import apply
 from telemetry.obis import Medium
 from telemetry.wire import Outcome, encode, to_milliseconds
 from tests.support.aurora import COLD, NOW, TOPIC, batch_of

@@ -12,10 +12,11 @@ import pytest
 
 from ingest.validation import drain
 from ingest.validation.buildings import count
+from metering.registry.document import parse
 from store.postgres.arrays import microseconds
 from store.postgres.database import connect
 from store.readings.raw import insert, mark_for_validation
-from store.registry import apply, parse
+from store.registry import apply
 from store.validation.balance_days import BalanceDayRow, balance_days, balances
 from store.validation.judgement import registers_of
 

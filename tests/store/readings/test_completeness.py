@@ -13,12 +13,7 @@ from typer.testing import CliRunner
 
 from hesper.cli import build
 from ingest.validation.completeness import ArrivalCount
-from store.postgres.arrays import microseconds
-from store.postgres.database import connect
-from store.readings import completeness
-from store.readings.completeness import Group, Share, shares
-from store.readings.raw import insert, mark_for_validation
-from store.registry import (
+from metering.registry.entries import (
     GatewayEntry,
     InstallationEntry,
     MeterEntry,
@@ -27,8 +22,13 @@ from store.registry import (
     ServicePointEntry,
     SiteEntry,
     UtilityEntry,
-    apply,
 )
+from store.postgres.arrays import microseconds
+from store.postgres.database import connect
+from store.readings import completeness
+from store.readings.completeness import Group, Share, shares
+from store.readings.raw import insert, mark_for_validation
+from store.registry import apply
 from telemetry.obis import Medium
 
 ZONE = ZoneInfo("Europe/Vilnius")

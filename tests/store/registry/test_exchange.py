@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from store.registry import (
+from metering.registry.checks import RegistryError
+from metering.registry.entries import (
     InstallationEntry,
     MeterEntry,
     RegisterEntry,
     Registry,
-    RegistryError,
     ServicePointEntry,
     UtilityEntry,
-    apply,
 )
+from store.registry import apply
 from store.registry.exchange import Exchange, swap
 from store.registry.extract import extract
 from store.registry.history import history, sign

@@ -1,31 +1,19 @@
 """The registry as CSV: what is exported can be imported, and each problem is told by its row."""
 
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from store.registry import (
-    InstallationEntry,
-    Registry,
-    RegistryError,
-    ServicePointEntry,
-    SiteEntry,
-    UtilityEntry,
-    apply,
-    parse,
-    rehearse,
-)
+from metering.registry.checks import RegistryError
+from metering.registry.document import parse
+from metering.registry.entries import Registry, UtilityEntry
+from metering.registry.sheets import write_tables
+from metering.registry.tables import amend, read_tables
+from store.registry import apply, rehearse
 from store.registry.extract import calendar, extract
 from store.registry.history import history, sign
-from store.registry.sheets import write_tables
-from store.registry.tables import amend, read_tables
-from telemetry.obis import Medium
+from tests.store.registry.test_registry import changes
 
 DETAILED = """
 [[utilities]]
@@ -114,7 +102,7 @@ def test_applying_what_was_extracted_changes_nothing(
     connection: psycopg.Connection, stored: UtilityEntry
 ) -> None:
     assert stored.meters[1].verified_until is not None
-    assert apply(connection, Registry([stored])).nothing_changed
+    assert changes(apply(connection, Registry([stored]))) == 0
 
 
 def test_what_is_exported_is_imported_without_a_change(
@@ -123,7 +111,7 @@ def test_what_is_exported_is_imported_without_a_change(
     write_tables(tmp_path, stored)
     tables = read_tables(tmp_path, stored)
     assert tables.problems == []
-    assert apply(connection, tables.registry).nothing_changed
+    assert changes(apply(connection, tables.registry)) == 0
 
 
 def test_an_export_brings_an_empty_utility_to_the_same(
@@ -162,47 +150,6 @@ def test_parts_may_stand_before_what_they_are_parts_of(
     (tmp_path / "sites.csv").write_text("code,parent\nflat,floor\nfloor,house\nhouse,\n")
     apply(connection, read_tables(tmp_path, stored).registry)
     assert {site.code: site.parent for site in extract(connection, "aurora").sites}["flat"] == "floor"
-
-
-@given(
-    name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),
-    values=st.dictionaries(st.sampled_from(["6-0:1.0.0", "6-0:2.0.0"]), st.decimals(0, 9, places=6).map(str)),
-)
-def test_any_name_and_value_survives_the_way_through_csv(name: str, values: dict[str, str]) -> None:
-    installed = datetime(2026, 10, 1, 9, 30, tzinfo=UTC)
-    utility = UtilityEntry("u", "U", "UTC")
-    full = UtilityEntry(
-        "u",
-        "U",
-        "UTC",
-        sites=[SiteEntry("s", name.strip(), name.strip())],
-        service_points=[
-            ServicePointEntry(
-                "p",
-                Medium.HEAT,
-                name=name.strip(),
-                installations=[InstallationEntry("KAM-1", installed, start_values=values)],
-            )
-        ],
-    )
-    with TemporaryDirectory() as folder:
-        write_tables(Path(folder), full)
-        tables = read_tables(Path(folder), utility)
-    assert tables.problems == []
-    (point,) = tables.utility.service_points
-    assert (tables.utility.sites, point.name) == (full.sites, name.strip())
-    assert point.installations == full.service_points[0].installations
-
-
-@given(
-    header=st.sampled_from(["code,medium\n", "code;medium\n", '"code","medium"\n', ""]),
-    content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)),
-)
-def test_any_bytes_are_problems_and_no_fault(header: str, content: bytes) -> None:
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "meters.csv").write_bytes(header.encode() + content)
-        with suppress(RegistryError):
-            read_tables(Path(folder), UtilityEntry("u", "U", "UTC"))
 
 
 def test_each_problem_is_told_by_its_row(stored: UtilityEntry, tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
+from metering.registry.entries import MeterEntry, RegisterEntry, Registry, UtilityEntry
 from store.postgres.arrays import microseconds
 from store.readings import export
 from store.readings.raw import insert
-from store.registry import MeterEntry, RegisterEntry, Registry, UtilityEntry, apply
+from store.registry import apply
 from telemetry.obis import Medium
 
 START = datetime(2026, 9, 30, 21, tzinfo=UTC)  # midnight of 1 October in Vilnius

@@ -11,7 +11,8 @@ from hesper.cli import build
 from ingest.receive.decode import decode_readings
 from ingest.receive.directory import Directory
 from ingest.receive.writer import store_readings
-from store.registry import MeterEntry, Registry, UtilityEntry, apply
+from metering.registry.entries import MeterEntry, Registry, UtilityEntry
+from store.registry import apply
 from telemetry.obis import Medium
 from telemetry.wire import encode, to_milliseconds
 from tests.support.aurora import COLD, ELSEWHERE, REGISTRY, TOPIC, WATER, batch_of

@@ -4,38 +4,36 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from store.postgres.errors import StoreError
+from metering.registry.entries import (
+    ContractEntry,
+    FuseEntry,
+    InstallationEntry,
+    MeterEntry,
+    RegisterEntry,
+    Registry,
+    UtilityEntry,
+    VerificationEntry,
+)
 from telemetry.meter_id import MeterIdError, check_meter_id
 from telemetry.micro import ValueOutOfRangeError, to_micro
 from telemetry.obis import Medium, Obis, ObisError
 from telemetry.topics import TopicError, check_segment
 from telemetry.units import UnitError, unit
 
-if TYPE_CHECKING:
-    from store.registry.entries import (
-        ContractEntry,
-        FuseEntry,
-        InstallationEntry,
-        MeterEntry,
-        RegisterEntry,
-        Registry,
-        UtilityEntry,
-        VerificationEntry,
-    )
-
 MAX_DIGITS = 9  # a stored value stays below 9e9 units
 _MEDIA = {medium.label: medium for medium in Medium}
 
 
-class RegistryError(StoreError):
+class RegistryError(ValueError):
     """An entry that cannot be used: `entry` says which, the message why, `advice` what to write instead."""
 
     def __init__(self, entry: str, message: str, advice: str) -> None:
-        super().__init__(f"{entry}: {message}", advice=advice)
+        super().__init__(f"{entry}: {message}")
         self.entry = entry
+        self.advice = advice
 
 
 def medium_of(medium: Medium | str) -> Medium:
@@ -43,20 +41,20 @@ def medium_of(medium: Medium | str) -> Medium:
     return medium if isinstance(medium, Medium) else _MEDIA[medium]
 
 
-def check(registry: "Registry") -> None:
+def check(registry: Registry) -> None:
     """Raises RegistryError for the first entry that breaks a rule."""
     for problem in problems(registry):
         raise problem
 
 
-def problems(registry: "Registry") -> Iterator[RegistryError]:
+def problems(registry: Registry) -> Iterator[RegistryError]:
     """Each entry that breaks a rule, by the first that it breaks."""
     yield from _unique("the document", "utilities", (utility.code for utility in registry.utilities))
     for utility in registry.utilities:
         yield from _problems_of_utility(utility)
 
 
-def _problems_of_utility(utility: "UtilityEntry") -> Iterator[RegistryError]:
+def _problems_of_utility(utility: UtilityEntry) -> Iterator[RegistryError]:
     name = f"utility {utility.code}"
     yield from _caught(_check_utility, name, utility)
     for kind in ("sites", "gateways", "meters", "service_points"):
@@ -94,7 +92,7 @@ def _caught(rule: Callable[[str, Any], None], name: str, entry: Any) -> Iterator
         yield error
 
 
-def _check_utility(name: str, utility: "UtilityEntry") -> None:
+def _check_utility(name: str, utility: UtilityEntry) -> None:
     _segment(name, utility.code)
     try:
         ZoneInfo(utility.time_zone)
@@ -112,7 +110,7 @@ def _bad_zone(name: str, zone: str) -> RegistryError:
     return RegistryError(name, f"unknown time zone {zone!r}", "use an IANA name such as Europe/Madrid")
 
 
-def _check_meter(name: str, meter: "MeterEntry") -> None:
+def _check_meter(name: str, meter: MeterEntry) -> None:
     try:
         check_meter_id(meter.code)
     except MeterIdError as error:
@@ -147,17 +145,17 @@ def _check_phases(name: str, phases: int) -> None:
         raise RegistryError(name, f"phases is {phases}", "write 1 or 3")
 
 
-def _check_fuse(name: str, fuse: "FuseEntry") -> None:
+def _check_fuse(name: str, fuse: FuseEntry) -> None:
     _check_current(name, "amperes", fuse.amperes)
     _check_phases(name, fuse.phases)
 
 
-def _check_verification(name: str, verification: "VerificationEntry") -> None:
+def _check_verification(name: str, verification: VerificationEntry) -> None:
     if verification.until <= verification.on:
         raise RegistryError(name, "ends before it begins", "let `until` lie after `on`")
 
 
-def _check_register(name: str, register: "RegisterEntry") -> None:
+def _check_register(name: str, register: RegisterEntry) -> None:
     try:
         obis = Obis.parse(register.obis)
         if register.unit is not None:
@@ -178,7 +176,7 @@ def _check_register(name: str, register: "RegisterEntry") -> None:
     _positive(name, register.boundary_tolerance)
 
 
-def _check_contract(name: str, contract: "ContractEntry") -> None:
+def _check_contract(name: str, contract: ContractEntry) -> None:
     _check_span(name, contract.valid_from, contract.valid_to)
 
 
@@ -189,7 +187,7 @@ def _check_span(name: str, start: datetime, end: datetime | None) -> None:
         raise RegistryError(name, "ends before it begins", "let valid_to lie after valid_from")
 
 
-def check_installation(name: str, installation: "InstallationEntry") -> None:
+def check_installation(name: str, installation: InstallationEntry) -> None:
     _check_span(name, installation.valid_from, installation.valid_to)
     try:
         multiplier = Decimal(installation.multiplier)

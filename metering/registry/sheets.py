@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from store.registry.entries import (
+from metering.registry.entries import (
     ContractEntry,
     FuseEntry,
     GatewayEntry,

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from store.registry.checks import RegistryError, problems
-from store.registry.entries import Registry, SiteEntry, UtilityEntry
-from store.registry.sheets import SHEETS, Sheet, cells_of, entries_of, entry_of, key_of
+from metering.registry.checks import RegistryError, problems
+from metering.registry.entries import Registry, SiteEntry, UtilityEntry
+from metering.registry.sheets import SHEETS, Sheet, cells_of, entries_of, entry_of, key_of
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,8 +1,7 @@
 """The evidence of a finding as words and figures, and sentences that are made of it.
 
 Evidence is what a detector wrote down (`anomaly/README.md` lists it): decimals in the unit of the register,
-instants in UTC, counts, and durations whose unit ends their name. A `Told` is a sentence with `%(name)s` for
-some of it.
+instants in UTC, counts, and durations whose unit ends their name. A `Sentence` has `%(name)s` for some of it.
 """
 
 import re
@@ -10,15 +9,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from api.words.language import THIN_SPACE, Language
 
-_FIELD = re.compile(r"%\((\w+)\)s")
+FIELD = re.compile(r"%\((\w+)\)s")
 _PERCENTAGE = re.compile(r"(-?\d+(?:\.\d+)?) %")
 _UNKNOWN = frozenset({"none", "unknown"})
 _TICKS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text in each language of the pages; a language that is not among these has it in its catalogue."""
+
+    en: str
+    ru: str = ""
+    uk: str = ""
+
+    def said_in(self, language: Language) -> str:
+        """The text in a reader's language."""
+        return {"ru": self.ru, "uk": self.uk}.get(language.code) or language.gettext(self.en)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +41,9 @@ class Facts:
     zone: ZoneInfo
     language: Language
 
-    def say(self, text: str, **values: str) -> str:
+    def say(self, text: Text, **values: str) -> str:
         """A sentence in the reader's language."""
-        return self.language.gettext(text, **values)
+        return text.said_in(self.language) % values
 
     def known(self, name: str) -> bool:
         """Whether there is a value, and not the word that there is none."""
@@ -79,50 +90,81 @@ class Facts:
             return self.plain(name)
 
 
-class Sentence(Protocol):
-    """Says some evidence. Raises KeyError where it is incomplete."""
+Saying = Callable[[Facts], str]  # says some evidence; raises KeyError where it is incomplete
 
-    def __call__(self, facts: Facts, /) -> str:
-        """The sentence."""
-        ...
+
+def plural(one: str, more: str) -> tuple[str, str]:
+    """A count in words, '%(count)s reading' and '%(count)s readings', which the catalogues translate."""
+    return one, more
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A text (marked by `N_`) whose fields are evidence.
+class Sentence:
+    """Sentence template: a text whose fields are evidence.
 
-    `amounts` are in the register's unit, `units` in these, `shares` parts of one; names that end with a unit
-    of time are durations; the rest is told as it was written.
+    `amounts` are in the register's unit, `units` in these, `levels` readings with their instants, `shares`
+    parts of one, `counts` in these words; names that end with a unit of time are durations; the rest is told
+    as it was written.
     """
 
-    text: str
+    text: Text
     amounts: str = ""
-    units: Mapping[str, str] = field(default_factory=dict)
+    levels: str = ""
     shares: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def __call__(self, facts: Facts, /) -> str:
-        return facts.say(self.text, **{name: self._field(facts, name) for name in _FIELD.findall(self.text)})
+        names = FIELD.findall(self.text.en)
+        return facts.say(self.text, **{name: self._field(facts, name) for name in names})
 
     def _field(self, facts: Facts, name: str) -> str:
         if name in self.units:
             return facts.amount(name, self.units[name])
+        if name in self.counts:
+            return facts.count(name, *self.counts[name])
         if name in self.shares.split():
             return facts.share(name)
+        if name in self.levels.split():
+            return facts.level(name)
         if name in self.amounts.split():
             return facts.amount(name)
         return facts.length(name) if name.rpartition("_")[2] in _TICKS else facts.plain(name)
 
 
-def either(is_so: Callable[[Facts], bool], one: Sentence, other: Sentence) -> Sentence:
-    """One sentence where something is so, and another where not."""
-    return lambda facts: one(facts) if is_so(facts) else other(facts)
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One sentence where something is so, and another where it is not."""
+
+    is_so: Callable[[Facts], bool]
+    one: Saying
+    other: Saying
+
+    def __call__(self, facts: Facts, /) -> str:
+        return (self.one if self.is_so(facts) else self.other)(facts)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingWords:
+    """Words for a kind of finding. `lost`: the evidence that says what was lost, in `lost_unit` where that is
+    not the register's."""
+
+    title: Text
+    sentence: Saying
+    lost: str = ""
+    lost_unit: str | None = None
 
 
 def known(name: str) -> Callable[[Facts], bool]:
-    """Whether the evidence has a value of this name, and not the word that there is none."""
+    """Condition that the evidence has a value of this name, and not the word that there is none."""
     return lambda facts: facts.known(name)
 
 
 def given(name: str) -> Callable[[Facts], bool]:
-    """Whether the evidence has this name at all."""
+    """Condition that the evidence has this name at all."""
     return lambda facts: name in facts.values
+
+
+def says(name: str, value: str) -> Callable[[Facts], bool]:
+    """Condition that the evidence says just this."""
+    return lambda facts: str(facts.values[name]) == value

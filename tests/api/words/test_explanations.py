@@ -1,6 +1,7 @@
 """Findings are told in sentences that carry the numbers of their evidence, exactly, in every language."""
 
 import re
+from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from anomaly.catalogue import RULES
 from anomaly.input.series import HOUR, Series
 from anomaly.judge import examine
-from api.words.explanations import estimated_loss, explain, finding_title, titled_kinds
+from api.words.explanations import FINDINGS, estimated_loss, explain, finding_title
+from api.words.facts import FIELD, Either, Saying, Sentence, Text
 from api.words.language import english, languages
 from tests.anomaly.detectors.test_heat_detectors import meter
 from tests.anomaly.detectors.test_water_detectors import with_leak
@@ -72,8 +74,30 @@ def test_every_kind_has_a_title_and_a_sentence_for_what_its_detector_writes(
         assert sentence != explain(kind, evidence_of(kind), "m3", BERLIN, EN)
 
 
-def test_no_title_is_of_a_kind_that_nobody_writes() -> None:
-    assert set(titled_kinds()) == set(RULES)
+def texts(saying: Saying) -> Iterator[Text]:
+    """Every text that a kind may be told in."""
+    if isinstance(saying, Either):
+        yield from texts(saying.one)
+        yield from texts(saying.other)
+    elif isinstance(saying, Sentence):
+        yield saying.text
+
+
+@pytest.mark.parametrize("kind", FINDINGS)
+def test_every_text_has_the_same_fields_in_each_language(kind: str) -> None:
+    for text in (FINDINGS[kind].title, *texts(FINDINGS[kind].sentence)):
+        assert text.ru
+        assert text.uk
+        assert set(FIELD.findall(text.ru)) <= set(FIELD.findall(text.en)), text.en
+        assert set(FIELD.findall(text.uk)) <= set(FIELD.findall(text.en)), text.en
+
+
+@pytest.mark.parametrize("kind", FINDINGS)
+def test_no_words_are_of_a_kind_that_nobody_writes(kind: str) -> None:
+    assert kind in RULES
+
+
+def test_a_kind_without_words_is_told_by_its_name() -> None:
     assert finding_title("flow.backwards", EN) == "Flow: backwards"
 
 

@@ -1,5 +1,5 @@
 """The steps of the ladder in words: how a boundary value was found, why better ways gave none, and what an
-estimate rests on. The closes write those reasons in English (`ingest/billing/boundary.py`, `estimate.py`)."""
+estimate rests on. The closes write those reasons in English (`metering/billing/boundary.py`, `estimate.py`)."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -123,7 +123,7 @@ def _value(name: str, written: str, language: Language) -> str:
 
 
 def rests_on(basis: Mapping[str, Any], unit: str, zone: ZoneInfo, language: Language) -> Iterator[str]:
-    """What an estimate was computed from, in sentences; `basis` as `ingest/billing/estimate.py` writes it."""
+    """What an estimate was computed from, in sentences; `basis` as `metering/billing/estimate.py` writes it."""
     if "periods" in basis:
         hours = Fraction(basis["hours"])
         yield language.gettext(

@@ -17,14 +17,14 @@ from typing import Any
 from psycopg import Connection
 
 from anomaly.boundary.stuck import KIND as STUCK
-from ingest.billing.boundary import SET_DAY_MISSING
-from ingest.billing.estimate import past
 from ingest.billing.gather import Case, Month, gather, place_of
-from ingest.billing.sums import compared
-from ingest.billing.unmeasured import never_read, no_meter
-from ingest.billing.verdict import Context, Explanations, missing_places, verdict
+from metering.billing.boundary import SET_DAY_MISSING
+from metering.billing.estimate import past
 from metering.billing.method import BUILT_IN, Method
 from metering.billing.rule_set import last_day
+from metering.billing.sums import compared
+from metering.billing.unmeasured import never_read, no_meter
+from metering.billing.verdict import Context, Explanations, missing_places, verdict
 from metering.periods.calendar import neighbour
 from store.billing.bulk_draft import Drafted, Setting, draft_ordinary
 from store.billing.changed_points import forget, is_comparable, note_touched, untouched

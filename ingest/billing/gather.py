@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from psycopg import Connection
 
 from anomaly.boundary.stuck import KIND as STUCK
-from ingest.billing.boundary import Boundary, Event, Limits, Missing, ReadingAt, Surroundings, boundary
-from ingest.billing.evidence import boundary_from
+from metering.billing.boundary import Boundary, Event, Limits, Missing, ReadingAt, Surroundings, boundary
+from metering.billing.evidence import boundary_from
 from metering.billing.method import Method
 from metering.billing.rule_set import Rules, last_day
 from metering.periods.calendar import Period, neighbour, period_of

@@ -1,6 +1,6 @@
 """The evidence of a billing reading as its close stored it, with the way to the telegrams behind it.
 
-Values are decimals in the register's unit, instants UTC. `ingest/billing/evidence.py` writes it.
+Values are decimals in the register's unit, instants UTC. `metering/billing/evidence.py` writes it.
 """
 
 from collections.abc import Iterator

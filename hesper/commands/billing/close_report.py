@@ -12,9 +12,9 @@ from psycopg import Connection
 from rich.table import Table
 
 from ingest.billing.close import State, Summary
-from ingest.billing.common import common_needs
 from metering.billing.canonical_hash import Issued, decimal, instant
 from metering.billing.canonical_hash import verify as verify_hashes
+from metering.billing.common_needs import common_needs
 from metering.periods.calendar import period_of
 from store.billing.close_list import StateRow, states
 from store.billing.drafted import to_work_off

@@ -10,7 +10,7 @@ from api.v1.billing.evidence import BoundaryEvidence
 from api.web.telegrams import Undecoded
 from api.words.ladder import found_by, passed_over, rests_on, why_not
 from api.words.language import english, languages
-from ingest.billing.boundary import Limits, Missing, ReadingAt, Surroundings, boundary
+from metering.billing.boundary import Limits, Missing, ReadingAt, Surroundings, boundary
 from metering.billing.method import Method
 from telemetry.explanation import ExplainedRecord, Explanation
 

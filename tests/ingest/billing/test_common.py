@@ -7,7 +7,7 @@ from fractions import Fraction
 import psycopg
 import pytest
 
-from ingest.billing.common import CommonNeeds, common_needs
+from metering.billing.common_needs import CommonNeeds, common_needs
 from store.billing.measured import utility
 from store.postgres.database import connect
 from tests.support.town import UTILITY, Town

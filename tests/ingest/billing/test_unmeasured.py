@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.billing.unmeasured import USUAL
+from metering.billing.unmeasured import USUAL
 from metering.registry.defaults import defaults
 from store.postgres.database import connect
 from store.registry.admission import admit_meters

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.billing.boundary import Boundary, Event, Method
-from ingest.billing.consumption import Stretch, Unbillable, consumption, multiplied, quality_of
+from metering.billing.boundary import Boundary, Event, Method
+from metering.billing.consumption import Stretch, Unbillable, consumption, multiplied, quality_of
 from telemetry.quality import Quality
 
 START = datetime(2026, 9, 30, 22, tzinfo=UTC)

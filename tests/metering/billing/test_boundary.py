@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.billing.boundary import (
+from metering.billing.boundary import (
     Boundary,
     Event,
     Limits,

@@ -21,10 +21,10 @@ from typing import Any
 
 from psycopg import Connection
 
-from ingest.billing.boundary import Boundary, Missing, ReadingAt, share
-from ingest.billing.consumption import Stretch, Unbillable, consumption, multiplied
 from ingest.billing.gather import Case, Month, Part
+from metering.billing.boundary import Boundary, Missing, ReadingAt, share
 from metering.billing.canonical_hash import decimal, instant
+from metering.billing.consumption import Stretch, Unbillable, consumption, multiplied
 from metering.billing.method import Method
 from metering.billing.rule_set import normative
 from metering.periods.calendar import neighbour

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ingest.billing.boundary import Boundary, Missing, ReadingAt
-from ingest.billing.consumption import Stretch, Unbillable, consumption, quality_of
-from ingest.billing.estimate import ESTIMABLE, Past, Settled, estimated, settle
-from ingest.billing.evidence import boundary_evidence
 from ingest.billing.gather import Case, Month, Part
+from metering.billing.boundary import Boundary, Missing, ReadingAt
 from metering.billing.canonical_hash import Content, decimal, instant
+from metering.billing.consumption import Stretch, Unbillable, consumption, quality_of
+from metering.billing.estimate import ESTIMABLE, Past, Settled, estimated, settle
+from metering.billing.evidence import boundary_evidence
 from metering.billing.method import Method
 from store.billing.closes import BillingRow, ExceptionRow
 from store.billing.measured import Beside, StoredReading

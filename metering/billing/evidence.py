@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ingest.billing.boundary import Boundary, Missing, ReadingAt
+from metering.billing.boundary import Boundary, Missing, ReadingAt
 from metering.billing.canonical_hash import decimal, instant
 from metering.billing.method import Method
 from telemetry.micro import to_micro

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from ingest.billing.boundary import Boundary, Event
+from metering.billing.boundary import Boundary, Event
 from telemetry.quality import Quality
 
 

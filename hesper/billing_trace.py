@@ -12,21 +12,21 @@ from typing import Any
 
 from psycopg import Connection
 
-from api.v1.billing.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
 from api.v1.billing.trace import Trace, trace_of
 from drivers.errors import DecodeError
 from drivers.modbus.profile_file import profile_names
 from hesper.decode import explain as decoded
+from metering.billing.evidence import BoundaryEvidence, InstallationEvidence, ReadingEvidence
 from metering.billing.method import BUILT_IN, Method
 from metering.billing.rule_set import parse_rules
 from store.billing.rule_sets import all_rules
 from store.billing.trace import (
-    BehindRow,
-    EarlierRow,
-    EditRow,
-    InstallationRow,
-    MarkRow,
-    Stretch,
+    EarlierReading,
+    EditBehind,
+    InstallationBehind,
+    MarkBehind,
+    RegisterSpan,
+    TelegramBehind,
     earlier,
     edits_behind,
     installations_behind,
@@ -36,7 +36,7 @@ from telemetry.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedTelegram:
     """What a telegram says; `profile`: that of the Modbus meter by which it says it."""
 
     explanation: Explanation
@@ -49,20 +49,20 @@ class Chain:
 
     trace: Trace
     ladder: tuple[Method, ...]
-    marks: list[MarkRow]
-    edits: list[EditRow]
-    installations: dict[int, InstallationRow]
-    rests_on: list[EarlierRow]
+    marks: list[MarkBehind]
+    edits: list[EditBehind]
+    installations: dict[int, InstallationBehind]
+    rests_on: list[EarlierReading]
 
-    def marks_of(self, part: InstallationEvidence) -> Iterator[MarkRow]:
+    def marks_of(self, part: InstallationEvidence) -> Iterator[MarkBehind]:
         """The marks on one meter's readings."""
-        return (mark for mark in self.marks if mark.register_id == part.register_id)
+        return (mark for mark in self.marks if mark.register_id == part.register)
 
-    def edits_of(self, part: InstallationEvidence) -> Iterator[EditRow]:
+    def edits_of(self, part: InstallationEvidence) -> Iterator[EditBehind]:
         """The edits of one meter's readings."""
-        return (edit for edit in self.edits if edit.register_id == part.register_id)
+        return (edit for edit in self.edits if edit.register_id == part.register)
 
-    def telegram(self, part: InstallationEvidence, reading: BoundaryReading) -> BehindRow | None:
+    def telegram(self, part: InstallationEvidence, reading: ReadingEvidence) -> TelegramBehind | None:
         """The telegram that brought a reading."""
         return self.trace.telegrams.get((part.meter, reading.at))
 
@@ -73,26 +73,17 @@ def chain_of(store: Connection[Any], utility_id: int, reading_id: int) -> Chain 
     if trace is None:
         return None
     parts = trace.evidence.installations
-    stretches = [_stretch(part) for part in parts]
-    periods = sorted({period for part in parts for period in _periods(part.end)})
+    spans = [RegisterSpan(part.register, min(part.instants), max(part.instants)) for part in parts]
+    bases = [part.end.basis for part in parts if part.end.basis is not None]
+    periods = sorted({period for basis in bases for period in basis.periods or ()})
     return Chain(
         trace,
         _ladder(store, utility_id, trace.evidence.rules),
-        marks_behind(store, stretches),
-        edits_behind(store, stretches),
+        marks_behind(store, spans),
+        edits_behind(store, spans),
         installations_behind(store, utility_id, [part.installation for part in parts]),
         earlier(store, utility_id, reading_id, periods),
     )
-
-
-def _stretch(part: InstallationEvidence) -> Stretch:
-    """From the first instant to the last that the part's figure has to do with."""
-    instants = [part.start.instant, part.end.instant, *(reading.at for reading in part.readings)]
-    return Stretch(part.register_id, min(instants), max(instants))
-
-
-def _periods(end: BoundaryEvidence) -> Sequence[str]:
-    return [] if end.basis is None else end.basis.get("periods", [])
 
 
 def _ladder(store: Connection[Any], utility_id: int, label: str | None) -> tuple[Method, ...]:
@@ -123,22 +114,22 @@ def steps(found: BoundaryEvidence, ladder: Sequence[Method]) -> Iterator[tuple[s
         yield found.method, f"taken, though no step of these rules: {found.value}"
 
 
-def says(explanation: Explanation, obis: str, value: str) -> bool:
+def says(explanation: Explanation, obis: str, value: Decimal) -> bool:
     """Whether a telegram gives the register this value, whatever zeros it ends in."""
     return any(
-        record.obis == obis and record.value is not None and Decimal(record.value) == Decimal(value)
+        record.obis == obis and record.value is not None and Decimal(record.value) == value
         for record in explanation.records
     )
 
 
-def read_telegram(raw: bytes, obis: str, value: str) -> Decoded:
+def read_telegram(raw: bytes, obis: str, value: Decimal) -> DecodedTelegram:
     """What it says; of a Modbus telegram, by the profile with which it says `value`. Raises DecodeError."""
     try:
-        return Decoded(decoded(raw))
+        return DecodedTelegram(decoded(raw))
     except DecodeError:
         for name in profile_names():
             with suppress(DecodeError):
                 found = decoded(raw, name)
                 if says(found, obis, value):
-                    return Decoded(found, name)
+                    return DecodedTelegram(found, name)
         raise

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.v1.billing.evidence import Evidence
+from api.v1.billing.evidence import EvidenceDocument
 from api.v1.fields import Sparse
 from store.readings.by_meter import View
 from telemetry.micro import from_micro
@@ -236,7 +236,7 @@ class BillingReadingDetail(BillingReading):
     """
 
     close: CloseRun
-    evidence: Evidence
+    evidence: EvidenceDocument
     versions: list[BillingVersion]
     content: str
     intact: bool

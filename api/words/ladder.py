@@ -1,18 +1,18 @@
-"""The steps of the ladder in words: how a boundary value was found, why better ways gave none, and what an
-estimate rests on. The closes write those reasons in English (`metering/billing/boundary.py`, `estimate.py`)."""
+"""Steps of the ladder in words: how a boundary value was found, why better ways gave none, what an estimate
+rests on. The closes write those reasons in English (`metering/billing/boundary.py`, `estimate.py`).
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from api.v1.billing.evidence import BoundaryEvidence
 from api.words.language import Language
 from api.words.presentation import N_
 from api.words.vocabulary import method_name, phrase
+from metering.billing.evidence import BoundaryEvidence, EstimateBasis
 from telemetry.micro import to_micro
 
 _FOUND = {
@@ -122,30 +122,29 @@ def _value(name: str, written: str, language: Language) -> str:
     return language.duration(timedelta(hours=float(Decimal(number))) * (24 if unit == "days" else 1))
 
 
-def rests_on(basis: Mapping[str, Any], unit: str, zone: ZoneInfo, language: Language) -> Iterator[str]:
-    """What an estimate was computed from, in sentences; `basis` as `metering/billing/estimate.py` writes it."""
-    if "periods" in basis:
-        hours = Fraction(basis["hours"])
+def rests_on(basis: EstimateBasis, unit: str, zone: ZoneInfo, language: Language) -> Iterator[str]:
+    """What an estimate was computed from, in sentences."""
+    if basis.periods is not None and basis.consumption is not None and basis.hours is not None:
+        hours, used = Fraction(basis.hours), to_micro(basis.consumption)
         yield language.gettext(
             "In the measured months %(months)s together %(used)s were used in %(time)s.",
-            months=", ".join(language.month(period) for period in basis["periods"]),
-            used=language.amount(to_micro(basis["consumption"]), unit),
+            months=", ".join(language.month(period) for period in basis.periods),
+            used=language.amount(used, unit),
             time=language.duration(timedelta(hours=float(hours))),
         )
-        daily = round(Fraction(to_micro(basis["consumption"])) * 24 / hours) if hours else 0
+        daily = round(Fraction(used) * 24 / hours) if hours else 0
         yield language.gettext(
             "That is %(amount)s a day, for every day since the last value that counts.",
             amount=language.amount(round(daily, -3), unit),
         )
-    if "monthly" in basis:
+    if basis.monthly is not None:
         yield language.gettext(
             "The norm of the service point is %(amount)s a month.",
-            amount=language.amount(to_micro(basis["monthly"]), unit),
+            amount=language.amount(to_micro(basis.monthly), unit),
         )
-    if "measured" in basis:
-        yield language.gettext(
-            "The last measured value is %(value)s of %(at)s. When the meter is read again, the difference is "
-            "settled as a line of its own.",
-            value=language.amount(to_micro(basis["measured"]["value"]), unit),
-            at=language.fact(basis["measured"]["instant"], zone),
-        )
+    yield language.gettext(
+        "The last measured value is %(value)s of %(at)s. When the meter is read again, the difference is "
+        "settled as a line of its own.",
+        value=language.amount(to_micro(basis.measured.value), unit),
+        at=language.local_time(basis.measured.instant, zone),
+    )

@@ -2,11 +2,12 @@
 
 from psycopg import Connection
 
-from store.billing.measured import UtilityRow, utility, utility_codes
+from metering.periods.calendar import UtilityCalendar
+from store.billing.measured import utility, utility_codes
 from store.postgres.errors import StoreError
 
 
-def the_utility(connection: Connection, code: str | None) -> UtilityRow:
+def the_utility(connection: Connection, code: str | None) -> UtilityCalendar:
     """The named utility; without a name, the only one. Raises StoreError."""
     codes = utility_codes(connection)
     if code is None and len(codes) != 1:

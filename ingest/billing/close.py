@@ -1,4 +1,4 @@
-"""The close of a period: drafted, looked at, approved.
+"""Close of a period: drafted, looked at, approved.
 
 A person starts each close. It drafts a billing reading or an exception for every billed register of every
 service point (`draft.py`), and says what that comes to. Whoever approves it issues it, in one transaction:
@@ -13,61 +13,58 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
 from ingest.billing.draft import BLOCK_SIZE, Told, draft_blocks, left_alone, note_changes
-from ingest.billing.gather import Month
 from metering.billing.canonical_hash import instant
-from metering.billing.rule_set import Rules, parse_rules
-from metering.periods.calendar import PeriodError, period_of
+from metering.billing.case import BillingMonth
+from metering.billing.rule_set import RuleSet, parse_rules
+from metering.periods.calendar import PeriodError
+from store.billing.approval import ApprovalError, approve_news
+from store.billing.approval import withdraw as withdraw_draft
 from store.billing.closes import exceptions_of, last_run, lock_period, note
 from store.billing.drafted import counted, drafted_exceptions
-from store.billing.drafts import (
-    ApprovalError,
-    DraftRow,
-    Span,
-    approve_news,
-    begin,
-    complete,
-    cut,
-    draft_of,
-    is_cut,
-    progress,
-    remove,
-)
-from store.billing.drafts import withdraw as withdraw_draft
+from store.billing.drafts import DraftRow, begin, complete, cut, draft_of, is_cut, progress, remove
 from store.billing.measured import utility as load_utility
 from store.billing.rule_sets import RulesRow, rules_on
 
-__all__ = ["ApprovalError", "Scope", "State", "Summary", "approve", "close", "draft", "withdraw"]
+__all__ = [
+    "ApprovalError",
+    "CloseState",
+    "CloseSummary",
+    "DraftScope",
+    "approve",
+    "close",
+    "draft",
+    "withdraw",
+]
 
 
-class Scope(Enum):
-    """What a draft looks at where the period was closed before."""
+class DraftScope(Enum):
+    """Scope of a draft where the period was closed before."""
 
     CHANGED = "changed"  # the service points that something happened to since
     ALL = "all"
 
 
-class State(StrEnum):
-    """How far a close is."""
+class CloseState(StrEnum):
+    """Stage of a close."""
 
     DRAFTED = "drafted"
     APPROVED = "approved"
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What a close came to. `run` counts the closes of the period that added something."""
+class CloseSummary:
+    """Summary of a close. `run` counts the closes of the period that added something."""
 
     utility: str
     period: str
     starts_at: str
     ends_at: str
     run: int
-    state: State
+    state: CloseState
     registers: int  # cases of this period: billed + excepted
     ordinary: int  # of the billed: those about which nothing had to be considered
     billed: int
@@ -94,14 +91,14 @@ def close(
     now: datetime,
     *,
     approver: str | None = None,
-) -> Summary:
+) -> CloseSummary:
     """Draft `period` and approve it at once: by the author, or by `approver` where something is corrected.
 
     Commits, unless the caller is in a transaction. Raises what `draft` and `approve` raise; the draft is
     there then.
     """
     summary = draft([connection], utility, period, author, now)
-    if summary.state is State.APPROVED:
+    if summary.state is CloseState.APPROVED:
         return summary
     return approve(connection, utility, period, approver or author)
 
@@ -113,10 +110,10 @@ def draft(
     author: str,
     now: datetime,
     *,
-    scope: Scope = Scope.CHANGED,
+    scope: DraftScope = DraftScope.CHANGED,
     block_size: int = BLOCK_SIZE,
     told: Told | None = None,
-) -> Summary:
+) -> CloseSummary:
     """Draft `period` in these sessions at once; a draft that was interrupted is completed.
 
     A period that was closed before is drafted where something happened since, unless `scope` says that all
@@ -132,7 +129,7 @@ def draft(
         lock_period(connection, month.utility.id, period)
         begun = _begun(connection, month, author, None if rules is None else rules.id, scope)
         if not is_cut(connection, begun):
-            if scope is Scope.CHANGED:
+            if scope is DraftScope.CHANGED:
                 begun = note_changes(connection, begun, month)
             cut(connection, begun, block_size)
     draft_blocks(sessions, begun, month, told)
@@ -145,13 +142,13 @@ def draft(
         summary = _summary(month, begun, blocks)
         if not _news(connection, begun, summary):
             remove(connection, begun)
-            return replace(summary, run=begun.base_run, state=State.APPROVED)
+            return replace(summary, run=begun.base_run, state=CloseState.APPROVED)
         complete(connection, begun, _told(summary))
         _note(connection, begun, summary)
     return summary
 
 
-def approve(connection: Connection, utility: str, period: str, author: str) -> Summary:
+def approve(connection: Connection, utility: str, period: str, author: str) -> CloseSummary:
     """Issue what was drafted, as `author`, who may have drafted it where nothing is corrected.
 
     Commits, unless the caller is in a transaction. Raises LookupError for an unknown utility, and
@@ -161,13 +158,13 @@ def approve(connection: Connection, utility: str, period: str, author: str) -> S
         known = load_utility(connection, utility)
         issued = approve_news(connection, known.id, period, author)
     assert issued.summary is not None
-    return Summary(
+    return CloseSummary(
         utility=known.code,
         period=period,
         starts_at=instant(issued.starts_at),
         ends_at=instant(issued.ends_at),
         run=issued.base_run + 1,
-        state=State.APPROVED,
+        state=CloseState.APPROVED,
         **issued.summary,
     )
 
@@ -178,15 +175,16 @@ def withdraw(connection: Connection, utility: str, period: str, author: str) -> 
         withdraw_draft(connection, load_utility(connection, utility).id, period, author)
 
 
-def _month(connection: Connection, utility: str, period: str) -> tuple[Month, RulesRow | None]:
+def _month(connection: Connection, utility: str, period: str) -> tuple[BillingMonth, RulesRow | None]:
     calendar = load_utility(connection, utility)
-    zone = ZoneInfo(calendar.time_zone)
-    span = period_of(period, zone, calendar.reading_day)
-    row = rules_on(connection, calendar.id, span.starts_at.astimezone(zone).date())
-    return Month(calendar, span, Rules() if row is None else parse_rules(row.content)), row
+    month = BillingMonth(calendar, calendar.period(period), RuleSet())
+    row = rules_on(connection, calendar.id, month.first_day)
+    return (month if row is None else replace(month, rules=parse_rules(row.content))), row
 
 
-def _begun(connection: Connection, month: Month, author: str, rules: int | None, scope: Scope) -> DraftRow:
+def _begun(
+    connection: Connection, month: BillingMonth, author: str, rules: int | None, scope: DraftScope
+) -> DraftRow:
     """The draft to complete: one of all points that was interrupted and still fits, or a new one."""
     utility_id, period = month.utility.id, month.period.name
     run = last_run(connection, utility_id, period)
@@ -196,13 +194,10 @@ def _begun(connection: Connection, month: Month, author: str, rules: int | None,
         and known.drafted_at is None
         and (known.base_run, known.rules) == (run, rules)
         and known.whole
-        and (run == 0 or scope is Scope.ALL)
+        and (run == 0 or scope is DraftScope.ALL)
     ):
         return known
-    span = Span(
-        month.period.starts_at, month.period.ends_at, month.period.start_offset, month.period.end_offset
-    )
-    return begin(connection, utility_id, period, span, base_run=run, author=author, rules=rules)
+    return begin(connection, utility_id, month.period, base_run=run, author=author, rules=rules)
 
 
 def _refuse_others(connection: Connection, begun: DraftRow) -> None:
@@ -215,7 +210,7 @@ def _refuse_others(connection: Connection, begun: DraftRow) -> None:
         )
 
 
-def _news(connection: Connection, draft: DraftRow, summary: Summary) -> bool:
+def _news(connection: Connection, draft: DraftRow, summary: CloseSummary) -> bool:
     """Whether a draft differs from what was issued."""
     if draft.base_run == 0 or summary.changed:
         return True
@@ -223,7 +218,7 @@ def _news(connection: Connection, draft: DraftRow, summary: Summary) -> bool:
     return drafted_exceptions(connection, draft) != known
 
 
-def _summary(month: Month, draft: DraftRow, blocks: Sequence[dict[str, Any]]) -> Summary:
+def _summary(month: BillingMonth, draft: DraftRow, blocks: Sequence[dict[str, Any]]) -> CloseSummary:
     def total(name: str) -> int:
         return sum(counts[name] for counts in blocks)
 
@@ -232,13 +227,13 @@ def _summary(month: Month, draft: DraftRow, blocks: Sequence[dict[str, Any]]) ->
 
     exceptions = tally("exceptions")
     billed, new, corrected = total("billed"), total("new"), total("corrected")
-    return Summary(
+    return CloseSummary(
         utility=month.utility.code,
         period=month.period.name,
         starts_at=instant(month.period.starts_at),
         ends_at=instant(month.period.ends_at),
         run=draft.base_run + 1,
-        state=State.DRAFTED,
+        state=CloseState.DRAFTED,
         registers=billed + sum(exceptions.values()),
         ordinary=total("ordinary"),
         billed=billed,
@@ -253,7 +248,7 @@ def _summary(month: Month, draft: DraftRow, blocks: Sequence[dict[str, Any]]) ->
     )
 
 
-def _told(summary: Summary) -> dict[str, Any]:
+def _told(summary: CloseSummary) -> dict[str, Any]:
     """The counts, without what is a column of its own."""
     told = asdict(summary)
     for known in ("utility", "period", "starts_at", "ends_at", "run", "state"):
@@ -261,7 +256,7 @@ def _told(summary: Summary) -> dict[str, Any]:
     return told
 
 
-def _note(connection: Connection, draft: DraftRow, summary: Summary) -> None:
+def _note(connection: Connection, draft: DraftRow, summary: CloseSummary) -> None:
     note(
         connection,
         draft.utility_id,

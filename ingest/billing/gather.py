@@ -1,135 +1,118 @@
-"""What a close needs to know of cases that are not ordinary, read set by set: a dozen queries a block."""
+"""Facts of cases that are not ordinary, read set by set: a dozen queries a block."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import partial
-from zoneinfo import ZoneInfo
+from itertools import groupby
+from operator import attrgetter
 
 from psycopg import Connection
 
 from anomaly.boundary.stuck import KIND as STUCK
-from metering.billing.boundary import Boundary, Event, Limits, Missing, ReadingAt, Surroundings, boundary
-from metering.billing.evidence import boundary_from
-from metering.billing.method import Method
-from metering.billing.rule_set import Rules, last_day
-from metering.periods.calendar import Period, neighbour, period_of
-from metering.periods.submission_window import SubmissionCalendar
-from store.billing.closes import issued
-from store.billing.measured import (
-    InstalledRow,
-    Place,
+from metering.billing.boundary import Boundary, Missing, ReadingAt, Surroundings, boundary, boundary_of
+from metering.billing.case import (
+    BillingCase,
+    BillingMonth,
+    InstallationPart,
+    InstalledRegister,
     RegisterMark,
     StoredReading,
-    UtilityRow,
-    installed,
-    marks_between,
-    usable_beside,
+    carried_on,
+    counted,
+    events_of,
+    lapse_within,
+    verified_still,
 )
-from store.billing.rule_sets import verified_until
+from metering.billing.estimate import BilledBefore, Past
+from metering.billing.evidence import FindingEvidence
+from metering.billing.method import Method
+from metering.billing.rule_set import last_day
+from metering.billing.verdict import Explanations, missing_places
+from metering.periods.calendar import neighbour
+from metering.periods.submission_window import SubmissionCalendar
+from store.billing.closes import issued
+from store.billing.measured import installed, marks_between, stored_beside, usable_beside
+from store.billing.rule_sets import billed_before, coefficients, verified_until
 from store.submissions.handed_in import HandedInFor, last_handed_in
-from store.validation.findings import OpenFinding, unresolved
+from store.validation.findings import unresolved
 from telemetry.obis import Obis
 from telemetry.status import Status
 
-_EVENT_RULES = {"rollover", "reset", "swap_suspect"}  # marks after which the register's count is another
 _FAR = timedelta(days=1)
+_HOWEVER_FAR = timedelta(days=36_500)
+
+_Marks = Mapping[int, Sequence[RegisterMark]]  # by register
+_EndKey = tuple[int, str, int, datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class Month:
-    """A period of a utility, and by which rules it is closed."""
-
-    utility: UtilityRow
-    period: Period
-    rules: Rules
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The utility's time zone."""
-        return ZoneInfo(self.utility.time_zone)
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """The last period's end, taken as this one's start although `found` would be the value today."""
-
-    period: str
-    found: Boundary | Missing
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One meter's part of a period at a service point, with the marks and findings in it.
-
-    `lapse`: the value when the meter's verification ran out within the part, after which nothing counts.
-    """
-
-    row: InstalledRow
-    start: Boundary | Missing
-    end: Boundary | Missing
-    events: tuple[Event, ...]
-    marks: Mapping[str, int]  # rule -> how many readings, within the period
-    findings: tuple[OpenFinding, ...]
-    carried: Carried | None = None
-    lapse: Boundary | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What there is to bill: one register of a service point, measured by one meter after the other."""
-
-    service_point_id: int
-    service_point: str
-    obis: str
-    parts: tuple[Part, ...]
-
-    @property
-    def key(self) -> tuple[int, str]:
-        """What a billing reading is for, beside the period."""
-        return self.service_point_id, self.obis
-
-
-def gather(connection: Connection, month: Month, keys: Sequence[tuple[int, str]]) -> list[Case]:
+def gather(connection: Connection, month: BillingMonth, keys: Sequence[tuple[int, str]]) -> list[BillingCase]:
     """The cases of these (service point id, register), in order of service point and register."""
     utility, period = month.utility, month.period
     rows = installed(connection, utility.id, period.starts_at, period.ends_at, keys) if keys else []
     if not rows:
         return []
     registers = sorted({row.register_id for row in rows})
-    span = [_span(row, period) for row in rows]
+    span = [row.within(period) for row in rows]
     last_ends = _last_ends(connection, month, sorted({row.service_point_id for row in rows}))
-    reach = max(_limits(row, month).reach for row in rows) + _FAR
+    reach = max(row.limits(month).reach for row in rows) + _FAR
     since = min([period.starts_at - reach, *(end.settled_at for end in last_ends.values())])
-    marks = _by_register(marks_between(connection, registers, since, period.ends_at + reach))
-    lapses = _lapses(connection, month, rows)
+    marks: dict[int, list[RegisterMark]] = defaultdict(list)
+    for mark in marks_between(connection, registers, since, period.ends_at + reach):
+        marks[mark.register_id].append(mark)
+    verified = _verified(connection, month, rows)
     starts = _boundaries(connection, rows, [start for start, _ in span], month, marks)
     ends = _boundaries(connection, rows, [end for _, end in span], month, marks)
-    expired = _expired(connection, rows, lapses, month, marks)
-    findings: dict[int, list[OpenFinding]] = defaultdict(list)
+    lapses = _lapses(connection, rows, verified, month, marks)
+    findings: dict[int, list[FindingEvidence]] = defaultdict(list)
     for finding in unresolved(connection, registers, STUCK, period.starts_at, period.ends_at):
-        findings[finding.register_id].append(finding)
-    cases: dict[tuple[int, str], list[Part]] = defaultdict(list)
+        shown = FindingEvidence(finding.kind, finding.started_at.astimezone(UTC))
+        findings[finding.register_id].append(shown)
+    parts = []
     for row, start, end in zip(rows, starts, ends, strict=True):
-        lapse = lapses.get(row.meter)
-        before = last_ends.get((row.service_point_id, row.obis, row.register_id, start.instant))
-        part = Part(
+        part = InstallationPart(
             row,
-            _counting(start, lapse, month),
-            _counting(end, lapse, month),
-            _events(marks[row.register_id]),
-            _counted(marks[row.register_id], start.instant, end.instant),
+            verified_still(start, verified.get(row.meter), month),
+            verified_still(end, verified.get(row.meter), month),
+            events_of(marks[row.register_id]),
+            counted(marks[row.register_id], start.instant, end.instant),
             tuple(findings[row.register_id]),
-            lapse=expired.get(row.installation_id),
+            lapse=lapses.get(row.installation_id),
         )
-        cases[row.service_point_id, row.obis].append(_carried(part, before, period))
-    return [
-        Case(point, parts[0].row.service_point, obis, tuple(parts)) for (point, obis), parts in cases.items()
-    ]
+        before = last_ends.get((row.service_point_id, row.obis, row.register_id, start.instant))
+        parts.append(carried_on(part, before, neighbour(period.name, -1)))
+    cases = groupby(parts, attrgetter("row.service_point_id", "row.service_point", "row.obis"))
+    return [BillingCase(*key, tuple(of_case)) for key, of_case in cases]
 
 
-def _lapses(connection: Connection, month: Month, rows: Sequence[InstalledRow]) -> dict[str, date]:
+def past(connection: Connection, month: BillingMonth, cases: Sequence[BillingCase]) -> Past:
+    """What estimates rest on, where the rules of the month estimate at all."""
+    if not any(method.is_estimate for method in month.rules.ladder):
+        return Past({}, {})
+    points = sorted({case.service_point_id for case in cases})
+    far = max(month.rules.average.months, month.rules.average.at_most_periods)
+    billed: dict[tuple[int, str], list[BilledBefore]] = defaultdict(list)
+    names = [neighbour(month.period.name, -n) for n in range(1, far + 1)]
+    for row in billed_before(connection, points, names):
+        billed[row.service_point_id, row.obis].append(row)
+    amounts: dict[int, dict[str, Decimal]] = defaultdict(dict)
+    for (point, per), amount in coefficients(connection, points, month.first_day).items():
+        amounts[point][per] = amount
+    return Past(billed, amounts)
+
+
+def explanations(connection: Connection, cases: Sequence[BillingCase]) -> Explanations:
+    """The nearest readings of any kind, where a boundary has no value."""
+    missing = [place for case in cases for place in missing_places(case)]
+    places = [part.row.place(at, _HOWEVER_FAR) for part, at in missing]
+    found = stored_beside(connection, places) if places else []
+    return {(place.register_id, place.instant): beside for place, beside in zip(places, found, strict=True)}
+
+
+def _verified(
+    connection: Connection, month: BillingMonth, rows: Sequence[InstalledRegister]
+) -> Mapping[str, date]:
     """Until when meters are verified, where the rules ask for it."""
     if not month.rules.verification.required:
         return {}
@@ -137,70 +120,34 @@ def _lapses(connection: Connection, month: Month, rows: Sequence[InstalledRow]) 
     return verified_until(connection, sorted({row.meter for row in rows}), month.utility.id, day)
 
 
-def _counting(found: Boundary | Missing, verified: date | None, month: Month) -> Boundary | Missing:
-    """The boundary, unless the meter's verification had run out by then."""
-    day = last_day(found.instant, month.zone)
-    if verified is None or not month.rules.verification.lapsed(verified, day):
-        return found
-    why = f"verification: it ran out after {verified}, so nothing that the meter shows on {day} counts"
-    return Missing(found.instant, "verification_expired", (why,))
-
-
-def _expired(
+def _lapses(
     connection: Connection,
-    rows: Sequence[InstalledRow],
-    lapses: Mapping[str, date],
-    month: Month,
-    marks: Mapping[int, Sequence[RegisterMark]],
+    rows: Sequence[InstalledRegister],
+    verified: Mapping[str, date],
+    month: BillingMonth,
+    marks: _Marks,
 ) -> dict[int, Boundary]:
     """The values at which verifications ran out within the period, by installation."""
     found = {}
     for row in rows:
-        if row.meter in lapses:
-            start, end = _span(row, month.period)
-            day = month.rules.verification.lapses_on(lapses[row.meter])
-            instant = datetime.combine(day, time(), month.zone).astimezone(UTC)
-            if start < instant < end:
-                (value,) = _boundaries(connection, [row], [instant], month, marks)
-                if isinstance(value, Boundary):
-                    found[row.installation_id] = value
+        instant = lapse_within(row, verified[row.meter], month) if row.meter in verified else None
+        if instant is not None:
+            (value,) = _boundaries(connection, [row], [instant], month, marks)
+            if isinstance(value, Boundary):
+                found[row.installation_id] = value
     return found
-
-
-def _span(row: InstalledRow, period: Period) -> tuple[datetime, datetime]:
-    """From when to when the meter measured within the period."""
-    start = max(period.starts_at, row.valid_from)
-    return start, period.ends_at if row.valid_to is None else min(period.ends_at, row.valid_to)
-
-
-def _limits(row: InstalledRow, month: Month) -> Limits:
-    return Limits(row.tolerance, month.utility.interpolation_limit, month.rules.ladder)
-
-
-def place_of(row: InstalledRow, instant: datetime, reach: timedelta) -> Place:
-    """Where to look for readings beside a boundary: never outside the time of the installation."""
-    latest = instant + reach
-    return Place(
-        row.register_id,
-        instant,
-        max(instant - reach, row.valid_from),
-        latest if row.valid_to is None else min(latest, row.valid_to),
-    )
 
 
 def _boundaries(
     connection: Connection,
-    rows: Sequence[InstalledRow],
+    rows: Sequence[InstalledRegister],
     instants: Sequence[datetime],
-    month: Month,
-    marks: Mapping[int, Sequence[RegisterMark]],
+    month: BillingMonth,
+    marks: _Marks,
 ) -> list[Boundary | Missing]:
     """The boundary of each row at its instant."""
-    limits = [_limits(row, month) for row in rows]
-    places = [
-        place_of(row, instant, limit.reach)
-        for row, instant, limit in zip(rows, instants, limits, strict=True)
-    ]
+    limits = [row.limits(month) for row in rows]
+    places = [row.place(at, limit.reach) for row, at, limit in zip(rows, instants, limits, strict=True)]
     apart = int(Status.MANUAL) if Method.HANDED_IN in month.rules.ladder else 0
     found = usable_beside(connection, places, without=apart)
     submitted = _handed_in(connection, rows, instants, month) if apart else [None] * len(rows)
@@ -210,9 +157,9 @@ def _boundaries(
                 instant,
                 _reading(before),
                 _reading(after),
-                _noted(row, instant),
+                row.noted(instant),
                 row.capacity,
-                _events(marks[row.register_id]),
+                events_of(marks[row.register_id]),
                 _reading(handed_in),
             ),
             limit,
@@ -224,7 +171,10 @@ def _boundaries(
 
 
 def _handed_in(
-    connection: Connection, rows: Sequence[InstalledRow], instants: Sequence[datetime], month: Month
+    connection: Connection,
+    rows: Sequence[InstalledRegister],
+    instants: Sequence[datetime],
+    month: BillingMonth,
 ) -> list[StoredReading | None]:
     """The last reading that was handed in for each boundary: by its receipt, or where it has none by the
     submission window of the period that ends there. For an exchange within a period only what came before."""
@@ -235,7 +185,7 @@ def _handed_in(
             month.zone, month.utility.reading_day, partial(month.rules.window_on, medium)
         )
         period = days.period_of_day(last_day(instant, month.zone))
-        whole = period_of(period, month.zone, month.utility.reading_day)
+        whole = month.utility.period(period)
         since, until = days.span(period)
         latest = row.valid_to if instant == whole.ends_at else instant
         asked.append(
@@ -258,57 +208,11 @@ def _reading(stored: StoredReading | None) -> ReadingAt | None:
     return None if stored is None else ReadingAt(stored.at, stored.value, Status(stored.status))
 
 
-def _noted(row: InstalledRow, instant: datetime) -> int | None:
-    if instant == row.valid_from:
-        return row.start_value
-    return row.end_value if instant == row.valid_to else None
-
-
-def _by_register(marks: Sequence[RegisterMark]) -> Mapping[int, Sequence[RegisterMark]]:
-    grouped: dict[int, list[RegisterMark]] = defaultdict(list)
-    for mark in marks:
-        grouped[mark.register_id].append(mark)
-    return grouped
-
-
-def _events(marks: Sequence[RegisterMark]) -> tuple[Event, ...]:
-    return tuple(Event(mark.measured_at, mark.rule) for mark in marks if mark.rule in _EVENT_RULES)
-
-
-def _counted(marks: Sequence[RegisterMark], since: datetime, until: datetime) -> dict[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for mark in marks:
-        if since <= mark.measured_at <= until:
-            counts[mark.rule] += 1
-    return dict(sorted(counts.items()))
-
-
-_EndKey = tuple[int, str, int, datetime]
-
-
-def _last_ends(connection: Connection, month: Month, points: Sequence[int]) -> dict[_EndKey, Boundary]:
+def _last_ends(connection: Connection, month: BillingMonth, points: Sequence[int]) -> dict[_EndKey, Boundary]:
     """The ends of what was billed for the period before, by service point, register and instant."""
     ends: dict[_EndKey, Boundary] = {}
     for row in issued(connection, month.utility.id, neighbour(month.period.name, -1), points):
-        for part in row.evidence["installations"]:
-            end = boundary_from(part["end"])
-            ends[row.service_point_id, row.obis, part["register"], end.instant] = end
+        for part in row.evidence.installations:
+            end = boundary_of(part.end)
+            ends[row.service_point_id, row.obis, part.register, end.instant] = end
     return ends
-
-
-def _carried(part: Part, before: Boundary | None, period: Period) -> Part:
-    """The part beginning where the last billed period ended, so that nothing used is lost or billed twice.
-
-    That is what was found anyway, unless late readings came or readings were judged anew since.
-    """
-    start = part.start
-    if before is None:
-        return part
-    same = isinstance(start, Boundary) and (start.value, start.settled_at) == (
-        before.value,
-        before.settled_at,
-    )
-    if same:
-        return part
-    carried = Carried(neighbour(period.name, -1), start)
-    return replace(part, start=before, carried=carried)

@@ -1,4 +1,4 @@
-"""The value of a register at a boundary of a period: the first that exists of
+"""Value of a register at a boundary of a period: the first that exists of
 
 1. `installation`: what a person wrote down when the meter was put in or taken out at that instant;
 2. `set_day`: the value that the meter itself kept for that instant (Status.HISTORICAL);
@@ -12,12 +12,13 @@ asks: the end of one month and the beginning of the next are the same, so consec
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import Any
 
+from metering.billing.evidence import BoundaryEvidence, EstimateBasis, ReadingEvidence, RegisterEvent
 from metering.billing.method import BUILT_IN, Method
+from telemetry.micro import from_micro, to_micro
 from telemetry.status import Status
 
 SET_DAY_MISSING = "set_day: the meter's own value for this instant is not there"
@@ -25,32 +26,24 @@ SET_DAY_MISSING = "set_day: the meter's own value for this instant is not there"
 
 @dataclass(frozen=True, slots=True)
 class ReadingAt:
-    """A usable reading: micro-units at an instant."""
+    """Usable reading: micro-units at an instant."""
 
     at: datetime
     value: int
     status: Status = Status(0)
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """The first reading after the register's count was interrupted; `rule` is the mark's."""
-
-    at: datetime
-    rule: str
-
-    @property
-    def is_rollover(self) -> bool:
-        """Whether the count goes on across the register's top; else nothing can be said across the event."""
-        return self.rule == "rollover"
+    def evidence(self) -> ReadingEvidence:
+        """Reading as it is shown."""
+        labels = tuple(self.status.labels())
+        return ReadingEvidence(self.at.astimezone(UTC), from_micro(self.value), int(self.status), labels)
 
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """`value` in micro-units. Events up to `settled_at` lie before it, later ones after it.
+    """Value at an instant, in micro-units. Events up to `settled_at` lie before it, later ones after it.
 
     `readings` are what it rests on; `passed_over` says why each better method was not taken. `basis`: what an
-    estimate was computed from, as JSON.
+    estimate was computed from.
     """
 
     instant: datetime
@@ -59,21 +52,55 @@ class Boundary:
     settled_at: datetime
     readings: tuple[ReadingAt, ...] = ()
     passed_over: tuple[str, ...] = ()
-    basis: Mapping[str, Any] | None = None
+    basis: EstimateBasis | None = None
+
+    def evidence(self) -> BoundaryEvidence:
+        """Value as it is shown, hashed and stored."""
+        return BoundaryEvidence(
+            self.instant.astimezone(UTC),
+            self.passed_over,
+            from_micro(self.value),
+            self.method,
+            self.settled_at.astimezone(UTC),
+            tuple(reading.evidence() for reading in self.readings),
+            self.basis,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """No method gives a value at `instant`: `reason` is a short name, `passed_over` says why of each."""
+    """Lack of a value at `instant`: `reason` is a short name, `passed_over` says why of each method."""
 
     instant: datetime
     reason: str
     passed_over: tuple[str, ...]
 
+    def evidence(self) -> BoundaryEvidence:
+        """Lack as it is shown."""
+        return BoundaryEvidence(self.instant.astimezone(UTC), self.passed_over, reason=self.reason)
+
+
+def boundary_of(evidence: BoundaryEvidence) -> Boundary:
+    """Boundary of its evidence, which has a value: the inverse of `Boundary.evidence`."""
+    assert evidence.value is not None
+    assert evidence.method is not None
+    assert evidence.settled_at is not None
+    return Boundary(
+        evidence.instant,
+        to_micro(evidence.value),
+        evidence.method,
+        evidence.settled_at,
+        tuple(
+            ReadingAt(each.at, to_micro(each.value), Status(each.status)) for each in evidence.readings or ()
+        ),
+        evidence.passed_over,
+        evidence.basis,
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a reading may lie from the boundary, how long a gap interpolation may bridge, what is tried."""
+    """Limits of the ladder: how far off a reading may lie, how long a gap may be bridged, what is tried."""
 
     tolerance: timedelta
     interpolation: timedelta
@@ -87,7 +114,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is known around `instant`: the last usable reading at or before it and the first at or after it.
+    """Readings around `instant`: the last usable reading at or before it and the first at or after it.
 
     `noted` is the value a person wrote down for it, `handed_in` what came in the submission window.
     `events` are those of the register, in order of time.
@@ -98,20 +125,20 @@ class Surroundings:
     after: ReadingAt | None
     noted: int | None = None
     capacity: int | None = None
-    events: tuple[Event, ...] = field(default=())
+    events: tuple[RegisterEvent, ...] = ()
     handed_in: ReadingAt | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Not:
-    """Why a step has no value. `reason` is the short name, where nothing better is found."""
+    """Reason why a step has no value. `reason` is the short name, where nothing better is found."""
 
     text: str = ""
     reason: str = ""
 
 
 def boundary(around: Surroundings, limits: Limits) -> Boundary | Missing:
-    """The first value on the ladder that exists, or why there is none. Estimates are not tried here."""
+    """First value on the ladder that exists, or why there is none. Estimates are not tried here."""
     passed_over: list[str] = []
     reason = ""
     for method in limits.ladder:
@@ -120,9 +147,7 @@ def boundary(around: Surroundings, limits: Limits) -> Boundary | Missing:
             continue
         found = step(around, limits)
         if isinstance(found, Boundary):
-            return Boundary(
-                found.instant, found.value, method, found.settled_at, found.readings, tuple(passed_over)
-            )
+            return replace(found, passed_over=tuple(passed_over))
         if found.text:
             passed_over.append(f"{method}: {found.text}")
         reason = found.reason or reason

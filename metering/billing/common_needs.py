@@ -6,42 +6,36 @@ nothing means that something is wrong, and it is shown as such, not shared among
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from fractions import Fraction
-
-from psycopg import Connection
-
-from metering.billing.method import Method
-from store.billing.common_needs import HouseRow, houses
 
 
 @dataclass(frozen=True, slots=True)
 class CommonNeeds:
-    """`amount` in micro-units; `share` of what the house used, None where that is nothing."""
+    """Register of a house and of the points behind it. Micro-units of `unit`, true-ups included.
 
-    row: HouseRow
-    amount: int
-    share: Fraction | None
+    `missing`: points of the medium behind it that were not billed for the period; `estimated`: whose end was.
+    """
+
+    site: str
+    obis: str
+    unit: str
+    house: int
+    flats: int
+    points: int
+    estimated: int
+    missing: int
+
+    @property
+    def amount(self) -> int:
+        """What the house used beyond its flats."""
+        return self.house - self.flats
+
+    @property
+    def share(self) -> Fraction | None:
+        """Its part of what the house used; None where that is nothing."""
+        return Fraction(self.amount, self.house) if self.house else None
 
     @property
     def negative(self) -> bool:
         """Whether the flats are said to have used more than the house."""
         return self.amount < 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every point behind the house was billed; else the rest holds their consumption, too."""
-        return self.row.missing == 0
-
-
-def common_needs(
-    connection: Connection, utility_id: int, period: str, starts_at: datetime
-) -> list[CommonNeeds]:
-    """Of each house and register that was issued for a period, by site."""
-    estimates = [method.value for method in Method if method.is_estimate]
-    return [
-        CommonNeeds(
-            row, row.house - row.flats, Fraction(row.house - row.flats, row.house) if row.house else None
-        )
-        for row in houses(connection, utility_id, period, starts_at, estimates)
-    ]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from metering.billing.boundary import Boundary, Event
+from metering.billing.boundary import Boundary
+from metering.billing.evidence import RegisterEvent
 from telemetry.quality import Quality
 
 
@@ -22,20 +23,20 @@ class Stretch:
     end: Boundary
     multiplier: Decimal = Decimal(1)
     capacity: int | None = None
-    events: tuple[Event, ...] = ()
+    events: tuple[RegisterEvent, ...] = ()
 
     @property
-    def inside(self) -> tuple[Event, ...]:
+    def inside(self) -> tuple[RegisterEvent, ...]:
         """Events after the start's value and up to the end's: each event is inside of exactly one period."""
         return tuple(e for e in self.events if self.start.settled_at < e.at <= self.end.settled_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Unbillable:
-    """Why a stretch has no consumption. `reason` is a short name, `event` what lies in the way."""
+    """Reason why a stretch has no consumption: `reason` is a short name, `event` what lies in the way."""
 
     reason: str
-    event: Event | None = None
+    event: RegisterEvent | None = None
 
 
 def consumption(stretch: Stretch) -> int | Unbillable:

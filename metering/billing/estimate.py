@@ -1,8 +1,7 @@
-"""The last steps of the ladder: what a service point is taken to have used while nothing was measured.
+"""Estimates, the last steps of the ladder: what was used, presumably, while nothing was measured.
 
 6. `average`: its daily consumption over the last months that were measured (Decree 354, p. 59: six months,
-for at
-   most three periods running);
+   for at most three periods running);
 7. `normative`: the norms of its register, times its persons or square metres (p. 60).
 
 An estimate continues from the last value that counts, and remembers the last one that was measured; of a
@@ -14,22 +13,20 @@ up to the difference of the two measured values.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
-from psycopg import Connection
+import msgspec
 
-from ingest.billing.gather import Case, Month, Part
 from metering.billing.boundary import Boundary, Missing, ReadingAt, share
-from metering.billing.canonical_hash import decimal, instant
-from metering.billing.consumption import Stretch, Unbillable, consumption, multiplied
+from metering.billing.case import BillingCase, BillingMonth, InstallationPart
+from metering.billing.consumption import Unbillable, consumption, multiplied
+from metering.billing.evidence import EstimateBasis, MeasuredValue, SettlementEvidence
 from metering.billing.method import Method
 from metering.billing.rule_set import normative
 from metering.periods.calendar import neighbour
-from store.billing.rule_sets import BilledBefore, billed_before, coefficients
-from telemetry.micro import to_micro
+from telemetry.micro import from_micro, to_micro
 
 ESTIMABLE = {"no_reading_after", "gap_too_long", "unusable_readings", "verification_expired"}
 """Reasons for which an estimate may stand in. A reset or another meter's answers are for an engineer."""
@@ -38,31 +35,32 @@ _TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What estimates of a month rest on, by service point and register."""
+class BilledBefore:
+    """Current version of an earlier period. `consumption` in micro-units, without any true-up.
 
-    billed: Mapping[tuple[int, str], Sequence[BilledBefore]]  # the latest period first
+    `time` is how long its meters were there: less than the period where the first was installed within it.
+    """
+
+    service_point_id: int
+    obis: str
+    period: str
+    time: timedelta
+    consumption: int
+    start_method: str
+    end_method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Past of a month: what its estimates rest on, by service point and register."""
+
+    billed: Mapping[tuple[int, str], Sequence[BilledBefore]]
     amounts: Mapping[int, Mapping[str, Decimal]]  # by service point, and what norms are per
 
 
-def past(connection: Connection, month: Month, cases: Sequence[Case]) -> Past:
-    """Read it, where the rules of the month estimate at all."""
-    if not any(method.is_estimate for method in month.rules.ladder):
-        return Past({}, {})
-    points = sorted({case.service_point_id for case in cases})
-    far = max(month.rules.average.months, month.rules.average.at_most_periods)
-    billed: dict[tuple[int, str], list[BilledBefore]] = {}
-    names = [neighbour(month.period.name, -n) for n in range(1, far + 1)]
-    for row in billed_before(connection, points, names):
-        billed.setdefault((row.service_point_id, row.obis), []).append(row)
-    day = month.period.starts_at.astimezone(month.zone).date()
-    amounts: dict[int, dict[str, Decimal]] = {}
-    for (point, per), amount in coefficients(connection, points, day).items():
-        amounts.setdefault(point, {})[per] = amount
-    return Past(billed, amounts)
-
-
-def estimated(case: Case, part: Part, month: Month, known: Past, last: ReadingAt | None) -> Part:
+def estimated(
+    case: BillingCase, part: InstallationPart, month: BillingMonth, known: Past, last: ReadingAt | None
+) -> InstallationPart:
     """The part with an estimated end, or as it is, with the reasons why each estimate was not made.
 
     `last`: the reading from which on a meter that was taken out is estimated; None: from the part's start.
@@ -72,11 +70,12 @@ def estimated(case: Case, part: Part, month: Month, known: Past, last: ReadingAt
     start = part.lapse or part.start
     if last is not None and part.lapse is None:
         start = Boundary(last.at, last.value, Method.READING, last.at, (last,))
+    begun = EstimateBasis(start.instant.astimezone(UTC), _measured(start))
     passed_over = list(part.end.passed_over)
     for method in month.rules.ladder:
         if not method.is_estimate:
             continue
-        found = _STEPS[method](case, month, known)
+        found = _STEPS[method](case, month, known, begun)
         if isinstance(found, str):
             passed_over.append(f"{method}: {found}")
             continue
@@ -90,24 +89,23 @@ def estimated(case: Case, part: Part, month: Month, known: Past, last: ReadingAt
             start.settled_at,  # what happens from there on is found when the meter is read again
             start.readings if part.lapse or last else (),
             tuple(passed_over),
-            basis | {"from": instant(start.instant), "measured": _measured(start)},
+            basis,
         )
         return replace(part, end=end)
     return replace(part, end=replace(part.end, passed_over=tuple(passed_over)))
 
 
-def _measured(start: Boundary) -> dict[str, str]:
-    """The last measured value before an estimate, as the next estimate and the settling need it."""
+def _measured(start: Boundary) -> MeasuredValue:
+    """The last measured value before an estimate that begins at `start`."""
     if start.basis is not None:
-        known: dict[str, str] = start.basis["measured"]
-        return known
-    return {"instant": instant(start.instant), "value": decimal(start.value)}
+        return start.basis.measured
+    return MeasuredValue(start.instant.astimezone(UTC), from_micro(start.value))
 
 
-_Daily = tuple[Fraction, dict[str, Any]]  # micro-units a day after the multiplier, and where that comes from
+_Daily = tuple[Fraction, EstimateBasis]  # micro-units a day after the multiplier, and where that comes from
 
 
-def _average(case: Case, month: Month, known: Past) -> _Daily | str:
+def _average(case: BillingCase, month: BillingMonth, known: Past, begun: EstimateBasis) -> _Daily | str:
     rule = month.rules.average
     rows = {row.period: row for row in known.billed.get(case.key, ())}
     running = 0
@@ -123,11 +121,12 @@ def _average(case: Case, month: Month, known: Past) -> _Daily | str:
         )
     used = sum(row.consumption for row in measured)
     time = sum((row.time for row in measured), timedelta())
-    basis = {
-        "periods": sorted(row.period for row in measured),
-        "consumption": decimal(used),
-        "hours": f"{Fraction(time // _TICK, timedelta(hours=1) // _TICK)}",
-    }
+    basis = msgspec.structs.replace(
+        begun,
+        periods=tuple(sorted(row.period for row in measured)),
+        consumption=from_micro(used),
+        hours=f"{Fraction(time // _TICK, timedelta(hours=1) // _TICK)}",
+    )
     return Fraction(used * (timedelta(days=1) // _TICK), time // _TICK), basis
 
 
@@ -140,8 +139,8 @@ def _is_estimate(row: BilledBefore) -> bool:
     return Method(row.end_method).is_estimate
 
 
-def _normative(case: Case, month: Month, known: Past) -> _Daily | str:
-    day = month.period.starts_at.astimezone(month.zone).date()
+def _normative(case: BillingCase, month: BillingMonth, known: Past, begun: EstimateBasis) -> _Daily | str:
+    day = month.first_day
     amounts = {"service_point": Decimal(1), **known.amounts.get(case.service_point_id, {})}
     found = normative(month.rules, case.obis, day, amounts)
     if found is None:
@@ -149,56 +148,48 @@ def _normative(case: Case, month: Month, known: Past) -> _Daily | str:
     monthly, terms = found
     period = month.period.ends_at - month.period.starts_at
     daily = Fraction(monthly * (timedelta(days=1) // _TICK), period // _TICK)
-    return daily, {"norms": terms, "monthly": decimal(monthly)}
+    return daily, msgspec.structs.replace(begun, norms=tuple(terms), monthly=from_micro(monthly))
 
 
 _STEPS = {Method.AVERAGE: _average, Method.NORMATIVE: _normative}
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What a part used, and the true-up beside it (micro-units); `evidence` says how it was shared."""
+class Settlement:
+    """Consumption of a part after estimates, and the true-up beside it (micro-units); how it was shared."""
 
     used: int
     true_up: int
-    evidence: dict[str, str]
+    evidence: SettlementEvidence
 
 
-def settle(part: Part) -> Settled | Unbillable | None:
+def settle(part: InstallationPart) -> Settlement | Unbillable | None:
     """Settles the estimates that a part begins after, where its end was measured; None: nothing to settle."""
     start, end = part.start, part.end
     if not isinstance(start, Boundary) or not isinstance(end, Boundary):
         return None
     if not start.method.is_estimate or end.method.is_estimate or start.basis is None:
         return None
-    last = start.basis["measured"]
-    measured = Boundary(
-        datetime.fromisoformat(last["instant"]), to_micro(last["value"]), Method.READING, start.settled_at
-    )
-    row = part.row
-    total = consumption(Stretch(measured, end, row.multiplier, row.capacity, part.events))
+    last = start.basis.measured
+    measured = Boundary(last.instant, to_micro(last.value), Method.READING, start.settled_at)
+    total = consumption(part.stretch_between(measured, end))
     if isinstance(total, Unbillable):
         return total
-    estimates = multiplied(start.value, row.multiplier) - multiplied(measured.value, row.multiplier)
-    used = _known_since(part) if part.carried else None
+    multiplier = part.row.multiplier
+    estimates = multiplied(start.value, multiplier) - multiplied(measured.value, multiplier)
+    used = _known_since(part, end)
     if used is None or not 0 <= used <= total:
         used = share(total, end.instant - start.instant, end.instant - measured.instant)
     true_up = total - estimates - used
-    evidence = {
-        "since": last["instant"],
-        "measured": last["value"],
-        "used_since": decimal(total),
-        "estimated_since": decimal(estimates),
-        "true_up": decimal(true_up),
-    }
-    return Settled(used, true_up, evidence)
+    evidence = SettlementEvidence(
+        last.instant, last.value, from_micro(total), from_micro(estimates), from_micro(true_up)
+    )
+    return Settlement(used, true_up, evidence)
 
 
-def _known_since(part: Part) -> int | None:
+def _known_since(part: InstallationPart, end: Boundary) -> int | None:
     """What was used from a value at the start that came to be known after all."""
-    assert part.carried is not None
-    found = part.carried.found
-    if not isinstance(found, Boundary) or not isinstance(part.end, Boundary):
+    if part.carried is None or not isinstance(part.carried.found, Boundary):
         return None
-    used = consumption(Stretch(found, part.end, part.row.multiplier, part.row.capacity, part.events))
+    used = consumption(part.stretch_between(part.carried.found, end))
     return used if isinstance(used, int) else None

@@ -1,4 +1,4 @@
-"""The steps of the ladder: the ways in which the value of a register at a boundary may be found."""
+"""Steps of the ladder: the ways in which the value of a register at a boundary may be found."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from telemetry.quality import Quality
 
 
 class Method(StrEnum):
-    """How a boundary value was found, in the order in which rules usually try them."""
+    """Way in which a boundary value was found, in the order in which rules usually try them."""
 
     INSTALLATION = "installation"
     SET_DAY = "set_day"
@@ -26,8 +26,9 @@ class Method(StrEnum):
     @property
     def is_estimate(self) -> bool:
         """Whether the value rests on no reading near the boundary, and is settled when one comes."""
-        return self in (Method.AVERAGE, Method.NORMATIVE)
+        return self in ESTIMATES
 
 
+ESTIMATES = (Method.AVERAGE, Method.NORMATIVE)
 BUILT_IN = (Method.INSTALLATION, Method.SET_DAY, Method.READING, Method.INTERPOLATION)
 """The steps without a rule set: what was measured, and nothing else."""

@@ -1,4 +1,4 @@
-"""The rules of a utility as data: which steps of the ladder, verification, submission windows, norms, sums.
+"""Rules of a utility as data: which steps of the ladder, verification, submission windows, norms, sums.
 
 A rule set is a TOML file with a name, a version, and its sources; examples are in `rules/`. A utility is
 given one from a day on (`hesper rules apply`), and it holds for the periods that begin on that day or
@@ -24,21 +24,21 @@ _TICK = timedelta(microseconds=1)
 
 
 class RulesError(ValueError):
-    """A rule set that cannot be used; the message says what to write."""
+    """Rule set that cannot be used; the message says what to write."""
 
 
-class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Local days: `from` included, `until` excluded."""
+class DaySpan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Span of local days: `from` included, `until` excluded."""
 
     since: date = msgspec.field(name="from")
     until: date
 
 
-class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether readings of a meter count after its verification ran out, and when the law let them count."""
+class VerificationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rule for readings of a meter after its verification ran out, and when the law let them count."""
 
     required: bool = False
-    suspended: tuple[Span, ...] = ()
+    suspended: tuple[DaySpan, ...] = ()
 
     def lapsed(self, valid_until: date, day: date) -> bool:
         """Whether a meter verified to the end of `valid_until` gives no billable reading on `day`."""
@@ -58,7 +58,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Average(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Daily consumption of `months` before, `least` of them measured, for so many periods running."""
+    """Average of the `months` before, `least` of them measured, for so many periods running at most."""
 
     months: int = 6
     least: int = 1
@@ -66,7 +66,7 @@ class Average(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Norm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Consumption of a month, in the register's unit, for each person, square metre, or service point."""
+    """Norm of a month, in the register's unit, for each person, square metre, or service point."""
 
     register: str
     monthly: str
@@ -75,13 +75,13 @@ class Norm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sums(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """By how much (in the register's unit) the tariff registers of a period may differ from their total."""
+    """Tolerance (in the register's unit) between the tariff registers of a period and their total."""
 
     tolerance: str = "1"
 
 
-class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule set. A utility without one of its own has `Rules()`: the steps that are built in."""
+class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rule set. A utility without one of its own has `RuleSet()`: the steps that are built in."""
 
     name: str = ""
     version: str = ""
@@ -89,7 +89,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: tuple[str, ...] = ()
     ladder: tuple[Method, ...] = BUILT_IN
     average: Average = Average()
-    verification: Verification = Verification()
+    verification: VerificationRule = VerificationRule()
     submission: tuple[SubmissionWindow, ...] = ()
     norms: tuple[Norm, ...] = ()
     sums: Sums | None = None
@@ -114,10 +114,10 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return list(latest.values())
 
 
-def parse_rules(text: str) -> Rules:
+def parse_rules(text: str) -> RuleSet:
     """The rule set of a TOML file. Raises RulesError."""
     try:
-        rules = msgspec.toml.decode(text, type=Rules)
+        rules = msgspec.toml.decode(text, type=RuleSet)
     except msgspec.ValidationError as error:
         raise RulesError(f"not a rule set: {error}") from None
     except msgspec.DecodeError as error:
@@ -126,7 +126,7 @@ def parse_rules(text: str) -> Rules:
     return rules
 
 
-def _check(rules: Rules) -> None:
+def _check(rules: RuleSet) -> None:
     if not rules.name or not rules.version:
         raise RulesError("a rule set has a `name` and a `version`, which every billing reading will show")
     if len(set(rules.ladder)) != len(rules.ladder) or not rules.ladder:
@@ -153,7 +153,7 @@ def _check(rules: Rules) -> None:
 
 
 def normative(
-    rules: Rules, obis: str, day: date, amounts: dict[str, Decimal]
+    rules: RuleSet, obis: str, day: date, amounts: dict[str, Decimal]
 ) -> tuple[int, list[str]] | None:
     """Micro-units of a month by the norms of a register, with their terms; None where a factor is missing."""
     norms = rules.norms_for(obis, day)

@@ -7,17 +7,16 @@ OBIS names a tariff by value group E, the total by E = 0 (IEC 62056-6-1, 6.3).
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ingest.billing.gather import Case, Month
-from metering.billing.canonical_hash import decimal
-from store.billing.closes import BillingRow, ExceptionRow
+from metering.billing.canonical_hash import BillingDraft, BillingException, decimal
+from metering.billing.case import BillingCase, BillingMonth
 from telemetry.micro import to_micro
 from telemetry.obis import Obis
 
-Verdict = BillingRow | ExceptionRow
+Verdict = BillingDraft | BillingException
 
 
-def compared(verdicts: Sequence[Verdict], cases: Sequence[Case], month: Month) -> list[Verdict]:
-    """The verdicts, with exceptions in place of quantities whose tariffs and total differ by more than the
+def compared(verdicts: Sequence[Verdict], cases: Sequence[BillingCase], month: BillingMonth) -> list[Verdict]:
+    """Verdicts, with exceptions in place of quantities whose tariffs and total differ by more than the
     rules bear.
 
     A quantity of which a register is missing is left as it is: its exception says so already.
@@ -25,21 +24,19 @@ def compared(verdicts: Sequence[Verdict], cases: Sequence[Case], month: Month) -
     if month.rules.sums is None:
         return list(verdicts)
     tolerance = to_micro(month.rules.sums.tolerance)
-    registers = {
-        (case.service_point_id, case.obis): [part.row.meter for part in case.parts] for case in cases
-    }
-    groups: dict[tuple[int, Obis], list[BillingRow]] = defaultdict(list)
+    registers = {case.key: [part.row.meter for part in case.parts] for case in cases}
+    groups: dict[tuple[int, Obis], list[BillingDraft]] = defaultdict(list)
     for each in verdicts:
-        if isinstance(each, BillingRow):
+        if isinstance(each, BillingDraft):
             obis = Obis.parse(each.obis)
             groups[each.service_point_id, Obis(obis.a, obis.b, obis.c, obis.d, 0)].append(each)
-    wrong: dict[tuple[int, str], ExceptionRow] = {}
-    for (point, total_name), rows in groups.items():
+    wrong: dict[tuple[int, str], BillingException] = {}
+    for (_, total_name), rows in groups.items():
         total = next((row for row in rows if row.obis == str(total_name)), None)
         tariffs = [row for row in rows if row is not total]
         if total is None or not tariffs:
             continue
-        if any(registers[point, row.obis] != registers[point, total.obis] for row in tariffs):
+        if any(registers[row.key] != registers[total.key] for row in tariffs):
             continue
         away = sum(row.consumption for row in tariffs) - total.consumption
         if abs(away) > tolerance:
@@ -49,5 +46,5 @@ def compared(verdicts: Sequence[Verdict], cases: Sequence[Case], month: Month) -
                 "read the registers at the meter, and enter what was checked"
             )
             for row in rows:
-                wrong[point, row.obis] = ExceptionRow(point, row.obis, "tariff_sum", detail, row.evidence)
-    return [wrong.get((each.service_point_id, each.obis), each) for each in verdicts]
+                wrong[row.key] = BillingException(*row.key, "tariff_sum", detail, row.evidence)
+    return [wrong.get(each.key, each) for each in verdicts]

@@ -5,11 +5,11 @@ service point: nothing drops out of a bill because nobody wrote an installation 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from metering.billing.canonical_hash import instant
-from store.billing.closes import ExceptionRow
-from store.billing.measured import UnmeteredRow, UnreadRow
+from metering.billing.canonical_hash import BillingException, instant
+from metering.billing.evidence import Evidence
 from telemetry.obis import Medium, Obis
 
 USUAL: Mapping[int, Obis] = {
@@ -24,8 +24,32 @@ USUAL: Mapping[int, Obis] = {
 """What is billed of a medium where no register is known yet. Points of other media are not missed."""
 
 
-def no_meter(row: UnmeteredRow) -> ExceptionRow | None:
-    """The exception of a point without a meter; None where it has no register that could be billed."""
+@dataclass(frozen=True, slots=True)
+class UnmeteredPoint:
+    """Service point at which no meter was installed in a period, and a register that is missed there.
+
+    `obis`: a billed register of the meter nearest in time; None where no register of it is known, or no meter
+    ever was there. `removed_at` and `installed_at`: the last removal before, the first installation after.
+    """
+
+    service_point_id: int
+    medium: int
+    obis: str | None
+    removed_at: datetime | None
+    installed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadMeter:
+    """Meter at a service point of which no register is known: nothing of it ever arrived."""
+
+    service_point_id: int
+    medium: int
+    meter: str
+
+
+def no_meter(row: UnmeteredPoint) -> BillingException | None:
+    """Exception of a point without a meter; None where it has no register that could be billed."""
     obis = row.obis or _usual(row.medium)
     if obis is None:
         return None
@@ -47,16 +71,12 @@ def no_meter(row: UnmeteredRow) -> ExceptionRow | None:
         remedy = "record the installation in between with its start value"
     if row.installed_at is None:
         remedy += ", or end the service point (`ended_at` in the registry)"
-    evidence: dict[str, Any] = {
-        "installations": [],
-        "removed_at": None if row.removed_at is None else instant(row.removed_at),
-        "installed_at": None if row.installed_at is None else instant(row.installed_at),
-    }
-    return ExceptionRow(row.service_point_id, obis, "no_meter", f"{detail}: {remedy}", evidence)
+    evidence = Evidence((), removed_at=_utc(row.removed_at), installed_at=_utc(row.installed_at))
+    return BillingException(row.service_point_id, obis, "no_meter", f"{detail}: {remedy}", evidence)
 
 
-def never_read(rows: Sequence[UnreadRow], registers: Sequence[str]) -> list[ExceptionRow]:
-    """The exceptions of one point with meters that never answered, for `registers` of its other meters.
+def never_read(rows: Sequence[UnreadMeter], registers: Sequence[str]) -> list[BillingException]:
+    """Exceptions of one point with meters that never answered, for `registers` of its other meters.
 
     Where it has no other, for the usual register of its medium.
     """
@@ -64,12 +84,16 @@ def never_read(rows: Sequence[UnreadRow], registers: Sequence[str]) -> list[Exce
     usual = _usual(rows[0].medium)
     named = " and ".join(meters)
     detail = f"nothing was ever read of {named}: look why it does not answer, or import a reading"
-    evidence = {"installations": [], "unread": meters}
+    evidence = Evidence((), unread=tuple(meters))
     return [
-        ExceptionRow(rows[0].service_point_id, obis, "never_read", detail, evidence)
+        BillingException(rows[0].service_point_id, obis, "never_read", detail, evidence)
         for obis in registers or ([usual] if usual else [])
     ]
 
 
 def _usual(medium: int) -> str | None:
     return str(USUAL[medium]) if medium in USUAL else None
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return None if at is None else at.astimezone(UTC)

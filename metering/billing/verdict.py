@@ -1,25 +1,24 @@
-"""One case of a period: a billing reading, or an exception that says what is wrong and what can be done."""
+"""Verdict on a case: a billing reading, or an exception that says what is wrong and what can be done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from ingest.billing.gather import Case, Month, Part
+import msgspec
+
 from metering.billing.boundary import Boundary, Missing, ReadingAt
-from metering.billing.canonical_hash import Content, decimal, instant
-from metering.billing.consumption import Stretch, Unbillable, consumption, quality_of
-from metering.billing.estimate import ESTIMABLE, Past, Settled, estimated, settle
-from metering.billing.evidence import boundary_evidence
+from metering.billing.canonical_hash import BillingDraft, BillingException, decimal, instant
+from metering.billing.case import Beside, BillingCase, BillingMonth, InstallationPart, StoredReading
+from metering.billing.consumption import Unbillable, consumption, quality_of
+from metering.billing.estimate import ESTIMABLE, Past, Settlement, estimated, settle
+from metering.billing.evidence import Evidence, InstallationEvidence
 from metering.billing.method import Method
-from store.billing.closes import BillingRow, ExceptionRow
-from store.billing.measured import Beside, StoredReading
+from telemetry.micro import from_micro
 from telemetry.quality import Quality
 from telemetry.status import Status
 
-Explanations = Mapping[
-    tuple[int, datetime], Beside
-]  # (register id, boundary) -> the nearest readings of any kind
+Explanations = Mapping[tuple[int, datetime], Beside]
+"""(register id, boundary) -> the nearest readings of any kind."""
 
 _REMEDIES = {
     "no_reading_before": "import or enter an earlier reading, or note the value at the installation",
@@ -37,15 +36,15 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What is the same for all cases of a close."""
+class VerdictContext:
+    """Month, past and readings that all cases of a block share."""
 
-    month: Month
+    month: BillingMonth
     past: Past
     explanations: Explanations
 
 
-def verdict(case: Case, context: Context) -> BillingRow | ExceptionRow:
+def verdict(case: BillingCase, context: VerdictContext) -> BillingDraft | BillingException:
     """The billing reading (version 1; the close numbers it), or the first thing that stands in its way."""
     case = _with_estimate(case, context)
     for part in case.parts:
@@ -55,39 +54,36 @@ def verdict(case: Case, context: Context) -> BillingRow | ExceptionRow:
     if len({part.row.unit for part in case.parts}) > 1:
         units = " and ".join(sorted({part.row.unit for part in case.parts}))
         return _exception(case, "unit_changed", f"the meters of this period count in {units}")
-    total = 0
-    true_up = None
+    total, true_up = 0, None
     evidence = []
     for part in case.parts:
-        stretch = _stretch(part)
-        settled = settle(part)
-        used = consumption(stretch) if settled is None else settled
+        used = settle(part) or consumption(part.stretch)
+        shown = part.evidence()
         if isinstance(used, Unbillable):
-            return _unbillable(case, part, stretch, used)
-        shown = _part_evidence(part)
-        if isinstance(used, Settled):
+            return _unbillable(case, part, used)
+        if isinstance(used, Settlement):
             true_up = used.true_up
-            shown["settled"] = used.evidence
+            shown = msgspec.structs.replace(shown, settled=used.evidence)
             used = used.used
         total += used
-        evidence.append(shown | {"consumption": decimal(used)})
-    return _billing_reading(case, context, total, true_up, {"installations": evidence})
+        evidence.append(msgspec.structs.replace(shown, consumption=from_micro(used)))
+    return _billing_reading(case, context, evidence, total, true_up)
 
 
-def _with_estimate(case: Case, context: Context) -> Case:
+def _with_estimate(case: BillingCase, context: VerdictContext) -> BillingCase:
     """The case with estimates for ends, where rules have one and nothing but data is missing."""
     if not any(method.is_estimate for method in context.month.rules.ladder):
         return case
     return replace(case, parts=tuple(_end_estimated(case, part, context) for part in case.parts))
 
 
-def _end_estimated(case: Case, part: Part, context: Context) -> Part:
+def _end_estimated(case: BillingCase, part: InstallationPart, context: VerdictContext) -> InstallationPart:
     if not isinstance(part.end, Missing) or _reason(part, part.end, context) not in ESTIMABLE:
         return part
     return estimated(case, part, context.month, context.past, _last_of_removed(part, part.end, context))
 
 
-def _last_of_removed(part: Part, end: Missing, context: Context) -> ReadingAt | None:
+def _last_of_removed(part: InstallationPart, end: Missing, context: VerdictContext) -> ReadingAt | None:
     """The last usable reading of a meter that was taken out: what it measured until then is never settled."""
     if end.instant != part.row.valid_to or not isinstance(part.start, Boundary):
         return None
@@ -101,7 +97,7 @@ def _last_of_removed(part: Part, end: Missing, context: Context) -> ReadingAt | 
     return ReadingAt(before.at, before.value, status) if before.at > part.start.instant else None
 
 
-def missing_places(case: Case) -> list[tuple[Part, datetime]]:
+def missing_places(case: BillingCase) -> list[tuple[InstallationPart, datetime]]:
     """Boundaries of the case that have no value, to be explained."""
     return [
         (part, found.instant)
@@ -111,24 +107,20 @@ def missing_places(case: Case) -> list[tuple[Part, datetime]]:
     ]
 
 
-def _stretch(part: Part) -> Stretch:
-    assert isinstance(part.start, Boundary)
-    assert isinstance(part.end, Boundary)
-    return Stretch(part.start, part.end, part.row.multiplier, part.row.capacity, part.events)
-
-
 def _billing_reading(
-    case: Case, context: Context, total: int, true_up: int | None, evidence: dict[str, Any]
-) -> BillingRow:
-    if context.month.rules.label is not None:
-        evidence["rules"] = context.month.rules.label
-    stretches = [_stretch(part) for part in case.parts]
+    case: BillingCase,
+    context: VerdictContext,
+    evidence: Sequence[InstallationEvidence],
+    consumption: int,
+    true_up: int | None,
+) -> BillingDraft:
+    stretches = [part.stretch for part in case.parts]
     first, last = stretches[0].start, stretches[-1].end
     standing = any(part.findings for part in case.parts)
-    boundaries = [found for stretch in stretches for found in (stretch.start, stretch.end)]
-    quality = Quality.QUESTIONABLE if standing else quality_of(boundaries)
-    period = context.month.period
-    content = Content(
+    ends = [found for stretch in stretches for found in (stretch.start, stretch.end)]
+    period, rules = context.month.period, context.month.rules
+    return BillingDraft(
+        service_point_id=case.service_point_id,
         utility=context.month.utility.code,
         service_point=case.service_point,
         obis=case.obis,
@@ -137,63 +129,24 @@ def _billing_reading(
         ends_at=period.ends_at,
         start_value=first.value,
         end_value=last.value,
-        consumption=total,
+        consumption=consumption,
+        true_up=true_up,
         unit=case.parts[0].row.unit,
-        quality=int(quality),
+        quality=int(Quality.QUESTIONABLE if standing else quality_of(ends)),
         start_method=first.method.value,
         end_method=last.method.value,
-        evidence=evidence,
-        true_up=true_up,
-    )
-    return BillingRow(
-        case.service_point_id,
-        case.obis,
-        1,
-        first.value,
-        last.value,
-        total,
-        content.unit,
-        int(quality),
-        first.method.value,
-        last.method.value,
-        evidence,
-        content.digest(),
-        true_up,
+        evidence=Evidence(tuple(evidence), rules.label),
     )
 
 
-def _part_evidence(part: Part) -> dict[str, Any]:
-    row = part.row
-    evidence: dict[str, Any] = {
-        "installation": row.installation_id,
-        "meter": row.meter,
-        "register": row.register_id,
-        "multiplier": f"{row.multiplier.normalize():f}",
-        "capacity": None if row.capacity is None else decimal(row.capacity),
-        "start": boundary_evidence(part.start),
-        "end": boundary_evidence(part.end),
-        "marks": dict(part.marks),
-        "findings": [{"kind": each.kind, "since": instant(each.started_at)} for each in part.findings],
-    }
-    if isinstance(part.start, Boundary) and isinstance(part.end, Boundary):
-        inside = _stretch(part).inside
-        evidence["events"] = [{"rule": event.rule, "at": instant(event.at)} for event in inside]
-    if part.carried is not None:
-        evidence["carried"] = {
-            "from": part.carried.period,
-            "found_now": boundary_evidence(part.carried.found),
-        }
-    return evidence
+def _exception(case: BillingCase, reason: str, detail: str) -> BillingException:
+    evidence = Evidence(tuple(part.evidence() for part in case.parts))
+    return BillingException(*case.key, reason, f"{detail}: {_REMEDIES[reason]}", evidence)
 
 
-def _exception(case: Case, reason: str, detail: str) -> ExceptionRow:
-    remedy = _REMEDIES[reason]
-    evidence = {"installations": [_part_evidence(part) for part in case.parts]}
-    return ExceptionRow(case.service_point_id, case.obis, reason, f"{detail}: {remedy}", evidence)
-
-
-def _unbillable(case: Case, part: Part, stretch: Stretch, why: Unbillable) -> ExceptionRow:
+def _unbillable(case: BillingCase, part: InstallationPart, why: Unbillable) -> BillingException:
     if why.event is None:
+        stretch = part.stretch
         detail = (
             f"{part.row.meter} stood at {decimal(stretch.start.value)} at the start and at "
             f"{decimal(stretch.end.value)} at the end"
@@ -209,7 +162,7 @@ def _unbillable(case: Case, part: Part, stretch: Stretch, why: Unbillable) -> Ex
     return _exception(case, why.reason, detail)
 
 
-def _reason(part: Part, missing: Missing, context: Context) -> str:
+def _reason(part: InstallationPart, missing: Missing, context: VerdictContext) -> str:
     """Why there is no value, by the nearest stored readings of any kind."""
     before, after = context.explanations[part.row.register_id, missing.instant]
     reason = missing.reason
@@ -226,24 +179,26 @@ def _reason(part: Part, missing: Missing, context: Context) -> str:
     return reason
 
 
-def _missing(case: Case, part: Part, missing: Missing, context: Context) -> ExceptionRow:
+def _missing(
+    case: BillingCase, part: InstallationPart, missing: Missing, context: VerdictContext
+) -> BillingException:
     """Says of the nearest stored readings why they are of no use, or that there are none."""
     before, after = context.explanations[part.row.register_id, missing.instant]
     reason = _reason(part, missing, context)
     detail = (
         f"{part.row.meter} has no usable reading for {instant(missing.instant)}; "
-        f"the last before is {_told(before)}, the first after {_told(after)}"
+        f"the last before is {_in_words(before)}, the first after {_in_words(after)}"
     )
     if reason == "verification_expired":
         detail = f"{part.row.meter}: {missing.passed_over[0]}"
     return _exception(case, reason, detail)
 
 
-def _is_near(part: Part, reading: StoredReading, boundary: datetime) -> bool:
+def _is_near(part: InstallationPart, reading: StoredReading, boundary: datetime) -> bool:
     return abs(reading.at - boundary) <= part.row.tolerance
 
 
-def _told(reading: StoredReading | None) -> str:
+def _in_words(reading: StoredReading | None) -> str:
     if reading is None:
         return "missing"
     judged = f", marked {' and '.join(reading.rules)}" if reading.rules else ""

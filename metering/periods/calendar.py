@@ -16,12 +16,12 @@ _LAST_DAY_BEGINNING = 15  # reading days up to this begin the month that they na
 
 
 class PeriodError(ValueError):
-    """A text that is not a period, or a period that cannot be closed; the message says what to do."""
+    """Text that is not a period, or a period that cannot be closed; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `starts_at` (included) to `ends_at` (excluded), both UTC; offsets are local minus UTC there."""
+    """Period from `starts_at` to `ends_at` (excluded), both UTC; offsets are local minus UTC there."""
 
     name: str
     starts_at: datetime
@@ -30,8 +30,28 @@ class Period:
     end_offset: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class UtilityCalendar:
+    """Calendar of a utility, and how far its closes interpolate."""
+
+    id: int
+    code: str
+    time_zone: str
+    reading_day: int
+    interpolation_limit: timedelta
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Time zone by which its days begin."""
+        return ZoneInfo(self.time_zone)
+
+    def period(self, name: str) -> Period:
+        """Its period of this name. Raises PeriodError."""
+        return period_of(name, self.zone, self.reading_day)
+
+
 def period_of(name: str, zone: ZoneInfo, reading_day: int = 1) -> Period:
-    """The period `YYYY-MM` of a calendar with `reading_day` 1 to 28. Raises PeriodError."""
+    """Period `YYYY-MM` of a calendar with `reading_day` 1 to 28. Raises PeriodError."""
     year, month = _parsed(name)
     first = (year, month) if reading_day <= _LAST_DAY_BEGINNING else _moved(year, month, -1)
     start = _local_midnight(date(*first, reading_day), zone)
@@ -40,13 +60,13 @@ def period_of(name: str, zone: ZoneInfo, reading_day: int = 1) -> Period:
 
 
 def neighbour(name: str, months: int) -> str:
-    """The name of the period so many months later (negative: earlier). Raises PeriodError."""
+    """Name of the period so many months later (negative: earlier). Raises PeriodError."""
     year, month = _moved(*_parsed(name), months)
     return f"{year:04d}-{month:02d}"
 
 
 def names(first: str, last: str) -> Iterator[str]:
-    """All periods from `first` to `last`, both included. Raises PeriodError where `last` comes first."""
+    """Periods from `first` to `last`, both included. Raises PeriodError where `last` comes first."""
     if _parsed(last) < _parsed(first):
         raise PeriodError(f"{last} comes before {first}; write the earlier period first")
     name = first
@@ -69,7 +89,7 @@ def _moved(year: int, month: int, months: int) -> tuple[int, int]:
 
 
 def _local_midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first instant of a local day: of a midnight that occurs twice the first, and where clocks were put
+    """First instant of a local day: of a midnight that occurs twice the first, and where clocks were put
     forward over midnight, the instant at which they were."""
     return datetime.combine(day, time(), zone)
 

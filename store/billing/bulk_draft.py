@@ -1,53 +1,51 @@
-"""The ordinary cases of a block of service points, drafted by one statement.
+"""Ordinary cases of a block of service points, drafted by one statement.
 
-Ordinary is what nothing can be said about: one meter all the time, a reading in tolerance (or the meter's own
-set-day value) at both ends, no mark, finding or event anywhere near, a count that went up, and a start
-where the last period ended. The rows are those that `ingest/billing` makes of such a case, to the last byte
-of evidence and hash; a test holds the two together. Everything else is left to it.
+The rows are those that `metering/billing` makes of such a case, to the last byte of evidence and hash:
+the text is a canonical one of its structs, with SQL in place of what differs by row. A test holds the
+two together, and `python -m bench.close` says why there are two. Everything else is left to the ladder.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from metering.billing.canonical_hash import instant
+from metering.billing.boundary import SET_DAY_MISSING
+from metering.billing.canonical_hash import CanonicalContent, canonical, instant
+from metering.billing.case import BillingMonth
+from metering.billing.evidence import BoundaryEvidence, Evidence, InstallationEvidence, ReadingEvidence
+from metering.billing.method import Method
+from metering.billing.ordinary import STATUS_LABELS
+from metering.billing.rule_set import last_day
+from metering.periods.calendar import neighbour
 from store.billing.drafts import DraftRow
+from store.billing.evidence import path
 from store.billing.measured import Points
+from telemetry.quality import Quality
+from telemetry.status import Status
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What is the same for all cases of a close.
+class BulkSetting:
+    """Facts that all blocks of a close share.
 
-    `has_previous`, `has_next`: the neighbouring period was closed. `ways` and `statuses` are fragments of
-    canonical JSON: of a boundary's method, and of the labels of each status that an ordinary reading may
-    have. `historical` is the status bit of a set-day value. `rules` as canonical JSON; `verified_until`:
-    the meter's verification must reach so far, None: the rules ask for none; `sums`: registers of one
-    quantity are compared, so not here.
+    `has_previous`, `has_next`: the neighbouring period was closed. `finding`: the kind that makes bills
+    questionable. `ordinary` False: by the rules of the month no case is.
     """
 
-    utility: str
-    starts_at: datetime
-    ends_at: datetime
-    previous: str
-    next: str
+    month: BillingMonth
     has_previous: bool
     has_next: bool
     finding: str
-    ways: Mapping[str, str]
-    statuses: Mapping[int, str]
-    historical: int
-    rules: str | None = None
-    verified_until: date | None = None
-    sums: bool = False
+    ordinary: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Drafted:
+class BulkDrafted:
     """How many were ordinary; of these, first and further versions, how many are followed by another value,
     and how many end with the meter's own set-day value.
 
@@ -62,15 +60,78 @@ class Drafted:
     rest: Sequence[tuple[int, str]]
 
 
-def _boundary(end: str) -> str:
-    """SQL of a boundary's evidence as canonical JSON; `end` is 'start' or 'end'."""
-    return f"""
-        '{{"instant":"' || %({end}s_text)s || '",' || {end}_way || ',"readings":[{{"at":"'
-        || {end}_at_text || '","status":' || {end}_status || ',"status_labels":'
-        || (%(statuses)s::jsonb ->> {end}_status::text) || ',"value":"' || {end}_value_text
-        || '"}}],"settled_at":"' || {end}_at_text || '","value":"' || {end}_value_text
-        || '"}}'
-    """
+def _json(sql: str) -> Any:
+    """Stand-in for a value whose canonical JSON this SQL gives."""
+    return f"<<{sql}>>"
+
+
+def _text(sql: str) -> Any:
+    """Stand-in for a text that needs no escapes."""
+    return _json(f"""'"' || {sql} || '"'""")
+
+
+def _written(content: object) -> str:
+    """SQL of the canonical JSON of a struct with stand-ins."""
+    pieces = re.split(r'("<<.*?>>")', canonical(content))
+    return " || ".join(json.loads(piece)[2:-2] if n % 2 else _quoted(piece) for n, piece in enumerate(pieces))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _end(end: str) -> BoundaryEvidence:
+    """Boundary of an ordinary case; `end` is 'start' or 'end'."""
+    missing = _quoted(canonical([SET_DAY_MISSING]))
+    reading = ReadingEvidence(
+        at=_text(f"{end}_at_text"),
+        value=_text(f"{end}_value_text"),
+        status=_json(f"{end}_status"),
+        status_labels=_json(f"(%(statuses)s::jsonb ->> {end}_status::text)"),
+    )
+    return BoundaryEvidence(
+        instant=_text(f"%({end}s_text)s"),
+        passed_over=_json(f"case {end}_method when '{Method.SET_DAY}' then '[]' else {missing} end"),
+        value=reading.value,
+        method=_text(f"{end}_method"),
+        settled_at=reading.at,
+        readings=(reading,),
+    )
+
+
+_INSTALLATION = InstallationEvidence(
+    installation=_json("installation_id"),
+    meter=_json("to_json(meter)"),
+    register=_json("register_id"),
+    multiplier=_text("trim_scale(multiplier)"),
+    capacity=_json("""coalesce('"' || decimal_text(capacity) || '"', 'null')"""),
+    start=_end("start"),
+    end=_end("end"),
+    marks={},
+    findings=(),
+    events=(),
+    consumption=_text("used_text"),
+)
+_EVIDENCE = _written(Evidence((_INSTALLATION,)))
+_EVIDENCE_BY_RULES = _written(Evidence((_INSTALLATION,), rules=_json("to_json(%(rules)s::text)")))
+_CONTENT = _written(
+    CanonicalContent(
+        utility=_json("to_json(%(utility)s::text)"),
+        service_point=_json("to_json(point)"),
+        obis=_text("obis"),
+        period=_text("%(period)s"),
+        starts_at=_text("%(starts_text)s"),
+        ends_at=_text("%(ends_text)s"),
+        start_value=_text("start_value_text"),
+        end_value=_text("end_value_text"),
+        consumption=_text("used_text"),
+        unit=_json("to_json(unit)"),
+        quality=int(Quality.VALID),
+        start_method=_text("start_method"),
+        end_method=_text("end_method"),
+        evidence=_json("evidence"),
+    )
+)
 
 
 def _nearest(instant: str) -> str:
@@ -102,10 +163,10 @@ _ORDINARY = f"""
     ), bounded as (
         select x.*, s.measured_at as start_at, s.value as start_value, s.status as start_status,
                e.measured_at as end_at, e.value as end_value, e.status as end_status,
-               case when s.measured_at = %(starts)s and s.status & %(historical)s <> 0
-                    then 'set_day' else 'reading' end as start_method,
-               case when e.measured_at = %(ends)s and e.status & %(historical)s <> 0
-                    then 'set_day' else 'reading' end as end_method,
+               case when s.measured_at = %(starts)s and s.status & {int(Status.HISTORICAL)} <> 0
+                    then '{Method.SET_DAY}' else '{Method.READING}' end as start_method,
+               case when e.measured_at = %(ends)s and e.status & {int(Status.HISTORICAL)} <> 0
+                    then '{Method.SET_DAY}' else '{Method.READING}' end as end_method,
                (e.value - s.value) * x.multiplier as used
         from installed x
         cross join lateral ({_nearest("starts")}) s
@@ -132,51 +193,39 @@ _ORDINARY = f"""
                           and %(sums)s and split_part(tariff.obis, '.', 1) = split_part(x.obis, '.', 1)
                           and split_part(tariff.obis, '.', 2) = split_part(x.obis, '.', 2))
     ), written as materialized (  -- each text once: they stand in the evidence and in what is hashed
-        select bounded.*, %(ways)s::jsonb ->> start_method as start_way,
-               %(ways)s::jsonb ->> end_method as end_way, instant_text(start_at) as start_at_text,
-               instant_text(end_at) as end_at_text, decimal_text(start_value) as start_value_text,
-               decimal_text(end_value) as end_value_text, decimal_text(used::bigint) as used_text
+        select bounded.*, instant_text(start_at) as start_at_text, instant_text(end_at) as end_at_text,
+               decimal_text(start_value) as start_value_text, decimal_text(end_value) as end_value_text,
+               decimal_text(used::bigint) as used_text
         from bounded
     ), evident as materialized (
-        select written.*, '{{"installations":[{{"capacity":'
-               || coalesce('"' || decimal_text(capacity) || '"', 'null')
-               || ',"consumption":"' || used_text || '","end":' || {_boundary("end")}
-               || ',"events":[],"findings":[],"installation":' || installation_id || ',"marks":{{}},"meter":'
-               || to_json(meter) || ',"multiplier":"' || trim_scale(multiplier) || '","register":'
-               || register_id || ',"start":' || {_boundary("start")} || '}}]' || %(rules)s || '}}' as evidence
+        select written.*, case when %(rules)s::text is null then {_EVIDENCE} else {_EVIDENCE_BY_RULES} end
+               as evidence
         from written
     ), drafted as materialized (
-        select z.*,
-               sha256(convert_to('{{"consumption":"' || used_text || '","end_method":"'
-               || end_method || '","end_value":"' || end_value_text
-               || '","ends_at":"' || %(ends_text)s || '","evidence":' || z.evidence
-               || ',"obis":"' || z.obis || '","period":"' || %(period)s
-               || '","quality":0,"service_point":' || to_json(point) || ',"start_method":"' || start_method
-               || '","start_value":"' || start_value_text || '","starts_at":"' || %(starts_text)s
-               || '","unit":' || to_json(unit)
-               || ',"utility":' || to_json(%(utility)s::text) || '}}', 'UTF8')) as content_hash
+        select z.*, sha256(convert_to({_CONTENT}, 'UTF8')) as content_hash
         from evident z
         left join lateral (
-            select evidence -> 'installations' -> -1 as part from billing_readings
+            select evidence #> {path(Evidence, "installations", -1)} as part from billing_readings
             where %(has_previous)s and service_point_id = z.point_id and obis = z.obis
               and period = %(previous)s
             order by version desc limit 1) last on true
         where last.part is null
-           or ((last.part ->> 'register')::int = register_id
-               and last.part #>> '{{end,instant}}' = %(starts_text)s
-               and last.part #>> '{{end,value}}' = start_value_text
-               and last.part #>> '{{end,settled_at}}' = start_at_text)
+           or ((last.part #>> {path(InstallationEvidence, "register")})::int = register_id
+               and last.part #>> {path(InstallationEvidence, "end", "instant")} = %(starts_text)s
+               and last.part #>> {path(InstallationEvidence, "end", "value")} = start_value_text
+               and last.part #>> {path(InstallationEvidence, "end", "settled_at")} = start_at_text)
     ), known as (
         select d.*, before.version as known_version, before.content_hash as known_hash,
-               next.part #>> '{{start,instant}}' = %(ends_text)s
-               and (next.part ->> 'register')::int = register_id and next.start_value <> d.end_value as moved
+               next.part #>> {path(InstallationEvidence, "start", "instant")} = %(ends_text)s
+               and (next.part #>> {path(InstallationEvidence, "register")})::int = register_id
+               and next.start_value <> d.end_value as moved
         from drafted d
         left join lateral (
             select version, content_hash from billing_readings
             where %(again)s and service_point_id = d.point_id and obis = d.obis and period = %(period)s
             order by version desc limit 1) before on true
         left join lateral (
-            select start_value, evidence -> 'installations' -> 0 as part from billing_readings
+            select start_value, evidence #> {path(Evidence, "installations", 0)} as part from billing_readings
             where %(has_next)s and service_point_id = d.point_id and obis = d.obis and period = %(next)s
             order by version desc limit 1) next on true
     ), added as (
@@ -184,7 +233,8 @@ _ORDINARY = f"""
             (utility_id, draft_id, service_point_id, obis, version, start_value, end_value, consumption, unit,
              quality, start_method, end_method, evidence, content_hash)
         select %(utility_id)s, %(draft)s, point_id, obis, coalesce(known_version, 0) + 1, start_value,
-               end_value, used, unit, 0, start_method, end_method, evidence::jsonb, content_hash
+               end_value, used, unit, {int(Quality.VALID)}, start_method, end_method, evidence::jsonb,
+               content_hash
         from known where known_hash is distinct from content_hash
         returning version
     ), rest as (
@@ -192,37 +242,36 @@ _ORDINARY = f"""
     )
     select (select count(*) from drafted), (select count(*) from added where version = 1),
            (select count(*) from added where version > 1), (select count(*) from known where moved),
-           (select count(*) from drafted where end_method = 'set_day'),
+           (select count(*) from drafted where end_method = '{Method.SET_DAY}'),
            array(select point_id from rest order by point_id, obis),
            array(select obis from rest order by point_id, obis)
 """  # noqa: S608 - fragments of this module
 
 
-def draft_ordinary(connection: Connection, draft: DraftRow, points: Points, setting: Setting) -> Drafted:
+def draft_ordinary(
+    connection: Connection, draft: DraftRow, points: Points, setting: BulkSetting
+) -> BulkDrafted:
     """Draft what is ordinary of these points."""
+    month, period, rules = setting.month, setting.month.period, setting.month.rules
+    labels = {str(status): canonical(labels) for status, labels in STATUS_LABELS.items()}
     parameters: dict[str, Any] = {
-        "utility_id": points.utility_id,
-        "first": points.first,
-        "last": points.last,
-        "of_draft": points.of_draft,
-        "utility": setting.utility,
-        "period": draft.period,
-        "starts": setting.starts_at,
-        "ends": setting.ends_at,
-        "starts_text": instant(setting.starts_at),
-        "ends_text": instant(setting.ends_at),
-        "previous": setting.previous,
-        "next": setting.next,
+        **asdict(points),
+        "utility": month.utility.code,
+        "period": period.name,
+        "starts": period.starts_at,
+        "ends": period.ends_at,
+        "starts_text": instant(period.starts_at),
+        "ends_text": instant(period.ends_at),
+        "previous": neighbour(period.name, -1),
+        "next": neighbour(period.name, 1),
         "has_previous": setting.has_previous,
         "has_next": setting.has_next,
         "again": draft.base_run > 0,
         "finding": setting.finding,
-        "ways": Jsonb(dict(setting.ways)),
-        "statuses": Jsonb({str(status): labels for status, labels in setting.statuses.items()}),
-        "rules": "" if setting.rules is None else f',"rules":{setting.rules}',
-        "verified": setting.verified_until,
-        "historical": setting.historical,
-        "sums": setting.sums,
+        "statuses": Jsonb(labels if setting.ordinary else {}),
+        "rules": rules.label,
+        "verified": last_day(period.ends_at, month.zone) if rules.verification.required else None,
+        "sums": rules.sums is not None,
         "draft": draft.id,
     }
     # compiling takes longer than a block does
@@ -231,4 +280,4 @@ def draft_ordinary(connection: Connection, draft: DraftRow, points: Points, sett
     assert row is not None
     billed, new, corrected, following, set_day, points_left, registers = row
     rest = list(zip(points_left, registers, strict=True))
-    return Drafted(billed, new, corrected, following, set_day, rest)
+    return BulkDrafted(billed, new, corrected, following, set_day, rest)

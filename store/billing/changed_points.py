@@ -1,4 +1,4 @@
-"""What a close again has to draft: the service points that something happened to since the close before.
+"""Changed points: those that something happened to since the last close, and that a close again has to draft.
 
 The rest were ordinary then (one meter, a reading or set-day value at both ends, no mark, no finding) and are
 ordinary still: no reading came near either boundary, nothing is said of their readings, nobody touched the
@@ -6,14 +6,18 @@ registry, and the month before was not closed again. So they would come to the s
 drafted: each condition errs on that side.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from psycopg import Connection
 
+from metering.billing.evidence import Evidence
+from metering.billing.ordinary import METHODS, NOTHING_SAID
+from metering.periods.calendar import neighbour
 from store.billing.drafts import DraftRow
+from store.billing.evidence import path
+from telemetry.blocks import BLOCK
 from telemetry.quality import Quality
 
 KEPT = timedelta(days=400)  # how long touched days are remembered; older periods are drafted whole
@@ -49,7 +53,11 @@ def is_comparable(connection: Connection[Any], draft: DraftRow) -> bool:
     return row is not None and bool(row[0])
 
 
-_TOUCHED = """
+_NOTHING_SAID = " and ".join(
+    f"coalesce(b.evidence #> {path(Evidence, 'installations', 0, field)}, '[]') in ('[]', '{{}}')"
+    for field in NOTHING_SAID
+)
+_TOUCHED = f"""
     with base as (
         select c.id, c.seen, d.utility_id, d.period, d.starts_at, d.ends_at,
                (select max(coalesce(r.boundary_tolerance, u.boundary_tolerance))
@@ -59,13 +67,10 @@ _TOUCHED = """
         join closes c on c.utility_id = d.utility_id and c.period = d.period and c.run = d.base_run
         where d.id = %(draft)s
     ), issued as (
-        select distinct on (b.service_point_id, b.obis) b.service_point_id, b.quality = %(valid)s
+        select distinct on (b.service_point_id, b.obis) b.service_point_id, b.quality = {int(Quality.VALID)}
                and b.true_up is null and b.start_method = any(%(plain)s) and b.end_method = any(%(plain)s)
-               and jsonb_array_length(b.evidence -> 'installations') = 1
-               and b.evidence #> '{installations,0,marks}' = '{}'
-               and b.evidence #> '{installations,0,events}' = '[]'
-               and b.evidence #> '{installations,0,findings}' = '[]'
-               and not b.evidence #> '{installations,0}' ? 'carried' as plain
+               and jsonb_array_length(b.evidence #> {path(Evidence, "installations")}) = 1
+               and {_NOTHING_SAID} as plain
         from base join billing_readings b on b.utility_id = base.utility_id and b.period = base.period
         order by b.service_point_id, b.obis, b.version desc
     ), history as (
@@ -128,40 +133,27 @@ _TOUCHED = """
     left join touched t on t.service_point_id = p.id
     where known.plain is not true or t.service_point_id is not null
     on conflict do nothing
-"""
+"""  # noqa: S608 - fragments of this module
 
 
-def note_touched(
-    connection: Connection[Any],
-    draft: DraftRow,
-    *,
-    previous: str,
-    plain: Sequence[str],
-    finding: str,
-    block: int,
-) -> int:
-    """Note the points that the draft is about; how many. `plain`: methods of an ordinary boundary.
-
-    `previous`: the period before; `finding`: the kind that makes bills questionable; `block`: registers in
-    one of validation.
-    """
+def note_touched(connection: Connection[Any], draft: DraftRow, finding: str) -> int:
+    """Note the points that the draft is about; how many. `finding`: the kind that makes bills doubtful."""
     return connection.execute(
-        _TOUCHED,
+        _TOUCHED.encode(),
         {
             "draft": draft.id,
-            "previous": previous,
-            "plain": list(plain),
+            "previous": neighbour(draft.period, -1),
+            "plain": list(METHODS),
             "finding": finding,
-            "block": block,
-            "valid": int(Quality.VALID),
+            "block": BLOCK,
         },
     ).rowcount
 
 
-def untouched(connection: Connection[Any], draft: DraftRow, following: str) -> Untouched:
-    """What a draft of touched points leaves as it was issued. `following`: the period after."""
+def untouched(connection: Connection[Any], draft: DraftRow) -> Untouched:
+    """What a draft of touched points leaves as it was issued."""
     rows = connection.execute(
-        """
+        f"""
         with holds as (
             select distinct on (service_point_id, obis) service_point_id, obis, quality, end_method,
                    end_value, evidence
@@ -175,20 +167,20 @@ def untouched(connection: Connection[Any], draft: DraftRow, following: str) -> U
         from holds h
         left join lateral (
             select n.start_value <> h.end_value
-                   and n.evidence #> '{installations,0,start,instant}'
-                       = h.evidence #> '{installations,-1,end,instant}'
-                   and n.evidence #> '{installations,0,register}'
-                       = h.evidence #> '{installations,-1,register}' as moved
+                   and n.evidence #> {path(Evidence, "installations", 0, "start", "instant")}
+                       = h.evidence #> {path(Evidence, "installations", -1, "end", "instant")}
+                   and n.evidence #> {path(Evidence, "installations", 0, "register")}
+                       = h.evidence #> {path(Evidence, "installations", -1, "register")} as moved
             from billing_readings n
             where n.service_point_id = h.service_point_id and n.obis = h.obis and n.period = %(next)s
             order by n.version desc limit 1) next on true
         group by 1, 2
-        """,
+        """.encode(),  # noqa: S608 - paths
         {
             "utility": draft.utility_id,
             "period": draft.period,
             "draft": draft.id,
-            "next": following,
+            "next": neighbour(draft.period, 1),
         },
     ).fetchall()
     qualities: dict[int, int] = {}

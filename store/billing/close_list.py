@@ -6,7 +6,6 @@ with the same queries. Pages go on behind the last row seen.
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
@@ -14,7 +13,7 @@ from psycopg.rows import class_row
 
 
 @dataclass(frozen=True, slots=True)
-class StateRow:
+class CloseProgress:
     """How far a close is: `state` is drafting, drafted, approved or delivered.
 
     `summary`: the counts of the close (`qualities`, `methods`, `exceptions` by reason ...), None while it is
@@ -72,29 +71,6 @@ class ShareRow:
     true_up: int
 
 
-@dataclass(frozen=True, slots=True)
-class OutlierRow:
-    """A register whose month is far from the last one, or from the same month a year before.
-
-    Consumption in micro-units, true-ups left out. Ratios are to these, None where there is none or it is
-    nothing. `factor`, by which rows are ordered, is the greater distance of the two, up or down, with one
-    unit added to both sides: who used next to nothing is no outlier by a tap.
-    """
-
-    service_point: str
-    service_point_name: str
-    account: str
-    obis: str
-    unit: str
-    quality: int
-    consumption: int
-    last_month: int | None
-    last_year: int | None
-    ratio_to_last_month: Decimal | None
-    ratio_to_last_year: Decimal | None
-    factor: Decimal
-
-
 _STATES = """
     with drafts as (
         select d.period, d.base_run + 1 as run,
@@ -150,11 +126,11 @@ def states(
     limit: int,
     period: str | None = None,
     before: tuple[str, int] | None = None,
-) -> list[StateRow]:
+) -> list[CloseProgress]:
     """At most `limit` closes and drafts, the latest period and run first; `before`: (period, run) of the
     last one seen."""
     before_period, before_run = before or (None, None)
-    with connection.cursor(row_factory=class_row(StateRow)) as cursor:
+    with connection.cursor(row_factory=class_row(CloseProgress)) as cursor:
         cursor.execute(
             _STATES,
             {
@@ -168,7 +144,7 @@ def states(
         return cursor.fetchall()
 
 
-def state(connection: Connection[Any], utility_id: int, period: str, run: int) -> StateRow | None:
+def state(connection: Connection[Any], utility_id: int, period: str, run: int) -> CloseProgress | None:
     """One close, or the draft that will be it."""
     found = states(connection, utility_id, limit=1, period=period, before=(period, run + 1))
     return found[0] if found and found[0].run == run else None
@@ -232,8 +208,7 @@ def exception_counts(connection: Connection[Any], utility_id: int, period: str, 
     return dict(rows.fetchall())
 
 
-# What holds as of a close or draft: its own rows in place of those of the runs before.
-_HOLDS = """
+HOLDS = """
     select distinct on (service_point_id, obis) * from (
         select b.service_point_id, b.obis, b.version, b.unit, b.quality, b.start_method, b.end_method,
                b.consumption, b.true_up
@@ -246,6 +221,7 @@ _HOLDS = """
         where d.utility_id = %(utility)s and d.period = %(period)s and d.base_run + 1 = %(run)s
     ) every order by service_point_id, obis, version desc
 """
+"""SQL of what holds as of a close or draft: its own rows in place of those of the runs before."""
 
 
 def shares(connection: Connection[Any], utility_id: int, period: str, run: int) -> list[ShareRow]:
@@ -255,76 +231,9 @@ def shares(connection: Connection[Any], utility_id: int, period: str, run: int) 
             f"""
             select p.medium, b.unit, b.quality, b.start_method, b.end_method, count(*)::int as readings,
                    sum(b.consumption)::bigint as consumption, coalesce(sum(b.true_up), 0)::bigint as true_up
-            from ({_HOLDS}) b join service_points p on p.id = b.service_point_id
+            from ({HOLDS}) b join service_points p on p.id = b.service_point_id
             group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
             """,  # noqa: S608 - a constant
             {"utility": utility_id, "period": period, "run": run},
-        )
-        return cursor.fetchall()
-
-
-_OUTLIERS = f"""
-    with holds as ({_HOLDS}),
-    before as (
-        select distinct on (service_point_id, obis, period) service_point_id, obis, period, unit, consumption
-        from billing_readings
-        where utility_id = %(utility)s and period in (%(last_month)s, %(last_year)s)
-        order by service_point_id, obis, period, version desc
-    ), compared as (
-        select h.service_point_id, h.obis, h.unit, h.quality, h.consumption, m.consumption as last_month,
-               y.consumption as last_year,
-               greatest(apart(h.consumption, m.consumption), apart(h.consumption, y.consumption)) as factor
-        from holds h
-        left join before m on m.service_point_id = h.service_point_id and m.obis = h.obis
-                           and m.unit = h.unit and m.period = %(last_month)s
-        left join before y on y.service_point_id = h.service_point_id and y.obis = h.obis
-                           and y.unit = h.unit and y.period = %(last_year)s
-    ), named as (
-        select p.code as service_point, p.name as service_point_name, p.account, c.*
-        from compared c join service_points p on p.id = c.service_point_id
-        where c.factor >= %(least)s
-    )
-    select n.service_point, n.service_point_name, n.account, n.obis, n.unit, n.quality, n.consumption,
-           n.last_month, n.last_year,
-           round(n.consumption / nullif(n.last_month, 0)::numeric, 3) as ratio_to_last_month,
-           round(n.consumption / nullif(n.last_year, 0)::numeric, 3) as ratio_to_last_year, n.factor
-    from named n
-    left join named seen on seen.service_point = %(after_point)s and seen.obis = %(after_obis)s
-    where %(after_point)s::text is null
-       or (-n.factor, n.service_point, n.obis) > (-seen.factor, seen.service_point, seen.obis)
-    order by n.factor desc, n.service_point, n.obis limit %(limit)s
-"""  # noqa: S608 - a fragment of this module
-
-
-def outliers_page(
-    connection: Connection[Any],
-    utility_id: int,
-    period: str,
-    run: int,
-    *,
-    limit: int,
-    after: tuple[str, str] | None = None,
-    least: Decimal = Decimal(3),
-) -> list[OutlierRow]:
-    """What holds as of a close or draft and is `least` times more or less than before, the furthest first.
-
-    `after`: service point and register of the last row seen.
-    """
-    year, month = map(int, period.split("-"))
-    after_point, after_obis = after or (None, None)
-    with connection.cursor(row_factory=class_row(OutlierRow)) as cursor:
-        cursor.execute(
-            _OUTLIERS,
-            {
-                "utility": utility_id,
-                "period": period,
-                "run": run,
-                "last_month": f"{year - (month == 1):04d}-{(month - 2) % 12 + 1:02d}",
-                "last_year": f"{year - 1:04d}-{month:02d}",
-                "least": least,
-                "limit": limit,
-                "after_point": after_point,
-                "after_obis": after_obis,
-            },
         )
         return cursor.fetchall()

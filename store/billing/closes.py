@@ -1,4 +1,4 @@
-"""What a month close comes to, and the rows of earlier closes that it compares with.
+"""Earlier closes of a period, as a close compares with them, and the steps of each.
 
 Nothing here updates or deletes. What is drafted, and how it is issued, is in `store/billing/drafts.py`.
 What billing systems and pages read back is in `store/billing/issued.py`.
@@ -13,48 +13,27 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from metering.billing.canonical_hash import BillingException
+from metering.billing.evidence import Evidence
+from store.billing.evidence import with_evidence
+
 
 @dataclass(frozen=True, slots=True)
-class BillingRow:
-    """One version of a billing reading, as it is inserted. Values in micro-units."""
+class IssuedVersion:
+    """Highest version of a billing reading that is there already."""
 
     service_point_id: int
     obis: str
     version: int
     start_value: int
     end_value: int
-    consumption: int
-    unit: str
-    quality: int
-    start_method: str
-    end_method: str
-    evidence: dict[str, Any]
-    content_hash: bytes
-    true_up: int | None = None  # beside consumption: what earlier estimates fell short by; negative: a credit
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedRow:
-    """The highest version of a billing reading that is there already."""
-
-    service_point_id: int
-    obis: str
-    version: int
-    start_value: int
-    end_value: int
-    evidence: dict[str, Any]
+    evidence: Evidence
     content_hash: bytes
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class ExceptionRow:
-    """Why there is no billing reading, and what can be done."""
-
-    service_point_id: int
-    obis: str
-    reason: str
-    detail: str
-    evidence: dict[str, Any]
+    @property
+    def key(self) -> tuple[int, str]:
+        """Service point and register."""
+        return self.service_point_id, self.obis
 
 
 def lock_period(connection: Connection, utility_id: int, period: str) -> None:
@@ -64,9 +43,11 @@ def lock_period(connection: Connection, utility_id: int, period: str) -> None:
     )
 
 
-def issued(connection: Connection, utility_id: int, period: str, points: Sequence[int]) -> list[IssuedRow]:
+def issued(
+    connection: Connection, utility_id: int, period: str, points: Sequence[int]
+) -> list[IssuedVersion]:
     """The highest version of each billing reading of a period at these service points."""
-    with connection.cursor(row_factory=class_row(IssuedRow)) as cursor:
+    with connection.cursor(row_factory=with_evidence(IssuedVersion)) as cursor:
         cursor.execute(
             """
             select distinct on (service_point_id, obis)
@@ -88,9 +69,9 @@ def last_run(connection: Connection, utility_id: int, period: str) -> int:
     return int(row[0])
 
 
-def exceptions_of(connection: Connection, utility_id: int, period: str, run: int) -> list[ExceptionRow]:
+def exceptions_of(connection: Connection, utility_id: int, period: str, run: int) -> list[BillingException]:
     """What a close left for people, by service point and register."""
-    with connection.cursor(row_factory=class_row(ExceptionRow)) as cursor:
+    with connection.cursor(row_factory=with_evidence(BillingException)) as cursor:
         cursor.execute(
             """
             select service_point_id, obis, reason, detail, evidence from billing_exceptions
@@ -104,7 +85,7 @@ def exceptions_of(connection: Connection, utility_id: int, period: str, run: int
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """A step of a period's close: drafted, approved or withdrawn, by whom and when."""
+    """Step of a period's close: drafted, approved or withdrawn, by whom and when."""
 
     run: int
     state: str

@@ -1,39 +1,23 @@
-"""What house meters and the meters behind them were billed for a period, by the tree of sites."""
+"""Sums that house meters and the meters behind them were billed for a period, by the tree of sites."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-
-@dataclass(frozen=True, slots=True)
-class HouseRow:
-    """A register of a house and of the points behind it. Micro-units of `unit`, true-ups included.
-
-    `missing`: points of the medium behind it that were not billed for the period; `estimated`: whose end was.
-    """
-
-    site: str
-    obis: str
-    unit: str
-    house: int
-    flats: int
-    points: int
-    estimated: int
-    missing: int
+from metering.billing.common_needs import CommonNeeds
+from metering.billing.method import ESTIMATES
 
 
-def houses(
-    connection: Connection, utility_id: int, period: str, starts_at: datetime, estimates: list[str]
-) -> list[HouseRow]:
+def common_needs(
+    connection: Connection, utility_id: int, period: str, starts_at: datetime
+) -> list[CommonNeeds]:
     """Each site with a billed point of its own and points of the same medium at sites below it.
 
     Points that measure others in turn (a staircase's meter) are not counted among those behind a house:
-    what lies behind them is. `estimates` are the methods that estimate. Points that had ended by
-    `starts_at` are left out.
+    what lies behind them is. Points that had ended by `starts_at` are left out.
     """
-    with connection.cursor(row_factory=class_row(HouseRow)) as cursor:
+    with connection.cursor(row_factory=class_row(CommonNeeds)) as cursor:
         cursor.execute(
             """
             with recursive tree (house, part) as (
@@ -67,6 +51,6 @@ def houses(
             where not exists (select from measuring m where m.id = p.id)
             group by 1, 2, 3, 4 order by 1, 2
             """,
-            {"utility": utility_id, "period": period, "estimates": estimates, "starts": starts_at},
+            {"utility": utility_id, "period": period, "estimates": list(ESTIMATES), "starts": starts_at},
         )
         return cursor.fetchall()

@@ -1,54 +1,54 @@
-"""What was drafted of a period: billing readings to come, exceptions, and what the blocks came to."""
+"""Content of a draft: billing readings to come, exceptions, and what the blocks came to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from store.billing.closes import BillingRow, ExceptionRow
-from store.billing.drafts import Block, DraftRow
+from metering.billing.canonical_hash import BillingDraft, BillingException
+from store.billing.drafts import DraftBlock, DraftRow
+from store.billing.evidence import stored, with_evidence
+
+_READING = (
+    *("service_point_id", "obis", "version", "start_value", "end_value", "consumption", "unit", "quality"),
+    *("start_method", "end_method", "true_up"),
+)
+_EXCEPTION = ("service_point_id", "obis", "reason", "detail")
 
 
 def add_drafted(
     connection: Connection,
     draft: DraftRow,
-    readings: Sequence[BillingRow],
-    exceptions: Sequence[ExceptionRow],
+    readings: Sequence[BillingDraft],
+    exceptions: Sequence[BillingException],
 ) -> None:
     """Billing readings to come, numbered already, and exceptions."""
+    of, reading, exception = (draft.utility_id, draft.id), attrgetter(*_READING), attrgetter(*_EXCEPTION)
     with connection.cursor() as cursor:
         if readings:
             cursor.executemany(
-                """
+                f"""
                 insert into draft_readings
-                    (utility_id, draft_id, service_point_id, obis, version, start_value, end_value,
-                     consumption, unit, quality, start_method, end_method, evidence, content_hash, true_up)
-                values (%(utility)s, %(draft)s, %(service_point_id)s, %(obis)s, %(version)s, %(start_value)s,
-                        %(end_value)s, %(consumption)s, %(unit)s, %(quality)s, %(start_method)s,
-                        %(end_method)s, %(evidence)s, %(content_hash)s, %(true_up)s)
-                """,
-                [_parameters(draft, row) for row in readings],
+                    (utility_id, draft_id, {", ".join(_READING)}, evidence, content_hash)
+                values ({", ".join(["%s"] * (len(_READING) + 4))})
+                """.encode(),  # noqa: S608 - constants of this module
+                [(*of, *reading(row), stored(row.evidence), row.digest()) for row in readings],
             )
         if exceptions:
             cursor.executemany(
-                """
-                insert into draft_exceptions
-                    (utility_id, draft_id, service_point_id, obis, reason, detail, evidence)
-                values (%(utility)s, %(draft)s, %(service_point_id)s, %(obis)s, %(reason)s, %(detail)s,
-                        %(evidence)s)
-                """,
-                [_parameters(draft, row) for row in exceptions],
+                f"""
+                insert into draft_exceptions (utility_id, draft_id, {", ".join(_EXCEPTION)}, evidence)
+                values ({", ".join(["%s"] * (len(_EXCEPTION) + 3))})
+                """.encode(),  # noqa: S608 - constants of this module
+                [(*of, *exception(row), stored(row.evidence)) for row in exceptions],
             )
 
 
-def _parameters(draft: DraftRow, row: BillingRow | ExceptionRow) -> dict[str, Any]:
-    return asdict(row) | {"utility": draft.utility_id, "draft": draft.id, "evidence": Jsonb(row.evidence)}
-
-
-def count_block(connection: Connection, draft: DraftRow, block: Block, counts: Mapping[str, Any]) -> None:
+def count_block(
+    connection: Connection, draft: DraftRow, block: DraftBlock, counts: Mapping[str, Any]
+) -> None:
     """The block is drafted, and came to that."""
     connection.execute(
         "update draft_blocks set counts = %s where draft_id = %s and block = %s",
@@ -65,9 +65,9 @@ def counted(connection: Connection, draft: DraftRow) -> list[dict[str, Any]]:
     return [counts for (counts,) in rows]
 
 
-def drafted_exceptions(connection: Connection, draft: DraftRow) -> list[ExceptionRow]:
+def drafted_exceptions(connection: Connection, draft: DraftRow) -> list[BillingException]:
     """What there is to work off, by service point and register."""
-    with connection.cursor(row_factory=class_row(ExceptionRow)) as cursor:
+    with connection.cursor(row_factory=with_evidence(BillingException)) as cursor:
         cursor.execute(
             """
             select service_point_id, obis, reason, detail, evidence from draft_exceptions

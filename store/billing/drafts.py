@@ -1,11 +1,11 @@
-"""The draft of a close, from its first block to its approval.
+"""Draft of a close, from its first block to its last.
 
 A block of service points is claimed, drafted and counted in one transaction, so a process that dies leaves it
-to the next one (what is drafted: `store/billing/drafted.py`). What was drafted becomes billing readings in
-one transaction, `approve`, and nothing of it is left behind."""
+to the next one. What is drafted is in `drafted.py`, and how it becomes billing readings in `approval.py`.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,36 +13,14 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from store.billing.closes import last_run, lock_period, note
-from store.billing.rule_sets import rules_on
-from store.delivery.control_totals import note_delivered
-from store.delivery.outbox import put
-from store.postgres.errors import StoreError
+from metering.periods.calendar import Period
 
 LAST_POINT = 2**31 - 1
 
 
-class ApprovalError(StoreError):
-    """What was drafted cannot be approved; the message says what to do."""
-
-
-class SecondPersonError(ApprovalError):
-    """It cannot be approved by this person, who drafted it or edited what it rests on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A period: its instants, and the local offset from UTC at both."""
-
-    starts_at: datetime
-    ends_at: datetime
-    start_offset: timedelta
-    end_offset: timedelta
-
-
 @dataclass(frozen=True, slots=True)
 class DraftRow:
-    """The draft of a period. `base_run`: the last close when it began; `drafted_at` None: not complete.
+    """Draft of a period. `base_run`: the last close when it began; `drafted_at` None: not complete.
 
     `blocks` and `summary`: how many it came to, and the counts of the close, once it is complete. `whole`: it
     is of all service points, not of those alone that something happened to since the last close.
@@ -66,8 +44,8 @@ class DraftRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Service points by id, both ends included."""
+class DraftBlock:
+    """Block of a draft: service points by id, both ends included."""
 
     number: int
     first: int
@@ -75,7 +53,7 @@ class Block:
 
 
 def draft_of(connection: Connection[Any], utility_id: int, period: str) -> DraftRow | None:
-    """The draft of a period, complete or not."""
+    """Draft of a period, complete or not."""
     with connection.cursor(row_factory=class_row(DraftRow)) as cursor:
         return cursor.execute(
             """
@@ -90,15 +68,14 @@ def draft_of(connection: Connection[Any], utility_id: int, period: str) -> Draft
 def begin(
     connection: Connection[Any],
     utility_id: int,
-    period: str,
-    span: Span,
+    period: Period,
     *,
     base_run: int,
     author: str,
     rules: int | None,
 ) -> DraftRow:
-    """A new draft, in place of the one that was there."""
-    known = draft_of(connection, utility_id, period)
+    """New draft, in place of the one that was there."""
+    known = draft_of(connection, utility_id, period.name)
     if known is not None:
         remove(connection, known)
     connection.execute(
@@ -107,19 +84,9 @@ def begin(
                                   author, rules)
         values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
-        (
-            utility_id,
-            period,
-            span.starts_at,
-            span.ends_at,
-            span.start_offset,
-            span.end_offset,
-            base_run,
-            author,
-            rules,
-        ),
+        (utility_id, *astuple(period), base_run, author, rules),
     )
-    begun = draft_of(connection, utility_id, period)
+    begun = draft_of(connection, utility_id, period.name)
     assert begun is not None
     return begun
 
@@ -132,7 +99,7 @@ def is_cut(connection: Connection[Any], draft: DraftRow) -> bool:
 
 
 def narrow(connection: Connection[Any], draft: DraftRow) -> DraftRow:
-    """The draft, of the service points in `draft_points` alone (store/billing/changed_points.py)."""
+    """Draft of the service points in `draft_points` alone (`changed_points.py`)."""
     connection.execute("update close_drafts set whole = false where id = %s", (draft.id,))
     return replace(draft, whole=False)
 
@@ -166,8 +133,8 @@ def cut(connection: Connection[Any], draft: DraftRow, size: int) -> None:
     )
 
 
-def claim(connection: Connection, draft: DraftRow) -> Block | None:
-    """A block that is missing and nobody works on, until the transaction ends; None: no other is left."""
+def claim(connection: Connection, draft: DraftRow) -> DraftBlock | None:
+    """Block that is missing and nobody works on, until the transaction ends; None: no other is left."""
     row = connection.execute(
         """
         select block, first_point, last_point from draft_blocks where draft_id = %s and counts is null
@@ -175,7 +142,7 @@ def claim(connection: Connection, draft: DraftRow) -> Block | None:
         """,
         (draft.id,),
     ).fetchone()
-    return None if row is None else Block(*row)
+    return None if row is None else DraftBlock(*row)
 
 
 def progress(connection: Connection, draft: DraftRow) -> tuple[int, int]:
@@ -197,177 +164,6 @@ def complete(connection: Connection[Any], draft: DraftRow, summary: Mapping[str,
         """,
         (Jsonb(dict(summary)), draft.id, draft.id),
     )
-
-
-def approve(connection: Connection[Any], utility_id: int, period: str, approver: str) -> DraftRow:
-    """Issue what was drafted of a period, as another person than the one who drafted it; what that was.
-
-    Commits, unless the caller is in a transaction. Raises ApprovalError, and SecondPersonError for whoever
-    drafted it, or made an edit that it contains for the first time.
-    """
-    with connection.transaction():
-        draft = _to_approve(connection, utility_id, period)
-        if approver == draft.author:
-            raise SecondPersonError(f"{period} was drafted by {approver}: another person approves it")
-        return _approve(connection, draft, approver)
-
-
-def withdraw(connection: Connection[Any], utility_id: int, period: str, author: str) -> None:
-    """Leave nothing of a draft but the fact. Commits, unless the caller is in one. Raises ApprovalError."""
-    with connection.transaction():
-        lock_period(connection, utility_id, period)
-        found = draft_of(connection, utility_id, period)
-        if found is None:
-            raise ApprovalError(f"nothing of {period} is drafted")
-        run = found.base_run + 1
-        note(connection, utility_id, period, run=run, state="withdrawn", author=author, summary={})
-        remove(connection, found)
-
-
-def approve_news(connection: Connection[Any], utility_id: int, period: str, approver: str) -> DraftRow:
-    """The same, but whoever drafted it may do it where nothing changes that was issued before."""
-    with connection.transaction():
-        draft = _to_approve(connection, utility_id, period)
-        corrected = draft.summary["corrected"] if draft.summary else 0
-        if corrected and approver == draft.author:
-            raise SecondPersonError(
-                f"{period}: {corrected} billing readings change that were issued before; "
-                f"that is approved by another person than {approver}, who drafted it"
-            )
-        return _approve(connection, draft, approver)
-
-
-def _to_approve(connection: Connection[Any], utility_id: int, period: str) -> DraftRow:
-    """The draft, where it is complete and still fits; nobody else closes the period meanwhile."""
-    lock_period(connection, utility_id, period)
-    found = draft_of(connection, utility_id, period)
-    if found is None:
-        raise ApprovalError(
-            f"nothing of {period} waits for approval: draft it first, with `hesper close {period}`"
-        )
-    done, blocks = progress(connection, found)
-    if found.drafted_at is None or done < blocks:
-        raise ApprovalError(f"the draft of {period} is not complete: `hesper close {period}` completes it")
-    if blocks != found.blocks:
-        raise ApprovalError(f"the draft of {period} was lost with the server: draft it again")
-    if found.base_run != last_run(connection, utility_id, period):
-        raise ApprovalError(f"{period} was closed since this was drafted: draft it again")
-    rules = rules_on(connection, utility_id, (found.starts_at + found.start_offset).date())
-    if found.rules != (None if rules is None else rules.id):
-        raise ApprovalError(f"{period} has other rules since this was drafted: draft it again")
-    return found
-
-
-def _approve(connection: Connection[Any], draft: DraftRow, approver: str) -> DraftRow:
-    edits = _own_edits(connection, draft, approver)
-    if edits:
-        raise SecondPersonError(
-            f"{draft.period} contains {edits} edits by {approver}: another person approves it"
-        )
-    # Here, and nowhere else, billing readings come to be: what has to be told of them belongs beside it.
-    close_id = _issue(connection, draft)
-    connection.execute("select note_disputable_telegrams(%s)", (close_id,))
-    put(connection, close_id)
-    note(
-        connection,
-        draft.utility_id,
-        draft.period,
-        run=draft.base_run + 1,
-        state="approved",
-        author=approver,
-        summary=draft.summary or {},
-    )
-    note_delivered(connection, draft.utility_id, draft.period, approver)
-    remove(connection, draft)
-    return draft
-
-
-def _own_edits(connection: Connection[Any], draft: DraftRow, person: str) -> int:
-    """How many edits by this person hold for what was drafted and were not part of the last close."""
-    row = connection.execute(
-        """
-        with own as (
-            select distinct e.id, i.service_point_id, r.obis
-            from edits e
-            left join edit_approvals a on a.edit_id = e.id
-            join utilities u on u.id = e.utility_id
-            join registers r on r.id = e.register_id
-            join installations i on i.meter_id = r.meter_id and i.valid_from <= e.measured_at
-                                 and (i.valid_to is null or i.valid_to >= e.measured_at)
-            left join closes c on c.utility_id = e.utility_id and c.period = %(period)s and c.run = %(run)s
-            where e.utility_id = %(utility)s and e.author = %(person)s
-              and (not e.needs_approval or a.edit_id is not null)
-              and e.measured_at between %(starts)s - greatest(u.boundary_tolerance, u.interpolation_limit)
-                                    and %(ends)s + greatest(u.boundary_tolerance, u.interpolation_limit)
-              and (c.id is null or coalesce(a.created_at, e.created_at) > c.drafted_at)
-        )
-        select count(distinct own.id) from own join (
-            select service_point_id, obis from draft_readings where draft_id = %(draft)s
-            union all select service_point_id, obis from draft_exceptions where draft_id = %(draft)s
-        ) drafted using (service_point_id, obis)
-        """,
-        {
-            "utility": draft.utility_id,
-            "period": draft.period,
-            "run": draft.base_run,
-            "person": person,
-            "starts": draft.starts_at,
-            "ends": draft.ends_at,
-            "draft": draft.id,
-        },
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _issue(connection: Connection[Any], draft: DraftRow) -> int:
-    """Make what was drafted the next run of the period's close; the id of its row in `closes`."""
-    parameters = {
-        "utility": draft.utility_id,
-        "period": draft.period,
-        "starts": draft.starts_at,
-        "ends": draft.ends_at,
-        "start_offset": draft.start_offset,
-        "end_offset": draft.end_offset,
-        "draft": draft.id,
-    }
-    row = connection.execute(
-        """
-        insert into closes (utility_id, period, starts_at, ends_at, run, author, summary, drafted_at, rules,
-                            seen, cluster)
-        select utility_id, period, starts_at, ends_at, base_run + 1, author, summary, begun_at, rules, seen,
-               cluster
-        from close_drafts where id = %(draft)s returning id
-        """,
-        parameters,
-    ).fetchone()
-    assert row is not None
-    parameters["close"] = row[0]
-    connection.execute("set local work_mem = '256MB'")  # or a join of a million goes by the disk
-    connection.execute(
-        """
-        insert into billing_readings
-            (utility_id, close_id, period, starts_at, ends_at, start_offset, end_offset, service_point_id,
-             obis, version, start_value, end_value, consumption, unit, quality, start_method, end_method,
-             evidence, content_hash, true_up, account)
-        select %(utility)s, %(close)s, %(period)s, %(starts)s, %(ends)s, %(start_offset)s, %(end_offset)s,
-               r.service_point_id, r.obis, r.version, r.start_value, r.end_value, r.consumption, r.unit,
-               r.quality, r.start_method, r.end_method, r.evidence, r.content_hash, r.true_up, p.account
-        from draft_readings r join service_points p on p.id = r.service_point_id
-        where r.draft_id = %(draft)s
-        """,
-        parameters,
-    )
-    connection.execute(
-        """
-        insert into billing_exceptions
-            (utility_id, close_id, period, service_point_id, obis, reason, detail, evidence)
-        select %(utility)s, %(close)s, %(period)s, service_point_id, obis, reason, detail, evidence
-        from draft_exceptions where draft_id = %(draft)s
-        """,
-        parameters,
-    )
-    return int(row[0])
 
 
 def remove(connection: Connection[Any], draft: DraftRow) -> None:

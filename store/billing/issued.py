@@ -9,56 +9,29 @@ from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
+from metering.billing.canonical_hash import BilledFigure
 from store.delivery.control_totals import control_sums, note_delivered
 
 
-@dataclass(frozen=True, slots=True)
-class BillingRow:
-    """One version of a billing reading. Values in micro-units; `id` is the cursor; `meters` by time.
-
-    `true_up`: a line beside the consumption, what earlier estimates fell short by (negative: a credit).
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedReading(BilledFigure):
+    """Version of a billing reading. `id` is the cursor; `meters` by time."""
 
     id: int
-    service_point: str
     service_point_name: str
     account: str
     medium: int
     meters: list[str]
-    obis: str
-    unit: str
-    period: str
     version: int
-    starts_at: datetime
-    ends_at: datetime
     start_offset: timedelta
     end_offset: timedelta
-    start_value: int
-    end_value: int
-    consumption: int
-    quality: int
-    start_method: str
-    end_method: str
     content_hash: bytes
     created_at: datetime
-    true_up: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ExceptionRow:
-    """Why a register has no billing reading, and what can be done."""
-
-    service_point: str
-    service_point_name: str
-    account: str
-    obis: str
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class CloseRow:
-    """One run of a period's close."""
+    """Run of a period's close."""
 
     id: int
     period: str
@@ -71,21 +44,8 @@ class CloseRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ShareRow:
-    """How many current billing readings are alike in these respects, and their sum (micro-units)."""
-
-    medium: int
-    unit: str
-    quality: int
-    start_method: str
-    end_method: str
-    readings: int
-    consumption: int
-
-
-@dataclass(frozen=True, slots=True)
 class AcknowledgementRow:
-    """What a billing system said it has taken."""
+    """Acknowledgement of a billing system: what it said it has taken."""
 
     key_name: str
     cursor: int
@@ -116,13 +76,13 @@ _CURRENT = f"""{_BILLING}
 
 def billing_page(
     connection: Connection[Any], utility_id: int, period: str, *, after: int, limit: int
-) -> list[BillingRow]:
+) -> list[IssuedReading]:
     """At most `limit` billing readings of a period behind the cursor `after` (0: from the first).
 
     In order of id, so that a correction (a higher version) comes after what it supersedes, and who has come
     to the end asks again from the same cursor.
     """
-    with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
         cursor.execute(
             _BILLING + " where b.utility_id = %s and b.period = %s and b.id > %s order by b.id limit %s",
             (utility_id, period, after, limit),
@@ -140,9 +100,9 @@ def billing_versions(
     service_point: str | None = None,
     account: str | None = None,
     current: bool = False,
-) -> list[BillingRow]:
+) -> list[IssuedReading]:
     """At most `limit` billing readings behind the cursor `after`; `current`: only versions that hold."""
-    with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
         cursor.execute(
             _BILLING
             + """
@@ -169,9 +129,9 @@ def billing_versions(
         return cursor.fetchall()
 
 
-def billing_reading(connection: Connection[Any], utility_id: int, reading_id: int) -> BillingRow | None:
+def billing_reading(connection: Connection[Any], utility_id: int, reading_id: int) -> IssuedReading | None:
     """The utility's billing reading with this id, whatever its version."""
-    with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
         cursor.execute(_BILLING + " where b.utility_id = %s and b.id = %s", (utility_id, reading_id))
         return cursor.fetchone()
 
@@ -185,13 +145,13 @@ def current_billing_readings(
     limit: int,
     quality: int | None = None,
     methods: Sequence[str] = (),
-) -> list[BillingRow]:
+) -> list[IssuedReading]:
     """The highest version of each billing reading of a period, by service point and register.
 
     `after` is `<service point> <obis>` of the last row seen. With a `quality` or `methods` only those of that
     quality, and of which an end was found by one of these.
     """
-    with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
         cursor.execute(
             _CURRENT
             + """
@@ -215,9 +175,9 @@ def current_billing_readings(
 
 def billing_history(
     connection: Connection[Any], utility_id: int, meter_id: int, limit: int
-) -> list[BillingRow]:
+) -> list[IssuedReading]:
     """Current billing readings of where and while a meter was installed, latest first."""
-    with connection.cursor(row_factory=class_row(BillingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
         cursor.execute(
             f"""
             {_CURRENT}
@@ -314,39 +274,5 @@ def closes(connection: Connection[Any], utility_id: int, limit: int) -> list[Clo
             from closes where utility_id = %s order by period desc, run desc limit %s
             """,
             (utility_id, limit),
-        )
-        return cursor.fetchall()
-
-
-def exceptions(connection: Connection[Any], utility_id: int, close_id: int, limit: int) -> list[ExceptionRow]:
-    """What a close left for people, by service point."""
-    with connection.cursor(row_factory=class_row(ExceptionRow)) as cursor:
-        cursor.execute(
-            """
-            select p.code as service_point, p.name as service_point_name, p.account,
-                   e.obis, e.reason, e.detail
-            from billing_exceptions e join service_points p on p.id = e.service_point_id
-            where e.utility_id = %s and e.close_id = %s order by p.code, e.obis limit %s
-            """,
-            (utility_id, close_id, limit),
-        )
-        return cursor.fetchall()
-
-
-def shares(connection: Connection[Any], utility_id: int, period: str) -> list[ShareRow]:
-    """A period's current billing readings, counted and summed by medium, unit, quality and methods."""
-    with connection.cursor(row_factory=class_row(ShareRow)) as cursor:
-        cursor.execute(
-            """
-            select p.medium, b.unit, b.quality, b.start_method, b.end_method,
-                   count(*)::int as readings, sum(b.consumption)::bigint as consumption
-            from billing_readings b join service_points p on p.id = b.service_point_id
-            where b.utility_id = %(utility)s and b.period = %(period)s
-              and not exists (select from billing_readings newer
-                              where newer.service_point_id = b.service_point_id and newer.obis = b.obis
-                                and newer.period = b.period and newer.version > b.version)
-            group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
-            """,
-            {"utility": utility_id, "period": period},
         )
         return cursor.fetchall()

@@ -1,71 +1,16 @@
-"""What a month close reads of meters and readings: a query each, whatever the number of registers."""
+"""Meters and readings as a month close reads them: a query each, whatever the number of registers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-
-@dataclass(frozen=True, slots=True)
-class UtilityRow:
-    """A utility's calendar and limits."""
-
-    id: int
-    code: str
-    time_zone: str
-    reading_day: int
-    interpolation_limit: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledRow:
-    """A billed register of a meter at a service point. Values in micro-units of `unit`."""
-
-    installation_id: int
-    service_point_id: int
-    service_point: str
-    meter: str
-    register_id: int
-    obis: str
-    unit: str
-    capacity: int | None
-    multiplier: Decimal
-    valid_from: datetime
-    valid_to: datetime | None
-    start_value: int | None
-    end_value: int | None
-    tolerance: timedelta
-    validated_until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class UnmeteredRow:
-    """A service point at which no meter was installed in a period, and a register that is missed there.
-
-    `obis`: a billed register of the meter nearest in time; None where no register of it is known, or no meter
-    ever was there. `removed_at` and `installed_at`: the last removal before, the first installation after.
-    """
-
-    service_point_id: int
-    service_point: str
-    medium: int
-    obis: str | None
-    removed_at: datetime | None
-    installed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadRow:
-    """A meter at a service point of which no register is known: nothing of it ever arrived."""
-
-    service_point_id: int
-    service_point: str
-    medium: int
-    meter: str
+from metering.billing.case import Beside, BoundaryPlace, InstalledRegister, RegisterMark, StoredReading
+from metering.billing.unmeasured import UnmeteredPoint, UnreadMeter
+from metering.periods.calendar import UtilityCalendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,44 +26,14 @@ class Points:
     of_draft: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredReading:
-    """A reading beside a boundary; `rules` of the marks on it that forbid its use."""
-
-    at: datetime
-    value: int
-    status: int
-    rules: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An instant of a register, and how far around it (both included) readings matter."""
-
-    register_id: int
-    instant: datetime
-    earliest: datetime
-    latest: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RegisterMark:
-    """A mark on a register's reading."""
-
-    register_id: int
-    measured_at: datetime
-    rule: str
-    usable: bool
-
-
 def utility_codes(connection: Connection) -> list[str]:
     """Codes of all utilities, sorted."""
     return [code for (code,) in connection.execute("select code from utilities order by code")]
 
 
-def utility(connection: Connection, code: str) -> UtilityRow:
-    """The utility. Raises LookupError where none has the code."""
-    with connection.cursor(row_factory=class_row(UtilityRow)) as cursor:
+def utility(connection: Connection, code: str) -> UtilityCalendar:
+    """Calendar of a utility. Raises LookupError where none has the code."""
+    with connection.cursor(row_factory=class_row(UtilityCalendar)) as cursor:
         row = cursor.execute(
             "select id, code, time_zone, reading_day, interpolation_limit from utilities where code = %s",
             (code,),
@@ -130,12 +45,12 @@ def utility(connection: Connection, code: str) -> UtilityRow:
 
 def installed(
     connection: Connection, utility_id: int, since: datetime, until: datetime, keys: Sequence[tuple[int, str]]
-) -> list[InstalledRow]:
+) -> list[InstalledRegister]:
     """Billed registers of the installations that touch the time from `since` to `until`.
 
     Only of these (service point id, register), in order of service point, register and time.
     """
-    with connection.cursor(row_factory=class_row(InstalledRow)) as cursor:
+    with connection.cursor(row_factory=class_row(InstalledRegister)) as cursor:
         cursor.execute(
             """
             select i.id as installation_id, p.id as service_point_id, p.code as service_point,
@@ -159,15 +74,17 @@ def installed(
         return cursor.fetchall()
 
 
-def unmetered(connection: Connection, points: Points, since: datetime, until: datetime) -> list[UnmeteredRow]:
+def unmetered(
+    connection: Connection, points: Points, since: datetime, until: datetime
+) -> list[UnmeteredPoint]:
     """Service points without any installation from `since` to `until`, once for each register missed there.
 
     Left out are those that had ended by then, and those whose nearest meter has registers, but none billed.
     """
-    with connection.cursor(row_factory=class_row(UnmeteredRow)) as cursor:
+    with connection.cursor(row_factory=class_row(UnmeteredPoint)) as cursor:
         cursor.execute(
             """
-            select p.id as service_point_id, p.code as service_point, p.medium, r.obis,
+            select p.id as service_point_id, p.medium, r.obis,
                    (select max(i.valid_to) from installations i
                     where i.service_point_id = p.id and i.valid_to <= %(since)s) as removed_at,
                    (select min(i.valid_from) from installations i
@@ -178,7 +95,7 @@ def unmetered(connection: Connection, points: Points, since: datetime, until: da
                 order by greatest(i.valid_from - %(until)s, %(since)s - i.valid_to), i.valid_from desc limit 1
             ) nearest on true
             left join registers r on r.meter_id = nearest.meter_id and r.billed and r.kind = 'counter'
-            where p.utility_id = %(utility)s and p.id between %(first)s and %(last)s
+            where p.utility_id = %(utility_id)s and p.id between %(first)s and %(last)s
               and (%(of_draft)s::bigint is null or exists (select from draft_points t
                    where t.draft_id = %(of_draft)s and t.service_point_id = p.id))
               and (p.ended_at is null or p.ended_at > %(since)s)
@@ -189,42 +106,28 @@ def unmetered(connection: Connection, points: Points, since: datetime, until: da
                    or not exists (select from registers other where other.meter_id = nearest.meter_id))
             order by p.code, r.obis
             """,
-            {
-                "utility": points.utility_id,
-                "first": points.first,
-                "last": points.last,
-                "of_draft": points.of_draft,
-                "since": since,
-                "until": until,
-            },
+            asdict(points) | {"since": since, "until": until},
         )
         return cursor.fetchall()
 
 
-def unread(connection: Connection, points: Points, since: datetime, until: datetime) -> list[UnreadRow]:
+def unread(connection: Connection, points: Points, since: datetime, until: datetime) -> list[UnreadMeter]:
     """Meters installed at some time from `since` to `until` of which no register is known."""
-    with connection.cursor(row_factory=class_row(UnreadRow)) as cursor:
+    with connection.cursor(row_factory=class_row(UnreadMeter)) as cursor:
         cursor.execute(
             """
-            select p.id as service_point_id, p.code as service_point, p.medium, m.code as meter
+            select p.id as service_point_id, p.medium, m.code as meter
             from service_points p
             join installations i on i.service_point_id = p.id
             join meters m on m.id = i.meter_id
-            where p.utility_id = %(utility)s and p.id between %(first)s and %(last)s
+            where p.utility_id = %(utility_id)s and p.id between %(first)s and %(last)s
               and (%(of_draft)s::bigint is null or exists (select from draft_points t
                    where t.draft_id = %(of_draft)s and t.service_point_id = p.id))
               and i.valid_from < %(until)s and (i.valid_to is null or i.valid_to > %(since)s)
               and not exists (select from registers r where r.meter_id = m.id)
             order by p.code, i.valid_from
             """,
-            {
-                "utility": points.utility_id,
-                "first": points.first,
-                "last": points.last,
-                "of_draft": points.of_draft,
-                "since": since,
-                "until": until,
-            },
+            asdict(points) | {"since": since, "until": until},
         )
         return cursor.fetchall()
 
@@ -275,10 +178,8 @@ _STORED_BESIDE = """
     order by place.position
 """
 
-Beside = tuple[StoredReading | None, StoredReading | None]
 
-
-def usable_beside(connection: Connection, places: Sequence[Place], without: int = 0) -> list[Beside]:
+def usable_beside(connection: Connection, places: Sequence[BoundaryPlace], without: int = 0) -> list[Beside]:
     """For each place the last usable reading at or before its instant and the first at or after it.
 
     Usable is what is validated and has no mark against it, of any author, and no status bit of `without`.
@@ -293,7 +194,7 @@ def usable_beside(connection: Connection, places: Sequence[Place], without: int 
     ]
 
 
-def stored_beside(connection: Connection, places: Sequence[Place]) -> list[Beside]:
+def stored_beside(connection: Connection, places: Sequence[BoundaryPlace]) -> list[Beside]:
     """The same of all readings, whatever is said of them: to explain what is missing."""
     rows = connection.execute(_STORED_BESIDE, _columns(places))
     return [
@@ -305,7 +206,7 @@ def stored_beside(connection: Connection, places: Sequence[Place]) -> list[Besid
     ]
 
 
-def _columns(places: Sequence[Place]) -> dict[str, Any]:
+def _columns(places: Sequence[BoundaryPlace]) -> dict[str, Any]:
     return {
         "registers": [place.register_id for place in places],
         "instants": [place.instant for place in places],

@@ -1,17 +1,21 @@
-"""Rule sets of utilities by their validity, and what an estimate needs to know of a service point."""
+"""Rule sets of utilities by their validity, and facts about service points that estimates rest on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from metering.billing.estimate import BilledBefore
+from metering.billing.evidence import Evidence, InstallationEvidence
+from store.billing.evidence import path
+
 
 @dataclass(frozen=True, slots=True)
 class RulesRow:
-    """A rule set as it was given; `content` is TOML."""
+    """Rule set as it was given; `content` is TOML."""
 
     id: int
     valid_from: date
@@ -20,22 +24,6 @@ class RulesRow:
     content: str
     author: str
     added_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BilledBefore:
-    """The current version of an earlier period. `consumption` in micro-units, without any true-up.
-
-    `time` is how long its meters were there: less than the period where the first was installed within it.
-    """
-
-    service_point_id: int
-    obis: str
-    period: str
-    time: timedelta
-    consumption: int
-    start_method: str
-    end_method: str
 
 
 def rules_on(connection: Connection, utility_id: int, day: date) -> RulesRow | None:
@@ -124,15 +112,15 @@ def billed_before(
     """Current versions of these periods at these service points, the latest period first."""
     with connection.cursor(row_factory=class_row(BilledBefore)) as cursor:
         cursor.execute(
-            """
+            f"""
             select distinct on (period, service_point_id, obis)
                    service_point_id, obis, period, consumption, start_method, end_method,
-                   (select sum((part #>> '{end,instant}')::timestamptz
-                                - (part #>> '{start,instant}')::timestamptz)
-                    from jsonb_array_elements(evidence -> 'installations') part) as time
+                   (select sum((part #>> {path(InstallationEvidence, "end", "instant")})::timestamptz
+                                - (part #>> {path(InstallationEvidence, "start", "instant")})::timestamptz)
+                    from jsonb_array_elements(evidence #> {path(Evidence, "installations")}) part) as time
             from billing_readings where service_point_id = any(%s) and period = any(%s)
             order by period desc, service_point_id, obis, version desc
-            """,
+            """.encode(),  # noqa: S608 - paths
             (list(points), list(periods)),
         )
         return cursor.fetchall()

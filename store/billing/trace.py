@@ -1,4 +1,4 @@
-"""What stands behind a billing reading: its close, its other versions, the telegrams of its readings."""
+"""Rows behind a billing reading: its close, its other versions, the telegrams of its readings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from psycopg.rows import class_row
 
 
 @dataclass(frozen=True, slots=True)
-class VersionRow:
-    """One version of a billing reading and the close that added it. `consumption` in micro-units."""
+class ReadingVersion:
+    """Version of a billing reading and the close that added it. `consumption` in micro-units."""
 
     id: int
     version: int
@@ -26,8 +26,8 @@ class VersionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class BehindRow:
-    """The telegram that brought a meter's readings of an instant, and the message that it came in.
+class TelegramBehind:
+    """Telegram that brought a meter's readings of an instant, and the message that it came in.
 
     `model`: the meter's in the registry.
     """
@@ -50,9 +50,9 @@ def utility_of_billing_reading(connection: Connection[Any], reading_id: int) -> 
     return None if row is None else int(row[0])
 
 
-def versions(connection: Connection[Any], utility_id: int, reading_id: int) -> list[VersionRow]:
+def versions(connection: Connection[Any], utility_id: int, reading_id: int) -> list[ReadingVersion]:
     """All versions of the billing reading of which one has this id, the first one first."""
-    with connection.cursor(row_factory=class_row(VersionRow)) as cursor:
+    with connection.cursor(row_factory=class_row(ReadingVersion)) as cursor:
         cursor.execute(
             """
             select b.id, b.version, b.consumption, b.quality, b.content_hash, b.created_at,
@@ -69,9 +69,9 @@ def versions(connection: Connection[Any], utility_id: int, reading_id: int) -> l
 
 def telegrams_behind(
     connection: Connection[Any], utility_id: int, readings: Sequence[tuple[str, datetime]]
-) -> dict[tuple[str, datetime], BehindRow]:
+) -> dict[tuple[str, datetime], TelegramBehind]:
     """The telegrams of these (meter id, instant); imported readings have none, and old ones are gone."""
-    with connection.cursor(row_factory=class_row(BehindRow)) as cursor:
+    with connection.cursor(row_factory=class_row(TelegramBehind)) as cursor:
         cursor.execute(
             """
             select distinct m.code as meter, t.measured_at, t.received_at, g.code as gateway, t.epoch,
@@ -87,8 +87,8 @@ def telegrams_behind(
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A register's readings from `since` to `until`, both included."""
+class RegisterSpan:
+    """Readings of a register from `since` to `until`, both included."""
 
     register_id: int
     since: datetime
@@ -96,8 +96,8 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkRow:
-    """What a rule, or a person, says of one reading today. `value` in micro-units; None: it is gone."""
+class MarkBehind:
+    """Mark of a rule, or a person, on one reading as of today. `value` in micro-units; None: it is gone."""
 
     register_id: int
     measured_at: datetime
@@ -111,8 +111,8 @@ class MarkRow:
 
 
 @dataclass(frozen=True, slots=True)
-class EditRow:
-    """A decision about one reading, and the second person, where one was needed and has approved."""
+class EditBehind:
+    """Decision about one reading, and the second person, where one was needed and has approved."""
 
     register_id: int
     id: int
@@ -129,7 +129,7 @@ class EditRow:
 
 
 @dataclass(frozen=True, slots=True)
-class InstallationRow:
+class InstallationBehind:
     """A meter's time at a service point, with what was written down at its ends (micro-units by register)."""
 
     id: int
@@ -142,8 +142,8 @@ class InstallationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierRow:
-    """A billing reading of an earlier period: what an average rests on. `consumption` in micro-units."""
+class EarlierReading:
+    """Billing reading of an earlier period: what an average rests on. `consumption` in micro-units."""
 
     id: int
     period: str
@@ -154,9 +154,9 @@ class EarlierRow:
     quality: int
 
 
-def marks_behind(connection: Connection[Any], stretches: Sequence[Stretch]) -> list[MarkRow]:
+def marks_behind(connection: Connection[Any], stretches: Sequence[RegisterSpan]) -> list[MarkBehind]:
     """The marks on the readings of these stretches, by register, instant and rule."""
-    with connection.cursor(row_factory=class_row(MarkRow)) as cursor:
+    with connection.cursor(row_factory=class_row(MarkBehind)) as cursor:
         cursor.execute(
             """
             select distinct m.register_id, m.measured_at, r.value, m.rule, m.quality, m.usable, m.evidence,
@@ -172,9 +172,9 @@ def marks_behind(connection: Connection[Any], stretches: Sequence[Stretch]) -> l
         return cursor.fetchall()
 
 
-def edits_behind(connection: Connection[Any], stretches: Sequence[Stretch]) -> list[EditRow]:
+def edits_behind(connection: Connection[Any], stretches: Sequence[RegisterSpan]) -> list[EditBehind]:
     """The edits of readings of these stretches, in the order in which they were made."""
-    with connection.cursor(row_factory=class_row(EditRow)) as cursor:
+    with connection.cursor(row_factory=class_row(EditBehind)) as cursor:
         cursor.execute(
             """
             select distinct e.register_id, e.id, e.measured_at, e.action, e.value, e.undoes, e.author,
@@ -191,7 +191,7 @@ def edits_behind(connection: Connection[Any], stretches: Sequence[Stretch]) -> l
         return cursor.fetchall()
 
 
-def _columns(stretches: Sequence[Stretch]) -> tuple[list[int], list[datetime], list[datetime]]:
+def _columns(stretches: Sequence[RegisterSpan]) -> tuple[list[int], list[datetime], list[datetime]]:
     return (
         [part.register_id for part in stretches],
         [part.since for part in stretches],
@@ -201,9 +201,9 @@ def _columns(stretches: Sequence[Stretch]) -> tuple[list[int], list[datetime], l
 
 def installations_behind(
     connection: Connection[Any], utility_id: int, installation_ids: Sequence[int]
-) -> dict[int, InstallationRow]:
+) -> dict[int, InstallationBehind]:
     """The installations with these ids, as they are in the registry today."""
-    with connection.cursor(row_factory=class_row(InstallationRow)) as cursor:
+    with connection.cursor(row_factory=class_row(InstallationBehind)) as cursor:
         cursor.execute(
             """
             select i.id, m.code as meter, i.valid_from, i.valid_to, i.multiplier, i.start_values, i.end_values
@@ -217,9 +217,9 @@ def installations_behind(
 
 def earlier(
     connection: Connection[Any], utility_id: int, reading_id: int, periods: Sequence[str]
-) -> list[EarlierRow]:
+) -> list[EarlierReading]:
     """What was billed of the same register for these periods when this one was issued, in order."""
-    with connection.cursor(row_factory=class_row(EarlierRow)) as cursor:
+    with connection.cursor(row_factory=class_row(EarlierReading)) as cursor:
         cursor.execute(
             """
             select distinct on (b.period) b.id, b.period, b.version, b.consumption, b.start_value,

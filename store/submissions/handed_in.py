@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from store.billing.measured import StoredReading
+from metering.billing.case import StoredReading
 from telemetry.status import Status
 
 

@@ -11,7 +11,8 @@ from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
 from metering.access import Scope
-from metering.billing.canonical_hash import Content, decimal, instant
+from metering.billing.canonical_hash import BillingContent, decimal, instant
+from metering.billing.evidence import evidence_from
 from store.access.api_keys import issue
 from telemetry.micro import MICRO
 from telemetry.wire import Batch, WireReadout, encode, to_milliseconds
@@ -188,7 +189,7 @@ def billing_reading(
         "select u.code, p.code from service_points p join utilities u on u.id = p.utility_id where p.id = %s",
         (point,),
     ).fetchone() or ("", "")
-    content = Content(
+    content = BillingContent(
         utility=code,
         service_point=point_code,
         obis=obis,
@@ -202,7 +203,7 @@ def billing_reading(
         quality=9 if interpolated else 0,
         start_method=methods[0],
         end_method=methods[1],
-        evidence=evidence,
+        evidence=evidence_from(evidence),
     )
     cursor: int = insert(
         connection,

@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 from psycopg import Connection
 
-from ingest.billing.close import Summary, close
+from ingest.billing.close import CloseSummary, close
 from ingest.validation import drain
 from store.postgres.arrays import microseconds
 from store.readings.raw import insert, mark_for_validation
@@ -60,7 +60,7 @@ class Town:
         self.connection.commit()
         drain(self.connection)
 
-    def close(self, period: str, author: str = "anna") -> Summary:
+    def close(self, period: str, author: str = "anna") -> CloseSummary:
         """Validate what waits, then close; a second person approves what is corrected."""
         self.judge()
         return close(self.connection, UTILITY, period, author, NOW, approver="zoe")

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from api.identity.authentication import PageVisitor, Store, Visitor, requires
 from api.pages.frame.rendering import page
-from api.v1.billing.evidence import InstallationEvidence
+from api.v1.billing.evidence import telegram_path
 from api.v1.billing.trace import Trace, trace_of
 from api.v1.models import offset_text
 from api.web.problems import not_found
@@ -22,7 +22,8 @@ from api.words.ladder import found_by, passed_over, rests_on
 from api.words.language import language_of
 from api.words.presentation import N_
 from metering.access import Scope
-from store.billing.trace import BehindRow
+from metering.billing.evidence import InstallationEvidence
+from store.billing.trace import TelegramBehind
 from store.validation.edits import EditRow, edits_page
 from store.validation.marks import MarkFilter, MarkRow, marks_page
 from telemetry.micro import to_micro
@@ -70,6 +71,7 @@ def show_billing_reading(
         found_by=partial(found_by, language=language),
         passed_over=lambda boundary: list(passed_over(boundary, language)),
         rests_on=lambda basis: list(rests_on(basis, trace.row.unit, utility.zone, language)),
+        telegram_path=telegram_path,
         telegrams=_said(request, visitor, trace),
         touched={part.meter: _touched(store, utility.id, trace, part) for part in parts},
     )
@@ -77,7 +79,7 @@ def show_billing_reading(
 
 def _said(
     request: Request, visitor: Visitor, trace: Trace
-) -> dict[tuple[str, datetime], tuple[BehindRow, Telegram, frozenset[int]]]:
+) -> dict[tuple[str, datetime], tuple[TelegramBehind, Telegram, frozenset[int]]]:
     """Telegrams behind the figure, decoded: with the records among them that it rests on."""
     if not visitor.caller.may(Scope.TELEGRAMS_READ):
         return {}
@@ -97,12 +99,11 @@ def _is_estimated(parts: Sequence[InstallationEvidence]) -> bool:
     return any(end.basis is not None for part in parts for end in (part.start, part.end))
 
 
-def records_of(said: Telegram, obis: str, value: str) -> frozenset[int]:
+def records_of(said: Telegram, obis: str, value: Decimal) -> frozenset[int]:
     """Which records of a telegram a reading is: those of its value, or else of its register."""
     if isinstance(said, Undecoded):
         return frozenset()
-    wanted = Decimal(value)
-    equal = {place for place, one in enumerate(said.records) if _decimal(one.value) == wanted}
+    equal = {place for place, one in enumerate(said.records) if _decimal(one.value) == value}
     named = {place for place, one in enumerate(said.records) if one.obis == obis}
     return frozenset(equal & named or equal or named)
 
@@ -124,8 +125,7 @@ class Touched:
 
 
 def _touched(store: Store, utility_id: int, trace: Trace, part: InstallationEvidence) -> Touched:
-    first = min([part.start.instant, *(reading.at for reading in part.readings)])
-    last = max([part.end.instant, *(reading.at for reading in part.readings)])
+    first, last = min(part.instants), max(part.instants)
     wanted = MarkFilter(first, last + timedelta(microseconds=1), meter=part.meter, obis=trace.row.obis)
     marks = marks_page(store, utility_id, wanted, limit=_MARKS + 1)
     edits = [

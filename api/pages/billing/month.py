@@ -19,7 +19,7 @@ from api.pages.frame.rendering import page
 from api.web.services import services
 from api.words.presentation import neighbour_month
 from metering.access import Scope
-from store.billing import close_list
+from store.billing import close_list, outliers
 from store.billing import issued as queries
 from store.delivery import outbox
 from store.delivery.outbox import MessageRow
@@ -113,7 +113,7 @@ def show_month(
     runs = close_list.states(store, utility.id, limit=_RUNS, period=period)
     current = runs[0] if runs else None
     exceptions: list[close_list.ExceptionRow] = []
-    outliers: list[close_list.OutlierRow] = []
+    odd: list[outliers.OutlierRow] = []
     shares: list[close_list.ShareRow] = []
     counts: dict[str, int] = {}
     if current:
@@ -123,7 +123,7 @@ def show_month(
         )
         counts = close_list.exception_counts(*about)
         shares = close_list.shares(*about)
-        outliers = close_list.outliers_page(*about, limit=_OUTLIERS)
+        odd = outliers.outliers_page(*about, limit=_OUTLIERS)
     rows = queries.current_billing_readings(
         *(store, utility.id, period),
         after=after,
@@ -131,7 +131,7 @@ def show_month(
         quality=quality,
         methods=_ESTIMATES if method == "estimate" else (method,) if method else (),
     )
-    places = {row.service_point for row in exceptions} | {row.service_point for row in outliers}
+    places = {row.service_point for row in exceptions} | {row.service_point for row in odd}
     answer = page(
         request,
         visitor,
@@ -151,7 +151,7 @@ def show_month(
         reason=reason or None,
         reasons=counts,
         excepted=sum(counts.values()),
-        outliers=outliers,
+        outliers=odd,
         meters=meters_at(store, utility.id, sorted(places)),
         **_distribution(shares),
         rows=rows[:_PAGE],
@@ -218,5 +218,5 @@ def _seen(row: str | None) -> tuple[str, str] | None:
     return point, obis
 
 
-def _row(row: close_list.ExceptionRow | queries.BillingRow) -> str:
+def _row(row: close_list.ExceptionRow | queries.IssuedReading) -> str:
     return f"{row.service_point} {row.obis}"

@@ -13,8 +13,8 @@ from api.web.services import services
 from api.words.language import language_of
 from api.words.presentation import N_
 from metering.access import Scope
-from store.billing import drafts
-from store.billing.drafts import ApprovalError, SecondPersonError
+from store.billing import approval
+from store.billing.approval import ApprovalError, SecondPersonError
 from store.delivery import outbox
 from store.postgres.database import allow_statements
 from store.tasks import Task, ask
@@ -44,7 +44,7 @@ def approve(request: Request, visitor: PageVisitor, store: Store, period: Period
     """Issue what another person drafted."""
     allow_statements(store, _APPROVING)
     try:
-        drafts.approve(store, visitor.caller.utility.id, period, visitor.caller.actor)
+        approval.approve(store, visitor.caller.utility.id, period, visitor.caller.actor)
     except SecondPersonError as error:
         said = N_("Another person has to approve this: you drafted it, or edited what it rests on.")
         return _refused(request, visitor, store, period=period, said=said, error=error)
@@ -58,7 +58,7 @@ def approve(request: Request, visitor: PageVisitor, store: Store, period: Period
 def withdraw(request: Request, visitor: PageVisitor, store: Store, period: PeriodPath) -> Response:
     """Leave nothing of the draft but the fact."""
     try:
-        drafts.withdraw(store, visitor.caller.utility.id, period, visitor.caller.actor)
+        approval.withdraw(store, visitor.caller.utility.id, period, visitor.caller.actor)
     except ApprovalError as error:
         said = N_("There is no draft to withdraw.")
         return _refused(request, visitor, store, period=period, said=said, error=error)

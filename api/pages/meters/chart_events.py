@@ -7,7 +7,7 @@ from api.pages.meters.subject import Subject
 from api.words.language import Language
 from api.words.vocabulary import method_name
 from store.billing import issued as billing_queries
-from store.billing.issued import BillingRow
+from store.billing.issued import IssuedReading
 from store.fleet import meters as meter_queries
 from store.fleet.meters import InstallationRow
 
@@ -86,7 +86,7 @@ def _boundaries(about: Subject) -> list[Event]:
     return found
 
 
-def _boundary(bill: BillingRow, language: Language, *, at_the_end: bool) -> Event:
+def _boundary(bill: IssuedReading, language: Language, *, at_the_end: bool) -> Event:
     at, value, method = (
         (bill.ends_at, bill.end_value, bill.end_method)
         if at_the_end

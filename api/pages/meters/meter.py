@@ -105,7 +105,7 @@ class MonthLine:
     """A month of a register: its billing reading, or why there is none."""
 
     period: str
-    bill: billing_queries.BillingRow | None
+    bill: billing_queries.IssuedReading | None
     unbilled: meter_queries.UnbilledRow | None
 
 

@@ -34,9 +34,8 @@ from api.v1.tasks import RequestDocument, document
 from api.web.problems import Problem, invalid, not_found
 from api.web.services import services
 from metering.access import Scope
-from store.billing import close_list, drafts
-from store.billing.close_list import StateRow
-from store.billing.drafts import ApprovalError, SecondPersonError
+from store.billing import approval, close_list, outliers
+from store.billing.approval import ApprovalError, SecondPersonError
 from store.postgres.database import allow_statements
 from store.tasks import Task, ask
 
@@ -169,7 +168,7 @@ def list_outliers(
 ) -> OutlierList:
     """Those that are `least` times more or less than one of them."""
     _found(caller, store, period, run)
-    rows = close_list.outliers_page(
+    rows = outliers.outliers_page(
         store, caller.utility.id, period, run, least=Decimal(least), after=_row_of(after), limit=limit + 1
     )
     page = rows[:limit]
@@ -220,7 +219,7 @@ def approve_draft(caller: KeyCaller, store: Store, period: Period) -> Close:
     """Issues its billing readings, all or none. Whoever drafted it, or edited what it rests on, may not."""
     allow_statements(store, _APPROVING)
     try:
-        issued = drafts.approve(store, caller.utility.id, period, caller.actor)
+        issued = approval.approve(store, caller.utility.id, period, caller.actor)
     except SecondPersonError as error:
         raise Problem(HTTPStatus.CONFLICT, "second-person-needed", f"{error}.") from None
     except ApprovalError as error:
@@ -238,7 +237,7 @@ def approve_draft(caller: KeyCaller, store: Store, period: Period) -> Close:
 def withdraw_draft(caller: KeyCaller, store: Store, period: Period) -> None:
     """Nothing is left of it but the fact."""
     try:
-        drafts.withdraw(store, caller.utility.id, period, caller.actor)
+        approval.withdraw(store, caller.utility.id, period, caller.actor)
     except ApprovalError as error:
         raise _not_possible(error) from None
 
@@ -247,14 +246,14 @@ def _not_possible(error: ApprovalError) -> Problem:
     return Problem(HTTPStatus.CONFLICT, "nothing-to-approve", f"{error}.")
 
 
-def _found(caller: KeyCaller, store: Store, period: str, run: int) -> StateRow:
+def _found(caller: KeyCaller, store: Store, period: str, run: int) -> close_list.CloseProgress:
     row = close_list.state(store, caller.utility.id, period, run)
     if row is None:
         raise not_found("This close", "/v1/closes lists them.")
     return row
 
 
-def _close(row: StateRow) -> Close:
+def _close(row: close_list.CloseProgress) -> Close:
     return Close(
         period=row.period,
         run=row.run,

@@ -1,18 +1,30 @@
-"""The evidence of a billing reading as its close stored it, with the way to the telegrams behind it.
+"""Documents of the evidence of a billing reading, with the way to the telegrams behind it.
 
-Values are decimals in the register's unit, instants UTC. `metering/billing/evidence.py` writes it.
+They are made of `metering/billing/evidence.py` by attribute. Values are decimals in the register's unit,
+instants UTC.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, Field
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from metering.billing.evidence import Evidence
+
+_Item = TypeVar("_Item")
+_Several = Annotated[list[_Item], BeforeValidator(lambda items: items or [])]
+_Plain = BeforeValidator(msgspec.to_builtins)
 
 
-class BoundaryReading(BaseModel):
-    """A reading that a boundary value rests on; `telegram` null: imported, or no longer kept."""
+class _Document(BaseModel):
+    model_config = ConfigDict(from_attributes=True, coerce_numbers_to_str=True)
+
+
+class BoundaryReading(_Document):
+    """Reading that a boundary value rests on; `telegram` null: imported, or no longer kept."""
 
     at: datetime
     value: str
@@ -21,8 +33,8 @@ class BoundaryReading(BaseModel):
     telegram: str | None = None
 
 
-class BoundaryEvidence(BaseModel):
-    """The value at one end, how it was found, and why each better method was not taken.
+class BoundaryDocument(_Document):
+    """Value at one end, how it was found, and why each better method was not taken.
 
     `reason` instead of `value` and `method` where there was none.
     """
@@ -32,33 +44,35 @@ class BoundaryEvidence(BaseModel):
     method: str | None = None
     reason: str | None = None
     settled_at: datetime | None = None
-    readings: list[BoundaryReading] = []
+    readings: _Several[BoundaryReading] = []
     passed_over: list[str] = []
-    basis: dict[str, Any] | None = Field(None, description="What an estimate was computed from.")
+    basis: Annotated[dict[str, Any] | None, _Plain] = Field(
+        None, description="What an estimate was computed from."
+    )
 
 
-class CarriedEvidence(BaseModel):
-    """The start is the end of what was billed for `from`, although `found_now` would be its value today."""
+class CarriedDocument(_Document):
+    """Start that is the end of what was billed for `from`, although `found_now` would be its value today."""
 
-    period: str = Field(alias="from")
-    found_now: BoundaryEvidence
+    period: str = Field(serialization_alias="from")
+    found_now: BoundaryDocument
 
 
-class EventEvidence(BaseModel):
-    """A reading after which the register's count was another, such as a rollover."""
+class EventDocument(_Document):
+    """Reading after which the register's count was another, such as a rollover."""
 
     rule: str
     at: datetime
 
 
-class FindingEvidence(BaseModel):
-    """A finding that nobody had resolved at the close."""
+class OpenFindingDocument(_Document):
+    """Finding that nobody had resolved at the close."""
 
     kind: str
     since: datetime
 
 
-class InstallationEvidence(BaseModel):
+class InstallationPartDocument(_Document):
     """One meter's part of the period.
 
     `consumption` = (end - start + rollovers * capacity) * multiplier. `marks`: how many of its readings in
@@ -70,39 +84,33 @@ class InstallationEvidence(BaseModel):
     register_id: int = Field(alias="register")
     multiplier: str
     capacity: str | None
-    start: BoundaryEvidence
-    end: BoundaryEvidence
+    start: BoundaryDocument
+    end: BoundaryDocument
     consumption: str
     marks: dict[str, int] = {}
-    events: list[EventEvidence] = []
-    findings: list[FindingEvidence] = []
-    carried: CarriedEvidence | None = None
-    settled: dict[str, str] | None = Field(
+    events: _Several[EventDocument] = []
+    findings: list[OpenFindingDocument] = []
+    carried: CarriedDocument | None = None
+    settled: Annotated[dict[str, str] | None, _Plain] = Field(
         None, description="How the estimates before were settled; `true_up` is a line beside the consumption."
     )
 
-    @property
-    def rollovers(self) -> int:
-        """How often the register began again at zero."""
-        return sum(event.rule == "rollover" for event in self.events)
 
-    @property
-    def readings(self) -> Iterator[BoundaryReading]:
-        """All readings that the part rests on."""
-        yield from self.start.readings
-        yield from self.end.readings
+class EvidenceDocument(_Document):
+    """Evidence of a billing reading, in order of time; `rules` null: those built in."""
 
-
-class Evidence(BaseModel):
-    """What a billing reading rests on, in order of time; `rules` null: those built in."""
-
-    installations: list[InstallationEvidence]
+    installations: list[InstallationPartDocument]
     rules: str | None = None
 
-    @property
-    def behind(self) -> list[tuple[str, datetime]]:
-        """(meter id, instant) of every reading that the figure rests on."""
-        return [(part.meter, reading.at) for part in self.installations for reading in part.readings]
+
+def evidence_document(evidence: Evidence, kept: Collection[tuple[str, datetime]]) -> EvidenceDocument:
+    """The evidence as `/v1` gives it; `kept`: meter and instant of the telegrams that are there."""
+    document = EvidenceDocument.model_validate(evidence)
+    for part in document.installations:
+        for reading in (*part.start.readings, *part.end.readings):
+            if (part.meter, reading.at) in kept:
+                reading.telegram = telegram_path(part.meter, reading.at)
+    return document
 
 
 def telegram_path(meter: str, at: datetime) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import Query
 
 from api.identity.authentication import KeyCaller, Store, requires
+from api.v1.billing.evidence import evidence_document
 from api.v1.billing.trace import trace_of
 from api.v1.idempotency import ONCE
 from api.v1.models import (
@@ -35,7 +36,7 @@ from api.v1.routing import resources
 from api.web.problems import Problem, not_found
 from metering.access import Scope
 from store.billing import issued as queries
-from store.billing.trace import VersionRow
+from store.billing.trace import ReadingVersion
 
 router = resources("billing")
 
@@ -157,7 +158,7 @@ def get_billing_reading(caller: KeyCaller, store: Store, reading_id: Id) -> Bill
     return BillingReadingDetail(
         **_reading(trace.row).model_dump(),
         close=_close_run(trace.version),
-        evidence=trace.evidence,
+        evidence=evidence_document(trace.evidence, trace.telegrams),
         versions=[
             BillingVersion(
                 version=each.version,
@@ -170,12 +171,12 @@ def get_billing_reading(caller: KeyCaller, store: Store, reading_id: Id) -> Bill
             )
             for each in trace.versions
         ],
-        content=trace.issued.content.canonical(),
+        content=trace.issued.canonical(),
         intact=trace.issued.intact,
     )
 
 
-def _close_run(row: VersionRow) -> CloseRun:
+def _close_run(row: ReadingVersion) -> CloseRun:
     return CloseRun(run=row.run, author=row.author, closed_at=row.closed_at)
 
 
@@ -187,7 +188,7 @@ def _decimals(totals: dict[str, str]) -> dict[str, Decimal]:
     return {name: Decimal(total) for name, total in totals.items()}
 
 
-def _reading(row: queries.BillingRow) -> BillingReading:
+def _reading(row: queries.IssuedReading) -> BillingReading:
     return BillingReading(
         cursor=row.id,
         service_point=ServicePoint(

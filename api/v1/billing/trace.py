@@ -1,4 +1,4 @@
-"""One billing reading with all that stands behind it, for programs and for people."""
+"""Billing reading with all that stands behind it, for programs and for people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,22 +7,27 @@ from typing import Any
 
 from psycopg import Connection
 
-from api.v1.billing.evidence import Evidence, telegram_path
-from metering.billing.canonical_hash import Issued, issued_content
-from store.billing.issued import BillingRow, billing_reading
-from store.billing.trace import BehindRow, VersionRow, telegrams_behind, versions
+from metering.billing.canonical_hash import IssuedContent
+from metering.billing.evidence import Evidence
+from store.billing.hashes import issued_content
+from store.billing.issued import IssuedReading, billing_reading
+from store.billing.trace import ReadingVersion, TelegramBehind, telegrams_behind, versions
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """`version` is the row's own among `versions`; `telegrams` by meter id and instant."""
+    """Trace of a figure. `version` is the row's own among `versions`; `telegrams` by meter id and instant."""
 
-    row: BillingRow
-    version: VersionRow
-    versions: list[VersionRow]
-    issued: Issued
-    evidence: Evidence
-    telegrams: Mapping[tuple[str, datetime], BehindRow]
+    row: IssuedReading
+    version: ReadingVersion
+    versions: list[ReadingVersion]
+    issued: IssuedContent
+    telegrams: Mapping[tuple[str, datetime], TelegramBehind]
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the figure rests on."""
+        return self.issued.evidence
 
 
 def trace_of(store: Connection[Any], utility_id: int, reading_id: int) -> Trace | None:
@@ -32,11 +37,5 @@ def trace_of(store: Connection[Any], utility_id: int, reading_id: int) -> Trace 
     if row is None or issued is None:
         return None
     every = versions(store, utility_id, reading_id)
-    evidence = Evidence.model_validate(issued.content.evidence)
-    telegrams = telegrams_behind(store, utility_id, evidence.behind)
-    for part in evidence.installations:
-        for reading in part.readings:
-            if (part.meter, reading.at) in telegrams:
-                reading.telegram = telegram_path(part.meter, reading.at)
     own = next(each for each in every if each.id == row.id)
-    return Trace(row, own, every, issued, evidence, telegrams)
+    return Trace(row, own, every, issued, telegrams_behind(store, utility_id, issued.evidence.behind))

@@ -27,7 +27,7 @@ from hesper.commands.billing.close_report import (
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month
-from ingest.billing.close import ApprovalError, State, Summary
+from ingest.billing.close import ApprovalError, CloseState, CloseSummary
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
 from metering.billing.rule_set import RulesError
@@ -134,7 +134,7 @@ def close(
                     author=who,
                     console=console,
                     step=step,
-                    scope=month.Scope.ALL if everything else month.Scope.CHANGED,
+                    scope=month.DraftScope.ALL if everything else month.DraftScope.CHANGED,
                     sessions=sessions,
                 )
             waiting = [] if json_output else work_left(store, code, summaries)
@@ -158,9 +158,9 @@ def _close(
     author: str,
     console: Console,
     step: Step,
-    scope: month.Scope,
+    scope: month.DraftScope,
     sessions: int,
-) -> list[Summary]:
+) -> list[CloseSummary]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ExitStack() as open_sessions, Progress(*columns, console=console, transient=True) as progress:
         others = [
@@ -184,7 +184,7 @@ def _close(
 
             now = datetime.now(UTC)
             summary = month.draft([store, *others], code, name, author, now, scope=scope, told=told)
-            if summary.state is State.DRAFTED and step is Step.CLOSE and not summary.corrected:
+            if summary.state is CloseState.DRAFTED and step is Step.CLOSE and not summary.corrected:
                 progress.update(drafting, description=f"issuing {name}")
                 summary = month.approve(store, code, name, author)
             summaries.append(summary)

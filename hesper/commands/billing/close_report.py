@@ -5,25 +5,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import typer
 from psycopg import Connection
 from rich.table import Table
 
-from ingest.billing.close import State, Summary
-from metering.billing.canonical_hash import Issued, decimal, instant
-from metering.billing.canonical_hash import verify as verify_hashes
-from metering.billing.common_needs import common_needs
-from metering.periods.calendar import period_of
-from store.billing.close_list import StateRow, states
+from ingest.billing.close import CloseState, CloseSummary
+from metering.billing.canonical_hash import IssuedContent, decimal, instant
+from store.billing.close_list import CloseProgress, states
+from store.billing.common_needs import common_needs
 from store.billing.drafted import to_work_off
+from store.billing.hashes import verify
 from store.billing.measured import utility as utility_of
 
 _PAGE = 100
 
 
-def table(summaries: Sequence[Summary]) -> Table:
+def table(summaries: Sequence[CloseSummary]) -> Table:
     """The closes for people, one line each: how many billing readings and exceptions."""
     shown = Table(title=f"Close of {summaries[0].utility}" if summaries else "Nothing to close")
     shown.add_column("period")
@@ -44,7 +42,7 @@ def table(summaries: Sequence[Summary]) -> Table:
     return shown
 
 
-def remarks(summaries: Sequence[Summary]) -> list[str]:
+def remarks(summaries: Sequence[CloseSummary]) -> list[str]:
     """What the table counts, in words, and what is to be done about single periods."""
     qualities = sum((Counter(summary.qualities) for summary in summaries), Counter[str]())
     exceptions = sum((Counter(summary.exceptions) for summary in summaries), Counter[str]())
@@ -54,7 +52,7 @@ def remarks(summaries: Sequence[Summary]) -> list[str]:
     if exceptions:
         said.append(f"exceptions: {_counts(exceptions)}; the month's page says what to do about each")
     for summary in summaries:
-        if summary.state is State.DRAFTED:
+        if summary.state is CloseState.DRAFTED:
             another = (
                 f": {summary.corrected} of what was issued would change, so another person"
                 if summary.corrected
@@ -73,7 +71,7 @@ def remarks(summaries: Sequence[Summary]) -> list[str]:
     return said
 
 
-def _excepted(summary: Summary) -> int:
+def _excepted(summary: CloseSummary) -> int:
     return sum(summary.exceptions.values())
 
 
@@ -85,16 +83,15 @@ def show_common(store: Connection, code: str, periods: Sequence[str]) -> None:
     """A line for each house, register and period."""
     calendar = utility_of(store, code)
     for name in periods:
-        starts_at = period_of(name, ZoneInfo(calendar.time_zone), calendar.reading_day).starts_at
-        for each in common_needs(store, calendar.id, name, starts_at):
-            row = each.row
-            share = "" if each.share is None else f", {float(each.share):.1%} of the house"
+        starts_at = calendar.period(name).starts_at
+        for row in common_needs(store, calendar.id, name, starts_at):
+            share = "" if row.share is None else f", {float(row.share):.1%} of the house"
             said = [f"{row.estimated} of {row.points} points estimated"] if row.estimated else []
             said += [f"{row.missing} of {row.points} points not billed"] if row.missing else []
-            said += ["NEGATIVE: compare the meters and when they were read"] if each.negative else []
+            said += ["NEGATIVE: compare the meters and when they were read"] if row.negative else []
             typer.echo(
                 f"{name} {row.site} {row.obis}: house {decimal(row.house)}, points behind it "
-                f"{decimal(row.flats)}, common needs {decimal(each.amount)} {row.unit}{share}"
+                f"{decimal(row.flats)}, common needs {decimal(row.amount)} {row.unit}{share}"
                 + "".join(f"; {text}" for text in said)
             )
 
@@ -102,7 +99,7 @@ def show_common(store: Connection, code: str, periods: Sequence[str]) -> None:
 def show_status(store: Connection, code: str, periods: Sequence[str], *, json_output: bool) -> None:
     """A line for each draft and close of these periods (none: of all), the latest first."""
     utility_id = utility_of(store, code).id
-    rows: list[StateRow] = []
+    rows: list[CloseProgress] = []
     before = None
     while page := states(store, utility_id, limit=_PAGE, before=before):
         rows += [row for row in page if not periods or row.period in periods]
@@ -118,7 +115,7 @@ def _instant(value: datetime) -> str:
     return instant(value)
 
 
-def _progress(row: StateRow) -> Iterator[str]:
+def _progress(row: CloseProgress) -> Iterator[str]:
     """How far it is, in words."""
     if row.summary is None:
         yield f"{row.blocks_done} of {row.blocks} blocks drafted by {row.drafted_by}"
@@ -137,13 +134,13 @@ def _progress(row: StateRow) -> Iterator[str]:
         yield f"delivered on {instant(row.delivered_at)}"
 
 
-def work_left(store: Connection, code: str, summaries: Sequence[Summary]) -> list[str]:
+def work_left(store: Connection, code: str, summaries: Sequence[CloseSummary]) -> list[str]:
     """A line for each exception of what is only drafted."""
     utility_id = utility_of(store, code).id
     return [
         f"{summary.period} {point} {obis} {reason}: {detail}"
         for summary in summaries
-        if summary.state is State.DRAFTED
+        if summary.state is CloseState.DRAFTED
         for point, obis, reason, detail in to_work_off(store, utility_id, summary.period)
     ]
 
@@ -151,17 +148,17 @@ def work_left(store: Connection, code: str, summaries: Sequence[Summary]) -> lis
 def show_verified(store: Connection, code: str, periods: Sequence[str], *, json_output: bool) -> None:
     """Tell what was checked and what was altered; raises typer.Exit(1) where something was."""
     calendar = utility_of(store, code)
-    checked, altered = 0, list[Issued]()
+    checked, altered = 0, list[IssuedContent]()
     for name in periods:
-        found = verify_hashes(store, calendar.id, name)
+        found = verify(store, calendar.id, name)
         checked += found.checked
         altered += found.altered
     told = [
         {
             "id": each.id,
-            "period": each.content.period,
-            "service_point": each.content.service_point,
-            "obis": each.content.obis,
+            "period": each.period,
+            "service_point": each.service_point,
+            "obis": each.obis,
             "version": each.version,
         }
         for each in altered

@@ -7,14 +7,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
-from api.v1.billing.evidence import BoundaryEvidence, BoundaryReading, InstallationEvidence
 from drivers.errors import DecodeError
 from hesper.billing_trace import Chain, chain_of, read_telegram, steps
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from metering.billing.canonical_hash import decimal, instant
-from store.billing.trace import BehindRow, EditRow, MarkRow, utility_of_billing_reading
+from metering.billing.evidence import BoundaryEvidence, InstallationEvidence, ReadingEvidence
+from store.billing.trace import EditBehind, MarkBehind, TelegramBehind, utility_of_billing_reading
 from telemetry.quality import Quality
 
 
@@ -52,7 +53,7 @@ def as_document(chain: Chain) -> dict[str, Any]:
     trace = chain.trace
     return {
         "id": trace.row.id,
-        "content": json.loads(trace.issued.content.canonical()),
+        "content": json.loads(trace.issued.canonical()),
         "content_hash": trace.row.content_hash.hex(),
         "intact": trace.issued.intact,
         "versions": [
@@ -107,7 +108,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _telegram(behind: BehindRow, obis: str, reading: BoundaryReading) -> dict[str, Any]:
+def _telegram(behind: TelegramBehind, obis: str, reading: ReadingEvidence) -> dict[str, Any]:
     told: dict[str, Any] = {
         "meter": behind.meter,
         "at": instant(behind.measured_at),
@@ -129,8 +130,8 @@ def lines(chain: Chain) -> Iterator[str]:
     trace, row = chain.trace, chain.trace.row
     yield f"{row.service_point}  {row.obis}  {row.period}  version {row.version}"
     yield f"{decimal(row.consumption)} {row.unit}, {Quality(row.quality).label}"
-    if trace.issued.content.true_up is not None:
-        yield f"and {decimal(trace.issued.content.true_up)} {row.unit} to settle earlier estimates"
+    if trace.issued.true_up is not None:
+        yield f"and {decimal(trace.issued.true_up)} {row.unit} to settle earlier estimates"
     yield f"closed by {trace.version.author} on {instant(trace.version.closed_at)}, run {trace.version.run}"
     yield f"rules: {trace.evidence.rules or 'built in'}"
     state = "as it was issued" if trace.issued.intact else "ALTERED since it was issued"
@@ -144,7 +145,7 @@ def lines(chain: Chain) -> Iterator[str]:
 
 def _part(part: InstallationEvidence, chain: Chain) -> Iterator[str]:
     yield ""
-    yield f"meter {part.meter}, installation {part.installation}, register {part.register_id}"
+    yield f"meter {part.meter}, installation {part.installation}, register {part.register}"
     installed = chain.installations.get(part.installation)
     if installed is not None:
         until = instant(installed.valid_to) if installed.valid_to else "now"
@@ -157,10 +158,10 @@ def _part(part: InstallationEvidence, chain: Chain) -> Iterator[str]:
         yield from _boundary(name, found, part, chain)
     if part.carried is not None:
         now = part.carried.found_now
-        yield f"  start carried from {part.carried.period}; it would be {now.value or now.reason} now"
+        yield f"  start carried from {part.carried.period}; it would be {now.reason or now.value} now"
     if part.settled is not None:
         yield "  settled: " + ", ".join(
-            f"{name.replace('_', ' ')} {value}" for name, value in part.settled.items()
+            f"{name.replace('_', ' ')} {value}" for name, value in msgspec.to_builtins(part.settled).items()
         )
     for rule, count in part.marks.items():
         yield f"  {count} readings were marked {rule} when it was closed"
@@ -168,13 +169,13 @@ def _part(part: InstallationEvidence, chain: Chain) -> Iterator[str]:
         yield _mark(mark)
     for edit in chain.edits_of(part):
         yield _edit(edit)
-    for event in part.events:
+    for event in part.events or ():
         yield f"  {event.rule} at {instant(event.at)}"
     for finding in part.findings:
         yield f"  finding {finding.kind} since {instant(finding.since)}"
 
 
-def _mark(mark: MarkRow) -> str:
+def _mark(mark: MarkBehind) -> str:
     value = "gone" if mark.value is None else decimal(mark.value)
     use = "" if mark.usable else ", not used"
     shown = json.dumps(mark.evidence, ensure_ascii=False, sort_keys=True)
@@ -184,7 +185,7 @@ def _mark(mark: MarkRow) -> str:
     )
 
 
-def _edit(edit: EditRow) -> str:
+def _edit(edit: EditBehind) -> str:
     value = "" if edit.value is None else f" {decimal(edit.value)}"
     undone = "" if edit.undoes is None else f", which undoes edit {edit.undoes}"
     if not edit.needs_approval:
@@ -205,13 +206,13 @@ def _boundary(name: str, found: BoundaryEvidence, part: InstallationEvidence, ch
         taken = outcome.startswith("taken")
         yield f"    {'' if taken else 'not '}by {method}: {outcome}"
     if found.basis is not None:
-        yield f"    computed from {json.dumps(found.basis, ensure_ascii=False)}"
+        yield f"    computed from {json.dumps(msgspec.to_builtins(found.basis), ensure_ascii=False)}"
         for row in chain.rests_on:
             yield (
                 f"    rests on {row.period}: {decimal(row.consumption)} from {decimal(row.start_value)} to "
                 f"{decimal(row.end_value)}, version {row.version} (`hesper explain {row.id}`)"
             )
-    for reading in found.readings:
+    for reading in found.readings or ():
         status = f", {', '.join(reading.status_labels)}" if reading.status_labels else ""
         yield f"    reading {reading.value} at {instant(reading.at)}{status}"
         behind = chain.telegram(part, reading)

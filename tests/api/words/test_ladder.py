@@ -1,16 +1,17 @@
 """Why a figure is what it is: the steps that were tried, what an estimate rests on, the telegram's value."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from api.pages.billing.billing_reading import records_of
-from api.v1.billing.evidence import BoundaryEvidence
 from api.web.telegrams import Undecoded
 from api.words.ladder import found_by, passed_over, rests_on, why_not
 from api.words.language import english, languages
 from metering.billing.boundary import Limits, Missing, ReadingAt, Surroundings, boundary
+from metering.billing.evidence import BoundaryEvidence, EstimateBasis, MeasuredValue
 from metering.billing.method import Method
 from telemetry.explanation import ExplainedRecord, Explanation
 
@@ -52,16 +53,15 @@ def test_a_reason_keeps_its_figures(why: str, said: str) -> None:
 
 
 def test_an_estimate_says_what_it_rests_on() -> None:
-    basis = {
-        "periods": ["2026-08", "2026-09"],
-        "consumption": "12.2",
-        "hours": "1464",
-        "from": "2026-09-30T22:00:00Z",
-        "measured": {"instant": "2026-09-30T22:00:00Z", "value": "412.5"},
-    }
-    end = BoundaryEvidence(
-        instant=AT, value="418.8", method="average", passed_over=["set_day: none"], basis=basis
+    since = datetime(2026, 9, 30, 22, tzinfo=UTC)
+    basis = EstimateBasis(
+        since,
+        MeasuredValue(since, Decimal("412.5")),
+        periods=("2026-08", "2026-09"),
+        consumption=Decimal("12.2"),
+        hours="1464",
     )
+    end = BoundaryEvidence(AT, ("set_day: none",), Decimal("418.8"), Method.AVERAGE, basis=basis)
     assert found_by(end, EN) == "Estimated by what was used in the months before that were measured."
     assert list(passed_over(end, EN)) == [("set day", "none")]
     months, daily, settled = rests_on(basis, "m3", ZoneInfo("Europe/Berlin"), EN)
@@ -82,8 +82,8 @@ def test_the_records_of_a_telegram_that_a_figure_rests_on_are_found() -> None:
         [],
         [record("413.5", "8-0:1.0.0"), record("412.5", None, 1), record("text", None), record(None, None)],
     )
-    assert records_of(said, "8-0:1.0.0", "412.50") == {1}, "the set-day value, by what it is"
-    assert records_of(said, "8-0:1.0.0", "413.5") == {0}
-    assert records_of(said, "8-0:1.0.0", "7") == {0}, "its register, where no value is the same"
-    assert records_of(said, "9-0:1.0.0", "7") == frozenset()
-    assert records_of(Undecoded("encrypted"), "8-0:1.0.0", "7") == frozenset()
+    assert records_of(said, "8-0:1.0.0", Decimal("412.50")) == {1}, "the set-day value, by what it is"
+    assert records_of(said, "8-0:1.0.0", Decimal("413.5")) == {0}
+    assert records_of(said, "8-0:1.0.0", Decimal(7)) == {0}, "its register, where no value is the same"
+    assert records_of(said, "9-0:1.0.0", Decimal(7)) == frozenset()
+    assert records_of(Undecoded("encrypted"), "8-0:1.0.0", Decimal(7)) == frozenset()

@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from ingest.billing.close import Summary, close
+from ingest.billing.close import CloseSummary, close
 from ingest.validation import drain
 from metering.billing import rule_set
 from metering.periods.calendar import names, neighbour, period_of
@@ -55,7 +55,7 @@ def year(
             yield connection, homes
 
 
-def close_year(connection: psycopg.Connection) -> list[Summary]:
+def close_year(connection: psycopg.Connection) -> list[CloseSummary]:
     return [close(connection, UTILITY, name, "test", NOW) for name in names(FIRST, LAST)]
 
 

@@ -7,7 +7,8 @@ from fractions import Fraction
 import psycopg
 import pytest
 
-from metering.billing.common_needs import CommonNeeds, common_needs
+from metering.billing.common_needs import CommonNeeds
+from store.billing.common_needs import common_needs
 from store.billing.measured import utility
 from store.postgres.database import connect
 from tests.support.town import UTILITY, Town
@@ -52,9 +53,9 @@ def needs(connection: psycopg.Connection) -> list[CommonNeeds]:
 
 def test_staircase_that_measures_a_flat_is_not_counted_beside_it(town: Town) -> None:
     town.close("2026-10")
-    house, stairs = sorted(needs(town.connection), key=lambda each: each.row.site)
-    assert (house.row.site, stairs.row.site) == ("house", "stairs")
-    assert (house.amount, house.row.points) == ((10 - 3) * 31_000_000, 1)
+    house, stairs = sorted(needs(town.connection), key=lambda each: each.site)
+    assert (house.site, stairs.site) == ("house", "stairs")
+    assert (house.amount, house.points) == ((10 - 3) * 31_000_000, 1)
     assert (stairs.amount, stairs.share) == (31_000_000, Fraction(1, 4))
 
 
@@ -69,7 +70,7 @@ def test_negative_rest_and_points_without_a_bill_are_said(town: Town) -> None:
     )
     town.close("2026-10")
     (house,) = needs(town.connection)
-    assert (house.row.points, house.row.missing, house.complete) == (3, 1, False)
+    assert (house.points, house.missing) == (3, 1)
     assert (house.amount, house.negative) == ((10 - 12 - 4) * 31_000_000, True)
 
 

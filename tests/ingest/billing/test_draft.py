@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from ingest.billing import draft as drafting
-from ingest.billing.close import ApprovalError, State, approve, close, draft, withdraw
+from ingest.billing.close import ApprovalError, CloseState, approve, close, draft, withdraw
 from store.billing.closes import events
 from store.billing.drafted import to_work_off
 from store.billing.measured import utility
@@ -65,7 +65,11 @@ def issued(connection: psycopg.Connection) -> list[tuple[object, ...]]:
 
 def test_draft_issues_nothing_and_says_what_to_work_off(town: Town) -> None:
     summary = draft([town.connection], UTILITY, "2026-10", "anna", NOW)
-    assert (summary.state, summary.new, summary.exceptions) == (State.DRAFTED, 9, {"no_reading_after": 3})
+    assert (summary.state, summary.new, summary.exceptions) == (
+        CloseState.DRAFTED,
+        9,
+        {"no_reading_after": 3},
+    )
     assert issued(town.connection) == []
     known = utility(town.connection, UTILITY)
     work = to_work_off(town.connection, known.id, "2026-10")
@@ -80,7 +84,7 @@ def test_exception_that_was_worked_off_is_billed_by_the_next_draft(town: Town) -
     town.read("AAA-0", {NOVEMBER: "141"})
     town.judge()
     assert draft([town.connection], UTILITY, "2026-10", "anna", NOW).new == 10
-    assert approve(town.connection, UTILITY, "2026-10", "anna").state is State.APPROVED
+    assert approve(town.connection, UTILITY, "2026-10", "anna").state is CloseState.APPROVED
     assert len(town.billed("2026-10")) == 10
 
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from metering.billing.canonical_hash import verify
 from metering.periods.calendar import names, period_of
+from store.billing.hashes import verify
 from store.billing.measured import utility
 from store.billing.rule_sets import add_coefficient, add_rules
 from store.postgres.database import connect

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingest.billing import draft as drafting
-from ingest.billing.close import Scope, draft, withdraw
+from ingest.billing.close import DraftScope, draft, withdraw
 from store.postgres.database import connect
 from store.validation.judgement import AUTHOR
 from telemetry.status import Status
@@ -62,7 +62,7 @@ def fill(town: Town, chance: random.Random) -> None:
 
 def drafted(town: Town, period: str) -> dict[str, Any]:
     """A draft as text, and what it came to; nothing of it is left."""
-    summary = draft([town.connection], UTILITY, period, "anna", NOW, scope=Scope.ALL, block_size=9)
+    summary = draft([town.connection], UTILITY, period, "anna", NOW, scope=DraftScope.ALL, block_size=9)
     rows = town.connection.execute(
         """
         select to_jsonb(r) - 'draft_id' || jsonb_build_object('evidence', evidence::text) as row
@@ -90,7 +90,7 @@ def test_ordinary_cases_are_what_the_ladder_makes_of_them(
     for again in (False, True):  # as a first close, and as one that corrects
         one_statement = drafted(town, "2026-10")
         with monkeypatch.context() as patch:
-            patch.setattr(drafting, "_statuses", dict)
+            patch.setattr(drafting, "knows_ordinary", lambda _: False)
             ladder = drafted(town, "2026-10")
         assert one_statement["rows"] == ladder["rows"]
         assert one_statement["exceptions"] == ladder["exceptions"]

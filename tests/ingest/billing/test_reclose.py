@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest.billing.close import Scope, draft, withdraw
+from ingest.billing.close import DraftScope, draft, withdraw
 from store.billing.rule_sets import add_rules
 from store.postgres.database import connect
 from store.validation.edits import Action, Edit, add
@@ -35,7 +35,7 @@ def town(database: str) -> Iterator[Town]:
         yield town
 
 
-def drafted(town: Town, scope: Scope) -> tuple[dict[str, Any], int]:
+def drafted(town: Town, scope: DraftScope) -> tuple[dict[str, Any], int]:
     """A draft as text, and how many points it was about; nothing of it is left."""
     summary = draft([town.connection], UTILITY, "2026-10", "anna", NOW, scope=scope, block_size=40)
     execute = town.connection.execute
@@ -178,8 +178,8 @@ def test_a_look_at_what_changed_comes_to_what_a_look_at_all_does(town: Town, see
         town.judge()
         if chance.random() < 0.4:
             town.close(chance.choice(["2026-09", "2026-11"]))
-        every, none = drafted(town, Scope.ALL)
-        changed, points = drafted(town, Scope.CHANGED)
+        every, none = drafted(town, DraftScope.ALL)
+        changed, points = drafted(town, DraftScope.CHANGED)
         assert none == 0
         assert changed == every
         narrow.append(0 < points < METERS)
@@ -193,7 +193,7 @@ def test_only_what_something_happened_to_is_drafted_again(town: Town) -> None:
     town.read("AAA-40", {NOVEMBER + timedelta(minutes=1): "166.5"})
     town.read("AAA-80", {OCTOBER + 50 * DAY + HOUR: "185.5"})  # no boundary of this period is near
     town.judge()
-    changed, points = drafted(town, Scope.CHANGED)
+    changed, points = drafted(town, DraftScope.CHANGED)
     assert 3 < points <= 3 + 32  # the exceptions, and the block of validation in which the reading came
     assert changed["summary"].corrected == 1
 
@@ -213,5 +213,5 @@ def test_copy_in_another_cluster_is_drafted_whole(town: Town) -> None:
     town.connection.execute("update closes set cluster = cluster + 1")
     town.read("AAA-40", {NOVEMBER + timedelta(minutes=1): "166.5"})
     town.judge()
-    changed, points = drafted(town, Scope.CHANGED)
+    changed, points = drafted(town, DraftScope.CHANGED)
     assert (points, changed["summary"].corrected) == (0, 1)

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from metering.billing.boundary import (
     Boundary,
-    Event,
     Limits,
     Method,
     Missing,
     ReadingAt,
+    RegisterEvent,
     Surroundings,
     boundary,
 )
@@ -89,17 +89,17 @@ def test_one_side_alone_cannot_be_interpolated() -> None:
 
 
 def test_nothing_is_interpolated_across_a_reset() -> None:
-    event = Event(AT + timedelta(hours=1), "reset")
+    event = RegisterEvent(AT + timedelta(hours=1), "reset")
     assert missing(Surroundings(AT, reading(-5, 90), reading(5, 3), events=(event,))).reason == "reset"
 
 
 def test_interpolation_across_a_rollover_knows_on_which_side_it_is() -> None:
-    rollover = (Event(AT + timedelta(hours=8), "rollover"),)
+    rollover = (RegisterEvent(AT + timedelta(hours=8), "rollover"),)
     before = found(Surroundings(AT, reading(-4, 980), reading(8, 10), capacity=1000, events=rollover))
     assert (before.value, before.settled_at) == (990, AT - timedelta(hours=4))
     after = found(Surroundings(AT, reading(-8, 980), reading(4, 10), capacity=1000, events=rollover[:0]))
     assert after.method is Method.INTERPOLATION
-    rolled = (Event(AT + timedelta(hours=4), "rollover"),)
+    rolled = (RegisterEvent(AT + timedelta(hours=4), "rollover"),)
     after = found(Surroundings(AT, reading(-8, 980), reading(4, 10), capacity=1000, events=rolled))
     assert (after.value, after.settled_at) == (0, AT + timedelta(hours=4))
 

@@ -7,8 +7,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.billing.boundary import Boundary, Event, Method
+from metering.billing.boundary import Boundary
 from metering.billing.consumption import Stretch, Unbillable, consumption, multiplied, quality_of
+from metering.billing.evidence import RegisterEvent
+from metering.billing.method import Method
 from telemetry.quality import Quality
 
 START = datetime(2026, 9, 30, 22, tzinfo=UTC)
@@ -19,8 +21,8 @@ def at(days: int, value: int, method: Method = Method.READING) -> Boundary:
     return Boundary(instant, value, method, instant)
 
 
-def event(days: int, rule: str) -> Event:
-    return Event(START + timedelta(days=days), rule)
+def event(days: int, rule: str) -> RegisterEvent:
+    return RegisterEvent(START + timedelta(days=days), rule)
 
 
 def test_end_minus_start_times_the_multiplier() -> None:

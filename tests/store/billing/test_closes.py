@@ -10,10 +10,11 @@ import pytest
 from ingest.billing.close import draft
 from metering.billing.canonical_hash import decimal
 from store.access.api_keys import find, issue
-from store.billing.close_list import exception_counts, exceptions_page, outliers_page, shares, state, states
-from store.billing.drafts import ApprovalError, SecondPersonError, approve
+from store.billing.approval import ApprovalError, SecondPersonError, approve
+from store.billing.close_list import exception_counts, exceptions_page, shares, state, states
 from store.billing.issued import control_totals, highest_cursor, record_acknowledgement
 from store.billing.measured import utility
+from store.billing.outliers import outliers_page
 from store.delivery.destinations import add as add_destination
 from store.delivery.outbox import acknowledge, messages, sent_totals
 from store.postgres.database import connect

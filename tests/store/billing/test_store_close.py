@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from metering.billing.case import Beside, BoundaryPlace, StoredReading
 from store.billing.closes import lock_period
-from store.billing.measured import Beside, Place, StoredReading, stored_beside, usable_beside, utility
+from store.billing.measured import stored_beside, usable_beside, utility
 from store.postgres.database import connect
 from tests.support.town import UTILITY, Town
 
@@ -29,7 +30,7 @@ def reading(hour: int, *rules: str) -> StoredReading:
 def beside(town: Town, register: int, hours: float, reach: int = 100) -> Beside:
     instant = START + hours * HOUR
     (found,) = usable_beside(
-        town.connection, [Place(register, instant, instant - reach * HOUR, instant + reach * HOUR)]
+        town.connection, [BoundaryPlace(register, instant, instant - reach * HOUR, instant + reach * HOUR)]
     )
     return found
 
@@ -65,7 +66,7 @@ def test_readings_with_a_mark_against_them_are_passed_over_whoever_made_it(town:
         {"id": register, "five": START + 5 * HOUR, "four": START + 4 * HOUR},
     )
     assert beside(town, register, 4.5) == (reading(4), reading(6))
-    place = Place(register, START + 4.5 * HOUR, START, START + 9 * HOUR)
+    place = BoundaryPlace(register, START + 4.5 * HOUR, START, START + 9 * HOUR)
     assert stored_beside(town.connection, [place]) == [(reading(4), reading(5, "manual"))]
 
 
@@ -80,7 +81,7 @@ def test_readings_that_nobody_judged_are_passed_over(town: Town) -> None:
 def test_places_are_answered_in_their_order(town: Town) -> None:
     register = hourly(town)
     instants = [START + hours * HOUR for hours in (7, 2, 5)]
-    places = [Place(register, instant, instant, instant) for instant in instants]
+    places = [BoundaryPlace(register, instant, instant, instant) for instant in instants]
     assert [before for before, _ in usable_beside(town.connection, places)] == [
         reading(7),
         reading(2),

@@ -11,7 +11,7 @@ from datetime import timedelta, tzinfo
 
 from drivers.driver import Clock
 from gateway.buffer.disk import BufferDisk
-from gateway.buffer.entry import DamagedEntryError, Entry, encoded_size, pack, status_of, unpack
+from gateway.buffer.entry import DamagedEntryError, Entry, PackedEntry, encoded_size, status_of, unpack
 from gateway.buffer.priority import Priority, PriorityQueues, Run, unnumbered
 from gateway.buffer.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS
 from telemetry.status import Status
@@ -56,7 +56,9 @@ class Batches:
         """All rows that nobody has acknowledged."""
         return [*self._open.values(), *(run for queue in self.queues.by_name.values() for run in queue.runs)]
 
-    def insert(self, entries: Sequence[Entry], statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def insert(
+        self, entries: Sequence[PackedEntry], statement: str, rows: Sequence[tuple[object, ...]]
+    ) -> None:
         """Entries at the ends of their queues, and `statement` for each of `rows`, in one commit.
 
         Raises NoRoomError.
@@ -64,11 +66,11 @@ class Batches:
         last = {name: queue.last for name, queue in self.queues.by_name.items()}
         sizes = dict.fromkeys(Priority, 0)
         placed: list[tuple[int, int, bytes]] = []
-        for entry in entries:
+        for entry, body in entries:
             priority = self._priority_of(entry)
             last[priority] += 1
             sizes[priority] += encoded_size(entry)
-            placed.append((last[priority], self._since(entry), pack(entry)))
+            placed.append((last[priority], self._since(entry), body))
 
         def write() -> None:
             with self._disk.transaction() as connection:

@@ -20,7 +20,7 @@ import msgspec
 from drivers.driver import Clock
 from gateway.buffer.batches import Batches
 from gateway.buffer.disk import BufferDisk, NoRoomError
-from gateway.buffer.entry import DamagedEntryError, Entry, pack, status_of, unpack
+from gateway.buffer.entry import DamagedEntryError, Entry, PackedEntry, pack, status_of, unpack
 from gateway.buffer.file import OtherVersionError, is_damage, open_file, replace_file
 from gateway.buffer.priority import Priority
 from gateway.buffer.source import BufferLimits, Monotonic, SourceError
@@ -123,14 +123,18 @@ class Buffer:
         Raises BufferFailedError.
         """
         given: list[Entry] = [*map(wire_readout, readouts), *misses]
-        entries = [entry for entry in map(_checked, given) if entry is not None]
+        entries = [packed for packed in map(_checked, given) if packed is not None]
         held: list[tuple[object, ...]] = []
         if unsynchronised is not None:
-            waiting = [e for e in entries if isinstance(e, Miss) or Status.UNSYNCHRONISED in status_of(e)]
-            entries = [e for e in entries if e not in waiting]
-            latest = round(unsynchronised.seconds * 1000) - max((e.at for e in waiting), default=0)
+            waiting = [
+                (e, body)
+                for e, body in entries
+                if isinstance(e, Miss) or Status.UNSYNCHRONISED in status_of(e)
+            ]
+            entries = [packed for packed in entries if packed not in waiting]
+            latest = round(unsynchronised.seconds * 1000) - max((e.at for e, _ in waiting), default=0)
             boot = unsynchronised.boot
-            held = [(boot, latest + e.at, _seal(boot, latest + e.at), e.at, pack(e)) for e in waiting]
+            held = [(boot, latest + e.at, _seal(boot, latest + e.at), e.at, body) for e, body in waiting]
         if entries or held:
             with self._guarded():
                 hold = "insert into held (boot, monotonic, seal, at, body) values (?, ?, ?, ?, ?)"
@@ -234,9 +238,9 @@ class Buffer:
             with self._guarded():
                 rows = self._disk.connection.execute(select, (boot, _MOVE_AT_ONCE)).fetchall()
                 entries = [
-                    _corrected(entry, wall_zero + monotonic)
-                    if boot is not None and seal == _seal(boot, monotonic)
-                    else entry
+                    PackedEntry(entry, body)
+                    if boot is None or seal != _seal(boot, monotonic)
+                    else _packed(_corrected(entry, wall_zero + monotonic))
                     for row, monotonic, seal, body in rows
                     if (entry := self._batches.read(row, body))
                 ]
@@ -269,10 +273,15 @@ class Buffer:
         self._damage = ""
 
 
-def _checked(entry: Entry) -> Entry | None:
-    """The entry, or None with a log record for what could not be read back to be sent."""
+def _packed(entry: Entry) -> PackedEntry:
+    return PackedEntry(entry, pack(entry))
+
+
+def _checked(entry: Entry) -> PackedEntry | None:
+    """The entry as it is read back, or None with a log record for what could not be, to be sent."""
+    body = pack(entry)
     try:
-        return unpack(pack(entry))
+        return PackedEntry(unpack(body), body)
     except DamagedEntryError as error:
         log.error("readout cannot be sent", extra={"meter": entry.meter, "reason": str(error)})
         return None

@@ -8,7 +8,7 @@ as bytes instead of base64, and a CRC over all of it tells a damaged row from a 
 """
 
 import zlib
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,13 @@ _WORDS = (
     b'","1-0:32.7.0":"1-0:21.7.0":"1-0:2.8.0":"1-0:1.8.0":"7-0:3.0.0":"8-0:2.0.0":"8-0:1.0.0":"6-0:8.0.0":'
     b'"6-0:12.0.0":"6-0:11.0.0":"6-0:10.0.0":"6-0:9.0.0":"6-0:2.0.0":"6-0:1.0.0":0.0,"},"status":32,"units":{}}'
 )
+
+
+class PackedEntry(NamedTuple):
+    """Entry with its body, packed once."""
+
+    entry: Entry
+    body: bytes
 
 
 class DamagedEntryError(ValueError):

@@ -77,11 +77,12 @@ class PendingPolls:
         earlier._held.clear()
 
     def flush(self) -> None:
-        """Give the buffer what is held, if it is time to try."""
+        """Give the buffer what is held, if it is time to try; after a failure one poll shows if it can."""
         if not self._held or self._now() < self._not_again_before:
             return
+        at_once = 1 if self._unkept.active else _AT_ONCE
         while self._held:
-            polls = self._together()
+            polls = self._together(at_once)
             readouts = [readout for kept in polls for readout in kept.readouts]
             misses = [kept.miss for kept in polls if kept.miss]
             try:
@@ -92,6 +93,7 @@ class PendingPolls:
                 return
             for _ in polls:
                 self._held.popleft()
+            at_once = _AT_ONCE
         self._unkept.end(line=self._line)
         self._lost.end(line=self._line)
 
@@ -99,12 +101,12 @@ class PendingPolls:
         """The earliest slot that is not on the disk, of those whose instants are known."""
         return min((kept.slot for kept in self._held if kept.slot and not kept.monotonic), default=None)
 
-    def _together(self) -> list[PendingPoll]:
+    def _together(self, at_once: int) -> list[PendingPoll]:
         """The first polls that go into one transaction: one alone, while its instant is not known."""
         first = self._held[0]
         if first.monotonic:
             return [first]
-        return list(takewhile(lambda kept: kept.monotonic is None, islice(self._held, _AT_ONCE)))
+        return list(takewhile(lambda kept: kept.monotonic is None, islice(self._held, at_once)))
 
     def _give_up(self) -> None:
         """Forget the oldest readouts that are too many, but not that they were due, unless these are."""

@@ -135,7 +135,7 @@ class LinePoller:
             return down_for
         if not down_for and self._fetch_periods(now):
             return 0.0
-        return min((meter.slot - now).total_seconds() for meter in self.meters if meter.slot > now)
+        return (min(meter.slot for meter in self.meters if meter.slot > now) - now).total_seconds()
 
     def submit(self, work: LineWork) -> None:
         """Have this done between two exchanges, after what was submitted before. Thread-safe."""

@@ -8,6 +8,7 @@ from api.v1.delivery.exports import router as exports
 from api.v1.delivery.statements import router as statements
 from api.v1.events import router as events
 from api.v1.gateways.commands import router as gateway_commands
+from api.v1.gateways.configuration_preview import router as gateway_configuration_preview
 from api.v1.gateways.configurations import router as gateway_configurations
 from api.v1.gateways.findings import router as gateway_findings
 from api.v1.gateways.health import router as gateway_health
@@ -34,6 +35,7 @@ ROUTERS = (
     gateway_findings,
     gateway_commands,
     gateway_configurations,
+    gateway_configuration_preview,
     readings,
     submissions,
     marks,

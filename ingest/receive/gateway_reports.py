@@ -8,7 +8,7 @@ from psycopg import Connection
 
 from ingest.mqtt.inbox import Delivery
 from store.gateways.downlink import GatewayReply, keep_reply
-from store.gateways.health import keep_hour
+from store.gateways.health_message import keep_hour
 from store.gateways.status import set_health, set_state
 from telemetry.topics import Kind, Topic, TopicError
 from telemetry.wire import GatewayStatus, Health, Reply, WireError, decode, encode, from_milliseconds

@@ -14,7 +14,7 @@ from psycopg import Connection
 
 from anomaly.detectors.communication import KINDS, LIMITS, HealthFinding, health, increments
 from anomaly.input.series import FloatArray
-from store.gateways.health import (
+from store.gateways.hours import (
     GatewayHour,
     LineHour,
     MissedHour,

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 
 from ingest.validation import buildings, communication
-from store.gateways.health import KEPT, forget
+from store.gateways.hours import KEPT, forget
 
 BALANCE_SECONDS = 15.0  # between two looks for days to count
 LOOK_SECONDS = 600.0  # between two looks at gateways

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayRow:
+class GatewayReportRow:
     """A gateway's state as it, or its last will, said. `said`: the last health message, of `health_at`."""
 
     id: int
@@ -47,7 +47,7 @@ class HealthRow:
 
 
 @dataclass(frozen=True, slots=True)
-class StateRow:
+class GatewayStateRow:
     """Since when it was online or offline, as far as we noticed."""
 
     state: str
@@ -93,9 +93,9 @@ _HEALTH = """
 """
 
 
-def gateway(connection: Connection[Any], utility_id: int, code: str) -> GatewayRow | None:
+def gateway(connection: Connection[Any], utility_id: int, code: str) -> GatewayReportRow | None:
     """A field gateway by its code; imports are no devices."""
-    with connection.cursor(row_factory=class_row(GatewayRow)) as cursor:
+    with connection.cursor(row_factory=class_row(GatewayReportRow)) as cursor:
         cursor.execute(
             """
             select g.id, g.code, s.code as site_code, s.name as site_name, g.state, g.state_at, g.health_at,
@@ -127,9 +127,9 @@ def history(
         return cursor.fetchall()
 
 
-def states(connection: Connection[Any], gateway_id: int, limit: int) -> list[StateRow]:
+def states(connection: Connection[Any], gateway_id: int, limit: int) -> list[GatewayStateRow]:
     """The last changes of its connection, the newest first."""
-    with connection.cursor(row_factory=class_row(StateRow)) as cursor:
+    with connection.cursor(row_factory=class_row(GatewayStateRow)) as cursor:
         cursor.execute(
             "select state, noticed_at from gateway_states where gateway_id = %s order by id desc limit %s",
             (gateway_id, limit),

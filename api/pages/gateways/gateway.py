@@ -28,7 +28,8 @@ from api.v1.gateways.commands import (
     personal,
     without_values,
 )
-from api.v1.gateways.configurations import ConfigurationOrder, Version, find_configuration, look_at, send
+from api.v1.gateways.configuration_preview import look_at
+from api.v1.gateways.configurations import ConfigurationOrder, Version, find_configuration, send
 from api.v1.gateways.health import (
     MISSED_SINCE,
     GatewayCode,
@@ -45,7 +46,7 @@ from api.words.language import language_of
 from api.words.presentation import N_
 from metering.access import Scope
 from store.gateways import reports, request_list
-from store.gateways.reports import GatewayRow, ReadMeterRow
+from store.gateways.reports import GatewayReportRow, ReadMeterRow
 from store.gateways.requests import latest_version
 
 router = APIRouter(include_in_schema=False)
@@ -75,8 +76,8 @@ class GatewayMeterLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """What was found in a text that somebody wants to send; `checked` None: nobody here could tell."""
+class PreviewedText:
+    """Text that somebody wants to send, with the findings in it; `checked` None: nobody here could tell."""
 
     toml: str
     checked: Checked | None
@@ -139,7 +140,7 @@ def preview(
     row = find_gateway(visitor.caller, store, gateway)
     text = _unix(toml)
     checked, _, changes = look_at(services(request), visitor.caller, store, row, text)
-    return _show(request, visitor, store, gateway, preview=Preview(text, checked, changes))
+    return _show(request, visitor, store, gateway, preview=PreviewedText(text, checked, changes))
 
 
 @router.post("/gateways/{gateway}/configurations", dependencies=[requires(Scope.GATEWAYS_WRITE)])
@@ -162,7 +163,7 @@ def send_configuration(
         if problem.name != "configuration-refused":
             raise
         checked, _, changes = look_at(services(request), visitor.caller, store, row, order.toml)
-        answer = _show(request, visitor, store, gateway, preview=Preview(order.toml, checked, changes))
+        answer = _show(request, visitor, store, gateway, preview=PreviewedText(order.toml, checked, changes))
         answer.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
         return answer
     return _to_configuration(gateway)
@@ -196,7 +197,7 @@ def _show(
     gateway: str,
     *,
     span: str = TrendSpan.DAY.code,
-    preview: Preview | None = None,
+    preview: PreviewedText | None = None,
 ) -> Response:
     utility, now, language = visitor.caller.utility, services(request).clock(), language_of(request)
     row = find_gateway(visitor.caller, store, gateway)
@@ -237,7 +238,7 @@ def _show(
     )
 
 
-def silent(row: GatewayRow, now: datetime) -> bool:
+def silent(row: GatewayReportRow, now: datetime) -> bool:
     """Whether it is not connected, or has not said how it is for a while."""
     return row.state != "online" or row.health_at is None or now - row.health_at > SILENT_AFTER
 

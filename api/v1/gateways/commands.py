@@ -1,4 +1,4 @@
-"""`/v1/gateways/{gateway}/commands`: what a gateway is asked to do once, and what it answered."""
+"""`/v1/gateways/{gateway}/commands`: commands to a gateway, and its replies."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ CommandId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 class CommandOrder(BaseModel):
-    """What a gateway is to do. `line` and `meter` say where; `level` is for log-level.
+    """Command to a gateway. `line` and `meter` say where; `level` is for log-level.
 
     Not begun any more after `expires_in` seconds.
     """
@@ -56,7 +56,7 @@ class CommandOrder(BaseModel):
 
 
 class GatewayCommand(BaseModel):
-    """A command with the last of its replies.
+    """Command with the last of its replies.
 
     `state`: queued, sent (to the broker), running, done, failed, or expired: nobody answered in time.
     `result` is what the gateway gave; what it read of meters takes the right `readings:read`.
@@ -79,7 +79,7 @@ class GatewayCommand(BaseModel):
 
 
 class GatewayCommandPage(BaseModel):
-    """The newest first; `next_cursor` null: this is the last page."""
+    """Commands, the newest first; `next_cursor` null: this is the last page."""
 
     commands: list[GatewayCommand]
     next_cursor: int | None
@@ -88,7 +88,7 @@ class GatewayCommandPage(BaseModel):
 @router.get(
     "/gateways/{gateway}/commands",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="What a gateway was asked to do",
+    summary="List the commands of a gateway",
 )
 def list_commands(
     *,
@@ -103,7 +103,7 @@ def list_commands(
     found = queries.commands(store, row.id, before=cursor, limit=limit + 1)
     page = found[:limit]
     return GatewayCommandPage(
-        commands=[_document(without_values(one)) for one in page],
+        commands=[GatewayCommand.model_validate(without_values(one), from_attributes=True) for one in page],
         next_cursor=page[-1].id if len(found) > limit else None,
     )
 
@@ -111,20 +111,20 @@ def list_commands(
 @router.get(
     "/gateways/{gateway}/commands/{command_id}",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="A command and its reply",
+    summary="Get a command and its reply",
 )
 def get_command(
     request: Request, caller: KeyCaller, store: Store, gateway: GatewayCode, command_id: CommandId
 ) -> GatewayCommand:
     """Ask again until `state` is done, failed or expired."""
     row = find_command(caller, store, gateway, command_id)
-    return _document(for_caller(request, caller, store, row))
+    return GatewayCommand.model_validate(for_caller(request, caller, store, row), from_attributes=True)
 
 
 @router.post(
     "/gateways/{gateway}/commands",
     dependencies=[requires(Scope.GATEWAYS_WRITE), ONCE],
-    summary="Ask a gateway to do something once",
+    summary="Send a command to a gateway",
     status_code=HTTPStatus.ACCEPTED,
 )
 def post_command(
@@ -132,7 +132,9 @@ def post_command(
 ) -> GatewayCommand:
     """It is sent within a second or two, and again until the gateway answers or the time is over."""
     command_id = give(caller, store, gateway, order, services(request).clock())
-    return _document(find_command(caller, store, gateway, command_id))
+    return GatewayCommand.model_validate(
+        find_command(caller, store, gateway, command_id), from_attributes=True
+    )
 
 
 def give(caller: Caller, store: Store, gateway: str, order: CommandOrder, now: datetime) -> int:
@@ -194,22 +196,3 @@ def for_caller(request: Request, caller: Caller, store: Store, row: queries.Comm
         store, READ_PERSONAL, request.url.path, utility_id=caller.utility.id, method=request.method, query={}
     )
     return row
-
-
-def _document(row: queries.CommandRow) -> GatewayCommand:
-    return GatewayCommand(
-        id=row.id,
-        command=row.command,
-        line=row.line,
-        meter=row.meter,
-        level=row.level,
-        author=row.author,
-        reason=row.reason,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        state=row.state,
-        state_at=row.state_at,
-        answered_at=row.answered_at,
-        detail=row.detail,
-        result=row.result,
-    )

@@ -1,9 +1,9 @@
-"""`/v1/gateways/{gateway}/configuration` and `/configurations`: what a gateway is to run, and has run."""
+"""`/v1/gateways/{gateway}/configuration` and `/configurations`: the desired one, and all that were sent."""
 
 from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,40 +11,30 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.identity.authentication import Caller, KeyCaller, Store, requires
 from api.v1.conditional import UNCHANGED, Conditional, Match
 from api.v1.fields import Fields, Sparse, fields_of
+from api.v1.gateways.configuration_preview import ConfigurationText, look_at
 from api.v1.gateways.health import GatewayCode, find_gateway
-from api.v1.idempotency import ONCE
 from api.v1.routing import resources
-from api.web.configuration_check import MAX_CHARACTERS, Checked, difference
 from api.web.problems import Problem, not_found
 from api.web.services import Services, services
 from metering.access import Scope
 from store.gateways import request_list as queries
 from store.gateways import requests
-from store.gateways.reports import GatewayRow
+from store.gateways.reports import GatewayReportRow
 from store.gateways.requests import ConfigurationRequest
 
 router = resources("gateways")
 
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
-Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
-
-
-class ConfigurationText(BaseModel):
-    """The whole text of a gateway's TOML; empty: back to the installer's file."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    toml: Text
 
 
 class ConfigurationOrder(ConfigurationText):
-    """What a gateway is to run from now on."""
+    """Configuration that a gateway is to run from now on."""
 
     reason: str = Field("", max_length=500)
 
 
 class Restoration(BaseModel):
-    """Why an earlier configuration is to run again."""
+    """Reason for which an earlier configuration is to run again."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,7 +42,7 @@ class Restoration(BaseModel):
 
 
 class DesiredConfiguration(Sparse):
-    """What a gateway is to run: the newest version. 0: nothing was ever sent, the installer's file runs."""
+    """Newest version that a gateway is to run. 0: nothing was ever sent, the installer's file runs."""
 
     gateway: str
     version: int
@@ -64,7 +54,7 @@ class DesiredConfiguration(Sparse):
 
 
 class GatewayConfiguration(BaseModel):
-    """A version without its text.
+    """Version of a configuration without its text.
 
     `state`: queued, sent (to the broker), tried (it runs, until meters have answered), kept, rolled back (the
     one before runs again), refused (not even tried), or superseded by a later one before it was answered.
@@ -81,13 +71,13 @@ class GatewayConfiguration(BaseModel):
 
 
 class GatewayConfigurationDetail(GatewayConfiguration):
-    """A version with its text."""
+    """Version of a configuration with its text."""
 
     toml: str
 
 
 class GatewayConfigurationPage(BaseModel):
-    """The newest first; `next_cursor` null: this is the last page.
+    """Configurations, the newest first; `next_cursor` null: this is the last page.
 
     `running`: the version that runs by the last health message, empty for the installer's file.
     """
@@ -98,50 +88,10 @@ class GatewayConfigurationPage(BaseModel):
     next_cursor: int | None
 
 
-class PreviewProblem(BaseModel):
-    """What is to be mended. `line` counts from 1; null where the whole text is meant."""
-
-    line: int | None
-    what: str
-
-
-class PreviewLine(BaseModel):
-    """Whether a line keeps its schedules. `utilisation`: the share of its time, 1 is all of it.
-
-    `midnight_seconds`: until all that is due at midnight has been read; null: some of it never is. `tight`:
-    little is left for repetitions. `unknown` meters have a wire time that is not known, and are not counted.
-    """
-
-    name: str
-    meters: int
-    utilisation: float
-    midnight_seconds: float | None
-    fits: bool
-    tight: bool
-    unknown: int
-
-
-class Preview(BaseModel):
-    """What can be known before a configuration is sent. The gateway has the last word.
-
-    `checked` false: this server does not have the gateway's software, and knows nothing. `present`: whether
-    the text that runs is known, which `difference` (a unified diff) is against; the command `show-config`
-    asks for it.
-    """
-
-    checked: bool
-    problems: list[PreviewProblem]
-    lines: list[PreviewLine]
-    fits: bool | None
-    running: str
-    present: bool
-    difference: list[str]
-
-
 @router.get(
     "/gateways/{gateway}/configurations",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="What a gateway was to run, and what became of it",
+    summary="List the configurations of a gateway",
 )
 def list_configurations(
     *,
@@ -158,7 +108,7 @@ def list_configurations(
     return GatewayConfigurationPage(
         gateway=row.code,
         running=queries.present(store, row.id).version,
-        configurations=[GatewayConfiguration(**_fields(one)) for one in page],
+        configurations=[GatewayConfiguration.model_validate(one, from_attributes=True) for one in page],
         next_cursor=page[-1].version if len(found) > limit else None,
     )
 
@@ -166,20 +116,20 @@ def list_configurations(
 @router.get(
     "/gateways/{gateway}/configurations/{version}",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="A version with its text",
+    summary="Get one configuration with its text",
 )
 def get_configuration(
     caller: KeyCaller, store: Store, gateway: GatewayCode, version: Version
 ) -> GatewayConfigurationDetail:
     """As it was sent."""
     found = find_configuration(store, find_gateway(caller, store, gateway), version)
-    return GatewayConfigurationDetail(**_fields(found), toml=found.toml)
+    return GatewayConfigurationDetail.model_validate(found, from_attributes=True)
 
 
 @router.get(
     "/gateways/{gateway}/configuration",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="What a gateway is to run",
+    summary="Get the desired configuration of a gateway",
     responses=UNCHANGED,
 )
 def get_desired(
@@ -196,7 +146,7 @@ def get_desired(
 @router.put(
     "/gateways/{gateway}/configuration",
     dependencies=[requires(Scope.GATEWAYS_WRITE)],
-    summary="Let a gateway run another configuration",
+    summary="Change the desired configuration of a gateway",
 )
 def put_desired(
     *,
@@ -216,31 +166,9 @@ def put_desired(
 
 
 @router.post(
-    "/gateways/{gateway}/configuration/preview",
-    dependencies=[requires(Scope.GATEWAYS_WRITE), ONCE],
-    summary="What another configuration would change, and whether it can be",
-)
-def preview_configuration(
-    request: Request, caller: KeyCaller, store: Store, gateway: GatewayCode, text: ConfigurationText
-) -> Preview:
-    """Nothing is sent and nothing is kept."""
-    row = find_gateway(caller, store, gateway)
-    checked, present, changes = look_at(services(request), caller, store, row, text.toml)
-    return Preview(
-        checked=checked is not None,
-        problems=[PreviewProblem(**asdict(one)) for one in checked.problems] if checked else [],
-        lines=[PreviewLine(**asdict(one)) for one in checked.lines] if checked else [],
-        fits=checked.fits if checked else None,
-        running=present.version,
-        present=present.toml is not None,
-        difference=changes,
-    )
-
-
-@router.post(
     "/gateways/{gateway}/configurations/{version}/restore",
     dependencies=[requires(Scope.GATEWAYS_WRITE)],
-    summary="Let a gateway run an earlier version again",
+    summary="Restore an earlier configuration",
 )
 def restore_configuration(
     *,
@@ -262,7 +190,7 @@ def restore_configuration(
     return match.answer(_desired(store, row))
 
 
-def find_configuration(store: Store, row: GatewayRow, version: int) -> queries.ConfigurationRow:
+def find_configuration(store: Store, row: GatewayReportRow, version: int) -> queries.ConfigurationRow:
     """A version of a gateway. Raises Problem."""
     found = queries.configuration(store, row.id, version)
     if found is None:
@@ -270,27 +198,11 @@ def find_configuration(store: Store, row: GatewayRow, version: int) -> queries.C
     return found
 
 
-def look_at(
-    shared: Services, caller: Caller, store: Store, row: GatewayRow, toml: str
-) -> tuple[Checked | None, queries.PresentConfiguration, list[str]]:
-    """What is found in a text (None: nobody here can tell), what runs, and the lines that change."""
-    present = queries.present(store, row.id)
-    changes = [] if present.toml is None or not toml else difference(present.toml, toml)
-    if not toml:  # the installer's own file: the gateway has it, and has run it
-        return Checked(), present, changes
-    if shared.check is None:
-        return None, present, changes
-    checked = shared.check(
-        toml, present.toml, utility=caller.utility.code, gateway=row.code, now=shared.clock()
-    )
-    return checked, present, changes
-
-
 def send(
     shared: Services,
     caller: Caller,
     store: Store,
-    row: GatewayRow,
+    row: GatewayReportRow,
     order: ConfigurationOrder,
     *,
     after: int,
@@ -320,23 +232,10 @@ def send(
     return version
 
 
-def _desired(store: Store, row: GatewayRow) -> DesiredConfiguration:
+def _desired(store: Store, row: GatewayReportRow) -> DesiredConfiguration:
     newest = queries.configurations(store, row.id, limit=1)
     if not newest:
         return DesiredConfiguration(
             gateway=row.code, version=0, toml="", restores=None, author="", reason="", created_at=None
         )
-    one = newest[0]
-    return DesiredConfiguration(
-        gateway=row.code,
-        version=one.version,
-        toml=one.toml,
-        restores=one.restores,
-        author=one.author,
-        reason=one.reason,
-        created_at=one.created_at,
-    )
-
-
-def _fields(row: queries.ConfigurationRow) -> dict[str, Any]:
-    return {name: value for name, value in asdict(row).items() if name != "toml"}
+    return DesiredConfiguration.model_validate({"gateway": row.code, **asdict(newest[0])})

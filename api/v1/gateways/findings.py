@@ -1,4 +1,4 @@
-"""`/v1/gateways/{gateway}/findings`: what is wrong with a gateway and its lines, as the validator found."""
+"""`/v1/gateways/{gateway}/findings`: the validator's findings at a gateway and its lines."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ router = resources("gateways")
 
 
 class GatewayFinding(BaseModel):
-    """What was found at a gateway, or at its line `line`; `ended_at` null: it still holds."""
+    """Finding at a gateway, or at its line `line`; `ended_at` null: it still holds."""
 
     id: int
     line: str | None
@@ -32,7 +32,7 @@ class GatewayFinding(BaseModel):
 
 
 class GatewayFindingPage(BaseModel):
-    """The last detected first; `next_cursor` null: this is the last page."""
+    """Findings, the last detected first; `next_cursor` null: this is the last page."""
 
     gateway: str
     findings: list[GatewayFinding]
@@ -42,7 +42,7 @@ class GatewayFindingPage(BaseModel):
 @router.get(
     "/gateways/{gateway}/findings",
     dependencies=[requires(Scope.FINDINGS_READ)],
-    summary="What was found at a gateway",
+    summary="List the findings at a gateway",
 )
 def list_gateway_findings(
     *,

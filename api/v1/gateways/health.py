@@ -1,5 +1,6 @@
-"""`/v1/gateways/{gateway}/health` with its history, `/lines` and `/meters`: what a gateway told of itself."""
+"""`/v1/gateways/{gateway}/health` with its history, `/lines` and `/meters`: a gateway's health messages."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -26,7 +27,7 @@ GatewayCode = Annotated[str, Path(max_length=64, examples=["gw-lindenhof"])]
 
 
 class GatewayLine(BaseModel):
-    """A line of a gateway. Counters since its start; `utilisation`: the share of wire time used, 0 to 1."""
+    """Line of a gateway. Counters since its start; `utilisation`: the share of wire time used, 0 to 1."""
 
     line: str
     utilisation: float
@@ -39,7 +40,7 @@ class GatewayLine(BaseModel):
 
 
 class GatewayHealth(BaseModel):
-    """What a gateway said of itself at an instant of its clock. Null: it did not say.
+    """Health message of a gateway, at an instant of its clock. Null: it did not say.
 
     `clock_ahead`: seconds that its clock was ahead of ours when this came; its way here makes that less.
     `config_version`: of the configuration that runs, empty for the installer's file.
@@ -63,14 +64,14 @@ class GatewayHealth(BaseModel):
 
 
 class GatewayState(BaseModel):
-    """A change of its connection, when it was noticed."""
+    """Change of a gateway's connection, when it was noticed."""
 
     state: str
     noticed_at: datetime
 
 
 class GatewayCondition(BaseModel):
-    """How a gateway is: `state` is online, offline or never seen. `health` null: it never told."""
+    """Condition of a gateway: `state` is online, offline or never seen. `health` null: it never told."""
 
     gateway: str
     state: str
@@ -89,7 +90,7 @@ class GatewayHealthPage(BaseModel):
 
 
 class GatewayLines(BaseModel):
-    """The lines as the last health message has them; `at` null: there was none."""
+    """Lines as the last health message has them; `at` null: there was none."""
 
     gateway: str
     at: datetime | None
@@ -97,7 +98,7 @@ class GatewayLines(BaseModel):
 
 
 class GatewayMeter(BaseModel):
-    """A meter of a gateway. `polls` and `errors` since the gateway's start; null: it does not tell of it.
+    """Meter of a gateway. `polls` and `errors` since the gateway's start; null: it does not tell of it.
 
     `missed_24h`: due polls of the last 24 hours that gave nothing, mostly for `missed_reason`.
     `clock_drift`: seconds that the meter's clock is ahead. `registered`: whether the registry has it here.
@@ -115,14 +116,16 @@ class GatewayMeter(BaseModel):
 
 
 class GatewayMeters(BaseModel):
-    """The meters that a gateway reads by the registry, by its own word, or both."""
+    """Meters that a gateway reads by the registry, by its own word, or both."""
 
     gateway: str
     meters: list[GatewayMeter]
 
 
 @router.get(
-    "/gateways/{gateway}/health", dependencies=[requires(Scope.METERS_READ)], summary="How a gateway is"
+    "/gateways/{gateway}/health",
+    dependencies=[requires(Scope.METERS_READ)],
+    summary="Get a gateway's health",
 )
 def get_health(caller: KeyCaller, store: Store, gateway: GatewayCode) -> GatewayCondition:
     """Its connection and its last health message."""
@@ -144,7 +147,7 @@ def get_health(caller: KeyCaller, store: Store, gateway: GatewayCode) -> Gateway
 @router.get(
     "/gateways/{gateway}/health/history",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="What a gateway told before",
+    summary="List earlier health messages of a gateway",
 )
 def list_health(
     *,
@@ -176,7 +179,7 @@ def list_health(
 @router.get(
     "/gateways/{gateway}/lines",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="A gateway's lines and how busy they are",
+    summary="List the lines of a gateway",
 )
 def list_lines(caller: KeyCaller, store: Store, gateway: GatewayCode) -> GatewayLines:
     """As the last health message has them."""
@@ -190,7 +193,7 @@ def list_lines(caller: KeyCaller, store: Store, gateway: GatewayCode) -> Gateway
 @router.get(
     "/gateways/{gateway}/meters",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="How well a gateway reads its meters",
+    summary="List the meters of a gateway",
 )
 def list_gateway_meters(
     request: Request, caller: KeyCaller, store: Store, gateway: GatewayCode
@@ -207,7 +210,7 @@ def list_gateway_meters(
     )
 
 
-def find_gateway(caller: Caller, store: Store, code: str) -> queries.GatewayRow:
+def find_gateway(caller: Caller, store: Store, code: str) -> queries.GatewayReportRow:
     """The gateway of the caller's utility. Raises Problem."""
     row = queries.gateway(store, caller.utility.id, code)
     if row is None:
@@ -216,7 +219,7 @@ def find_gateway(caller: Caller, store: Store, code: str) -> queries.GatewayRow:
 
 
 def meters_of(
-    store: Store, utility_id: int, row: queries.GatewayRow, since: datetime
+    store: Store, utility_id: int, row: queries.GatewayReportRow, since: datetime
 ) -> list[tuple[str, queries.ReadMeterRow | None, MeterHealth | None]]:
     """(name, what the registry has, what the gateway says) of each meter that either knows."""
     told = {one.meter: one for one in msgspec.convert(said(row, "meters", []), list[MeterHealth])}
@@ -224,7 +227,7 @@ def meters_of(
     return [(code, known.get(code), told.get(code)) for code in sorted(known.keys() | told.keys())]
 
 
-def said(row: queries.GatewayRow, name: str, otherwise: Any) -> Any:
+def said(row: queries.GatewayReportRow, name: str, otherwise: Any) -> Any:
     """A field of the last health message."""
     return (row.said or {}).get(name, otherwise)
 
@@ -245,23 +248,8 @@ def gateway_meter(code: str, known: queries.ReadMeterRow | None, told: MeterHeal
 
 
 def _health(row: queries.HealthRow) -> GatewayHealth:
-    return GatewayHealth(
-        at=row.at,
-        received_at=row.received_at,
-        clock_ahead=round(row.clock_ahead, 1),
-        clock_synchronised=row.clock_synchronised,
-        buffered_readouts=row.buffered_readouts,
-        oldest_unacknowledged=row.oldest_unacknowledged,
-        buffer_full=row.buffer_full,
-        disk_free_bytes=row.disk_free_bytes,
-        disk_total_bytes=row.disk_total_bytes,
-        memory_bytes=row.memory_bytes,
-        memory_total_bytes=row.memory_total_bytes,
-        cpu_celsius=row.cpu_celsius,
-        version=row.version,
-        config_version=row.config_version,
-        lines=_lines(row.lines),
-    )
+    told = {**asdict(row), "clock_ahead": round(row.clock_ahead, 1), "lines": _lines(row.lines)}
+    return GatewayHealth.model_validate(told)
 
 
 def _lines(told: list[dict[str, Any]]) -> list[GatewayLine]:

@@ -10,7 +10,8 @@ import pytest
 from ingest.mqtt.inbox import Delivery
 from ingest.receive.gateway_reports import note
 from ingest.validation.communication import look
-from store.gateways.health import forget, keep_hour, take_gateway
+from store.gateways.health_message import keep_hour
+from store.gateways.hours import forget, take_gateway
 from store.postgres.database import connect
 from store.postgres.roles import Role
 from store.validation.finding_list import FindingFilter, findings_page, gateway_findings

@@ -23,7 +23,7 @@ class AddressError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class DestinationAddress:
     """A URL taken apart: `path` with its query; `host` for the TLS name and the Host header."""
 
     scheme: str
@@ -37,7 +37,7 @@ class Target:
         return self.scheme == "https"
 
 
-def parse(url: str, *, allow_private: bool) -> Target:
+def parse(url: str, *, allow_private: bool) -> DestinationAddress:
     """The parts of a destination's URL. Raises AddressError.
 
     https is required, except where the operator allowed addresses of their own network.
@@ -62,7 +62,7 @@ def parse(url: str, *, allow_private: bool) -> Target:
     if not allow_private and _is_private_literal(parts.hostname):
         raise AddressError("it is not a public address; an operator may allow it")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], path)
+    return DestinationAddress(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], path)
 
 
 def _is_private_literal(host: str) -> bool:
@@ -78,7 +78,7 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def checked_addresses(target: Target, look_up: Resolve, *, allow_private: bool) -> list[str]:
+def checked_addresses(target: DestinationAddress, look_up: Resolve, *, allow_private: bool) -> list[str]:
     """The addresses to connect to. Raises AddressError where one is not public, OSError for none."""
     addresses = list(look_up(target.host, target.port))
     if not addresses:

@@ -23,7 +23,7 @@ class AttemptError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PostAnswer:
     """What the destination answered."""
 
     status: int
@@ -49,7 +49,9 @@ class Post:
         self._trust = trust
         self._seconds = seconds
 
-    def __call__(self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> Answer:
+    def __call__(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool
+    ) -> PostAnswer:
         """Raises AddressError where nothing may be sent, AttemptError where no answer came."""
         target = parse(url, allow_private=allow_private)
         try:
@@ -106,10 +108,10 @@ def _ended_after(seconds: float, connection: socket.socket) -> Iterator[None]:
             deadline.join()
 
 
-def _answer(response: http.client.HTTPResponse) -> Answer:
+def _answer(response: http.client.HTTPResponse) -> PostAnswer:
     asked = response.getheader("Retry-After", "")
     sane = asked.isascii() and asked.isdigit() and len(asked) <= _MOST_DIGITS
-    return Answer(response.status, int(asked) if sane else None)
+    return PostAnswer(response.status, int(asked) if sane else None)
 
 
 def _reason(error: Exception) -> str:

@@ -16,11 +16,11 @@ import structlog
 from psycopg import Connection
 
 from ingest.delivery.address import AddressError
-from ingest.delivery.post import Answer, AttemptError, Post
+from ingest.delivery.post import AttemptError, Post, PostAnswer
 from ingest.delivery.signature import headers
 from ingest.worker import Outage, Turn, serve
-from metering.delivery.document import body
-from store.delivery.outbox import Claimed, claim, delivered, failed
+from metering.delivery.document import body, webhook_id
+from store.delivery.outbox import DueMessage, claim, mark_delivered, mark_failed
 from store.delivery.outgoing import readings_of
 from store.postgres.database import connect
 from store.postgres.roles import Role
@@ -51,7 +51,7 @@ class Sends(Protocol):
 
     def __call__(
         self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool
-    ) -> Answer: ...
+    ) -> PostAnswer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Courier:
             if message is None:
                 return False
             rows = readings_of(connection, message)
-            name = f"msg_{message.message_id.hex}"
+            name = webhook_id(message.message_id)
             content = body(name, message.utility, message.period, message.created_at, rows)
             signed = headers(name, int(self.clock().timestamp()), content, message.secrets)
             fields = {"Content-Type": "application/json", "User-Agent": "hesper", **signed}
@@ -79,7 +79,7 @@ class Courier:
                 self._failed(connection, message, str(error), None)
             else:
                 if answer.taken:
-                    delivered(connection, message, self.clock())
+                    mark_delivered(connection, message, self.clock())
                     log.info(
                         "delivered", message=name, destination=message.destination_id, readings=len(rows)
                     )
@@ -87,7 +87,9 @@ class Courier:
                     self._failed(connection, message, f"it answered {answer.status}", answer)
         return True
 
-    def _failed(self, connection: Connection, message: Claimed, error: str, answer: Answer | None) -> None:
+    def _failed(
+        self, connection: Connection, message: DueMessage, error: str, answer: PostAnswer | None
+    ) -> None:
         now = self.clock()
         given_up = message.attempts >= len(DISTANCES) or (answer is not None and answer.status == GONE)
         asked = timedelta(seconds=answer.retry_after or 0) if answer else timedelta()
@@ -97,7 +99,7 @@ class Courier:
             distance = DISTANCES[message.attempts] * self.chance.uniform(0.5, 1.0)
             again = now + max(distance, rest)
             rest = max(rest, min(distance, REST))
-        failed(connection, message, error, again=again, resting=now + rest)
+        mark_failed(connection, message, error, again=again, resting=now + rest)
         told = {"outbox": message.id, "destination": message.destination_id, "attempt": message.attempts + 1}
         if given_up:
             log.error("a message is dead: `hesper deliver list --dead` shows it", error=error, **told)

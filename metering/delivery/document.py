@@ -1,4 +1,4 @@
-"""The body of a message: the same names and forms as what `/v1/billing/{period}` gives to those who pull.
+"""Document of a message: the same names and forms as what `/v1/billing/{period}` gives to those who pull.
 
 A message is made anew for each attempt and is the same to the byte: keys sorted, values exact decimals, and
 nothing in it that could change after the close.
@@ -8,24 +8,30 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from metering.billing.canonical_hash import decimal, instant, offset
+from metering.delivery.control_totals import control_sums
 from metering.delivery.outgoing import OutgoingReading
-from store.delivery.control_totals import control_sums
 from telemetry.quality import Quality
 
 TYPE = "billing.readings"
 
 
+def webhook_id(message_id: UUID) -> str:
+    """The name of a message, the same at every attempt."""
+    return f"msg_{message_id.hex}"
+
+
 def body(
-    message_id: str, utility: str, period: str, created_at: datetime, readings: Sequence[OutgoingReading]
+    name: str, utility: str, period: str, created_at: datetime, readings: Sequence[OutgoingReading]
 ) -> bytes:
     """JSON in UTF-8. `timestamp`: when the close made the message; count and totals are for control."""
     told = {
         "type": TYPE,
         "timestamp": instant(created_at),
         "data": {
-            "delivery": message_id,
+            "delivery": name,
             "utility": utility,
             "period": period,
             "count": len(readings),

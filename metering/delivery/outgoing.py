@@ -11,35 +11,21 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from metering.billing.canonical_hash import BilledFigure
 
-@dataclass(frozen=True, slots=True)
-class OutgoingReading:
-    """One version of a billing reading. Values in micro-units of `unit`; `cursor` is its id.
 
-    `true_up` is what earlier estimates fell short by (negative: a credit), a line beside the consumption.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingReading(BilledFigure):
+    """One version of a billing reading; `cursor` is its id."""
 
     cursor: int
-    service_point: str
     account: str
     meters: list[str]
-    obis: str
-    unit: str
-    period: str
     version: int
-    starts_at: datetime
-    ends_at: datetime
     start_offset: timedelta
     end_offset: timedelta
-    start_value: int
-    end_value: int
-    consumption: int
-    quality: int
-    start_method: str
-    end_method: str
     content_hash: bytes
     created_at: datetime
-    true_up: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

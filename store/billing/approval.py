@@ -7,7 +7,7 @@ from psycopg import Connection
 from store.billing.closes import last_run, lock_period, note
 from store.billing.drafts import DraftRow, draft_of, progress, remove
 from store.billing.rule_sets import rules_on
-from store.delivery.control_totals import note_delivered
+from store.delivery.acknowledgements import note_delivered
 from store.delivery.outbox import put
 from store.postgres.errors import StoreError
 

@@ -10,7 +10,8 @@ from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from metering.billing.canonical_hash import BilledFigure
-from store.delivery.control_totals import control_sums, note_delivered
+from metering.delivery.control_totals import control_sums
+from store.delivery.acknowledgements import note_delivered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +200,7 @@ def control_totals(
 ) -> tuple[int, dict[str, int]]:
     """What someone holds who took all of a period up to `cursor`, corrections in place of what they correct.
 
-    (billing readings, `store.deliveries.control_sums` of them).
+    (billing readings, `control_sums` of them).
     """
     rows = connection.execute(
         """

@@ -7,7 +7,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from metering.delivery.outgoing import Issue, OutgoingReading
-from store.delivery.outbox import Claimed
+from store.delivery.outbox import DueMessage
 
 _AT_ONCE = 5000  # rows that a stream keeps in memory
 
@@ -23,7 +23,7 @@ _COLUMNS = """
 """
 
 
-def readings_of(connection: Connection[Any], message: Claimed) -> list[OutgoingReading]:
+def readings_of(connection: Connection[Any], message: DueMessage) -> list[OutgoingReading]:
     """The billing readings of a message, in order of id."""
     with connection.cursor(row_factory=class_row(OutgoingReading)) as cursor:
         cursor.execute(

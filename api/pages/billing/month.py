@@ -206,7 +206,7 @@ def _deliveries(store: Store, visitor: Visitor, period: str) -> list[Delivered]:
         destination = row.url.partition("?")[0]
         delivered = found.setdefault(row.url, Delivered(destination, Counter(), []))
         delivered.states[row.state] += 1
-        if row.state == outbox.State.DEAD:
+        if row.state == outbox.MessageState.DEAD:
             delivered.dead.append(row)
     return list(found.values())
 

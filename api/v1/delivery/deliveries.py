@@ -1,12 +1,12 @@
-"""`/v1/deliveries`: the messages that were pushed or wait to be, and what billing says of each.
+"""`/v1/deliveries`: messages that were pushed or wait to be, and the totals that billing reports for each.
 
 An acknowledgement is a count and sums. Where they are not ours it is refused and kept beside ours, so that
-the message shows both sides until they agree.
+the delivery shows both sides until they agree.
 """
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query, Request
 from fastapi.responses import Response
@@ -19,8 +19,10 @@ from api.v1.routing import resources
 from api.web.problems import Problem, not_found, respond
 from api.web.services import services
 from metering.access import Scope
+from metering.delivery.control_totals import differences
 from store.delivery import outbox
-from store.delivery.outbox import MessageRow, State
+from store.delivery.acknowledgements import acknowledge, last_report, sent_totals
+from store.delivery.outbox import MessageRow, MessageState
 
 router = resources("deliveries")
 
@@ -29,29 +31,31 @@ DeliveryId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Totals = dict[Annotated[str, StringConstraints(max_length=64)], DecimalText]
 
 
-class Count(BaseModel):
-    """One side's count and sums of a message; totals by `<obis> <unit>`."""
+class ControlTotals(BaseModel):
+    """Count and sums of a delivery as one side has them; totals by `<obis> <unit>`."""
 
     count: int
     totals: dict[str, str]
 
 
-class DeliveryClaim(Count):
-    """What a billing system last said of a message."""
+class ReportedTotals(ControlTotals):
+    """Control totals that a billing system reported last."""
 
     key: str
     accepted: bool
     at: datetime
 
 
-class Delivery(BaseModel):
-    """A message of the outbox. `cursors`: the first and last billing reading of it."""
+class BillingDelivery(BaseModel):
+    """A message with billing readings, waiting or sent. `cursors`: its first and last billing reading."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     id: int
     message: str = Field(description="Its webhook-id.", examples=["msg_7a0c..."])
     period: str
     destination: str
-    state: State
+    state: MessageState
     readings: int
     cursors: tuple[int, int]
     attempts: int
@@ -61,23 +65,23 @@ class Delivery(BaseModel):
     last_error: str | None
 
 
-class DeliveryDetail(Delivery):
-    """A message with both sides: what we sent, and what billing says it has."""
+class DeliveryDetail(BillingDelivery):
+    """A delivery with both sides: the totals sent, and those that billing reported."""
 
-    sent: Count
-    acknowledged: DeliveryClaim | None
+    sent: ControlTotals
+    acknowledged: ReportedTotals | None
     differences: dict[str, str] = Field(description="Ours minus theirs, where they differ.")
 
 
 class DeliveryPage(BaseModel):
-    """In order of id; `next_cursor` null: this is the last page."""
+    """Deliveries in order of id; `next_cursor` null: this is the last page."""
 
-    deliveries: list[Delivery]
+    deliveries: list[BillingDelivery]
     next_cursor: int | None
 
 
 class DeliveryAcknowledgement(BaseModel):
-    """What a billing system took from one message: all its rows, counted and summed as they are in it."""
+    """Control totals of one delivery: all its readings, counted and summed as they are in it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -88,24 +92,24 @@ class DeliveryAcknowledgement(BaseModel):
 @router.get(
     "/deliveries",
     dependencies=[requires(Scope.DELIVERIES_READ)],
-    summary="Messages that were pushed or wait to be",
+    summary="Deliveries, sent or waiting",
 )
 def list_deliveries(
     caller: KeyCaller,
     store: Store,
     *,
-    state: State | None = None,
+    state: MessageState | None = None,
     period: Annotated[str | None, Query(pattern=_PERIOD)] = None,
     cursor: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> DeliveryPage:
-    """Behind `cursor`, in order; `state=dead` are those that a person has to look at."""
+    """Deliveries behind `cursor`, in order; those in `state=dead` need somebody's attention."""
     rows = outbox.messages(
         store, utility_id=caller.utility.id, state=state, period=period, after=cursor, limit=limit + 1
     )
     page = rows[:limit]
     return DeliveryPage(
-        deliveries=[Delivery(**_delivery(row)) for row in page],
+        deliveries=[BillingDelivery.model_validate(row) for row in page],
         next_cursor=page[-1].id if len(rows) > limit else None,
     )
 
@@ -113,26 +117,25 @@ def list_deliveries(
 @router.get(
     "/deliveries/{delivery_id}",
     dependencies=[requires(Scope.DELIVERIES_READ)],
-    summary="A message with both sides' count and sums",
+    summary="A delivery with the control totals of both sides",
 )
 def get_delivery(caller: KeyCaller, store: Store, delivery_id: DeliveryId) -> DeliveryDetail:
-    """What was sent, what billing last said it has of it, and where they differ."""
+    """The totals sent, those that billing reported last, and where they differ."""
     row = _found(caller, store, delivery_id)
-    sent = {name: decimal_text(total) for name, total in outbox.sent_totals(store, row).items()}
-    claim = outbox.last_claim(store, row.id)
+    sent, report = _sent_totals(store, row), last_report(store, row.id)
     return DeliveryDetail(
-        **_delivery(row),
-        sent=Count(count=row.readings, totals=sent),
+        **BillingDelivery.model_validate(row).model_dump(),
+        sent=ControlTotals(count=row.readings, totals=sent),
         acknowledged=None
-        if claim is None
-        else DeliveryClaim(
-            key=claim.key_name,
-            count=claim.readings,
-            totals=claim.totals,
-            accepted=claim.accepted,
-            at=claim.at,
+        if report is None
+        else ReportedTotals(
+            key=report.key_name,
+            count=report.readings,
+            totals=report.totals,
+            accepted=report.accepted,
+            at=report.at,
         ),
-        differences={} if claim is None else outbox.differences(sent, claim.totals),
+        differences={} if report is None else differences(sent, report.totals),
     )
 
 
@@ -140,24 +143,24 @@ def get_delivery(caller: KeyCaller, store: Store, delivery_id: DeliveryId) -> De
     "/deliveries/{delivery_id}/acknowledgements",
     dependencies=[requires(Scope.BILLING_ACKNOWLEDGE), ONCE],
     status_code=201,
-    response_model=DeliveryClaim,
-    summary="Say what you have taken of a message",
+    response_model=ReportedTotals,
+    summary="Acknowledge a delivery with control totals",
 )
 def acknowledge_delivery(
     request: Request, caller: KeyCaller, store: Store, delivery_id: DeliveryId, taken: DeliveryAcknowledgement
-) -> DeliveryClaim | Response:
-    """Accepted if count and totals are ours; else 409 with both sides, which `GET` then shows too."""
+) -> ReportedTotals | Response:
+    """Accepted where count and totals are those sent; else 409 with both sides, as `GET` shows them too."""
     row = _found(caller, store, delivery_id)
-    if row.state not in (State.DELIVERED, State.ACKNOWLEDGED):
+    if row.state not in (MessageState.DELIVERED, MessageState.ACKNOWLEDGED):
         raise Problem(
             HTTPStatus.CONFLICT,
             "not-delivered",
             f"This message is {row.state}: it can be acknowledged once it was delivered.",
         )
-    ours = {name: decimal_text(total) for name, total in outbox.sent_totals(store, row).items()}
-    accepted = taken.count == row.readings and not outbox.differences(ours, taken.totals)
+    ours = _sent_totals(store, row)
+    accepted = taken.count == row.readings and not differences(ours, taken.totals)
     now = services(request).clock()
-    outbox.acknowledge(
+    acknowledge(
         store,
         row,
         caller.key_id,
@@ -175,8 +178,10 @@ def acknowledge_delivery(
             yours={"count": taken.count, "totals": dict(taken.totals)},
             ours={"count": row.readings, "totals": ours},
         )
-        return respond(request, problem)  # returned, not raised: what was said is kept
-    return DeliveryClaim(key=caller.name, count=taken.count, totals=dict(taken.totals), accepted=True, at=now)
+        return respond(request, problem)  # returned, not raised: the report is kept
+    return ReportedTotals(
+        key=caller.name, count=taken.count, totals=dict(taken.totals), accepted=True, at=now
+    )
 
 
 def _found(caller: KeyCaller, store: Store, delivery_id: int) -> MessageRow:
@@ -186,18 +191,5 @@ def _found(caller: KeyCaller, store: Store, delivery_id: int) -> MessageRow:
     return row
 
 
-def _delivery(row: MessageRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "message": f"msg_{row.message_id.hex}",
-        "period": row.period,
-        "destination": row.url.partition("?")[0],  # a query may hold a token
-        "state": row.state,
-        "readings": row.readings,
-        "cursors": (row.first_reading, row.last_reading),
-        "attempts": row.attempts,
-        "created_at": row.created_at,
-        "delivered_at": row.delivered_at,
-        "acknowledged_at": row.acknowledged_at,
-        "last_error": row.last_error,
-    }
+def _sent_totals(store: Store, row: MessageRow) -> dict[str, str]:
+    return {name: decimal_text(total) for name, total in sent_totals(store, row).items()}

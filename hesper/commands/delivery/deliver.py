@@ -18,9 +18,11 @@ from ingest.delivery.address import AddressError, parse
 from ingest.delivery.signature import new_secret
 from ingest.delivery.worker import main
 from metering.billing.canonical_hash import decimal, instant
+from metering.delivery.control_totals import differences
 from store.billing.measured import utility as utility_of
 from store.delivery import destinations as places
 from store.delivery import outbox
+from store.delivery.acknowledgements import last_report, sent_totals
 from store.postgres.roles import Role
 
 app = typer.Typer(no_args_is_help=True)
@@ -128,7 +130,7 @@ def list_(
     data: DataFolder = None,
 ) -> None:
     """List messages and what became of them, the last error beside each. `retry` sends dead ones again."""
-    state = outbox.State.DEAD if dead else outbox.State.WAITING if waiting else None
+    state = outbox.MessageState.DEAD if dead else outbox.MessageState.WAITING if waiting else None
     with administration(database_url, data) as connection:
         whose = utility_of(connection, utility_code(connection, utility)).id if utility else None
         rows = outbox.messages(connection, utility_id=whose, state=state, period=period)
@@ -155,12 +157,12 @@ def show(
         row = outbox.message(connection, message)
         if row is None:
             raise DeliveryError(f"there is no message {message}", advice="`hesper deliver list` lists them")
-        sent = {name: decimal(total) for name, total in outbox.sent_totals(connection, row).items()}
-        claim = outbox.last_claim(connection, message)
+        sent = {name: decimal(total) for name, total in sent_totals(connection, row).items()}
+        report = last_report(connection, message)
     told = asdict(row) | {
         "sent": {"count": row.readings, "totals": sent},
-        "acknowledged": None if claim is None else asdict(claim),
-        "differences": {} if claim is None else outbox.differences(sent, claim.totals),
+        "acknowledged": None if report is None else asdict(report),
+        "differences": {} if report is None else differences(sent, report.totals),
     }
     typer.echo(json.dumps(told, default=_text, indent=2))
 

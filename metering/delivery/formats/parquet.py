@@ -6,6 +6,7 @@ bytes that they write.
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def _record(utility: str, row: OutgoingReading) -> dict[str, Any]:
     """A billing reading by the names of the schema."""
     values = {name: getattr(row, name) for name in _VALUES}
     return {
-        **{name: getattr(row, name) for name in OutgoingReading.__slots__},
+        **{each.name: getattr(row, each.name) for each in fields(row)},
         **{name: None if value is None else from_micro(value) for name, value in values.items()},
         "utility": utility,
         "start_offset_minutes": round(row.start_offset.total_seconds() / 60),

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import psycopg
 import pytest
 
-from ingest.delivery.post import Answer
+from ingest.delivery.post import PostAnswer
 from ingest.delivery.signature import new_secret
 from ingest.delivery.worker import Courier
 from store.delivery import destinations
@@ -40,7 +40,7 @@ class Destination:
     """A destination whose answers a test decides, with a clock of its own."""
 
     connection: psycopg.Connection
-    answers: list[Answer | Exception] = field(default_factory=list)
+    answers: list[PostAnswer | Exception] = field(default_factory=list)
     came: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     now: datetime = datetime(2030, 1, 1, tzinfo=UTC)
     secret: str = field(default_factory=new_secret)
@@ -52,10 +52,10 @@ class Destination:
         self.connection.commit()
         self.courier = Courier(self.send, lambda: self.now, random.Random(1))
 
-    def send(self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> Answer:
+    def send(self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> PostAnswer:
         assert (url, allow_private) == ("https://billing.example/in", False)
         self.came.append((dict(headers), body))
-        answer = self.answers.pop(0) if self.answers else Answer(200)
+        answer = self.answers.pop(0) if self.answers else PostAnswer(200)
         if isinstance(answer, Exception):
             raise answer
         return answer

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.delivery.post import Answer, Post
+from ingest.delivery.post import Post, PostAnswer
 from ingest.delivery.signature import new_secret
 from ingest.delivery.worker import Courier
 from store.delivery import destinations, outbox
@@ -53,7 +53,7 @@ class Worker(threading.Thread):
         self._post, self.deaths = Post(), 0
         self._courier = Courier(self._send, clock, self._chance)
 
-    def _send(self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> Answer:
+    def _send(self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> PostAnswer:
         answer = self._post(url, headers, body, allow_private=allow_private)
         if self._chance.random() < 0.1:
             raise DiedError
@@ -123,8 +123,8 @@ def test_a_receiver_killed_at_random_ends_with_each_version_once_by_its_id(
     for worker in workers:
         worker.join()
 
-    assert outbox.messages(town.connection, state=outbox.State.DEAD) == []
-    sent = outbox.messages(town.connection, state=outbox.State.DELIVERED)
+    assert outbox.messages(town.connection, state=outbox.MessageState.DEAD) == []
+    sent = outbox.messages(town.connection, state=outbox.MessageState.DELIVERED)
     assert len(sent) == 40
     with sqlite3.connect(held) as billing:
         taken = billing.execute("select id, body from taken").fetchall()

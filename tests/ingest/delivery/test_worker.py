@@ -11,7 +11,7 @@ import pytest
 
 from ingest.billing.close import close
 from ingest.delivery.address import AddressError
-from ingest.delivery.post import Answer, AttemptError
+from ingest.delivery.post import AttemptError, PostAnswer
 from ingest.delivery.signature import headers, new_secret
 from ingest.delivery.worker import DISTANCES, main
 from store.delivery import destinations, outbox
@@ -58,7 +58,7 @@ def test_messages_are_signed_by_the_secret_and_while_it_is_rotated_by_both(
     town.close("2026-10")
     fresh = new_secret()
     destinations.rotate(town.connection, destination.id, fresh, destination.now + timedelta(hours=1))
-    destination.answers = [Answer(500)]
+    destination.answers = [PostAnswer(500)]
     destination.step()
     destination.now += timedelta(hours=2)
     destination.step()
@@ -109,7 +109,7 @@ def test_distances_grow_until_the_message_is_dead_and_a_person_lets_it_wait_agai
     town.close("2026-10")
     gone = []
     for attempt in range(len(DISTANCES) + 1):
-        destination.answers = [Answer(503)]
+        destination.answers = [PostAnswer(503)]
         start = destination.now
         while not destination.step():
             destination.now += timedelta(seconds=5) if attempt < 3 else timedelta(minutes=5)
@@ -118,7 +118,7 @@ def test_distances_grow_until_the_message_is_dead_and_a_person_lets_it_wait_agai
     assert all(DISTANCES[n] * 0.5 <= gone[n + 1] <= DISTANCES[n] + timedelta(minutes=5) for n in range(9))
     destination.now += 30 * DAY
     assert not destination.step()
-    (dead,) = outbox.messages(town.connection, state=outbox.State.DEAD)
+    (dead,) = outbox.messages(town.connection, state=outbox.MessageState.DEAD)
     assert dead.last_error == "it answered 503"
     assert outbox.requeue(town.connection, [dead.id], destination.now) == 1
     assert destination.step()
@@ -128,7 +128,7 @@ def test_distances_grow_until_the_message_is_dead_and_a_person_lets_it_wait_agai
 
 def test_a_destination_that_is_gone_is_not_asked_again(town: Town, destination: Destination) -> None:
     town.close("2026-10")
-    destination.answers = [Answer(410)]
+    destination.answers = [PostAnswer(410)]
     destination.step()
     assert destination.states() == [("dead", 1)]
 
@@ -137,7 +137,7 @@ def test_a_destination_that_asks_to_be_left_alone_is(town: Town, destination: De
     town.close("2026-09")
     town.close("2026-10")
     town.connection.commit()
-    destination.answers = [Answer(429, retry_after=600)]
+    destination.answers = [PostAnswer(429, retry_after=600)]
     destination.step()
     destination.now += timedelta(seconds=590)
     assert not destination.step()
@@ -242,7 +242,7 @@ def test_a_secret_is_in_no_representation(town: Town, destination: Destination) 
     town.close("2026-10")
     claimed = outbox.claim(town.connection, destination.now)
     assert claimed is not None
-    assert claimed.secrets == (destination.secret,)
+    assert claimed.secrets == [destination.secret]
     assert destination.secret not in repr(claimed)
 
 

@@ -15,8 +15,9 @@ from store.billing.close_list import exception_counts, exceptions_page, shares, 
 from store.billing.issued import control_totals, highest_cursor, record_acknowledgement
 from store.billing.measured import utility
 from store.billing.outliers import outliers_page
+from store.delivery.acknowledgements import acknowledge, sent_totals
 from store.delivery.destinations import add as add_destination
-from store.delivery.outbox import acknowledge, messages, sent_totals
+from store.delivery.outbox import messages
 from store.postgres.database import connect
 from store.postgres.roles import Role, assume, enter_utility
 from store.validation.edits import Action, Edit

@@ -11,7 +11,7 @@ from ingest.billing.close import draft
 from metering.access import UserRole
 from store.billing.measured import utility
 from store.delivery.destinations import add as add_destination
-from store.delivery.outbox import State, messages
+from store.delivery.outbox import MessageState, messages
 from store.tasks import Task, requests_page
 from tests.api.conftest import Clock
 from tests.api.people import enrol, open_session, person
@@ -153,7 +153,7 @@ def test_dead_messages_are_sent_again(people: People, town: Town) -> None:
     [dead] = messages(town.connection)
     assert billing.post(f"{MONTH}/deliveries", data={"message": dead.id}).status_code == 303
     [again] = messages(town.connection)
-    assert (again.state, again.attempts) == (State.WAITING, 0)
+    assert (again.state, again.attempts) == (MessageState.WAITING, 0)
 
 
 def test_billing_readings_are_narrowed_to_those_found_in_one_way(people: People, town: Town) -> None:

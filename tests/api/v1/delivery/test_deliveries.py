@@ -23,7 +23,7 @@ def message(connection: psycopg.Connection, ours: Seeded, clock: Clock) -> outbo
     assert put(connection, row[0]) == 1
     claimed = outbox.claim(connection, clock.now.replace(year=2030))
     assert claimed is not None
-    outbox.delivered(connection, claimed, clock.now)
+    outbox.mark_delivered(connection, claimed, clock.now)
     connection.commit()
     found = outbox.message(connection, claimed.id)
     assert found is not None

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
-from ingest.delivery.post import Answer
+from ingest.delivery.post import PostAnswer
 from ingest.delivery.signature import new_secret
 from ingest.delivery.worker import Courier
 from store.delivery import destinations, outbox
@@ -84,12 +84,12 @@ def test_messages_are_received_verified_and_taken_once(
 ) -> None:
     secret, taken, statuses = new_secret(), dict[str, Any](), list[int]()
 
-    def send(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> Answer:
+    def send(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> PostAnswer:
         fields = {name.lower(): value for name, value in headers.items()}
         assert example["receive"](fields, body.replace(b'"31', b'"32') + b" ", secret, taken) == 401
         assert example["receive"](fields, body, new_secret(), taken) == 401
         statuses.append(example["receive"](fields, body, secret, taken))
-        return Answer(500 if len(statuses) == 1 else statuses[-1])  # the first confirmation is lost
+        return PostAnswer(500 if len(statuses) == 1 else statuses[-1])  # the first confirmation is lost
 
     url = "https://billing.example/"
     number = destinations.add(connection, ours.code, url, secret, "anna", allow_private=False)
@@ -112,9 +112,9 @@ def test_what_is_pushed_reads_like_what_is_pulled(
 ) -> None:
     came: list[bytes] = []
 
-    def send(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> Answer:
+    def send(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> PostAnswer:
         came.append(body)
-        return Answer(200)
+        return PostAnswer(200)
 
     url = "https://billing.example/"
     number = destinations.add(connection, ours.code, url, new_secret(), "anna", allow_private=False)

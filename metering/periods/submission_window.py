@@ -100,10 +100,10 @@ class SubmissionCalendar:
 
     def opening(self, period: str) -> Opening:
         """The days on which readings are taken for a period."""
-        begins, ends = self._days(period)
+        begins, last = self.days(period)
         window = self.window_on(begins)
         if window is None:
-            return Opening(period, begins, ends - timedelta(days=1), None)
+            return Opening(period, begins, last, None)
         return Opening(period, *window.opening(period, self.reading_day), window)
 
     def place(self, day: date) -> Opening:
@@ -123,6 +123,12 @@ class SubmissionCalendar:
         ends = max(own.last + timedelta(days=1), begins)
         return self.midnight(begins), self.midnight(ends)
 
+    def days(self, period: str) -> tuple[date, date]:
+        """The first and the last local day of a period."""
+        span = period_of(period, self.zone, self.reading_day)
+        begins, ends = (at.astimezone(self.zone).date() for at in (span.starts_at, span.ends_at))
+        return begins, ends - timedelta(days=1)
+
     def period_of_day(self, day: date) -> str:
         """The period that contains a local day."""
         name = f"{day:%Y-%m}"
@@ -133,11 +139,6 @@ class SubmissionCalendar:
     def midnight(self, day: date) -> datetime:
         """The first instant of a local day, as UTC."""
         return datetime.combine(day, time(), self.zone).astimezone(UTC)
-
-    def _days(self, period: str) -> tuple[date, date]:
-        span = period_of(period, self.zone, self.reading_day)
-        begins, ends = (at.astimezone(self.zone).date() for at in (span.starts_at, span.ends_at))
-        return begins, ends
 
 
 def _day(month: str, number: int) -> date:

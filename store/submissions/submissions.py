@@ -5,38 +5,19 @@ the API needs no right to add readings.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
-from store.submissions.windows import Window
-
-
-@dataclass(frozen=True, slots=True)
-class RegisterRow:
-    """A billed register of the meter that is installed at a service point at an instant."""
-
-    id: int
-    meter: str
-    obis: str
-    unit: str
-    capacity: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class KnownReading:
-    """A stored reading that nothing forbids to use. Value in micro-units."""
-
-    at: datetime
-    value: int
+from metering.submissions.plausibility import BilledRegister, KnownReading, ReadingHistory
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A reading as it was handed in, and what became of it. `counts_in`: the period, None where refused."""
+    """Reading as it was handed in, and what became of it. `counts_in`: the period, None where refused."""
 
     service_point_id: int
     register_id: int | None
@@ -54,7 +35,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class StoredSubmission(Submission):
-    """The same with its number and the instant at which it came."""
+    """Submission with its number and the instant at which it came."""
 
     id: int
     at: datetime
@@ -71,9 +52,9 @@ def service_point(connection: Connection[Any], utility_id: int, code: str) -> tu
     ).fetchone()
 
 
-def registers_at(connection: Connection[Any], service_point_id: int, at: datetime) -> list[RegisterRow]:
+def registers_at(connection: Connection[Any], service_point_id: int, at: datetime) -> list[BilledRegister]:
     """The billed registers that were installed there at that instant."""
-    with connection.cursor(row_factory=class_row(RegisterRow)) as cursor:
+    with connection.cursor(row_factory=class_row(BilledRegister)) as cursor:
         cursor.execute(
             """
             select r.id, m.code as meter, r.obis, r.unit, r.capacity
@@ -89,73 +70,65 @@ def registers_at(connection: Connection[Any], service_point_id: int, at: datetim
         return cursor.fetchall()
 
 
-def history(
-    connection: Connection[Any], register_id: int, since: datetime, at: datetime
-) -> tuple[KnownReading | None, KnownReading | None, KnownReading | None]:
-    """Usable readings of a register: the first from `since` on, the last up to `at`, the first after `at`."""
-    row = connection.execute(
-        """
-        with usable as (
-            select r.measured_at, r.value from utility_readings r
-            where r.register_id = %(register)s and r.measured_at >= %(since)s
-              and not exists (select from marks m where m.register_id = r.register_id
-                              and m.measured_at = r.measured_at and not m.usable)
-        )
-        select e.measured_at, e.value, b.measured_at, b.value, a.measured_at, a.value
-        from (select) one
-        left join lateral (
-            select * from usable where measured_at <= %(at)s order by measured_at limit 1) e on true
-        left join lateral (
-            select * from usable where measured_at <= %(at)s order by measured_at desc limit 1) b on true
-        left join lateral (
-            select * from usable where measured_at > %(at)s order by measured_at limit 1) a on true
-        """,
-        {"register": register_id, "since": since, "at": at},
-    ).fetchone()
-    assert row is not None
-    first, last, after = (
-        None if at is None else KnownReading(at, value) for at, value in zip(row[::2], row[1::2], strict=True)
+_USABLE = """
+    from utility_readings r where r.register_id = %(register)s
+    and not exists (select from marks m where m.register_id = r.register_id
+                    and m.measured_at = r.measured_at and not m.usable)
+"""
+
+
+_LATEST = 1000  # readings: weeks of those each hour
+
+
+def history(connection: Connection[Any], register_id: int, at: datetime) -> ReadingHistory:
+    """Usable readings of a register in the year up to an instant, and the first after it."""
+    of_register = {"register": register_id, "at": at}
+    weekly = connection.execute(
+        f"""
+        select last.measured_at, last.value
+        from generate_series(51, 0, -1) week
+        cross join lateral (
+            select r.measured_at, r.value {_USABLE}
+            and r.measured_at <= %(at)s - week * interval '7 days'
+            and r.measured_at > %(at)s - (week + 1) * interval '7 days'
+            order by r.measured_at desc limit 1) last
+        order by 1
+        """,  # noqa: S608 - a fragment of this module
+        of_register,
     )
-    return first, last, after
+    latest = connection.execute(
+        f"""
+        select r.measured_at, r.value {_USABLE}
+        and r.measured_at <= %(at)s and r.measured_at > %(at)s - 52 * interval '7 days'
+        order by r.measured_at desc limit {_LATEST}
+        """,
+        of_register,
+    ).fetchall()
+    after = connection.execute(
+        f"select r.measured_at, r.value {_USABLE} and r.measured_at > %(at)s order by r.measured_at limit 1",
+        of_register,
+    ).fetchone()
+    return ReadingHistory(
+        tuple(KnownReading(*row) for row in weekly),
+        tuple(KnownReading(*row) for row in reversed(latest)),
+        None if after is None else KnownReading(*after),
+    )
 
 
-def windows(connection: Connection[Any], utility_id: int, medium: int) -> list[Window]:
-    """When readings of a medium are taken, all that ever was said; none: always."""
+def billed_periods(connection: Connection[Any], service_point_id: int, obis: str, since: str) -> set[str]:
+    """Periods from `since` on for which a register of a service point has a figure, issued or drafted."""
     rows = connection.execute(
         """
-        select valid_from, opens_day, closes_day, month_offset, late = 'refuse' from submission_windows
-        where utility_id = %s and medium = %s order by valid_from
+        select b.period from billing_readings b
+        where b.service_point_id = %(point)s and b.obis = %(obis)s and b.period >= %(since)s
+        union
+        select d.period from close_drafts d
+        join draft_readings b on b.draft_id = d.id
+        where b.service_point_id = %(point)s and b.obis = %(obis)s and d.period >= %(since)s
         """,
-        (utility_id, medium),
+        {"point": service_point_id, "obis": obis, "since": since},
     )
-    return [Window(*row) for row in rows]
-
-
-def set_window(
-    connection: Connection[Any], utility_id: int, medium: int, window: Window, author: str
-) -> None:
-    """From a day on readings are taken then. Raises LookupError where that is said for the day already."""
-    try:
-        with connection.transaction():
-            connection.execute(
-                """
-                insert into submission_windows
-                    (utility_id, medium, valid_from, opens_day, closes_day, month_offset, late, author)
-                values (%s, %s, %s, %s, %s, %s, %s, %s)
-                """,
-                (
-                    utility_id,
-                    medium,
-                    window.valid_from,
-                    window.opens_day,
-                    window.closes_day,
-                    window.month_offset,
-                    "refuse" if window.refuses_late else "next",
-                    author,
-                ),
-            )
-    except UniqueViolation:
-        raise LookupError(f"a window from {window.valid_from} on is set already; begin a day later") from None
+    return {period for (period,) in rows}
 
 
 def known(connection: Connection[Any], utility_id: int, idempotency_key: str) -> StoredSubmission | None:
@@ -221,14 +194,3 @@ def listing(connection: Connection[Any], utility_id: int, limit: int) -> list[tu
         (utility_id, limit),
     )
     return [(code, StoredSubmission(*rest)) for code, *rest in rows]
-
-
-def window_days(connection: Connection[Any], utility_id: int) -> list[tuple[int, date, int, int, int, str]]:
-    """(medium, valid from, opens, closes, month offset, late) of all windows of a utility."""
-    return connection.execute(
-        """
-        select medium, valid_from, opens_day, closes_day, month_offset, late from submission_windows
-        where utility_id = %s order by medium, valid_from
-        """,
-        (utility_id,),
-    ).fetchall()

@@ -5,8 +5,10 @@ refused is kept as well, with the answer that was given. The same idempotency ke
 """
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated
 
@@ -20,28 +22,31 @@ from api.v1.routing import resources
 from api.web.problems import Problem, not_found, respond
 from api.web.services import services
 from metering.access import Scope
-from metering.submissions.plausibility import HISTORY, Refusal, refusal
+from metering.billing.rule_set import RuleSet, parse_rules
+from metering.submissions.plausibility import Refusal, refusal
+from metering.submissions.receipt import Acceptance, Reception, register_meant
+from store.billing.rule_sets import all_rules, verified_until
 from store.fleet.utilities import UtilityRow
 from store.submissions import submissions
-from store.submissions.submissions import ConflictError, RegisterRow, StoredSubmission, Submission
-from store.submissions.windows import Opening, Window, in_force, opening, period_containing
+from store.submissions.submissions import ConflictError, StoredSubmission, Submission
 from telemetry.micro import ValueOutOfRangeError, to_micro
+from telemetry.obis import Obis
 
 router = resources("readings")
 
-OLDEST = timedelta(days=7)  # between the reading of a meter and its hand-in
+_BEFORE_ANY_WINDOW = timedelta(days=200)  # periods that ended before that take no readings any more
 _ACCEPTED = "accepted"
 
 
-class Role(StrEnum):
-    """Who read the meter."""
+class MeterReader(StrEnum):
+    """Person who read the meter."""
 
     INSPECTOR = "inspector"
     RESIDENT = "resident"
 
 
 class HandedIn(BaseModel):
-    """A reading. `meter` and `obis` are needed only where the service point has several."""
+    """Reading of a meter. `meter` and `obis` are needed only where the service point has several."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,7 +55,7 @@ class HandedIn(BaseModel):
     )
     read_at: AwareDatetime | None = Field(default=None, description="When it was read; default: now.")
     author: str = Field(min_length=1, max_length=200, description="Who read it: a name or a number of yours.")
-    role: Role
+    role: MeterReader
     meter: str | None = Field(default=None, max_length=64, examples=["KAM-06855817"])
     obis: str | None = Field(default=None, max_length=32, examples=["8-0:1.0.0"])
     photo: str = Field(default="", max_length=500, description="A reference to a picture that you keep.")
@@ -58,7 +63,7 @@ class HandedIn(BaseModel):
 
 
 class Receipt(BaseModel):
-    """The reading was taken; `counts_in` is the period that it counts in."""
+    """Receipt of a reading that was taken; `counts_in` is the period that it counts in."""
 
     id: int
     service_point: str
@@ -153,25 +158,36 @@ def _judged(
     """The reading with its verdict."""
     point_id, medium = point
     read_at = (reading.read_at or now).astimezone(UTC)
-    today = now.astimezone(utility.zone).date()
     try:
         value = to_micro(reading.value)
     except ValueOutOfRangeError as error:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-digits", f"{error}. Read the meter again."
         ) from None
-    window = in_force(submissions.windows(store, utility.id, medium), today)
-    taken = opening(window, today) if window else None
-    found = _register(submissions.registers_at(store, point_id, read_at), reading)
-    register = found if isinstance(found, RegisterRow) else None
-    wrong = _untimely(window, taken, today, read_at, now)
-    if wrong is None and isinstance(found, Refusal):
-        wrong = found
-    if wrong is None and register is not None:
-        known = submissions.history(store, register.id, read_at - HISTORY, read_at)
-        confirmed = reading.confirmed and reading.role is Role.INSPECTOR
-        wrong = refusal(value, read_at, register, known, confirmed=confirmed)
-    counts_in, detail = _place(taken, today, utility, read_at)
+    found = register_meant(submissions.registers_at(store, point_id, read_at), reading.meter, reading.obis)
+    register = None if isinstance(found, Refusal) else found
+    if register is not None:
+        medium = Obis.parse(register.obis).a
+    reception = Reception(utility.zone, utility.reading_day, medium, _rules(store, utility.id))
+    doubt: Refusal | None = None
+    answer: Acceptance | Refusal | None = reception.untimely(read_at, now)
+    if answer is None and isinstance(found, Refusal):
+        answer = found
+    if answer is None and register is not None:
+        known = submissions.history(store, register.id, read_at)
+        doubt = refusal(value, read_at, register, known)
+        confirmed = reading.confirmed and reading.role is MeterReader.INSPECTOR
+        answer = refusal(value, read_at, register, known, confirmed=True) if doubt and confirmed else doubt
+    if answer is None and register is not None:
+        since = f"{read_at - _BEFORE_ANY_WINDOW:%Y-%m}"
+        answer = reception.acceptance(
+            read_at,
+            now,
+            billed=submissions.billed_periods(store, point_id, register.obis, since),
+            verified_until=_verified_until(store, utility, register.meter, now),
+            doubted=doubt is not None,
+        )
+    assert answer is not None
     return Submission(
         service_point_id=point_id,
         register_id=register.id if register else None,
@@ -180,59 +196,26 @@ def _judged(
         role=reading.role,
         author=reading.author,
         photo=reading.photo,
-        verdict=wrong.name if wrong else _ACCEPTED,
-        detail=wrong.detail if wrong else detail,
-        counts_in=None if wrong else counts_in,
+        verdict=answer.name if isinstance(answer, Refusal) else _ACCEPTED,
+        detail=answer.detail,
+        counts_in=None if isinstance(answer, Refusal) else answer.counts_in,
         idempotency_key=idempotency_key,
         request_hash=fingerprint,
     )
 
 
-def _untimely(
-    window: Window | None, taken: Opening | None, today: date, read_at: datetime, now: datetime
-) -> Refusal | None:
-    """Why no reading of that instant is taken today."""
-    if window and window.refuses_late and taken and today < taken.first:
-        return Refusal(
-            "window-closed",
-            f"The window is closed until {taken.first}; it is open to {taken.last}. Read the meter then.",
-        )
-    if read_at > now:
-        return Refusal(
-            "read-in-future", f"{read_at:%Y-%m-%d %H:%M} UTC is still to come. Give the instant of reading."
-        )
-    if now - read_at > OLDEST:
-        return Refusal(
-            "read-long-ago", f"A reading is handed in within {OLDEST.days} days. Read the meter again."
-        )
-    return None
+def _rules(store: Store, utility_id: int) -> Callable[[date], RuleSet]:
+    """The rule set for the period that begins on a local day."""
+    rows = all_rules(store, utility_id)  # by validity
+    parsed = cache(parse_rules)
+
+    def on(day: date) -> RuleSet:
+        content = next((row.content for row in reversed(rows) if row.valid_from <= day), None)
+        return RuleSet() if content is None else parsed(content)
+
+    return on
 
 
-def _register(found: list[RegisterRow], reading: HandedIn) -> RegisterRow | Refusal:
-    """The register that is meant, or why none is."""
-    if reading.meter is not None and reading.meter not in {row.meter for row in found}:
-        there = ", ".join(sorted({row.meter for row in found})) or "none"
-        return Refusal(
-            "meter-unknown",
-            f"Meter {reading.meter} was not installed here then; installed: {there}. Compare its number.",
-        )
-    meant = [row for row in found if reading.meter in (None, row.meter) and reading.obis in (None, row.obis)]
-    if len(meant) == 1:
-        return meant[0]
-    if not found:
-        return Refusal("meter-unknown", "No meter with a billed register was installed here then.")
-    choices = ", ".join(f"{row.meter} {row.obis}" for row in found)
-    return Refusal("register-unclear", f"Name the meter and the register (obis), one of: {choices}.")
-
-
-def _place(taken: Opening | None, today: date, utility: UtilityRow, read_at: datetime) -> tuple[str, str]:
-    """(the period that a reading counts in, what the sender is told)."""
-    if taken is None:
-        period = period_containing(read_at.astimezone(utility.zone).date(), utility.reading_day)
-        return period, f"Taken. It counts in {period}."
-    if today >= taken.first:
-        return taken.counts_in, f"Taken. It counts in {taken.counts_in}."
-    return taken.counts_in, (
-        f"Taken late: the days for readings are over, so it counts in {taken.counts_in}. "
-        f"The next are from {taken.first} to {taken.last}."
-    )
+def _verified_until(store: Store, utility: UtilityRow, meter: str, now: datetime) -> date | None:
+    today = now.astimezone(utility.zone).date()
+    return verified_until(store, [meter], utility.id, today).get(meter)

@@ -11,10 +11,13 @@ from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from metering.billing.canonical_hash import decimal, instant
+from metering.billing.rule_set import RulesError, parse_rules
+from metering.periods.submission_window import LateReading, SubmissionWindow
+from metering.submissions.window_setting import with_window
 from store.billing.measured import utility as utility_of
+from store.billing.rule_sets import add_rules, all_rules, rules_on
 from store.postgres.errors import StoreError
-from store.submissions.submissions import listing, set_window, window_days
-from store.submissions.windows import Window
+from store.submissions.submissions import listing
 from telemetry.obis import Medium
 
 app = typer.Typer(no_args_is_help=True)
@@ -53,37 +56,73 @@ def window(
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Say on which days of a month readings of a medium are taken.
+    """Set the days of a month on which readings of a medium are taken, in a further version of the rule set.
 
         hesper submissions window electricity 15 25 --utility moscow --from 2026-01-01
         hesper submissions window heat -- -7 1 --utility kyiv --from 2026-01-01 --refuse-late
 
+    It holds for the periods that begin on that day or later.
+
     Exit code: 0 when it is set, 1 when not.
     """
     names = {each.label.replace(" ", "-"): each for each in Medium}
+    since = valid_from.date()
     with administration(database_url, data) as connection:
         if medium not in names:
             raise WindowError(f"there is no medium {medium}", advice=f"use one of: {', '.join(names)}")
-        if any(not 1 <= abs(day) <= 28 for day in (opens, closes)):
-            raise WindowError("a day is 1 to 28, or -28 to -1 counted from the end of the month")
-        wanted = Window(valid_from.date(), opens, closes, -1 if previous_month else 0, refuse_late)
+        wanted = SubmissionWindow(
+            opens,
+            closes,
+            media=(int(names[medium]),),
+            counts_in=-1 if previous_month else 0,
+            late=LateReading.REFUSE if refuse_late else LateReading.NEXT,
+            since=since,
+        )
         whose = _id(connection, utility)
+        row = rules_on(connection, whose, since)
         try:
-            set_window(connection, whose, names[medium], wanted, author or getpass.getuser())
-        except LookupError as error:
+            content = with_window(None if row is None else row.content, wanted)
+        except RulesError as error:
             raise WindowError(str(error)) from None
+        rules = parse_rules(content)
+        add_rules(
+            connection,
+            whose,
+            valid_from=since,
+            name=rules.name,
+            version=rules.version,
+            content=content,
+            author=author or getpass.getuser(),
+        )
+        later = [row for row in all_rules(connection, whose) if row.valid_from > since]
+    typer.echo(f"{rules.label} holds for {utility} from {since}")
+    for each in later:
+        typer.echo(f"from {each.valid_from} on the windows are those of {each.name} {each.version}")
 
 
 @app.command()
 def windows(*, utility: Utility, database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
-    """List the windows of a utility; a medium without one is taken at any time."""
+    """List the windows of a utility's rule sets; a medium without one is taken at any time."""
     with administration(database_url, data) as connection:
-        rows = window_days(connection, _id(connection, utility))
-    table = Table("medium", "from", "opens", "closes", "counts in", "outside")
-    for number, start, opens, closes, offset, late in rows:
-        counted = "its own month" if offset == 0 else "the month before"
-        outside = "refused" if late == "refuse" else "counts with the next"
-        table.add_row(Medium(number).label, str(start), str(opens), str(closes), counted, outside)
+        rows = all_rules(connection, _id(connection, utility))
+    table = Table("medium", "from", "opens", "closes", "counts in", "outside", "rule set")
+    counted = {
+        None: "the period that ends next",
+        -1: "the month before",
+        0: "its own month",
+        1: "the next month",
+    }
+    for row in rows:
+        for each in parse_rules(row.content).submission:
+            table.add_row(
+                ", ".join(Medium(medium).label for medium in each.media) or "all",
+                str(max(each.since, row.valid_from)),
+                str(each.from_day),
+                str(each.until_day),
+                counted[each.counts_in],
+                "refused" if each.late is LateReading.REFUSE else "counts with the next",
+                f"{row.name} {row.version}",
+            )
     Console().print(table)
 
 

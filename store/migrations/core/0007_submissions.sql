@@ -1,19 +1,4 @@
--- Readings that people hand in: when a utility takes them, and all that were handed in, accepted or not.
-
--- A window opens on a local day of each month and closes at the end of another. Day -7 is the seventh last of the
--- month; a window that would close before it opens does so in the following month.
-create table submission_windows (
-    utility_id   int not null references utilities,
-    medium       smallint not null,                           -- OBIS value group A
-    valid_from   date not null,
-    opens_day    smallint not null check (opens_day between -28 and 28 and opens_day <> 0),
-    closes_day   smallint not null check (closes_day between -28 and 28 and closes_day <> 0),
-    month_offset smallint not null default 0 check (month_offset in (-1, 0)),  -- for the month it opens in, or the last
-    late         text not null default 'next' check (late in ('next', 'refuse')),
-    author       text not null,
-    created_at   timestamptz not null default now(),
-    primary key (utility_id, medium, valid_from)
-);
+-- Readings that people hand in, accepted or not. When a utility takes them is said by its rule sets.
 
 create table submissions (
     id               bigint generated always as identity primary key,

@@ -167,9 +167,6 @@ _ROWS = """
     ), dp as (
         insert into draft_points (utility_id, draft_id, service_point_id)
         select cd.utility_id, cd.id, p.id from cd, p
-    ), z as (
-        insert into submission_windows (utility_id, medium, valid_from, opens_day, closes_day, author)
-        select id, 8, '2026-01-01', 15, 25, 'anna' from u
     ), h as (
         insert into submissions (utility_id, service_point_id, register_id, read_at, value, role, author,
                                  api_key_id, verdict, detail, counts_in, idempotency_key, request_hash)

@@ -8,13 +8,17 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from store.submissions.submissions import set_window
-from store.submissions.windows import Window
+from metering.billing.rule_set import parse_rules
+from store.billing.rule_sets import add_rules
 from telemetry.status import Status
 from tests.api.conftest import Clock
 from tests.api.seeding import NOW, Seeded
 
 POINT = "flat-01-8"
+AS_A_READING = (
+    "Taken as a reading of the meter in 2026-11. It counts where it lies nearest to the beginning or the end "
+    "of a period that is not billed yet."
+)
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def test_a_plausible_reading_is_taken_and_becomes_a_reading(
     answer = hand_in(client, value + 500_000, photo="photos/4711.jpg")
     assert answer.status_code == 201, answer.text
     assert answer.json()["counts_in"] == "2026-11"
-    assert answer.json()["detail"] == "Taken. It counts in 2026-11."
+    assert answer.json()["detail"] == AS_A_READING
     ((got, kept),) = manual(connection)
     assert (got, abs(kept - value - 500_000) < 1000) == (register, True)
     row = connection.execute("select author, role, photo, at from submissions").fetchone()
@@ -184,16 +188,25 @@ def test_a_key_is_asked_for(client: TestClient) -> None:
     assert client.post(f"/v1/service-points/{POINT}/readings", json=body).status_code == 422
 
 
-@pytest.fixture
-def window(connection: psycopg.Connection, ours: Seeded) -> None:
-    """Cold water from the 15th to the 25th, and what comes late counts with the next."""
-    set_window(connection, ours.id, 8, Window(date(2026, 1, 1), 15, 25), "anna")
+LADDER = '["installation", "set_day", "reading", "interpolation", "handed_in", "average"]'
+FROM_15_TO_25 = "[[submission]]\nfrom_day = 15\nuntil_day = 25\n"
+COMES_BEFORE = " What the meter itself gives for the end of that period comes before it."
+LATER_ONE = " A later reading replaces it."
+
+
+def under(connection: psycopg.Connection, utility: int, text: str, ladder: str = LADDER) -> None:
+    """From the beginning of the year the utility's months are billed by such rules."""
+    content = f'name = "test"\nversion = "1"\nladder = {ladder}\n{text}'
+    rules = parse_rules(content)
+    named = {"name": rules.name, "version": rules.version, "content": content, "author": "anna"}
+    add_rules(connection, utility, valid_from=date(2026, 1, 1), **named)
     connection.commit()
 
 
 def test_a_late_reading_counts_in_the_next_period_and_the_answer_says_so(
-    client: TestClient, last: tuple[int, int], clock: Clock, window: None
+    client: TestClient, connection: psycopg.Connection, ours: Seeded, last: tuple[int, int], clock: Clock
 ) -> None:
+    under(connection, ours.id, FROM_15_TO_25)
     clock.now = datetime(2026, 11, 25, 22, 59, tzinfo=UTC)  # a minute before midnight in Prague
     assert hand_in(client, last[1] + 100_000, key="in").json()["counts_in"] == "2026-11"
     clock.now = datetime(2026, 11, 25, 23, 0, tzinfo=UTC)
@@ -201,15 +214,69 @@ def test_a_late_reading_counts_in_the_next_period_and_the_answer_says_so(
     assert late["counts_in"] == "2026-12"
     assert late["detail"] == (
         "Taken late: the days for readings are over, so it counts in 2026-12. "
-        "The next are from 2026-12-15 to 2026-12-25."
+        "The next are from 2026-12-15 to 2026-12-25." + COMES_BEFORE + LATER_ONE
+    )
+
+
+def test_what_is_billed_already_counts_in_the_next_period(
+    client: TestClient, connection: psycopg.Connection, ours: Seeded, last: tuple[int, int], clock: Clock
+) -> None:
+    """The window for October is open until 5 November, but October was billed before."""
+    under(connection, ours.id, "[[submission]]\nfrom_day = 24\nuntil_day = 5\n")
+    connection.execute("delete from readings where measured_at > '2026-11-01'")
+    connection.commit()
+    clock.now = datetime(2026, 11, 3, 9, tzinfo=UTC)
+    value = connection.execute(
+        "select max(value) from readings where register_id = %s", (ours.registers[0],)
+    ).fetchone()
+    connection.commit()
+    assert value is not None
+    answer = hand_in(client, value[0] + 100_000).json()
+    assert answer["counts_in"] == "2026-11"
+    assert answer["detail"] == (
+        "Taken. 2026-10 is billed already, so it counts in 2026-11." + COMES_BEFORE + LATER_ONE
+    )
+
+
+@pytest.mark.parametrize(
+    ("ladder", "said"),
+    [
+        (LADDER, "Taken. It counts in 2026-11." + COMES_BEFORE + LATER_ONE),
+        ('["handed_in", "installation", "set_day"]', "Taken. It counts in 2026-11." + LATER_ONE),
+        ('["installation", "reading"]', AS_A_READING),
+    ],
+)
+@pytest.mark.usefixtures("later")
+def test_the_receipt_says_by_the_ladder_what_comes_before_the_reading(
+    client: TestClient, connection: psycopg.Connection, ours: Seeded, ladder: str, said: str
+) -> None:
+    under(connection, ours.id, FROM_15_TO_25, ladder)
+    row = connection.execute(
+        "select max(value) from readings where register_id = %s", (ours.registers[0],)
+    ).fetchone()
+    assert row is not None
+    connection.commit()
+    assert hand_in(client, row[0] + 100_000).json()["detail"] == said
+
+
+def test_the_receipt_of_a_meter_whose_verification_ran_out_says_that_it_will_not_count(
+    client: TestClient, connection: psycopg.Connection, ours: Seeded, last: tuple[int, int], later: Clock
+) -> None:
+    under(connection, ours.id, FROM_15_TO_25 + "[verification]\nrequired = true\n")
+    connection.execute("delete from verifications")
+    connection.execute("update meters set verified_until = '2026-11-29'")
+    connection.commit()
+    answer = hand_in(client, last[1] + 100_000).json()
+    assert answer["detail"] == (
+        "Taken, but 2026-11 will not be billed by it: the meter is verified until 2026-11-29 only. "
+        "It counts when a new verification is known."
     )
 
 
 def test_a_closed_window_says_until_when(
-    client: TestClient, connection: psycopg.Connection, ours: Seeded, last: tuple[int, int], clock: Clock
+    client: TestClient, connection: psycopg.Connection, ours: Seeded, last: tuple[int, int]
 ) -> None:
-    set_window(connection, ours.id, 8, Window(date(2026, 1, 1), 15, 20, refuses_late=True), "anna")
-    connection.commit()
+    under(connection, ours.id, '[[submission]]\nfrom_day = 15\nuntil_day = 20\nlate = "refuse"\n')
     detail = refused(hand_in(client, last[1] + 100_000), "window-closed")
     assert detail == "The window is closed until 2026-12-15; it is open to 2026-12-20. Read the meter then."
 

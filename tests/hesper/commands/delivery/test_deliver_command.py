@@ -197,7 +197,7 @@ def test_windows_are_set_and_listed(town: Town, database: str) -> None:
     again = CliRunner().invoke(build(command), command)
     assert again.exit_code == 1
     assert "begin a day later" in " ".join(again.stderr.split())
-    for medium, day, told in (("steam", "1", "no medium steam"), ("heat", "31", "a day is 1 to 28")):
+    for medium, day, told in (("steam", "1", "no medium steam"), ("heat", "31", "from 1 to 28")):
         code, _, error = run(
             database, "submissions", "window", medium, day, "5", "--utility", UTILITY, "--from", "2026-02-01"
         )

@@ -1,8 +1,6 @@
 """A judgement from what is settled is the one from the beginning, whatever the series and its faults."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,21 +8,18 @@ import numpy.typing as npt
 import pytest
 
 from anomaly.catalogue import parameters_of
-from anomaly.checkpoint import open_from
-from anomaly.input.block import Block, Register
+from anomaly.input.block import Register
 from anomaly.input.local_time import monday
-from anomaly.input.past import Past
-from anomaly.input.series import DAY, HOUR, Judgement
-from anomaly.judge import Examination, examine
+from anomaly.input.series import DAY, HOUR
+from anomaly.judge import examine
 from bench.planted import FAULTS
-from telemetry.micro import LIMIT
 from telemetry.obis import Obis
 from telemetry.status import Status
 from tests.conftest import NEEDS_SHARED, SHARED_DATA
-from tests.support.blocks import LITRE, START, UNIT, register
+from tests.support.blocks import LITRE, START, UNIT, Made, register
+from tests.support.checkpoints import ZONE, Series, compare, made, settled_of
 from tests.support.households import Household, households
 
-ZONE = ZoneInfo("Europe/Berlin")
 DAYS = 150
 METERS_OF_A_TOWN = 6
 METERS = {  # registers that are compared with each other, and what a unit of use is in each
@@ -42,97 +37,6 @@ METERS = {  # registers that are compared with each other, and what a unit of us
     "heat": (("6-0:1.0.0", 100 * LITRE), ("6-0:2.0.0", 5 * LITRE), ("6-0:10.0.0", 1), ("6-0:11.0.0", 1)),
 }
 _HOURS = np.array([1, 0, 0, 0, 0, 3, 12, 14, 9, 5, 4, 4, 6, 5, 4, 4, 5, 8, 11, 12, 9, 7, 5, 3], float)
-
-
-@dataclass(frozen=True)
-class Series:
-    """A register's readings: int64 columns of shape (n,) and its facts."""
-
-    register: Register
-    times: npt.NDArray[np.int64]
-    values: npt.NDArray[np.int64]
-    status: npt.NDArray[np.int64]
-
-    def part(self, which: Any) -> "Series":
-        return Series(self.register, self.times[which], self.values[which], self.status[which])
-
-
-def made(series: Sequence[Series], until: int, past: Sequence[Past | None], zone: ZoneInfo = ZONE) -> Block:
-    """What stands in the store at an instant, of each register from its tail on."""
-    parts = [
-        each.part((each.times <= until) & (each.times >= (settled.tail if settled else -LIMIT)))
-        for each, settled in zip(series, past, strict=True)
-    ]
-    block = Block.of(
-        [each.register for each in parts],
-        np.repeat(np.arange(len(parts)), [len(each.times) for each in parts]),
-        np.concatenate([each.times for each in parts]),
-        np.concatenate([each.values for each in parts]),
-        status=np.concatenate([each.status for each in parts]),
-        received=np.concatenate([each.times for each in parts]) + HOUR,
-        until=until,
-        zone=zone,
-    )
-    return replace(block, past=tuple(past))
-
-
-def said(judged: Judgement, times: npt.NDArray[np.int64], past: Past) -> dict[str, list[Any]]:
-    """What is not final, in an order of its own."""
-    findings = [
-        (each.kind, each.started_at, each.ended_at, each.severity.value, sorted(each.evidence.items()))
-        for each in judged.findings
-        if each.started_at >= open_from(past, each.kind)
-    ]
-    marks = [
-        (int(times[each.index]), each.rule, each.quality, each.usable, sorted(each.evidence.items()))
-        for each in judged.marks
-        if times[each.index] >= past.final
-    ]
-    return {"findings": sorted(findings, key=repr), "marks": sorted(marks, key=repr)}
-
-
-def final(judged: Judgement, past: Past) -> set[tuple[str, int, int | None, str]]:
-    return {
-        (each.kind, each.started_at, each.ended_at, repr(each.evidence))
-        for each in judged.findings
-        if each.started_at < open_from(past, each.kind)
-    }
-
-
-def settled_of(of: Examination, day: int) -> list[Past | None]:
-    """What is settled of each register at a Monday."""
-    found: list[Past | None] = [None] * len(of.judged)
-    meters: dict[str, list[int]] = {}
-    for row, each in enumerate(of.study.block.registers):
-        meters.setdefault(each.meter, []).append(row)
-    for rows in meters.values():
-        for row, one in zip(rows, of.settled(rows, day), strict=False):
-            found[row] = one
-    return found
-
-
-def compare(series: Sequence[Series], untils: Sequence[int], zone: ZoneInfo = ZONE) -> int:
-    """Judges as time goes by, from the last cut and from the beginning; how many were compared."""
-    past: list[Past | None] = [None] * len(series)
-    before: tuple[Judgement, ...] = ()
-    compared = 0
-    for until in untils:
-        known = examine(made(series, until, past, zone))
-        whole = examine(made(series, until, [None] * len(series), zone))
-        meters = [each.meter for each in known.study.block.registers]
-        doubtful = {meter for meter, doubt in zip(meters, known.doubtful, strict=True) if doubt}
-        past = [None if meter in doubtful else one for meter, one in zip(meters, past, strict=True)]
-        for row, one in enumerate(past):
-            if one is not None:
-                tail, all_ = known.study.block.series(row).times, whole.study.block.series(row).times
-                assert said(known.judged[row], tail, one) == said(whole.judged[row], all_, one)
-                assert final(before[row], one) == final(whole.judged[row], one)
-                compared += 1
-        before = whole.judged
-        known = examine(made(series, until, past, zone))
-        anew = settled_of(known, monday(until - 2 * DAY, zone))
-        past = [new or old for new, old in zip(anew, past, strict=True)]
-    return compared
 
 
 def town(random: np.random.Generator) -> list[Series]:
@@ -167,7 +71,9 @@ def town(random: np.random.Generator) -> list[Series]:
                 status[at : at + int(random.integers(1, 200))] = int(
                     random.choice([Status.POWER_LOW, Status.TAMPER])
                 )
-            series.append(Series(facts, times, np.asarray(values, dtype=np.int64), status).part(kept))
+            series.append(
+                Series.of(Made(facts, times, np.asarray(values, dtype=np.int64), status)).part(kept)
+            )
     return series
 
 
@@ -207,7 +113,7 @@ def test_seeded_meters_of_all_media(seed: int) -> None:
     random = np.random.default_rng(seed)
     now = START + int(random.integers(50, 100)) * DAY + int(random.integers(0, 24)) * HOUR
     later = [now + round(days * DAY) for days in (0.5, 7, 8, 30)]
-    assert compare(town(random), [now, *later]) > 0
+    assert compare(town(random), [now, *later]).registers > 0
 
 
 @pytest.fixture(scope="module")
@@ -236,18 +142,20 @@ def test_every_planted_fault_in_real_meters(year: list[Household], seed: int) ->
             max_rate=3_125_000,
             parameters=parameters_of(code, house=number % 5 == 0),
         )
-        series.append(Series(facts, times, values, np.zeros(len(times), dtype=np.int64)))
+        series.append(Series.of(Made(facts, times, values, np.zeros(len(times), dtype=np.int64))))
     now = min(int(each.times[0]) for each in series) + int(random.integers(100, 280)) * DAY
     later = [now + days * DAY for days in (1, 5, 9, 30)]
-    assert compare(series, [now, *later], ZoneInfo("Europe/Madrid")) > 30
+    assert compare(series, [now, *later], ZoneInfo("Europe/Madrid")).registers > 30
 
 
 def test_a_leak_that_has_run_for_months_keeps_its_beginning() -> None:
     hours = np.tile([0] * 6 + [8] * 18, 150) + np.where(np.arange(150 * 24) >= 40 * 24, 6, 0)
     times = START + np.arange(len(hours), dtype=np.int64) * HOUR
-    leaking = Series(register(), times, np.cumsum(hours * LITRE), np.zeros(len(hours), dtype=np.int64))
+    leaking = Series.of(
+        Made(register(), times, np.cumsum(hours * LITRE), np.zeros(len(hours), dtype=np.int64))
+    )
     now = START + 120 * DAY
-    assert compare([leaking], [now + day * DAY for day in range(0, 20, 3)]) == 6
+    assert compare([leaking], [now + day * DAY for day in range(0, 20, 3)]).registers == 6
     (one,) = settled_of(examine(made([leaking], now, [None])), monday(now - 2 * DAY, ZONE))
     assert one is not None
     tail = examine(made([leaking], now + DAY, [one]))
@@ -259,7 +167,7 @@ def test_a_leak_that_has_run_for_months_keeps_its_beginning() -> None:
 def test_no_cut_is_made_where_something_is_in_the_air() -> None:
     values = np.arange(80 * 24, dtype=np.int64) * 8 * LITRE
     times = START + np.arange(len(values), dtype=np.int64) * HOUR
-    calm = Series(register(), times, values, np.zeros(len(values), dtype=np.int64))
+    calm = Series.of(Made(register(), times, values, np.zeros(len(values), dtype=np.int64)))
     day = START // DAY + 70
     cut = START + 70 * DAY - HOUR  # Berlin is an hour ahead
     for readings_before, expected in ((1, False), (20, False), (200, True)):
@@ -276,7 +184,7 @@ def test_a_second_step_back_makes_a_register_doubtful() -> None:
     values[300:] += 5_000 * UNIT
     now = int(times[90 * 24])
     values[90 * 24 + 10 :] -= 5_000 * UNIT
-    swapped = Series(register(), times, values, np.zeros(len(values), dtype=np.int64))
+    swapped = Series.of(Made(register(), times, values, np.zeros(len(values), dtype=np.int64)))
     (one,) = settled_of(examine(made([swapped], now, [None])), monday(now - 2 * DAY, ZONE))
     assert one is not None
     assert one.broken

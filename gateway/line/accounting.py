@@ -59,9 +59,14 @@ class SlotAccounts:
             since = max(self._last_alive, until - LONGEST_LOOKBACK)
             self.keep(meter.absent(since, until, self._kept_since.get(meter.name, ())))
 
-    def tell_missed(self, now: datetime) -> None:
-        """The slots that nobody will be asked for any more."""
+    def tell_missed(self, now: datetime, *, knows_time: bool) -> None:
+        """The slots that nobody will be asked for any more.
+
+        Where the time is known, all before the first due one and the oldest not yet on the disk are accounted
+        for then.
+        """
         misses: list[Miss] = []
+        first = now
         for meter in self._meters:
             if meter.slot > now:
                 continue
@@ -71,14 +76,10 @@ class SlotAccounts:
                 misses.append(miss)
                 if miss.reason == MissReason.LINE_BUSY:
                     self._state.falls_behind(meter.label)
+            first = min(first, meter.slot)
         self.keep(misses)
-
-    def note(self, now: datetime) -> None:
-        """Accounted for are all slots before the first due one, and before the oldest not yet on the disk."""
-        if not self._absent:
-            held = self._pending.oldest()
-            first = min([now, *(meter.slot for meter in self._meters), *([held] if held else [])])
-            self.until = first - _INSTANT
+        if knows_time and not self._absent:
+            self.until = min(first, self._pending.oldest() or first) - _INSTANT
 
     def keep(self, misses: Sequence[Miss]) -> None:
         """Keep these, at their slots."""

@@ -118,9 +118,7 @@ class LinePoller:
         self._pending.flush()
         now = self._look()
         self._accounts.tell_absence()
-        self._accounts.tell_missed(now)
-        if self._knows_time():
-            self._accounts.note(now)
+        self._accounts.tell_missed(now, knows_time=self._knows_time())
         down_for = self._state.down_for()
         meter = self._first(now) if not down_for else None
         if self._works and not (meter and (meter.billing or self._polls_turn)):

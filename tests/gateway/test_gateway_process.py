@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from drivers.bus import VirtualBus
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
@@ -27,6 +29,7 @@ from gateway import process
 from gateway.config.file import load_config
 from gateway.process import GatewayProcess, RestartNeededError
 from gateway.uplink.publisher import PublisherLimits
+from hesper.cli import build
 from telemetry.status import Status
 from telemetry.topics import Kind, Topic
 from telemetry.wire import Batch, Health, MissReason, decode
@@ -233,9 +236,9 @@ def deaf(batch: Batch, before: int) -> Iterator[object]:
     yield from ()
 
 
-def check(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hesper", "gateway", "check", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+def check(*arguments: str) -> Result:
+    words = ["gateway", "check", *arguments]
+    return CliRunner().invoke(build(words), words)
 
 
 @pytest.fixture
@@ -251,7 +254,7 @@ def test_check_says_ok_with_a_summary(tmp_path: Path, config_text: Callable[[str
     path = tmp_path / "gateway.toml"
     path.write_text(config_text("modbus"), "utf-8")
     done = check(str(path))
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == (
         "gateway.toml: OK. Gateway gw-7 of stadtwerke, 1 meter on 1 line.\n"
         "  roof: modbus at /dev/ttyUSB0, 38400 8N1, 1 meter\n"
@@ -263,7 +266,7 @@ def test_check_names_the_mistake_and_fails(tmp_path: Path, config_text: Callable
     path = tmp_path / "gateway.toml"
     path.write_text(config_text("mbuss"), "utf-8")
     done = check(str(path))
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stderr.startswith("gateway.toml line 17: [[line]] 'roof': protocol 'mbuss' is not known")
     report = json.loads(check(str(path), "--json").stdout)
     assert (report["ok"], report["problems"][0]["line"]) == (False, 17)

@@ -136,7 +136,7 @@ def _sample(path: Path) -> Sample:
 
 
 def is_right(library: Library, sample: Sample) -> bool:
-    """Whether a library reads every number that libmbus read; in float32 to six digits."""
+    """True where a library reads every number that libmbus read; in float32 to six digits."""
     try:
         numbers = library.numbers(library.decode(sample.data), sample.units)
     except Exception:  # whatever a library does with a telegram that it cannot read

@@ -1,4 +1,4 @@
-"""What a gateway of 250 meters on 4 lines costs: memory, CPU, bytes on its disk; and how fast it catches up.
+"""Cost of a gateway of 250 meters on 4 lines: memory, CPU, bytes on its disk; and its speed of catching up.
 
     python -m bench.gateway [seconds] [--folder ON_A_REAL_DISK]
 

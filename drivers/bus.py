@@ -1,4 +1,4 @@
-"""What the wire does between virtual meters and a master: collisions, a wrong speed, an awkward converter."""
+"""Bus between virtual meters and a master: collisions, a wrong speed, an awkward converter."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -105,7 +105,7 @@ def _received(wire: bytearray, settings: SerialSettings) -> Iterable[tuple[int, 
 
 @dataclass(slots=True)
 class AwkwardWire:
-    """What stands between a virtual meter and a line: itself a `VirtualMeter`. See `drivers.host.Wiring`.
+    """Wire between a virtual meter and a line: itself a `VirtualMeter`. See `drivers.host.Wiring`.
 
     `echo` returns what the master sends while it sends it; `stray` goes in front of every answer; `piece`
     cuts answers into pieces of that many bytes, `piece_gap` seconds apart. With `noise`, a share of all
@@ -140,5 +140,5 @@ class AwkwardWire:
 
 
 def garbled(data: bytes) -> bytes:
-    """What a receiver at another speed makes of the bytes: as many of them, none of them right."""
+    """The bytes as a receiver at another speed takes them: as many of them, none of them right."""
     return bytes(byte ^ 0xA5 for byte in data)

@@ -1,4 +1,4 @@
-"""What SML and DLMS share of COSEM (IEC 62056-6-2): unit codes, and scaled values as quantities."""
+"""COSEM (IEC 62056-6-2), as far as SML and DLMS share it: unit codes, and scaled values as quantities."""
 
 from decimal import Context, Decimal
 from fractions import Fraction

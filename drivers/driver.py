@@ -1,4 +1,4 @@
-"""What the gateway asks of every protocol: read this meter now.
+"""Driver: what the gateway asks of every protocol, which is to read this meter now.
 
 A driver is one protocol's master on one line. It lives as long as the line's thread, and keeps the session
 state of its meters (M-Bus FCB bits, blocks that a Modbus meter refused, the baud of an optical head).
@@ -61,7 +61,7 @@ class Target:
 
 @dataclass(slots=True)
 class Tally:
-    """What a driver's exchanges on the wire came to since it was made; the health message tells it.
+    """Tally of a driver's exchanges on the wire since it was made; the health message tells it.
 
     An exchange is one request with its answer. `retries` counts requests that were sent again, `timeouts`
     those that nobody answered, `garbled` answers whose checksum was wrong or that were no telegrams.
@@ -75,7 +75,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class SearchScope:
-    """Where a search looks. Empty sequences: where the protocol's meters usually are.
+    """Scope of a search. Empty sequences: where the protocol's meters usually are.
 
     `settings` are tried one after the other; `addresses` are in the protocol's own form ("5", "1-247").
     `timeout` in seconds for each question, None for the protocol's own.
@@ -99,7 +99,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class SearchProgress:
-    """How far a search has come: `done` of `total` steps (total may grow), and what it looks at now."""
+    """Progress of a search: `done` of `total` steps (total may grow), and what it looks at now."""
 
     done: int
     total: int
@@ -108,7 +108,7 @@ class SearchProgress:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """What a search met that is no meter it could name: a collision, noise; `advice` says what to try."""
+    """Suspicion of a search: no meter it could name, a collision, noise; `advice` says what to try."""
 
     address: str
     settings: SerialSettings
@@ -153,7 +153,7 @@ class Driver(ABC):
         raise UnsupportedError(f"{self.protocol} cannot tell how long {target.address!r} takes")
 
     def only_listens(self, target: Target) -> bool:  # noqa: ARG002 - some protocols do so by the meter
-        """Whether the meter sends when it wants, so that `readout_time` is the longest wait for it."""
+        """True where the meter sends when it wants, so that `readout_time` is the longest wait for it."""
         return False
 
     def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:

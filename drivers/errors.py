@@ -1,4 +1,4 @@
-"""What can go wrong between a gateway and a meter. Each error says who broke the exchange.
+"""Errors between a gateway and a meter. Each says who broke the exchange.
 
 DriverError
 ├── LineError             the port or socket is gone; every meter on the line is affected
@@ -53,7 +53,7 @@ class MeterError(DriverError):
 
 
 class UnsupportedError(DriverError):
-    """What was asked for does not exist in this protocol, or not in this meter."""
+    """Request for something that does not exist in this protocol, or not in this meter."""
 
     advice = "use another way: this one does not exist for this kind of meter"
 

@@ -27,7 +27,7 @@ _READ = 4096
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What stands between meter and master. Delays are multiplied by `time_scale` (0 answers at once).
+    """Wiring between meter and master. Delays are multiplied by `time_scale` (0 answers at once).
 
     `piece` cuts answers into pieces of that many bytes, `piece_gap` seconds apart; `echo` returns what the
     master sent, as some converters do; `stray` goes in front of every answer.

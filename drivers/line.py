@@ -67,7 +67,7 @@ class Line(ABC):
 
     @abstractmethod
     def receive(self, timeout: float) -> bytes:
-        """What has arrived, as soon as there is something; b"" after `timeout` seconds of silence.
+        """The bytes that have arrived, as soon as there are some; b"" after `timeout` seconds of silence.
 
         May return a telegram in pieces. Raises LineError.
         """
@@ -100,7 +100,7 @@ class RealTimeLine(Line):
 
 @dataclass(frozen=True, slots=True)
 class Transmission:
-    """What a virtual meter puts on the wire, `delay` seconds after it heard the last bit."""
+    """Bytes that a virtual meter puts on the wire, `delay` seconds after it heard the last bit."""
 
     data: bytes
     delay: float = 0.0
@@ -122,5 +122,5 @@ class PushingMeter(VirtualMeter, Protocol):
     period: float
 
     def push(self, settings: SerialSettings) -> Transmission:
-        """What it says this time, on a line with these settings; its `delay` is 0."""
+        """The next telegram, on a line with these settings; its `delay` is 0."""
         ...

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from drivers.driver import Driver, Target
 from drivers.line import SerialSettings
@@ -31,7 +31,7 @@ class CapturedTelegram:
 
 
 class MeterProtocol(ABC):
-    """Protocol of meters.
+    """Protocol of meters; its folder has `parse_address` in address.py and `explain` in explain.py, usually.
 
     `settings`: those that most meters leave the factory with. `silence`: what a person on site can check when
     nobody answers, the likeliest first. `options`: of a line, each with what to tell a line of another
@@ -40,6 +40,7 @@ class MeterProtocol(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    master: ClassVar[str]  # the class in master.py
     settings: ClassVar[SerialSettings]
     silence: ClassVar[tuple[str, ...]]
     options: ClassVar[Mapping[str, str]] = {}
@@ -48,20 +49,22 @@ class MeterProtocol(ABC):
     has_two_keys: ClassVar[bool] = False
 
     @abstractmethod
+    def recognises(self, data: bytes) -> bool:
+        """True for bytes that look like a telegram of this protocol."""
+
     def driver(self) -> type[Driver]:
         """The class of its driver. Loads the master and what it needs."""
+        driver: type[Driver] = self._part("master", self.master)
+        return driver
 
-    @abstractmethod
     def check_address(self, address: str) -> None:
         """Raises DriverError for what is no address of a meter, with what to write instead."""
+        self._part("address", "parse_address")(address)
 
-    @abstractmethod
-    def recognises(self, data: bytes) -> bool:
-        """Whether these bytes look like a telegram of this protocol."""
-
-    @abstractmethod
     def explain(self, telegram: CapturedTelegram) -> Explanation:
         """The telegram, down to its last record. Raises DecodeError."""
+        explanation: Explanation = self._part("explain", "explain")(telegram.data)
+        return explanation
 
     def problems(self, target: Target) -> Iterator[Problem]:
         """Settings of a meter that this protocol cannot use, or lacks, beside its address."""
@@ -73,6 +76,9 @@ class MeterProtocol(ABC):
         if self.has_load_profiles:
             return None
         return f"{self.name} meters keep no load profile that could be read; remove it"
+
+    def _part(self, module: str, name: str) -> Any:
+        return getattr(import_module(f"drivers.{self.name}.{module}"), name)
 
 
 def protocol_named(name: str) -> MeterProtocol:

@@ -1,4 +1,4 @@
-"""What meters repeat in every readout although it never changes: set days, closed months."""
+"""Values that meters repeat in every readout although they never change: set days, closed months."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -28,11 +28,11 @@ class _Burst:
         return self.arrival(len(self.data) - 1)
 
     def arrival(self, index: int) -> float:
-        """When the last bit of that byte has arrived."""
+        """The instant at which the last bit of that byte has arrived."""
         return self.start + (index + 1) * self.settings.character_time
 
     def arrived(self, until: float) -> int:
-        """How many bytes have arrived by then."""
+        """The number of bytes that have arrived by then."""
         count = self.taken
         while count < len(self.data) and self.arrival(count) <= until:
             count += 1
@@ -80,7 +80,7 @@ class SimulatedLine(Line):
             self._put(transmission, self._now)
 
     def receive(self, timeout: float) -> bytes:
-        """What has arrived, with the rest of a telegram in transit, as far as it comes within `timeout`."""
+        """The bytes that have arrived, with the rest of a telegram in transit that comes within `timeout`."""
         deadline = self._now + max(timeout, 0.0)
         self._let_push(deadline)
         while self._bursts:

@@ -26,7 +26,7 @@ class PolledLines:
 
     @property
     def config(self) -> GatewayConfig:
-        """What runs."""
+        """The configuration that runs."""
         return self._config
 
     @property

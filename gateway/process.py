@@ -151,7 +151,7 @@ class GatewayProcess:
 
     @property
     def config(self) -> GatewayConfig:
-        """What runs."""
+        """The configuration that runs."""
         return self.lines.config
 
     def apply(self, config: GatewayConfig) -> None:

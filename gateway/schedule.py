@@ -1,4 +1,4 @@
-"""When a meter is due: slots aligned to the local clock, as pure functions of time.
+"""Schedules: slots aligned to the local clock, as pure functions of time.
 
 A slot is an instant at which a meter should be read. `15min` means :00, :15, :30 and :45 of the local hour;
 `midnight` the first instant of every local day, so a day of 23 or 25 hours has one slot like any other.
@@ -153,7 +153,7 @@ class Since(Schedule):
 
 
 def is_midnight(slot: datetime, zone: tzinfo) -> bool:
-    """Whether this instant begins a local day: the boundary that utilities bill by."""
+    """True where this instant begins a local day: the boundary that utilities bill by."""
     return Midnight(zone).latest(slot) == slot
 
 

@@ -24,7 +24,7 @@ _WIDE = 110  # columns of a terminal that has room for the registers' names
 
 
 class TelegramInputError(ValueError):
-    """What was given is neither hex nor a readable file."""
+    """Input that is neither hex nor a readable file."""
 
 
 def explain(data: bytes, profile: str | None = None, first: int | None = None) -> Explanation:

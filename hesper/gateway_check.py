@@ -1,4 +1,4 @@
-"""What the central side can say of a gateway's configuration before it is sent: its words, and its schedules.
+"""Check of a gateway's configuration by the central side before it is sent: its words, and its schedules.
 
 The same parser and the same plan as on the gateway. What only the gateway can know is left to it: its ports,
 its files of keys, and whether meters answer.

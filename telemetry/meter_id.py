@@ -39,7 +39,7 @@ def split_meter_id(text: str) -> tuple[str, str]:
 
 
 def same_meter(one: str, other: str) -> bool:
-    """Whether two ids name one meter: zeros in front of a serial are printed and sent as makers like."""
+    """True where two ids name one meter: zeros in front of a serial are printed and sent as makers like."""
     maker, _, serial = one.partition("-")
     other_maker, _, other_serial = other.partition("-")
     return (maker, serial.lstrip("0")) == (other_maker, other_serial.lstrip("0"))

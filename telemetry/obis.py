@@ -34,7 +34,7 @@ class Medium(IntEnum):
 
 
 class RegisterKind(Enum):
-    """How a register behaves, which decides how it is judged and whether it can be billed."""
+    """Kind of a register, which decides how it is judged and whether it can be billed."""
 
     COUNTER = "counter"  # only grows, until it rolls over
     GAUGE = "gauge"  # a momentary value
@@ -116,7 +116,7 @@ class Obis:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What the table says of a quantity. `billed` marks the registers that a bill is usually made of."""
+    """Definition of a quantity. `billed` marks the registers that a bill is usually made of."""
 
     name: str
     unit: str

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Quality(IntEnum):
-    """What is known of a value's trustworthiness; the numbers go to billing systems as they are."""
+    """Quality of a value; the numbers go to billing systems as they are."""
 
     VALID = 0
     EDITED = 7

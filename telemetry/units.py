@@ -107,7 +107,7 @@ def unit(code: str) -> Unit:
 
 
 def ratio(source: str, target: str) -> Fraction:
-    """How many `target` one `source` is, for units without an offset.
+    """The number of `target` in one `source`, for units without an offset.
 
     Raises UnitError where the dimensions differ or the scale has an offset (temperatures).
     """

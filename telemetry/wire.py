@@ -82,7 +82,7 @@ class Batch(Struct, frozen=True, omit_defaults=True):
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True):
-    """What became of a batch. `known` readings were stored before with the same value.
+    """Outcome of a batch. `known` readings were stored before with the same value.
 
     `missed` counts the missed polls of the batch that are kept.
     """
@@ -176,7 +176,7 @@ class DesiredConfig(Struct, frozen=True):
 
 
 class Command(Struct, frozen=True, omit_defaults=True):
-    """What a gateway is asked to do once. Topic: command.
+    """Command to a gateway, to be done once. Topic: command.
 
     `id` comes back in every `Reply`. `command`: read-now, scan, restart-line, set-clock, log-level,
     show-config. `line` and `meter` say where; `level` is for log-level. Not begun any more after
@@ -192,7 +192,7 @@ class Command(Struct, frozen=True, omit_defaults=True):
 
 
 class Reply(Struct, frozen=True, omit_defaults=True):
-    """What became of a command or a configuration. Topic: reply. `detail` is a sentence for people.
+    """Reply to a command or a configuration. Topic: reply. `detail` is a sentence for people.
 
     `running` may come several times, then once `done` or `failed`. `result` is what the command gives.
     """

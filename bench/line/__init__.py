@@ -1,4 +1,4 @@
-"""How much of a line's time is spent on what the wire itself needs: one module a protocol, on virtual time.
+"""Share of a line's time that the wire itself needs: one module a protocol, on virtual time.
 
     python -m bench.line [mbus] [modbus] [optical]
 

@@ -83,7 +83,7 @@ class LoginError(MeterError):
 
 @dataclass(slots=True)
 class Credentials:
-    """What a client proves itself with; `title` is its system title. `counter` is the last one used."""
+    """Credentials of a client; `title` is its system title. `counter` is the last one used."""
 
     title: bytes
     password: bytes | None = field(default=None, repr=False)

@@ -1,4 +1,4 @@
-"""What a meter has: asked once, then remembered while the same meter answers."""
+"""Objects of a meter: asked for once, then remembered while the same meter answers."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _MOST_REGISTERS = 120
 
 @dataclass(slots=True)
 class Knowledge:
-    """What a driver knows of one meter. `meter` is who it says it is, `raw` how it told its scalers.
+    """Knowledge of one meter. `meter` is the id that it tells, `raw` its answers about scalers.
 
     `billing_read` is the local day on which the billing profile was looked at, `billed` its last entry's
     instant; `told` is what was returned of the past.

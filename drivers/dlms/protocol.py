@@ -1,6 +1,5 @@
 """DLMS/COSEM, as others need to know it."""
 
-from drivers.driver import Driver
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings
 from drivers.protocol import CapturedTelegram, MeterProtocol
@@ -13,6 +12,7 @@ class DlmsProtocol(MeterProtocol):
     """DLMS/COSEM over HDLC."""
 
     name = "dlms"
+    master = "DlmsDriver"
     title = "DLMS"
     settings = SerialSettings(9600, 8, "N", 1)
     silence = (
@@ -21,16 +21,6 @@ class DlmsProtocol(MeterProtocol):
     )
     has_load_profiles = True
     has_two_keys = True
-
-    def driver(self) -> type[Driver]:
-        from drivers.dlms.master import DlmsDriver
-
-        return DlmsDriver
-
-    def check_address(self, address: str) -> None:
-        from drivers.dlms.address import parse_address
-
-        parse_address(address)
 
     def recognises(self, data: bytes) -> bool:
         return len(data) > 2 and data[0] == data[-1] == _FLAG

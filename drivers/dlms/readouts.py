@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProfileBuffer:
-    """What a meter keeps by itself: its columns, the scaling of those that are registers, its period.
+    """Profile that a meter keeps: its columns, the scaling of those that are registers, its period.
 
     `period` in seconds, 0 for one that has none (billing). `raw` is how the meter told all this.
     """
@@ -87,7 +87,7 @@ def identity(device_name: bytes, serial: str, title: bytes) -> str | None:
 
 
 def is_fault(data: Data) -> bool:
-    """Whether an error register shows anything but zeros: a number, bits, bytes, or digits as text."""
+    """True where an error register shows anything but zeros: a number, bits, bytes, or digits as text."""
     value = data.value
     if isinstance(value, bytes):
         is_text = data.tag is DataTag.VISIBLE_STRING or len(value) > 1
@@ -98,7 +98,7 @@ def is_fault(data: Data) -> bool:
 
 
 def clock_of(data: Data, zone: tzinfo) -> datetime | None:
-    """What a clock shows; None for one that says that it is invalid, or shows no instant."""
+    """The instant that a clock shows; None for one that says that it is invalid, or shows none."""
     try:
         shown = decode_date_time(data.octets, zone)
     except DecodeError:

@@ -1,4 +1,4 @@
-"""What a virtual meter does with APDUs: log-ins of three levels, GET with blocks and ranges, SET, ACTION."""
+"""Server of a virtual meter: log-ins of three levels, GET with blocks and ranges, SET, ACTION."""
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -71,7 +71,7 @@ _BLOCK_OVERHEAD = 24  # of a block's APDU, and of its protection
 
 @dataclass(slots=True)
 class ServerAccess:
-    """Who may log in how: anybody (`public`), with a password, with keys; `writable` is what they may set."""
+    """Ways to log in: for anybody (`public`), with a password, with keys; `writable` may be set."""
 
     password: bytes | None = field(default=None, repr=False)
     keys: Keys | None = field(default=None, repr=False)

@@ -39,7 +39,7 @@ class Sessions:
 
     @property
     def through_head(self) -> bool:
-        """Whether meters have to be signed on to first: the line waits at 300 7E1."""
+        """True where meters have to be signed on to first: the line waits at 300 7E1."""
         return self.home.bits == 7
 
     @contextmanager

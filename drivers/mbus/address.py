@@ -1,4 +1,4 @@
-"""Who is meant: primary and secondary addresses, and wildcards (EN 13757-2, 5.7.5; EN 13757-3, 11).
+"""Addresses: primary and secondary ones, and wildcards (EN 13757-2, 5.7.5; EN 13757-3, 11).
 
 A configuration names a meter by one of
     "5"                  the primary address, 1 to 250 (0: not configured yet; 254: the only one on the line)
@@ -53,7 +53,7 @@ class Secondary:
         return cls(f"{serial:08X}", int.from_bytes(data[4:6], order.value), data[6], data[7])
 
     def matches(self, mask: "Secondary") -> bool:
-        """Whether a meter of this address feels meant by a selection with `mask`."""
+        """True where a meter of this address feels meant by a selection with `mask`."""
         return (
             all(asked in (own, ANY_DIGIT) for own, asked in zip(self.serial, mask.serial, strict=True))
             and mask.manufacturer in (self.manufacturer, ANY_MANUFACTURER)

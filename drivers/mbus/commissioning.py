@@ -1,4 +1,4 @@
-"""What is done to a meter once, and only when asked for: a primary address, a speed, an application reset.
+"""Commissioning of a meter, only when asked for: a primary address, a speed, an application reset.
 
 EN 13757-2, 5 and EN 13757-3, 4 and 8. A change is acknowledged by the meter, then confirmed by asking it.
 """

@@ -11,7 +11,7 @@ from telemetry.obis import Obis
 
 
 def explain(data: bytes) -> Explanation:
-    """What one frame says. Raises DecodeError, also for a meter's refusal."""
+    """Explanation of one frame. Raises DecodeError, also for a meter's refusal."""
     answer = decode(data)
     if isinstance(answer, ApplicationError):
         raise DecodeError(f"the meter answered with an application error: {answer.message}")

@@ -40,7 +40,7 @@ def window(baud: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class LinkAnswer:
-    """What came back: the frame that was wanted, if it did, and every byte but the echo."""
+    """Answer on a link: the frame that was wanted, if it came, and every byte but the echo."""
 
     frame: Frame | None
     data: bytes
@@ -105,7 +105,7 @@ class MBusLink:
         raise _no_telegram(who, heard)
 
     def listen(self, seconds: float) -> bytes:
-        """What still comes in that time, to its end; of a line that is never silent, as much as a frame."""
+        """The bytes that still come in that time; of a line that is never silent, as many as a frame has."""
         ends, late = self.line.now() + seconds, b""
         longest = ends + self._longest()
         while (left := min(ends, longest) - self.line.now()) > 0:
@@ -166,7 +166,7 @@ class _Echo:
         self.seen = False
 
     def removed(self, piece: bytes) -> bytes:
-        """What of the bytes so far is no echo; what may yet become one is held back."""
+        """The bytes so far that are no echo; those that may yet become one are held back."""
         if self.seen:
             return piece
         self._held += piece
@@ -181,7 +181,7 @@ class _Echo:
 
     @property
     def held(self) -> bytes:
-        """What may be the beginning of the echo."""
+        """Bytes that may be the beginning of the echo."""
         return self._held
 
 

@@ -119,7 +119,7 @@ class MBusDriver(Driver):
         return header.meter if header else None
 
     def somebody_at(self, address: int, timeout: float | None = None) -> bool:
-        """Whether anything answers at a primary address, be it noise. Raises LineError."""
+        """True where anything answers at a primary address, be it noise. Raises LineError."""
         patience = self._link.patience(timeout)
         request = ShortFrame(REQ_UD2 | FCB, address).encode()
         return not (

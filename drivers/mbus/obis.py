@@ -1,4 +1,4 @@
-"""Which OBIS register a record is (EN 13757-1, and the table in telemetry/obis.py).
+"""OBIS registers of M-Bus records (EN 13757-1, and the table in telemetry/obis.py).
 
 A is the device's medium, B the subunit, E the tariff. Only an instantaneous value without a note that
 changes its meaning has a name; a maximum, a value during error state or a manufacturer's variant never has.

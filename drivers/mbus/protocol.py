@@ -1,9 +1,7 @@
 """M-Bus (EN 13757-2 and -3), as others need to know it."""
 
-from drivers.driver import Driver
 from drivers.line import SerialSettings
-from drivers.protocol import CapturedTelegram, MeterProtocol
-from telemetry.explanation import Explanation
+from drivers.protocol import MeterProtocol
 
 _FIRST_BYTES = (0x68, 0x10, 0xE5)  # long frame, short frame, single character
 
@@ -12,6 +10,7 @@ class MBusProtocol(MeterProtocol):
     """Wired M-Bus."""
 
     name = "mbus"
+    master = "MBusDriver"
     title = "M-Bus"
     settings = SerialSettings(2400, 8, "E", 1)
     silence = (
@@ -21,23 +20,8 @@ class MBusProtocol(MeterProtocol):
         "is the meter connected at all? M-Bus wires have no polarity, but a short takes all meters down",
     )
 
-    def driver(self) -> type[Driver]:
-        from drivers.mbus.master import MBusDriver
-
-        return MBusDriver
-
-    def check_address(self, address: str) -> None:
-        from drivers.mbus.address import parse_address
-
-        parse_address(address)
-
     def recognises(self, data: bytes) -> bool:
         return data[:1] != b"" and data[0] in _FIRST_BYTES
-
-    def explain(self, telegram: CapturedTelegram) -> Explanation:
-        from drivers.mbus.explain import explain
-
-        return explain(telegram.data)
 
 
 PROTOCOL = MBusProtocol()

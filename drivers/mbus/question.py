@@ -26,7 +26,7 @@ _BOTH_ANSWER = 1.3  # times a median telegram: what two of them at once take
 
 
 class Met(Enum):
-    """Who answered."""
+    """Number of meters that answered."""
 
     NOBODY = "nobody"
     ONE = "one meter"
@@ -35,7 +35,7 @@ class Met(Enum):
 
 @dataclass(frozen=True, slots=True)
 class QuestionResult:
-    """What a question met; the telegram where it met one meter. `heard`: about how many answers."""
+    """Result of a question; the telegram where it met one meter. `heard`: about how many answers."""
 
     met: Met
     frame: LongFrame | None = None
@@ -62,7 +62,7 @@ class Questions:
         return self._request(address, self._timeout)
 
     def select(self, mask: Secondary, among: int) -> QuestionResult:
-        """Who answers to a selection, `mask` being a part of one that about `among` meters answered to."""
+        """The result of a selection, `mask` being a part of one that about `among` meters answered to."""
         return self._select(mask, among, self._timeout)
 
     def _select(self, mask: Secondary, among: int, timeout: float) -> QuestionResult:

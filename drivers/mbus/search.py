@@ -1,4 +1,4 @@
-"""Who is on the line: every primary address, or the secondary addresses below a mask (EN 13757-3, 11.5).
+"""Search of a line: every primary address, or the secondary addresses below a mask (EN 13757-3, 11.5).
 
 A selection with wildcards (F in the place of a digit) is answered by every meter that matches. A mask that a
 crowd answers to is split at its next digit: A to E are asked for, too, since real meters have such ids. F is

@@ -1,4 +1,4 @@
-"""Which requests read a profile's registers: as few as possible, and what a meter refused is remembered."""
+"""Blocks of registers, one a request: as few as possible, and what a meter refused is remembered."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -113,7 +113,7 @@ class ReadPlan:
         self._taught: datetime | None = None
 
     def blocks(self, now: datetime) -> list[RegisterBlock]:
-        """What to ask for at this instant."""
+        """The blocks to ask for at this instant."""
         if self._taught is not None and now - self._taught > _BELIEVED:
             self._blocks = list(self._untaught)
             self._taught = None

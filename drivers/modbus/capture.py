@@ -48,7 +48,7 @@ def captured(data: bytes) -> list[CapturedRequest | CapturedAnswer]:
 def memory_of(
     frames: Sequence[CapturedRequest | CapturedAnswer], profile: ModbusProfile, first: int | None = None
 ) -> dict[tuple[int, int], int]:
-    """Which words stand at which (function, address).
+    """The words by (function, address).
 
     An answer belongs to the request in front of it; else the first to address `first`; else all of them to
     the requests that a readout of the profile is made of. Raises DecodeError where none of that fits.

@@ -15,7 +15,7 @@ import numpy as np
 
 
 class WordOrder(StrEnum):
-    """Which word of a value comes first, and whether the low byte of each word does (`SWAPPED`).
+    """Order of a value's words, and of the bytes in each word (`SWAPPED`: the low one first).
 
     The four bytes of 0xAABBCCDD come as AABB CCDD, CCDD AABB, BBAA DDCC, or DDCC BBAA.
     """
@@ -35,7 +35,7 @@ class WordOrder(StrEnum):
 
 
 class Encoding(StrEnum):
-    """How a value is laid out in its words; the number at the end of a name is its size in bits.
+    """Encoding of a value in its words; the number at the end of a name is its size in bits.
 
     `sign`: the highest bit is the sign, the others the magnitude. `bcd`: four decimal digits a word. `mod1k`
     and `mod10k`: each word is a digit of base 1000 or 10000, and carries the sign of a negative value.
@@ -82,12 +82,12 @@ class Encoding(StrEnum):
 
     @property
     def is_float(self) -> bool:
-        """Whether NaN and infinity can occur."""
+        """True where NaN and infinity can occur."""
         return self.layout == "float"
 
     @property
     def is_integer(self) -> bool:
-        """Whether its bits are a plain binary integer, of which a bit field can be a part."""
+        """True where its bits are a plain binary integer, of which a bit field can be a part."""
         return self.layout in ("uint", "int")
 
 

@@ -7,8 +7,10 @@ from telemetry.micro import from_micro
 
 
 def explain(data: bytes, profile: ModbusProfile, first: int | None = None) -> Explanation:
-    """What frames (RTU or Modbus TCP, with or without the requests) say. `first` is the address of the first
-    word of the first answer, where no request tells it. Raises DecodeError.
+    """Explanation of frames (RTU or Modbus TCP, with or without the requests).
+
+    `first` is the address of the first word of the first answer, where no request tells it. Raises
+    DecodeError.
     """
     memory = memory_of(captured(data), profile, first)
     identity = profile.identity

@@ -45,7 +45,7 @@ NOBODY_BEHIND_GATEWAY = (10, 11)  # what a gateway to a serial line answers for 
 
 
 class Transport(StrEnum):
-    """How frames travel: RTU over a serial port or a serial server, or Modbus TCP with its own header."""
+    """Transport of frames: RTU over a serial port or a serial server, or Modbus TCP with its own header."""
 
     RTU = "rtu"
     TCP = "tcp"
@@ -185,12 +185,12 @@ def exception_text(code: int) -> str:
 
 
 def may_pass(code: int) -> bool:
-    """Whether asking again later can help."""
+    """True where asking again later can help."""
     return _EXCEPTIONS.get(code, ("", False))[1]
 
 
 def crc_holds(frame: bytes) -> bool:
-    """Whether an RTU frame's last two bytes are its CRC-16."""
+    """True where an RTU frame's last two bytes are its CRC-16."""
     return FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big"))
 
 

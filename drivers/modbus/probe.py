@@ -1,4 +1,4 @@
-"""Which family a meter belongs to: a guess for finding profiles, since Modbus itself names no maker."""
+"""Probe for a meter's family: a guess for finding profiles, since Modbus itself names no maker."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,7 +8,7 @@ Ask = Callable[[WordSpan], Memory | None]  # what a meter shows in these words; 
 
 
 def recognised(profile: ModbusProfile, ask: Ask) -> bool:
-    """Whether a meter shows what this family's meters show; stops at the first check that fails.
+    """True where a meter shows what this family's meters show; stops at the first check that fails.
 
     False also for a profile without a probe. What `ask` raises passes through. Families that pass each
     other's probes are named in `ProfileProbe.shared`.

@@ -1,4 +1,4 @@
-"""What a Modbus meter's registers mean. `profile_file.py` reads it from `drivers/profiles/*.toml`."""
+"""Profile of a Modbus meter: what its registers mean. `profile_file.py` reads `drivers/profiles/*.toml`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ class ProfileRegister:
 
     @property
     def spans(self) -> tuple[WordSpan, ...]:
-        """What must be read to know the value."""
+        """The spans that must be read to know the value."""
         return (self,) if self.exponent is None else (self, self.exponent)
 
     def reading(self, memory: Memory) -> Quantity | None:
@@ -137,7 +137,7 @@ class ProfileRegister:
 
 @dataclass(frozen=True, slots=True)
 class ProfileIdentity:
-    """Where the meter keeps its serial number: an integer or digits, or text (`encoding` None).
+    """Place of the meter's serial number: an integer or digits, or text (`encoding` None).
 
     `maker` is the FLAG code of all meters of the family, None where it is not known.
     """
@@ -184,21 +184,21 @@ class GoldenAnswers:
 
 @dataclass(frozen=True, slots=True)
 class ProfileCheck:
-    """What a register of this family shows: a value from `low` to `high`, in the register's unit."""
+    """Check of a register: this family's meters show a value from `low` to `high`, in its unit."""
 
     register: ProfileRegister
     low: Fraction
     high: Fraction
 
     def holds(self, memory: Memory) -> bool:
-        """Whether these words can be this family's; "not available" is not a value."""
+        """True where these words can be this family's; "not available" is not a value."""
         quantity = self.register.reading(memory)
         return quantity is not None and self.low <= Fraction(quantity.micro, MICRO) <= self.high
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileProbe:
-    """How a meter of this family is recognised: all checks hold.
+    """Probe by which a meter of this family is recognised: all checks hold.
 
     `shared` names the profiles whose meters pass as well, because their maps are the same or hold this one.
     """

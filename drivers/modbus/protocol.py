@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from drivers.driver import Driver, Target
+from drivers.driver import Target
 from drivers.errors import DecodeError, DriverError
 from drivers.line import SerialSettings
 from drivers.protocol import CapturedTelegram, MeterProtocol, Problem
@@ -17,6 +17,7 @@ class ModbusProtocol(MeterProtocol):
     """Modbus RTU, also through a serial server, and Modbus TCP."""
 
     name = "modbus"
+    master = "ModbusDriver"
     title = "Modbus"
     settings = SerialSettings(9600, 8, "N", 1)
     silence = (
@@ -27,11 +28,6 @@ class ModbusProtocol(MeterProtocol):
     )
     options: ClassVar = {"transport": 'only Modbus has transports; remove it, or write protocol = "modbus"'}
     self_describing = False
-
-    def driver(self) -> type[Driver]:
-        from drivers.modbus.master import ModbusDriver
-
-        return ModbusDriver
 
     def check_address(self, address: str) -> None:
         if not (re.fullmatch(r"[0-9]{1,3}", address) and 1 <= int(address) <= _LAST_UNIT):

@@ -103,7 +103,7 @@ class _Pass:
             self._garbled.append((unit, error))
 
     def suspicions(self) -> Iterator[Suspicion]:
-        """What was garbled, and what that means where others answered well, or nobody did."""
+        """Garbled answers, and what they mean where others answered well, or nobody did."""
         settings = self._exchange.line.settings
         for unit, error in self._garbled:
             advice = _COLLISION if self._anyone else _WRONG_SETTINGS

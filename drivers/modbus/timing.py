@@ -1,4 +1,4 @@
-"""How long Modbus takes on a wire: the silence between frames, and a whole transaction."""
+"""Wire times of Modbus: the silence between frames, and a whole transaction."""
 
 from drivers.line import SerialSettings
 

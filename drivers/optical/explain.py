@@ -17,12 +17,12 @@ _PRESENT = 255
 
 
 def recognises(data: bytes) -> bool:
-    """Whether this can be such a readout: an identification, or data sets in ASCII."""
+    """True where this can be such a readout: an identification, or data sets in ASCII."""
     return bool(_IDENTIFICATION.search(data) or _DATA_SET.search(data[:200])) and data.isascii()
 
 
 def explain(data: bytes) -> Explanation:
-    """What a readout says, every data set of it. Raises DecodeError."""
+    """Explanation of a readout, every data set of it. Raises DecodeError."""
     head = _IDENTIFICATION.search(data)
     maker = head["maker"].decode("ascii").upper() if head else None
     sets = decode_sets(_block(data[head.end() if head else 0 :]))

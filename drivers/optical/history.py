@@ -1,4 +1,4 @@
-"""What a meter kept, read in programming mode: its load profile, and counters at the ends of months.
+"""History that a meter kept, read in programming mode: its load profile, counters at the ends of months.
 
 Months are read either by billing period, `1.8.0*05` and its instant `0.1.2*05`, counted down from the period
 counter 0.1.0; or by month, as Energomera's `ENMPE(04.22)`: the counter at the end of April 2022.
@@ -24,7 +24,7 @@ _STAMP = timedelta(minutes=1)  # what the stamps of a request tell apart
 
 @dataclass(frozen=True, slots=True)
 class ClosedMonth:
-    """What was kept at the `end` of a month or billing period; `raw` is what the meter answered."""
+    """Values kept at the `end` of a month or billing period; `raw` is what the meter answered."""
 
     end: datetime
     values: dict[str, Quantity]

@@ -1,4 +1,4 @@
-"""How long a readout takes on the wire: characters at two speeds, and reaction times."""
+"""Plan of a readout's wire time: characters at two speeds, and reaction times."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class OpticalPlan:
 
     @classmethod
     def of_time(cls, seconds: float) -> "OpticalPlan":
-        """What is waited for, however long the telegram is."""
+        """The plan of a meter that is waited for, however long its telegram is."""
         return cls(0, 0, 1, seconds, _BAUD)
 
     def seconds(self, home: SerialSettings) -> float:

@@ -1,4 +1,4 @@
-"""What differs between the meters of one protocol: block check, access, pauses, names of registers.
+"""Profiles of optical meters, which differ in block check, access, pauses and names of registers.
 
 `Target.profile` names one of `PROFILES`; none is "iec".
 """
@@ -14,7 +14,7 @@ from drivers.optical.codec.telegram import BlockCheck
 
 
 class ReadoutMethod(StrEnum):
-    """How a meter's present values are come by."""
+    """Method by which a meter's present values are read."""
 
     READOUT = "readout"  # modes A, B, C: all at once, after the sign-on
     REGISTERS = "registers"  # programming mode: one register after the other

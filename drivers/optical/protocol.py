@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from drivers.driver import Driver, Target
+from drivers.driver import Target
 from drivers.errors import DriverError
 from drivers.line import SerialSettings
-from drivers.protocol import CapturedTelegram, MeterProtocol, Problem
-from telemetry.explanation import Explanation
+from drivers.protocol import MeterProtocol, Problem
 
 _ADDRESS = re.compile(r"[0-9A-Za-z ]{0,32}")  # IEC 62056-21, 6.3.1
 
@@ -17,6 +16,7 @@ class OpticalProtocol(MeterProtocol):
     """IEC 62056-21, through an optical head or on a serial line."""
 
     name = "optical"
+    master = "OpticalDriver"
     title = "IEC 62056-21"
     settings = SerialSettings(300, 7, "E", 1)
     silence = (
@@ -26,11 +26,6 @@ class OpticalProtocol(MeterProtocol):
     )
     options: ClassVar = {"switch_pause": "only optical heads need time to change speed; remove it"}
     has_load_profiles = True
-
-    def driver(self) -> type[Driver]:
-        from drivers.optical.master import OpticalDriver
-
-        return OpticalDriver
 
     def check_address(self, address: str) -> None:
         if not _ADDRESS.fullmatch(address):
@@ -56,11 +51,6 @@ class OpticalProtocol(MeterProtocol):
         from drivers.optical.explain import recognises
 
         return recognises(data)
-
-    def explain(self, telegram: CapturedTelegram) -> Explanation:
-        from drivers.optical.explain import explain
-
-        return explain(telegram.data)
 
 
 PROTOCOL = OpticalProtocol()

@@ -48,7 +48,7 @@ _LOCK_ADVICE = "check the password in the configuration before trying again: som
 
 @dataclass(frozen=True, slots=True)
 class OpticalAnswer:
-    """What a meter said to one request: its data sets, and all blocks as received."""
+    """Answer to one request: its data sets, and all blocks as received."""
 
     sets: list[DataSet]
     raw: bytes
@@ -94,7 +94,7 @@ class OpticalSession:
 
     @property
     def is_open(self) -> bool:
-        """Whether the meter is in programming mode."""
+        """True while the meter is in programming mode."""
         return self._programming and not self.wire.broken_off
 
     def adopt(self, profile: OpticalProfile) -> None:

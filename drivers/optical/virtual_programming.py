@@ -1,4 +1,4 @@
-"""What a virtual meter does in programming mode: password, registers, load profile, clock, errors."""
+"""Programming mode of a virtual meter: password, registers, load profile, clock, errors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class VirtualClock:
         self._like = like
 
     def present(self) -> datetime:
-        """What the clock shows, as an instant."""
+        """The instant that the clock shows."""
         return self._now() + self.drift
 
     def show(self, register: str) -> str:
@@ -100,7 +100,7 @@ class ProgrammingMode:
         return ProgrammingCommand("P0", b"()")
 
     def hear(self, frame: Frame) -> Frame | None:
-        """What the meter says to a frame."""
+        """The meter's answer to a frame."""
         if frame is SingleCharacter.NAK:
             return self._said[0] if self._said else None
         if frame is SingleCharacter.ACK:

@@ -23,7 +23,7 @@ _MOST_BYTES = 1 << 17
 
 @dataclass(slots=True)
 class Traffic:
-    """What passed: characters at the sign-on's speed and at the agreed one, and reaction times waited for."""
+    """Traffic of a session: characters at the sign-on's speed and at the agreed one, and reaction times."""
 
     slow: int = 0
     fast: int = 0
@@ -141,7 +141,7 @@ class Wire:
 
 
 def is_command(frame: Frame, name: str) -> bool:
-    """Whether a frame is that command."""
+    """True where a frame is that command."""
     return isinstance(frame, ProgrammingCommand) and frame.name == name
 
 

@@ -16,12 +16,12 @@ _NOBODY = "XXX-0"
 
 
 def recognises(data: bytes) -> bool:
-    """Whether an SML telegram begins somewhere in it."""
+    """True where an SML telegram begins somewhere in it."""
     return START in data
 
 
 def explain(data: bytes) -> Explanation:
-    """What the first whole telegram says. Raises DecodeError."""
+    """Explanation of the first whole telegram. Raises DecodeError."""
     reader = TransportReader()
     reader.add(data)
     envelope = reader.next()

@@ -19,7 +19,7 @@ _MOST_SCALER = 30  # 10^30: nothing that is measured
 
 
 class MessageTag(IntEnum):
-    """Which message a body is."""
+    """Tag of a message's body."""
 
     OPEN_RESPONSE = 0x0101
     CLOSE_RESPONSE = 0x0201
@@ -27,7 +27,7 @@ class MessageTag(IntEnum):
 
 
 class TimeKind(IntEnum):
-    """What a time counts."""
+    """Kind of a time: what it counts."""
 
     SECONDS_INDEX = 1  # seconds of operation: no wall clock
     TIMESTAMP = 2  # seconds since 1970, UTC

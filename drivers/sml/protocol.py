@@ -1,16 +1,15 @@
 """SML (BSI TR-03109-1, annex IV), as others need to know it."""
 
-from drivers.driver import Driver
 from drivers.errors import DriverError
 from drivers.line import SerialSettings
-from drivers.protocol import CapturedTelegram, MeterProtocol
-from telemetry.explanation import Explanation
+from drivers.protocol import MeterProtocol
 
 
 class SmlProtocol(MeterProtocol):
     """SML, pushed by a meter's info interface."""
 
     name = "sml"
+    master = "SmlDriver"
     title = "SML"
     settings = SerialSettings(9600, 8, "N", 1)
     silence = (
@@ -18,11 +17,6 @@ class SmlProtocol(MeterProtocol):
         "is the extended data set switched on in the meter's menu (InF, with its PIN)?",
         "most meters send with 9600 8N1",
     )
-
-    def driver(self) -> type[Driver]:
-        from drivers.sml.master import SmlDriver
-
-        return SmlDriver
 
     def check_address(self, address: str) -> None:
         if address:
@@ -34,11 +28,6 @@ class SmlProtocol(MeterProtocol):
         from drivers.sml.transport import START
 
         return START in data
-
-    def explain(self, telegram: CapturedTelegram) -> Explanation:
-        from drivers.sml.explain import explain
-
-        return explain(telegram.data)
 
 
 PROTOCOL = SmlProtocol()

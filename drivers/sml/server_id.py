@@ -1,4 +1,4 @@
-"""Who sends: the server id (DIN 43863-5 and its forerunners) as a meter id.
+"""Server ids (DIN 43863-5 and its forerunners) as meter ids: who sends.
 
 | bytes | example | meter id |
 |---|---|---|

@@ -40,7 +40,7 @@ class TransportReader:
 
     @property
     def pending(self) -> bytes:
-        """What was received and has become no telegram."""
+        """Bytes that were received and have become no telegram."""
         return self._pending
 
     def add(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Which rows of the buffer are in which batch: placed in their queues, numbered durably, handed out once.
+"""Batches of the buffer's rows: placed in their queues, numbered durably, handed out once.
 
 A batch once numbered keeps its rows for ever, also across a restart. Everything here is called with the
 buffer's lock held and raises sqlite3.Error.

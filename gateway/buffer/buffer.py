@@ -57,7 +57,7 @@ class BufferFullError(BufferFailedError):
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits for an acknowledgement; `held` of these wait for the clock to be set.
+    """Backlog that waits for an acknowledgement; `held` of these wait for the clock to be set.
 
     `oldest` is the instant of the oldest readout, None without any. `full`: nothing more is taken.
     """
@@ -171,7 +171,7 @@ class Buffer:
                 log.debug("being alive is not noted", extra={"reason": str(error)})
 
     def last_alive(self) -> datetime | None:
-        """When the gateway last ran, to a minute; None in a new file. Raises BufferFailedError."""
+        """The instant of the last run, to a minute; None in a new file. Raises BufferFailedError."""
         with self._guarded():
             return self._disk.last_alive()
 
@@ -194,7 +194,7 @@ class Buffer:
         return kept
 
     def backlog(self) -> Backlog:
-        """How much is not yet acknowledged. Raises BufferFailedError."""
+        """The readouts that are not yet acknowledged. Raises BufferFailedError."""
         with self._guarded():
             connection = self._disk.connection
             held, held_since = connection.execute("select count(*), min(at) from held").fetchone()

@@ -86,7 +86,7 @@ class BufferDisk:
             self.settle()
 
     def last_alive(self) -> datetime | None:
-        """When the gateway was last known to run, in this process or the one before."""
+        """The instant at which the gateway was last known to run, in this process or the one before."""
         if self._alive is not None:
             return self._alive
         (milliseconds,) = self.connection.execute("select last_alive from life").fetchone()

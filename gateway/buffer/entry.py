@@ -73,7 +73,7 @@ def status_of(entry: Entry) -> Status:
 
 
 def encoded_size(entry: Entry) -> int:
-    """How many bytes the entry takes in a batch."""
+    """The bytes that the entry takes in a batch."""
     return len(msgspec.json.encode(entry)) + 1
 
 

@@ -112,7 +112,7 @@ def replace_file(path: Path, now: Callable[[], datetime], reason: str) -> sqlite
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the file's content is broken, or cannot be read any more, and not its surroundings."""
+    """True where the file's content is broken, or cannot be read any more, and not its surroundings."""
     return _code(error) & 0xFF in _BROKEN or _code(error) in _UNREADABLE
 
 

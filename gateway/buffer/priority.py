@@ -48,7 +48,7 @@ class Run:
         return self.last - self.first + 1
 
     def seal(self, epoch: str, number: int) -> int:
-        """What says in the file that this batch is acknowledged; never 0.
+        """The number that says in the file that this batch is acknowledged; never 0.
 
         A worn card may turn a bit of any row. Then the seal is wrong, and the batch is sent once more.
         """
@@ -99,7 +99,7 @@ class PriorityQueues:
         self._backlog_next = False
 
     def found(self, numbered: Iterable[Run], waiting: Iterable[Run]) -> None:
-        """What an earlier process has left, in ascending order."""
+        """Take over what an earlier process has left, in ascending order."""
         for run in numbered:
             queue = self.by_name[Priority.of(run.first)]
             queue.last = max(queue.last, run.last)

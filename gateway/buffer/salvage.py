@@ -29,7 +29,7 @@ _VERSION_1 = "select id, at, body from readouts where id > ? and id <= ? order b
 
 @dataclass(slots=True)
 class Salvaged:
-    """How many rows were copied; `unreadable` were met, but damaged (lost pages come on top)."""
+    """Count of rows that were copied; `unreadable` were met, but damaged (lost pages come on top)."""
 
     rows: int = 0
     unreadable: int = 0

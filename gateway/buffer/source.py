@@ -1,4 +1,4 @@
-"""Where a publisher's batches come from: the gateway's buffer, or a file that is being imported."""
+"""Source of a publisher's batches: the gateway's buffer, or a file that is being imported."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Monotonic:
 
 @dataclass(frozen=True, slots=True)
 class BufferLimits:
-    """How much a buffer may keep. Only acknowledged readouts are ever deleted to stay within.
+    """Limits of a buffer. Only acknowledged readouts are ever deleted to stay within.
 
     `days`: how long they stay as a local history. `bytes`: of the file; the write-ahead log adds up to 4 MB.
     """

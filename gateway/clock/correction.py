@@ -1,4 +1,4 @@
-"""When the time comes: what was read without it gets its true instants, before it is sent.
+"""Correction of instants: what was read without the time gets its true ones, before it is sent.
 
 A Raspberry Pi starts at some date of the past. Until a time service has set its clock, the buffer holds what
 is read, each with its instant on the monotonic clock; once the clock is set, the distance between the two
@@ -23,7 +23,7 @@ _AGAIN = 60.0  # seconds; a line may have been in the middle of an exchange when
 
 
 class HeldReadouts(Protocol):
-    """What the buffer holds until the time is known. Both raise SourceError."""
+    """Readouts that the buffer holds until the time is known. Both raise SourceError."""
 
     def synchronise(self, boot: str, wall_at_monotonic_zero: datetime) -> None:
         """Date what was read in this boot."""

@@ -1,4 +1,4 @@
-"""Whether this machine's clock can be believed: what the kernel knows of its reference (adjtimex(2)).
+"""The kernel's clock, and whether it can be believed: what is known of its reference (adjtimex(2)).
 
 A Raspberry Pi without a battery clock starts at some date of the past. Once a time service has set it, it is
 right within seconds for days, also while that service cannot be reached: the kernel calls it unsynchronised
@@ -35,7 +35,7 @@ def kernel_clock_synchronised() -> bool:
 
 
 def clock_was_set() -> bool:
-    """Whether systemd's time service has set the clock since the machine was started."""
+    """True where systemd's time service has set the clock since the machine was started."""
     return _TIMESYNCD.exists()
 
 
@@ -59,19 +59,19 @@ class ClockReference:
         self._given_up = False
 
     def __call__(self) -> bool:
-        """Whether a time service disciplines the clock now."""
+        """True while a time service disciplines the clock."""
         synchronised = self._synchronised()
         self._was_set = self._was_set or synchronised
         return synchronised
 
     @property
     def was_set(self) -> bool:
-        """Whether the clock shows the time, if only within seconds; else it shows any date at all."""
+        """True once the clock shows the time, if only within seconds; else it shows any date at all."""
         return self._was_set or self()
 
     @property
     def followed(self) -> bool:
-        """Whether schedules follow the clock: it was set, or it is not worth waiting for that any longer."""
+        """True where schedules follow the clock: it was set, or is not worth waiting for any longer."""
         return self._given_up or self.was_set
 
     def give_up(self) -> None:

@@ -28,7 +28,7 @@ class Moment:
     known: bool
 
     def wall_at(self, monotonic: float) -> datetime:
-        """What the wall clock shows at another monotonic instant, as long as nobody sets it."""
+        """The wall clock's time at another monotonic instant, as long as nobody sets it."""
         return self.wall + timedelta(seconds=monotonic - self.monotonic)
 
     def monotonic_at(self, wall: datetime) -> float:
@@ -45,7 +45,7 @@ class Stamped:
 
     @property
     def sure(self) -> bool:
-        """Whether the instant is that of a clock with a reference."""
+        """True where the instant is that of a clock with a reference."""
         return Status.UNSYNCHRONISED not in self.readout.status
 
 
@@ -63,12 +63,12 @@ class ScheduleClock:
 
     @property
     def known(self) -> bool:
-        """Whether the time was known when `look` was called last."""
+        """True where the time was known when `look` was called last."""
         return self._last.known
 
     @property
     def present(self) -> datetime:
-        """What `look` returned last."""
+        """The present that `look` returned last."""
         return self._last.wall
 
     def moment(self) -> Moment:

@@ -190,7 +190,7 @@ class LineConfig(_Table):
 
     @property
     def driver_options(self) -> dict[str, object]:
-        """What the protocol's driver takes beside line and clock."""
+        """Options of the protocol's driver beside line and clock."""
         options = {"transport": self.transport, "switch_pause": self.switch_pause}
         return {name: value for name, value in options.items() if value is not None}
 
@@ -217,7 +217,7 @@ class BufferConfig(_Table):
 
     @property
     def limits(self) -> BufferLimits:
-        """How much the buffer may keep."""
+        """Limits of the buffer."""
         return BufferLimits(days=self.max_days, bytes=self.max_megabytes * 1_000_000)
 
 
@@ -265,7 +265,7 @@ class GatewayConfig(_Table):
         )
 
     def schedule(self, line: LineConfig, meter: MeterConfig) -> Schedule:
-        """When a meter of a line is due, on the local clock."""
+        """The schedule of a meter of a line, on the local clock."""
         return parse_schedule(meter.schedule or line.schedule, self.time_zone)
 
     def target(self, meter: MeterConfig) -> Target:

@@ -45,7 +45,7 @@ class SlotAccounts:
 
     @property
     def owes_absence(self) -> bool:
-        """Whether a meter's slots before this process are still to be told, and can be."""
+        """True where a meter's slots before this process are still to be told, and can be."""
         return bool(self._absent) and self._clock.known
 
     def tell_absence(self) -> None:

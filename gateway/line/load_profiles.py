@@ -28,7 +28,7 @@ _BEFORE_MIDNIGHT = timedelta(minutes=2)  # in which no exchange is begun: its re
 
 @dataclass(slots=True)
 class LoadProfile:
-    """How far the profile of one meter has been fetched."""
+    """Load profile of one meter, and how far it has been fetched."""
 
     meter: PolledMeter
     done: datetime  # all periods that end up to here
@@ -109,5 +109,5 @@ class LoadProfiles:
 
 
 def midnight_is_near(meter: PolledMeter, now: datetime) -> bool:
-    """Whether an exchange that is begun now could stand in the way of this meter's reading of midnight."""
+    """True where an exchange begun now could stand in the way of this meter's reading of midnight."""
     return meter.billing and meter.slot - now < _BEFORE_MIDNIGHT

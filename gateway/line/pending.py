@@ -1,4 +1,4 @@
-"""What a line has read and missed, on its way to the buffer; in memory only while the buffer takes nothing.
+"""Polls on their way to the buffer; held in memory only while the buffer takes nothing.
 
 A poll whose readout neither disk nor memory had room for becomes a miss, so that also this is known.
 """
@@ -38,7 +38,7 @@ class Keep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PendingPoll:
-    """What one poll came to. `slot` is None for a readout beside the schedule."""
+    """Result of one poll. `slot` is None for a readout beside the schedule."""
 
     slot: datetime | None
     readouts: Sequence[Readout] = ()

@@ -1,4 +1,4 @@
-"""Whether a line's schedules fit on its wire: pure functions of wire times, before anything runs.
+"""Plan of a line: whether its schedules fit on the wire, as pure functions of wire times.
 
 A line reads one meter after the other and never breaks a readout off: those due at midnight first, then the
 one that was asked longest ago, as the poller does. The hour after midnight is the heaviest, since every
@@ -66,12 +66,12 @@ class LinePlan:
 
     @property
     def fits(self) -> bool:
-        """Whether every schedule is kept, by what is known."""
+        """True where every schedule is kept, by what is known."""
         return self.utilisation <= 1 and self.rush is not None and not self.skipped
 
     @property
     def tight(self) -> bool:
-        """Whether retries and attempts at meters that are gone would find little time between the others."""
+        """True where retries and attempts at meters that are gone would find little time."""
         return self.utilisation > ROOMY
 
 

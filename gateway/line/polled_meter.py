@@ -75,12 +75,12 @@ class PolledMeter:
 
     @property
     def place(self) -> str:
-        """What it is called before it has said who it is."""
+        """Its name before it has said who it is."""
         return self.target.meter or f"{self.line}/{self.target.address}"[:64]
 
     @property
     def probe(self) -> Target:
-        """What is asked for: a meter that is gone gets one attempt, except for the reading of midnight."""
+        """The target to ask: a meter that is gone gets one attempt, except for the reading of midnight."""
         return replace(self.target, retries=0) if self.failures and not self.billing else self.target
 
     def begin(self, now: datetime) -> None:
@@ -185,7 +185,7 @@ class PolledMeter:
         self.errors += 1
 
     def waited(self, now: datetime) -> float:
-        """How long an attempt at a dead meter has given way to others, in periods of its schedule.
+        """Periods of its schedule for which an attempt at a dead meter has given way to others.
 
         Infinite for whoever needs not give way: the living, and the reading of midnight.
         """
@@ -203,7 +203,7 @@ class PolledMeter:
             )
 
     def health(self) -> MeterHealth:
-        """What the health message says of it."""
+        """Its part of the health message."""
         return MeterHealth(
             meter=self.name,
             last_success=None if self.last_success is None else to_milliseconds(self.last_success),
@@ -270,7 +270,7 @@ class PolledMeter:
 
 
 def any_answered(meters: Sequence[PolledMeter]) -> bool | None:
-    """Whether any of these has answered since its last round began; None until one has, or all have failed.
+    """True where any has answered since its last round began; None until one has, or all have failed.
 
     One poll alone, which noise may have spoilt, proves nothing: it has to fail again, or another meter's has,
     unless polls come less often than every quarter of an hour. Who was gone before need not be waited for.

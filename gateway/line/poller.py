@@ -203,7 +203,7 @@ class LinePoller:
             meter.answered, meter.silences = None, 0
 
     def round_answered(self) -> bool | None:
-        """Whether any meter has answered since `begin_round`; None until one has, or all have failed to.
+        """True where any meter has answered since `begin_round`; None until one has, or all have failed to.
 
         A port that is busy for a moment condemns no line: a serial server may not have noticed yet that its
         last client has gone.

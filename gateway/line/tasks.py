@@ -1,4 +1,4 @@
-"""What commands make a line do, between two exchanges: read meters now, search, restart, set a clock.
+"""Tasks of a line, done between two exchanges: read meters now, search, restart, set a clock.
 
 A task answers for itself: what it gives while it runs, once when it is done, once when it failed. Reading a
 whole line is done meter by meter, so that polls that are due have their turn in between.

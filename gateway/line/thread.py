@@ -25,7 +25,7 @@ class LineThread(threading.Thread):
 
     @property
     def stopping(self) -> bool:
-        """Whether it was told to end; a thread that ends without that has met a fault."""
+        """True once it was told to end; a thread that ends without that has met a fault."""
         return self._stopping.is_set()
 
     def stop(self) -> None:

@@ -1,1 +1,1 @@
-"""What the central side asks of a gateway: commands, and a configuration to be run."""
+"""Requests of the central side to a gateway: commands, and a configuration to be run."""

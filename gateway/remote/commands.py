@@ -37,7 +37,7 @@ class RunningLines(Protocol):
 
     @property
     def config(self) -> GatewayConfig:
-        """What runs."""
+        """The configuration that runs."""
         ...
 
     def poller(self, line_name: str) -> PolledLine:

@@ -33,7 +33,7 @@ class ConfigurableGateway(Protocol):
 
     @property
     def config(self) -> GatewayConfig:
-        """What runs."""
+        """The configuration that runs."""
         ...
 
     def apply(self, config: GatewayConfig) -> None:

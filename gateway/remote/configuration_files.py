@@ -1,4 +1,4 @@
-"""What stands beside the installer's file: the configuration from afar that runs instead, and a refused one.
+"""Files beside the installer's: the configuration from afar that runs instead, and a refused one.
 
 `gateway.toml.remote` and `gateway.toml.refused` are TOML; the comment in their first line says what they are.
 """
@@ -34,12 +34,12 @@ class StoredConfiguration(msgspec.Struct, frozen=True, omit_defaults=True):
     final: bool = False
 
     def of(self, desired: DesiredConfig) -> bool:
-        """Whether this is the same one."""
+        """True for the same one."""
         return (self.version, self.toml) == (desired.version, desired.toml)
 
 
 class ConfigurationFiles:
-    """What stands beside the installer's file. Every write is whole or not at all."""
+    """Files beside the installer's. Every write is whole or not at all."""
 
     def __init__(self, installed: Path) -> None:
         self.installed = installed

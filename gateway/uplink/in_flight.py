@@ -38,12 +38,12 @@ class BatchesInFlight:
 
     @property
     def free(self) -> int:
-        """How many batches more it takes."""
+        """The number of batches more that it takes."""
         return self.size - len(self._flights)
 
     @property
     def unconfirmed(self) -> bool:
-        """Whether the broker owes a PUBACK."""
+        """True while the broker owes a PUBACK."""
         return any(flight.message is not None for flight in self._flights.values())
 
     def add(self, batches: Iterable[Batch]) -> None:
@@ -52,11 +52,11 @@ class BatchesInFlight:
             self._flights[batch.epoch, batch.batch] = _Flight(batch)
 
     def due(self, now: float) -> list[Batch]:
-        """What is to be sent now, in the order of `add`. Follow with `sent` for each."""
+        """The batches to be sent now, in the order of `add`. Follow with `sent` for each."""
         return [flight.batch for flight in self._flights.values() if flight.due <= now]
 
     def next_due(self) -> float:
-        """When the next batch is due; infinity if none is."""
+        """The instant at which the next batch is due; infinity if none is."""
         return min((flight.due for flight in self._flights.values()), default=inf)
 
     def sent(self, batch: Batch, message: int) -> int:

@@ -31,7 +31,7 @@ _REFUSED = (
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """Where the broker is and who we are there: client id, certificate and topic all carry `gateway`.
+    """The broker, and who we are there: client id, certificate and topic all carry `gateway`.
 
     `session_expiry` in seconds: how long the broker keeps acknowledgements for us while we are away; 0 begins
     with a clean session each time. `keepalive` in seconds.

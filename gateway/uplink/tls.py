@@ -46,7 +46,7 @@ def context_of(tls: Tls) -> ssl.SSLContext:
 
 
 def advice_on(error: OSError) -> str:
-    """What an installer should look at when the broker cannot be reached; empty where the error says it."""
+    """Advice for an installer when the broker cannot be reached; empty where the error says it."""
     match error:
         case ssl.SSLCertVerificationError(verify_code=code):
             if code == _OTHER_NAME:

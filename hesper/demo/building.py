@@ -161,10 +161,6 @@ class BuildingMeter:
         """Micro-units that the register shows."""
         return int(self.source.at(np.array([microseconds(instant)], dtype=np.int64))[0])
 
-    def keeps_set_day(self) -> bool:
-        """M-Bus meters store their register at the beginning of each month."""
-        return self.line in {"water", "heat"}
-
 
 @dataclass(frozen=True, slots=True)
 class Building:

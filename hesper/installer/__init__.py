@@ -1,1 +1,1 @@
-"""What `hesper gateway scan`, `read` and `plan` do for the person in the basement."""
+"""Tools for the person in the basement: `hesper gateway scan`, `read` and `plan`."""

@@ -1,4 +1,4 @@
-"""What to try, by what went wrong: the one place that turns a driver's errors and suspicions into steps.
+"""Advice by what went wrong: the one place that turns a driver's errors and suspicions into steps.
 
 A driver's error carries the advice that holds for it anywhere. What is added here is what a person with a
 screwdriver can check, the likeliest first, in the words of the protocol's wiring.
@@ -44,7 +44,7 @@ _NOISE = (
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What went wrong, in a word and a sentence, and what to try, the likeliest first."""
+    """Trouble in a word and a sentence, and what to try, the likeliest first."""
 
     kind: str
     what: str
@@ -60,7 +60,7 @@ class Trouble:
 
 
 def trouble(error: DriverError, protocol: str) -> Trouble:
-    """What a driver's error means to the installer."""
+    """A driver's error, as the installer meets it."""
     kind = next(name for base, name in KINDS if isinstance(error, base))
     usual = type(error).advice
     own = (error.advice,) if error.advice and error.advice != usual else ()
@@ -75,7 +75,7 @@ def trouble(error: DriverError, protocol: str) -> Trouble:
 
 
 def suspected(suspicion: Suspicion) -> Trouble:
-    """What a search's suspicion means to the installer."""
+    """A search's suspicion, as the installer meets it."""
     where = f"address {suspicion.address} at {suspicion.settings}" if suspicion.address else "the line"
     return Trouble(
         "suspicion", f"{where}: {suspicion.what}", (suspicion.advice,) if suspicion.advice else _NOISE
@@ -83,6 +83,6 @@ def suspected(suspicion: Suspicion) -> Trouble:
 
 
 def nothing_found(protocols: Sequence[str]) -> Trouble:
-    """What it means that a search met nobody."""
+    """A search that met nobody."""
     steps = protocol_named(protocols[0]).silence if len(protocols) == 1 else _WIRING
     return Trouble("nothing found", f"no meter answered in {' or '.join(protocols)}", steps)

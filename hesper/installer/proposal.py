@@ -16,7 +16,7 @@ _PLACEHOLDER = "NEW"  # the maker of meters that do not say who they are, until 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What a scan cannot know, and proposes all the same."""
+    """Names that a scan cannot know, and proposes all the same."""
 
     utility: str
     gateway: str

@@ -12,7 +12,7 @@ from hesper.installer.advice import Trouble, suspected, trouble
 
 @dataclass(slots=True)
 class SearchOutcome:
-    """What the search in one protocol met; `trouble` is why it did not come to its end.
+    """Outcome of the search in one protocol; `trouble` is why it did not come to its end.
 
     `has_settings`: not on Modbus TCP, which has no serial line.
     """
@@ -47,7 +47,7 @@ class SearchOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ScanOrder:
-    """What to scan: a port, and on it these protocols, each within the same scope."""
+    """Scan of a port, in these protocols, each within the same scope."""
 
     port: str
     protocols: Sequence[str]

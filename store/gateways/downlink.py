@@ -1,4 +1,4 @@
-"""What is due to be sent to gateways, and what they answered: the ingester's side of `gateway_requests.py`.
+"""Requests that are due to be sent to gateways, and their answers: the ingester's side of `requests.py`.
 
 Any number of ingesters do this at once: each claims rows that no other holds (`for update skip locked`).
 Sending twice does no harm, since a gateway does an id once and answers again, and keeping a reply twice
@@ -45,7 +45,7 @@ class DueConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class GatewayReply:
-    """What a gateway answered. `to` is the id of a command, or the version of a configuration."""
+    """Reply of a gateway. `to` is the id of a command, or the version of a configuration."""
 
     to: str
     at: datetime

@@ -134,7 +134,7 @@ def missed_hours(
 def read_hours(
     connection: Connection[Any], register_ids: Sequence[int], since: datetime
 ) -> dict[int, dict[datetime, int]]:
-    """How many readings registers have in each hour."""
+    """The number of readings that registers have in each hour."""
     rows = connection.execute(
         """
         select register_id, date_trunc('hour', measured_at), count(*) from readings
@@ -149,7 +149,7 @@ def read_hours(
 
 
 def take_gateway(connection: Connection[Any], gateway_id: int) -> bool:
-    """Whether nobody else looks at it, until the transaction ends."""
+    """True where nobody else looks at it, until the transaction ends."""
     locked = connection.execute("select pg_try_advisory_xact_lock(%s, %s)", (_LOCK, gateway_id)).fetchone()
     return locked == (True,)
 

@@ -1,4 +1,4 @@
-"""What a gateway told of itself: the last of it, its history, and the meters that it reads."""
+"""Reports of a gateway: the last one, its history, and the meters that it reads."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -140,7 +140,7 @@ def states(connection: Connection[Any], gateway_id: int, limit: int) -> list[Gat
 def trend(
     connection: Connection[Any], gateway_id: int, start: datetime, end: datetime, stretch: timedelta
 ) -> list[TrendRow]:
-    """What it told from `start` on, by stretches of time; none where it said nothing."""
+    """Its reports from `start` on, by stretches of time; none where it said nothing."""
     with connection.cursor(row_factory=class_row(TrendRow)) as cursor:
         cursor.execute(
             """
@@ -158,7 +158,7 @@ def trend(
 def line_trend(
     connection: Connection[Any], gateway_id: int, start: datetime, end: datetime, stretch: timedelta
 ) -> list[LineTrendRow]:
-    """How busy its lines were, by the same stretches of time."""
+    """The load of its lines, by the same stretches of time."""
     with connection.cursor(row_factory=class_row(LineTrendRow)) as cursor:
         cursor.execute(
             """

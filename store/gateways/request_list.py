@@ -1,4 +1,4 @@
-"""What was asked of a gateway, by whom, and what it answered."""
+"""Lists of requests to a gateway: by whom, and what it answered."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,7 +52,7 @@ class ConfigurationRow:
 
 @dataclass(frozen=True, slots=True)
 class PresentConfiguration:
-    """What runs, as the gateway's health says: `version` is empty for the installer's file.
+    """Configuration that runs, by the gateway's health: `version` is empty for the installer's file.
 
     `toml` is None where nobody has asked the gateway for the text yet; `told_at`: when it gave it.
     """
@@ -127,7 +127,7 @@ def configuration(connection: Connection[Any], gateway_id: int, version: int) ->
 
 
 def present(connection: Connection[Any], gateway_id: int) -> PresentConfiguration:
-    """What runs on a gateway: the text that we sent, else the one that it showed when it was asked."""
+    """The configuration of a gateway: the text that we sent, else the one that it showed when asked."""
     with connection.cursor(row_factory=class_row(PresentConfiguration)) as cursor:
         cursor.execute(
             """

@@ -1,4 +1,4 @@
-"""What people ask of gateways: a command to be done once, and a configuration to be run from now on.
+"""Requests of people to gateways: a command to be done once, and a configuration to be run from now on.
 
 Rows are added here and sent by ingesters (`downlink.py`). What was asked is never altered: whoever changes
 his mind asks again, and an earlier configuration comes back as a new version.
@@ -14,7 +14,7 @@ from psycopg.errors import UniqueViolation
 
 
 class CommandState(StrEnum):
-    """What became of a command."""
+    """State of a command."""
 
     QUEUED = "queued"
     SENT = "sent"  # the broker took it; the gateway has not answered
@@ -25,7 +25,7 @@ class CommandState(StrEnum):
 
 
 class ConfigurationState(StrEnum):
-    """What became of a configuration."""
+    """State of a configuration."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -38,7 +38,7 @@ class ConfigurationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandRequest:
-    """Who asks what, and why. `line`, `meter` and `level` as the command takes them, else empty."""
+    """Command, its author and reason. `line`, `meter` and `level` as it takes them, else empty."""
 
     command: str
     author: str
@@ -89,7 +89,7 @@ def ask(connection: Connection[Any], gateway_id: int, request: CommandRequest) -
 
 
 def open_commands(connection: Connection[Any], gateway_id: int, now: datetime) -> int:
-    """How many commands to a gateway wait for their end."""
+    """The number of commands to a gateway that wait for their end."""
     row = connection.execute(
         """
         select count(*) from gateway_commands

@@ -1,4 +1,4 @@
-"""How each gateway is, and was: connected or not, and what its health messages said."""
+"""Status of each gateway: connected or not, and what its health messages said."""
 
 from datetime import datetime
 

@@ -128,7 +128,7 @@ def post_command(
 def show_command(
     request: Request, visitor: PageVisitor, store: Store, gateway: GatewayCode, command_id: CommandId
 ) -> Response:
-    """How a command stands, as a part of the page."""
+    """State of a command, as a part of the page."""
     return _command(request, visitor, store, gateway, command_id)
 
 
@@ -239,7 +239,7 @@ def _show(
 
 
 def silent(row: GatewayReportRow, now: datetime) -> bool:
-    """Whether it is not connected, or has not said how it is for a while."""
+    """True where it is not connected, or has not said how it is for a while."""
     return row.state != "online" or row.health_at is None or now - row.health_at > SILENT_AFTER
 
 

@@ -1,4 +1,4 @@
-"""What a gateway's reply to a command has for people."""
+"""Replies of gateways to commands, as people read them."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class ReplyText:
-    """What a gateway's reply has for people. It comes from outside: what is not of its form is left out.
+    """Reply in words and figures. It comes from outside: what is not of its form is left out.
 
     `values`: of each meter, its registers as they were read; `more`: there are some, to be asked for.
     `lists`: meters found, or not read, and a word.
@@ -29,7 +29,7 @@ class ReplyText:
 
 
 def told_by(command: CommandRow, language: Language, *, more: bool = False) -> ReplyText:
-    """What the last reply to a command has for people. `more`: it has values, which are left out."""
+    """The last reply to a command, as people read it. `more`: it has values, which are left out."""
     over = command.state in _OVER
     result = command.result
     if not isinstance(result, dict):

@@ -1,4 +1,4 @@
-"""How a gateway was over a day, a week or a month, for its charts."""
+"""History of a gateway over a day, a week or a month, for its charts."""
 
 from datetime import datetime, timedelta
 from enum import Enum
@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class TrendSpan(Enum):
-    """How far back the charts go, and how long a stretch of time each point stands for."""
+    """Reach of the charts, and the stretch of time that each point stands for."""
 
     DAY = ("day", N_("Day"), timedelta(days=1), timedelta(minutes=15))
     WEEK = ("week", N_("Week"), timedelta(days=7), timedelta(hours=2))
@@ -43,7 +43,7 @@ def trend(
     gateway: GatewayCode,
     span: SpanCode = TrendSpan.DAY.code,
 ) -> dict[str, Any]:
-    """What `static/gateway.js` draws: panes of series by the same instants (seconds since 1970)."""
+    """Panes for `static/gateway.js`: series by the same instants (seconds since 1970)."""
     row = find_gateway(visitor.caller, store, gateway)
     language, now = language_of(request), services(request).clock()
     chosen = span_of(span)

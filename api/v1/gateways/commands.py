@@ -175,7 +175,7 @@ def find_command(caller: Caller, store: Store, gateway: str, command_id: int) ->
 
 
 def personal(row: queries.CommandRow) -> bool:
-    """Whether the result has what meters showed."""
+    """True where the result has values of meters."""
     return _VALUES in (row.result or {})
 
 

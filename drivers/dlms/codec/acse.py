@@ -19,7 +19,7 @@ _REQUIRES_AUTHENTICATION = b"\x07\x80"
 
 
 class Mechanism(IntEnum):
-    """How the client proves who it is."""
+    """Mechanism by which the client proves who it is."""
 
     NONE = 0
     LOW = 1  # a password
@@ -41,7 +41,7 @@ SUPPORTED = Conformance(sum(Conformance))
 
 
 class Result(IntEnum):
-    """Whether an association is accepted."""
+    """Result of an association request."""
 
     ACCEPTED = 0
     REJECTED = 1

@@ -12,7 +12,7 @@ _UNSPECIFIED = 0xFF
 
 
 class ClockStatus(IntFlag):
-    """What the meter says of its clock."""
+    """Status that the meter gives its clock."""
 
     INVALID = 0x01
     DOUBTFUL = 0x02

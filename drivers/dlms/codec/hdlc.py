@@ -20,7 +20,7 @@ _INFORMATION_SIZES, _WINDOWS = (5, 6), (7, 8)
 
 
 class HdlcControl(Enum):
-    """What a control field says; the value is the field without its numbers and without poll/final."""
+    """Control field of a frame; the value is the field without its numbers and without poll/final."""
 
     INFORMATION = 0x00
     RECEIVE_READY = 0x01
@@ -105,7 +105,7 @@ _NUMBERED = (HdlcControl.INFORMATION, HdlcControl.RECEIVE_READY, HdlcControl.REC
 
 @dataclass(frozen=True, slots=True)
 class HdlcParameters:
-    """What two ends agree on: bytes of information in a frame, each way as seen by the sender of these."""
+    """Parameters that two ends agree on: bytes in a frame, each way as seen by the sender of these."""
 
     transmit: int = 128
     receive: int = 128
@@ -149,7 +149,7 @@ class HdlcFrameReader:
 
     @property
     def pending(self) -> bytes:
-        """What may be the beginning of a frame."""
+        """Bytes that may be the beginning of a frame."""
         return self._pending
 
     def add(self, data: bytes) -> None:

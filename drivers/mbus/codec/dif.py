@@ -14,7 +14,7 @@ FILLER = 0x2F
 
 
 class Function(Enum):
-    """What a value is of its quantity."""
+    """Function field: the kind of value that a record has of its quantity."""
 
     INSTANTANEOUS = "instantaneous"
     MAXIMUM = "maximum"

@@ -14,8 +14,8 @@ from decimal import Decimal
 from drivers.mbus.codec.dif import MORE_FOLLOWS, Coding, DataInformation, Function
 from drivers.mbus.codec.records import shifted
 from drivers.mbus.codec.timepoint import TimePoint, encode_timepoint
-from drivers.mbus.codec.values import encode_text, encode_value
-from drivers.mbus.codec.vif import DATE, DATE_TIME, PLAIN_TEXT, Meaning, ValueForm, find_vif
+from drivers.mbus.codec.values import encode_value
+from drivers.mbus.codec.vif import DATE, DATE_TIME, Meaning, ValueForm, find_vif
 from telemetry.units import UNITS, convert
 
 MORE_RECORDS_FOLLOW = bytes((MORE_FOLLOWS,))  # put after the last record of a telegram that is not the last
@@ -88,12 +88,6 @@ def date_record(
     assert vif is not None
     information = DataInformation(coding, function, storage, tariff, subunit)
     return information.encode() + _extended(vif, extensions) + encode_timepoint(point, coding.size)
-
-
-def text_record(name: str, text: str, *, storage: int = 0) -> bytes:
-    """A text under a plain-text unit, such as a customer's number. Raises ValueError."""
-    vif = bytes((PLAIN_TEXT,)) + encode_text(name)
-    return DataInformation(Coding.VARIABLE, storage=storage).encode() + vif + encode_text(text)
 
 
 def _extended(vif: bytes, extensions: bytes) -> bytes:

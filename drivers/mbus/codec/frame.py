@@ -18,7 +18,6 @@ MAX_USER_DATA = 252  # L counts C, A and CI too and is one byte
 
 # Control fields without FCB; bit 6 (PRM) says that the master speaks
 SND_NKE = 0x40
-REQ_UD1 = 0x5A
 REQ_UD2 = 0x5B
 SND_UD = 0x53
 RSP_UD = 0x08
@@ -30,7 +29,6 @@ _ACD_DFC = 0x30  # in answers: access demand and data flow control
 class PrimaryAddress(IntEnum):
     """The addresses that are no single meter's (EN 13757-2, 5.7.5)."""
 
-    UNCONFIGURED = 0
     LAST_PRIMARY = 250
     SELECTED = 253
     ANSWER_ALL = 254
@@ -60,7 +58,7 @@ class ShortFrame:
 
     @property
     def from_master(self) -> bool:
-        """Whether this is a command; if it was just sent, it is its own echo."""
+        """True for a command; if it was just sent, it is its own echo."""
         return bool(self.control & _PRM)
 
     def encode(self) -> bytes:
@@ -80,7 +78,7 @@ class LongFrame:
 
     @property
     def from_master(self) -> bool:
-        """Whether this is a command; if it was just sent, it is its own echo."""
+        """True for a command; if it was just sent, it is its own echo."""
         return bool(self.control & _PRM)
 
     @property

@@ -1,4 +1,4 @@
-"""Who answers: the data headers of M-Bus answers (EN 13757-3, 5), manufacturer letters, medium and status."""
+"""Headers of M-Bus answers (EN 13757-3, 5): who answers, manufacturer letters, medium and status."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -66,7 +66,7 @@ MEDIA: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What precedes the records. Fields that a header form does not carry are None.
+    """Header in front of the records. Fields that a header form does not carry are None.
 
     `serial` is the identification number as it reads on the meter: 8 digits (hexadecimal where a meter
     sends such). `medium` is the device type byte of EN 13757-3, table 13.

@@ -49,7 +49,7 @@ def decrypted(header: Header, sent: bytes, data: bytes, key: bytes | None) -> by
 
 
 def encrypted(header: Header, records: bytes, key: bytes) -> tuple[Header, bytes]:
-    """What a meter sends: the header with its configuration word, and the records in whole blocks."""
+    """The header with its configuration word, and the records in whole blocks, as a meter sends them."""
     plain = PROOF + records
     plain += PROOF[:1] * (-len(plain) % BLOCK)
     blocks = len(plain) // BLOCK

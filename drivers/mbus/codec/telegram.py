@@ -1,4 +1,4 @@
-"""What a meter answered: a telegram with its records, or its own refusal (EN 13757-3, 4 and 9).
+"""Answers of a meter: a telegram with its records, or an application error (EN 13757-3, 4 and 9).
 
 telegram = decode(bytes.fromhex("68 1F 1F 68 08 02 72 ..."))
 """
@@ -82,7 +82,7 @@ def decode(data: bytes, key: bytes | None = None) -> Telegram | ApplicationError
     """The answer in one frame, decrypted with the meter's key. Raises DecodeError for what is none."""
     frame = decode_frame(data)
     if not isinstance(frame, LongFrame):
-        raise DecodeError(f"{type(frame).__name__} carries no data")
+        raise DecodeError("a frame that carries no data")
     return decode_answer(frame, key)
 
 
@@ -109,7 +109,7 @@ def decode_answer(frame: LongFrame, key: bytes | None = None) -> Telegram | Appl
 
 
 def decode_header(frame: LongFrame) -> Header | None:
-    """Who sent an answer, whether or not its records can be read; None where it does not tell."""
+    """The header of an answer, also where its records cannot be read; None where it has none."""
     ci, data = frame.control_information, frame.user_data
     order = ByteOrder.MSB_FIRST if ci in (VARIABLE_LONG_MSB, FIXED_MSB) else ByteOrder.LSB_FIRST
     try:

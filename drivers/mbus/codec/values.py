@@ -143,11 +143,3 @@ def _encode_bcd(whole: int, digits: int) -> bytes:
     if len(text) > digits:
         raise ValueError(f"{whole} does not fit into {digits} BCD digits")
     return bytes.fromhex(text)[::-1]
-
-
-def encode_text(text: str) -> bytes:
-    """LVAR and the text, last character first. Raises ValueError for more than 191 Latin-1 characters."""
-    raw = text.encode("latin-1")[::-1]
-    if len(raw) >= 0xC0:
-        raise ValueError(f"{len(raw)} characters do not fit into one record")
-    return bytes((len(raw),)) + raw

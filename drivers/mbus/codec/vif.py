@@ -1,4 +1,4 @@
-"""What a value measures: the VIF tables of EN 13757-3 (main, first extension FB, second extension FD).
+"""Value information: the VIF tables of EN 13757-3 (main, first extension FB, second extension FD).
 
 A row says quantity, UCUM unit and the power of ten of the last digit. Units are the ones people bill and
 think in (kW.h, GJ, m3): a power of ten never costs exactness here.
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 
 class ValueForm(Enum):
-    """How the bytes of a value are to be understood."""
+    """Form of a value: what its bytes stand for."""
 
     NUMBER = "number"
     TIME = "time"

@@ -49,7 +49,7 @@ def instant(text: str, zone: tzinfo) -> datetime | None:
 
 
 def clock_instant(date: str, time: str, zone: tzinfo, near: datetime) -> datetime | None:
-    """What a clock shows in two registers, as an instant; None where one of them has no known form.
+    """The instant that a clock shows in two registers; None where one of them has no known form.
 
     An hour that occurs twice is taken as the one that is nearer to `near`, unless a season tells.
     """

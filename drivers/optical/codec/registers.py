@@ -97,7 +97,7 @@ class DataSetAddress:
 
 @dataclass(frozen=True, slots=True)
 class Registers:
-    """What a readout says: present values, those of closed billing periods by instant, identity, faults."""
+    """Registers of a readout: present ones, those of closed billing periods by instant, identity, faults."""
 
     present: dict[str, Quantity]
     historical: dict[datetime, dict[str, Quantity]]
@@ -118,7 +118,7 @@ def registers(sets: Iterable[DataSet], zone: tzinfo, medium: Medium = Medium.ELE
 
 
 def clock(sets: Iterable[DataSet], zone: tzinfo, near: datetime) -> datetime | None:
-    """What the meter's own clock showed (0.9.1 and 0.9.2), None where the sets do not tell both.
+    """The instant that the meter's clock showed (0.9.1 and 0.9.2), None where the sets do not tell both.
 
     `near` decides which one is meant of an hour that occurs twice, and which day at midnight, between the
     two registers that are read one after the other.

@@ -28,7 +28,7 @@ _ACKNOWLEDGEMENT = re.compile(rb"\x06(.)(.)(.)\r\n", re.DOTALL)
 
 
 class Mode(StrEnum):
-    """How meter and reader agree on a speed."""
+    """Mode in which meter and reader agree on a speed."""
 
     A = "A"  # no switching
     B = "B"  # the meter switches after its identification
@@ -57,7 +57,7 @@ class Identification:
 
     @property
     def mode(self) -> Mode:
-        """Which mode the baud character tells."""
+        """The mode that the baud character tells."""
         if self.baud in MODE_C_BAUDS:
             return Mode.C
         return Mode.B if self.baud in MODE_B_BAUDS else Mode.A
@@ -94,7 +94,7 @@ class SingleCharacter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DataBlock:
-    """What stood between STX and the check character. `more`: a partial block, the next follows an ACK."""
+    """Block between STX and the check character. `more`: a partial block, the next follows an ACK."""
 
     data: bytes
     more: bool = False
@@ -147,7 +147,7 @@ def encode_block(data: bytes, check: BlockCheck) -> bytes:
 
 
 def encode_push(identification: Identification, data: bytes) -> bytes:
-    """What a meter of mode D sends by itself: no STX, and no check character."""
+    """The telegram of mode D, sent without being asked: no STX, and no check character."""
     return identification.encode() + b"\r\n" + data + END
 
 
@@ -179,11 +179,11 @@ class TelegramReader:
 
     @property
     def pending(self) -> bytes:
-        """What was received and has become no telegram."""
+        """Bytes that were received and have become no telegram."""
         return bytes(self._received)
 
     def sent(self, data: bytes) -> None:
-        """What the reader says itself: it may come back before the answer. What came before is forgotten."""
+        """Note what the reader says: it may come back before the answer. Earlier bytes are forgotten."""
         self._received.clear()
         self._echo = data
 

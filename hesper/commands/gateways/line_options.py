@@ -1,4 +1,4 @@
-"""What the installer's commands take to name a line: a wrong word is answered with the right ones."""
+"""Options by which the installer's commands name a line: a wrong word is answered with the right ones."""
 
 import os
 from contextlib import suppress

@@ -1,1 +1,1 @@
-"""What is printed: A4 sheets as PDF."""
+"""Printed sheets: A4, as PDF."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from api.printing.pdf import Column, Flowable, Letterhead, heading, space, table, text
 from api.words.language import Language
 from api.words.vocabulary import register_name
-from metering.delivery.statement import IssuedVersion, Statement, StatementLine, StatementTotal
+from metering.delivery.statement import Statement, StatementLine, StatementTotal, StatementVersion
 from store.fleet.utilities import UtilityRow
 
 _NOTHING = "–"
@@ -72,7 +72,7 @@ def _row(
     ]
 
 
-def _side(side: IssuedVersion | None, unit: str, language: Language) -> str:
+def _side(side: StatementVersion | None, unit: str, language: Language) -> str:
     if side is None:
         return _NOTHING
     version = language.gettext("version %(version)s", version=side.version)

@@ -1,1 +1,1 @@
-"""What leaves the month close: signed messages to billing systems, and files."""
+"""Delivery: signed messages of billing readings to billing systems."""

@@ -1,4 +1,4 @@
-"""Where a message may go: never into the operator's own network, unless the operator says so.
+"""Addresses that a message may go to: none in the operator's own network, unless the operator says so.
 
 A URL that a customer names could reach what only this machine reaches: a database, a router, a cloud's
 metadata. So its host is resolved once, every address of it must be public, and the connection is made to the
@@ -24,7 +24,7 @@ class AddressError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DestinationAddress:
-    """A URL taken apart: `path` with its query; `host` for the TLS name and the Host header."""
+    """URL of a destination, taken apart: `path` with its query; `host` for TLS and the Host header."""
 
     scheme: str
     host: str
@@ -33,7 +33,7 @@ class DestinationAddress:
 
     @property
     def secure(self) -> bool:
-        """Whether TLS is spoken."""
+        """True where TLS is spoken."""
         return self.scheme == "https"
 
 
@@ -93,7 +93,7 @@ def checked_addresses(target: DestinationAddress, look_up: Resolve, *, allow_pri
 
 
 def is_public(text: str) -> bool:
-    """Whether an address belongs to the public internet and to one host of it."""
+    """True for an address of the public internet that belongs to one host."""
     address: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:

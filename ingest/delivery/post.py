@@ -24,19 +24,19 @@ class AttemptError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PostAnswer:
-    """What the destination answered."""
+    """Answer of a destination."""
 
     status: int
     retry_after: int | None = None  # seconds that it asks to be left alone
 
     @property
     def taken(self) -> bool:
-        """Whether it has the message."""
+        """True where the destination has the message."""
         return 200 <= self.status < 300
 
 
 class Post:
-    """Sends bodies. `look_up` and `trust` are the system's, unless a test brings its own."""
+    """Sender of bodies. `look_up` and `trust` are the system's, unless a test brings its own."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The delivery worker: takes messages out of the outbox and posts them, until they are there or given up.
+"""Delivery worker: takes messages out of the outbox and posts them, until they are there or given up.
 
 Any number may run. Each holds one message at a time, by the lock on its row, while it posts; so a worker that
 dies in the middle leaves a message that waits, and the next attempt carries the same id.
@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 
 class Sends(Protocol):
-    """What posts a body: `Post`."""
+    """Function that posts a body, as `Post` does."""
 
     def __call__(
         self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool
@@ -56,7 +56,7 @@ class Sends(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """How a worker sends. `clock` gives the present in UTC, `chance` the jitter."""
+    """Carrier of one message after another. `clock` gives the present in UTC, `chance` the jitter."""
 
     send: Sends
     clock: Callable[[], datetime]

@@ -20,7 +20,7 @@ _USUAL_MONTHS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class IssuedVersion:
+class StatementVersion:
     """One version of a billing reading of the account. Consumption and true-up in micro-units of `unit`.
 
     `delivered_at`: first taken by a destination; `acknowledged_at`: first counted by a billing system.
@@ -72,8 +72,8 @@ class StatementLine:
     service_point: str
     obis: str
     unit: str
-    issued: IssuedVersion | None
-    acknowledged: IssuedVersion | None
+    issued: StatementVersion | None
+    acknowledged: StatementVersion | None
     excluded: Exclusion | None
     remarks: tuple[str, ...]
 
@@ -149,7 +149,7 @@ class Statement:
         ][::-1]
 
 
-def _billed(side: IssuedVersion | None) -> int:
+def _billed(side: StatementVersion | None) -> int:
     return side.billed if side else 0
 
 
@@ -164,9 +164,9 @@ def statement_months(first: str | None, last: str | None, present: str) -> tuple
     return first, last
 
 
-def reconcile(issued: Iterable[IssuedVersion], excluded: Iterable[Exclusion]) -> list[StatementLine]:
+def reconcile(issued: Iterable[StatementVersion], excluded: Iterable[Exclusion]) -> list[StatementLine]:
     """Both sides of every register and month, in order, with a reason for every difference."""
-    by_place: dict[tuple[str, str, str], list[IssuedVersion]] = {}
+    by_place: dict[tuple[str, str, str], list[StatementVersion]] = {}
     for row in issued:
         by_place.setdefault((row.period, row.service_point, row.obis), []).append(row)
     why = {(row.period, row.service_point, row.obis): row for row in excluded}
@@ -177,7 +177,7 @@ def reconcile(issued: Iterable[IssuedVersion], excluded: Iterable[Exclusion]) ->
 
 
 def _line(
-    place: tuple[str, str, str], issued: Sequence[IssuedVersion], excluded: Exclusion | None
+    place: tuple[str, str, str], issued: Sequence[StatementVersion], excluded: Exclusion | None
 ) -> StatementLine:
     ours = issued[-1] if issued else None
     theirs = next((row for row in reversed(issued) if row.acknowledged_at is not None), None)
@@ -194,7 +194,7 @@ def _line(
     return StatementLine(*place, ours.unit if ours else "", ours, theirs, excluded, tuple(remarks))
 
 
-def _pending(ours: IssuedVersion, theirs: IssuedVersion | None) -> list[str]:
+def _pending(ours: StatementVersion, theirs: StatementVersion | None) -> list[str]:
     if theirs is ours:
         return []
     sent = f"delivered {instant(ours.delivered_at)}" if ours.delivered_at else "not delivered"

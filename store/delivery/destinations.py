@@ -1,6 +1,6 @@
-"""Where a utility's billing readings are pushed to, and the secrets that sign what goes there.
+"""Destinations that a utility's billing readings are pushed to, and the secrets that sign what goes there.
 
-A secret is written here and read by `store.outbox.claim` alone, as the role that delivers.
+A secret is written here and read by `store.delivery.outbox.claim` alone, as the role that delivers.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class DestinationError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class DestinationRow:
-    """Where billing readings are pushed to. `previous_until`: the secret before this one signs until then."""
+    """Destination of billing readings. `previous_until`: the secret before this one signs until then."""
 
     id: int
     utility: str
@@ -35,7 +35,7 @@ class DestinationRow:
 def add(
     connection: Connection[Any], utility: str, url: str, secret: str, author: str, *, allow_private: bool
 ) -> int:
-    """The id of a new destination of the utility with that code.
+    """Add a destination to the utility with that code; its id.
 
     Raises LookupError for an unknown utility, and DestinationError where it has this destination already.
     """
@@ -72,7 +72,7 @@ def listing(connection: Connection[Any]) -> list[DestinationRow]:
 
 
 def rotate(connection: Connection[Any], destination_id: int, secret: str, until: datetime) -> None:
-    """A new secret; the one before signs beside it until then. Raises DestinationError."""
+    """Set a new secret; the one before signs beside it until then. Raises DestinationError."""
     changed = connection.execute(
         "update destinations set secret = %s, previous_until = %s where id = %s and removed_at is null",
         (secret, until, destination_id),
@@ -81,7 +81,7 @@ def rotate(connection: Connection[Any], destination_id: int, secret: str, until:
 
 
 def remove(connection: Connection[Any], destination_id: int, now: datetime) -> None:
-    """Nothing more is sent there; what waits stays in the list. Raises DestinationError."""
+    """Send nothing more there; what waits stays in the list. Raises DestinationError."""
     changed = connection.execute(
         "update destinations set removed_at = %s where id = %s and removed_at is null", (now, destination_id)
     )

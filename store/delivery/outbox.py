@@ -169,7 +169,7 @@ def claim(connection: Connection[Any], now: datetime) -> DueMessage | None:
 
 
 def mark_delivered(connection: Connection[Any], message: DueMessage, now: datetime) -> None:
-    """Note that the destination has it."""
+    """Note that the destination has the message."""
     connection.execute(
         """
         update outbox set state = 'delivered', delivered_at = %s, attempts = attempts + 1, last_error = null

@@ -5,7 +5,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from metering.delivery.statement import Exclusion, IssuedVersion, Statement, reconcile
+from metering.delivery.statement import Exclusion, Statement, StatementVersion, reconcile
 
 
 def statement(connection: Connection[Any], utility_id: int, account: str, first: str, last: str) -> Statement:
@@ -15,9 +15,9 @@ def statement(connection: Connection[Any], utility_id: int, account: str, first:
     return Statement(account, first, last, lines)
 
 
-def _versions(connection: Connection[Any], months: dict[str, Any]) -> list[IssuedVersion]:
+def _versions(connection: Connection[Any], months: dict[str, Any]) -> list[StatementVersion]:
     """All versions of the account's billing readings, in order."""
-    with connection.cursor(row_factory=class_row(IssuedVersion)) as cursor:
+    with connection.cursor(row_factory=class_row(StatementVersion)) as cursor:
         cursor.execute(
             """
             with issued as (

@@ -151,7 +151,7 @@ class Client:
     # Billing.
 
     def billing_readings(self, period: str, *, cursor: int = 0) -> Iterator[BillingReading]:
-        """What was issued of a period behind `cursor`, in order; keep the cursor of the last one."""
+        """Billing readings of a period behind `cursor`, in order; keep the cursor of the last one."""
         complete = False
         while not complete:
             page = self._transport.get(f"/v1/billing/{period}", BillingPage, {"cursor": cursor})

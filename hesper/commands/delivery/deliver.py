@@ -1,4 +1,4 @@
-"""`hesper deliver`: where billing readings go, what became of them, files, and an account's statement."""
+"""`hesper deliver`: destinations of billing readings, their messages, files, and an account's statement."""
 
 import getpass
 import json
@@ -29,27 +29,29 @@ app = typer.Typer(no_args_is_help=True)
 app.command("file")(file_)
 app.command()(statement)
 
-DestinationId = Annotated[int, typer.Argument(metavar="DESTINATION", help="Its number in `destinations`.")]
+DestinationId = Annotated[
+    int, typer.Argument(metavar="DESTINATION", help="Number from `hesper deliver destinations`.")
+]
 
 
 @app.callback()
 def _group() -> None:
-    """Billing readings to billing systems."""
+    """Deliver billing readings: destinations and messages, files, statements."""
 
 
 @app.command()
 def add(
-    url: Annotated[str, typer.Argument(help="Where signed messages are posted to, https://...")],
+    url: Annotated[str, typer.Argument(help="Address that signed messages are posted to (https://...).")],
     *,
     utility: Utility = None,
     allow_private: Annotated[
-        bool, typer.Option(help="It may be an address of your own network, and http://.")
+        bool, typer.Option(help="Allow an address in your own network, and http://.")
     ] = False,
     since: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM", help="Send what was closed from this period on, too.")
+        str | None, typer.Option(metavar="YYYY-MM", help="Send the closes from this period on, too.")
     ] = None,
     author: Annotated[
-        str | None, typer.Option(help="Who adds it; default: the user of this session.")
+        str | None, typer.Option(help="Name for the record; default: the user of this session.")
     ] = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
@@ -81,11 +83,13 @@ def add(
 def rotate(
     destination: DestinationId,
     *,
-    hours: Annotated[int, typer.Option(min=0, help="How long the old secret signs beside the new.")] = 24,
+    hours: Annotated[
+        int, typer.Option(min=0, help="Hours for which the old secret signs beside the new one.")
+    ] = 24,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Give a destination a new signing secret, shown once. Both sign until the old one's hours are over."""
+    """Give a destination a new signing secret, shown once. The old one signs beside it for some hours."""
     with administration(database_url, data) as connection:
         secret = new_secret()
         places.rotate(connection, destination, secret, datetime.now(UTC) + timedelta(hours=hours))
@@ -103,7 +107,7 @@ def remove(destination: DestinationId, database_url: DatabaseUrl = None, data: D
 def destinations(
     *, json_output: AsJson = False, database_url: DatabaseUrl = None, data: DataFolder = None
 ) -> None:
-    """List the destinations; never their secrets."""
+    """List the destinations, without their secrets."""
     with administration(database_url, data) as connection:
         rows = places.listing(connection)
     if json_output:
@@ -121,15 +125,15 @@ def destinations(
 @app.command("list")
 def list_(
     *,
-    dead: Annotated[bool, typer.Option("--dead", help="Only what was given up.")] = False,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only what is still to be sent.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="Only messages that were given up.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only messages still to be sent.")] = False,
     period: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Only this period.")] = None,
     utility: Utility = None,
     json_output: AsJson = False,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """List messages and what became of them, the last error beside each. `retry` sends dead ones again."""
+    """List messages with their state and last error. `hesper deliver retry` sends dead ones again."""
     state = outbox.MessageState.DEAD if dead else outbox.MessageState.WAITING if waiting else None
     with administration(database_url, data) as connection:
         whose = utility_of(connection, utility_code(connection, utility)).id if utility else None
@@ -148,11 +152,11 @@ def list_(
 
 @app.command()
 def show(
-    message: Annotated[int, typer.Argument(help="Its number in `list`.")],
+    message: Annotated[int, typer.Argument(help="Number from `hesper deliver list`.")],
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Reconcile a message, as JSON: what was sent, what billing last said it has, and where they differ."""
+    """Show a message as JSON: the totals sent, those that billing reported last, and where they differ."""
     with administration(database_url, data) as connection:
         row = outbox.message(connection, message)
         if row is None:
@@ -169,7 +173,9 @@ def show(
 
 @app.command()
 def retry(
-    messages: Annotated[list[int] | None, typer.Argument(help="Dead messages by number; none: all.")] = None,
+    messages: Annotated[
+        list[int] | None, typer.Argument(help="Numbers of dead messages; default: all.")
+    ] = None,
     *,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
@@ -184,7 +190,7 @@ def retry(
 def run(
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
 ) -> None:
-    """Send what waits until told to stop. Any number of these may run."""
+    """Send waiting messages until told to stop. Any number of these may run."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())

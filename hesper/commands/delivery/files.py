@@ -1,4 +1,4 @@
-"""`hesper deliver file` and `hesper deliver statement`: what is handed over when somebody asks for it."""
+"""`hesper deliver file` and `hesper deliver statement`: a period as a file, an account reconciled."""
 
 import getpass
 import json
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hesper.commands.delivery.shared import (
-    Counted,
+    CountingIterator,
     DeliveryError,
     install_advice,
     period_name,
@@ -26,8 +26,10 @@ from store.billing.measured import utility as utility_of
 from store.delivery.outgoing import held, issue
 from store.delivery.statements import statement as load_statement
 
-Utility = Annotated[str | None, typer.Option(help="Whose; needed only where there are several utilities.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
+Utility = Annotated[
+    str | None, typer.Option(help="Code of the utility; needed only where there are several.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of a table.")]
 
 _DIALECTS = "; ".join(f"{name}: {', '.join(dialects)}" for name, dialects in DIALECTS.items())
 
@@ -39,15 +41,16 @@ def file_(
     format_: Annotated[str, typer.Option("--format", help=f"{', '.join(BILLING_WRITERS)}.")] = "csv",
     dialect: Annotated[str | None, typer.Option(help=f"Dialect of {_DIALECTS}.")] = None,
     cursor: Annotated[
-        int | None, typer.Option(help="As it was up to this cursor; default: all that was issued.")
+        int | None, typer.Option(help="Contents up to this cursor; default: all that was issued.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Where to; default: <utility>-<period>-<cursor> here.")
+        Path | None,
+        typer.Option(help="File to write; default: <utility>-<period>-<cursor> in the current folder."),
     ] = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Write a period's billing readings to a file: the highest version of each.
+    """Write a period's billing readings to a file, the highest version of each.
 
     The same period up to the same cursor gives the same bytes; the cursor is part of the name.
 
@@ -65,7 +68,7 @@ def file_(
         unfinished = path.with_name(f"{path.name}.part")
         try:
             with unfinished.open("wb") as out:
-                readings = Counted(held(connection, found))
+                readings = CountingIterator(held(connection, found))
                 out.writelines(write(found, readings))
                 out.flush()
                 os.fsync(out.fileno())
@@ -106,14 +109,14 @@ def statement(
     account: Annotated[str, typer.Option(help="The billing system's account.")],
     first: Annotated[str, typer.Option("--from", metavar="YYYY-MM", help="First period.")],
     last: Annotated[
-        str | None, typer.Option("--to", metavar="YYYY-MM", help="Last; default: the first.")
+        str | None, typer.Option("--to", metavar="YYYY-MM", help="Last period; default: the first.")
     ] = None,
     utility: Utility = None,
     json_output: AsJson = False,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Reconcile an account: what was issued, what billing acknowledged, and why they differ.
+    """Reconcile an account: figures as issued and as acknowledged, and why they differ.
 
         hesper deliver statement --account 40001 --from 2026-01 --to 2026-10
 

@@ -19,7 +19,7 @@ class DeliveryError(StoreError):
     """A request that cannot be fulfilled."""
 
 
-class Counted(Iterator[T]):
+class CountingIterator(Iterator[T]):
     """Iterator that counts what it gives, by `size`."""
 
     def __init__(self, rows: Iterable[T], size: Callable[[T], int] = lambda _: 1) -> None:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 from psycopg import Connection
 
-from hesper.commands.delivery.shared import Counted, install_advice
+from hesper.commands.delivery.shared import CountingIterator, install_advice
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
 from metering.delivery.formats import FORMATS, READINGS_WRITERS
 from store.audit import note, sign_as
@@ -23,11 +23,11 @@ from store.readings.export import Range, blocks, registers
 
 
 def export(  # noqa: PLR0917 - typer passes them by name
-    utility: Annotated[str, typer.Option(help="Whose readings.")],
+    utility: Annotated[str, typer.Option(help="Code of the utility.")],
     start: Annotated[
         str, typer.Option("--from", help="First instant, ISO 8601; without an offset in the utility's zone.")
     ],
-    end: Annotated[str, typer.Option("--to", help="First instant that is not meant any more.")],
+    end: Annotated[str, typer.Option("--to", help="End of the range, not included.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write; - for stdout.")] = Path("-"),
     format_: Annotated[
         str | None,
@@ -63,7 +63,7 @@ def export(  # noqa: PLR0917 - typer passes them by name
             utility_id, zone = _utility(connection, utility)
             wanted = Range(utility, _instant(start, zone), _instant(end, zone), meter or None)
             _log(connection, utility_id, wanted, chosen)
-            columns = Counted(blocks(connection, wanted), len)
+            columns = CountingIterator(blocks(connection, wanted), len)
             _write(READINGS_WRITERS[chosen](columns, registers(connection, wanted)), output)
             if str(output) != "-":
                 typer.echo(f"{columns.count} readings in {output}", err=True)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from metering.delivery.statement import (
     Exclusion,
-    IssuedVersion,
     Statement,
     StatementLine,
     StatementTotal,
+    StatementVersion,
     reconcile,
     statement_months,
 )
@@ -26,7 +26,7 @@ def totals(lines: list[StatementLine]) -> list[StatementTotal]:
 ISSUED = datetime(2026, 11, 1, 5, tzinfo=UTC)
 SENT = datetime(2026, 11, 1, 6, tzinfo=UTC)
 TAKEN = datetime(2026, 11, 1, 7, tzinfo=UTC)
-FIRST = IssuedVersion("2026-10", "flat-1", "8-0:1.0.0", "m3", 1, 31_000_000, 0, ISSUED, SENT, TAKEN, 1)
+FIRST = StatementVersion("2026-10", "flat-1", "8-0:1.0.0", "m3", 1, 31_000_000, 0, ISSUED, SENT, TAKEN, 1)
 
 
 def test_what_was_acknowledged_as_issued_needs_no_words() -> None:
@@ -65,7 +65,7 @@ def test_estimates_and_exclusions_are_told_even_where_nothing_differs() -> None:
 
 
 rows = st.builds(
-    IssuedVersion,
+    StatementVersion,
     period=st.sampled_from(["2026-09", "2026-10"]),
     service_point=st.sampled_from(["flat-1", "flat-2"]),
     obis=st.sampled_from(["8-0:1.0.0", "6-0:1.0.0"]),
@@ -83,7 +83,7 @@ rows = st.builds(
     st.lists(rows, max_size=12, unique_by=lambda row: (row.period, row.service_point, row.obis, row.version))
 )
 def test_every_difference_has_a_reason_and_the_sums_are_those_of_the_lines(
-    issued: list[IssuedVersion],
+    issued: list[StatementVersion],
 ) -> None:
     lines = reconcile(issued, [])
     assert all(line.remarks for line in lines if line.difference)

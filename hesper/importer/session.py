@@ -19,7 +19,7 @@ _PACE = PublisherLimits(window=64, tick=0.05, resend_after=5.0, resend_longest=6
 _TICK = 0.1  # seconds between looks at the progress
 
 
-class DestinationError(ValueError):
+class ImportSessionError(ValueError):
     """The import cannot be published under this utility and gateway."""
 
 
@@ -38,7 +38,7 @@ def register(table: Table, survey: Survey, destination: Destination, medium: Med
     """Make sure of the utility, the import's gateway and the meters; how many meters were new.
 
     `medium` is that of new meters; None takes the one of the registers' OBIS codes. Raises FileError where
-    that is not clear, and DestinationError where the gateway's code is taken.
+    that is not clear, and ImportSessionError where the gateway's code is taken.
     """
     medium = medium or table.columns.medium
     if medium is None:
@@ -48,7 +48,7 @@ def register(table: Table, survey: Survey, destination: Destination, medium: Med
         try:
             register_import(connection, destination.utility, destination.gateway, time_zone=table.zone.key)
         except ValueError as error:
-            raise DestinationError(str(error)) from error
+            raise ImportSessionError(str(error)) from error
         return admit_meters(connection, destination.utility, meters)
 
 
@@ -58,7 +58,7 @@ def publish(
     """Send all rows, and return what became of them once all are acknowledged.
 
     `progress` is called some times a second. Raises FileError for a file that turns out to be damaged; what
-    was sent until then is stored, and an import of the mended file adds the rest. Raises DestinationError
+    was sent until then is stored, and an import of the mended file adds the rest. Raises ImportSessionError
     where publishing ends early.
     """
     source = FileSource(table, survey.epoch)
@@ -80,7 +80,7 @@ def publish(
         while not source.finished.wait(_TICK):
             progress(source.tally)
             if not publisher.alive:
-                raise DestinationError("the publisher ended before all was acknowledged; the log says why")
+                raise ImportSessionError("the publisher ended before all was acknowledged; the log says why")
     finally:
         publisher.stop(flush=0.0)
     progress(source.tally)

@@ -14,7 +14,7 @@ from rich.console import Console
 from hesper.central import BusyError, Central, Role, running
 from hesper.importer.columns import EXAMPLE, ColumnMapError, parse_column_map
 from hesper.importer.report import as_json, progress_bar, summary
-from hesper.importer.session import GATEWAY, Destination, DestinationError, publish, register
+from hesper.importer.session import GATEWAY, Destination, ImportSessionError, publish, register
 from hesper.importer.table import FileError, Table
 from hesper.logs import LogStyle, configure_logging
 from hesper.settings import Settings, SettingsError, broker_address
@@ -28,7 +28,7 @@ _MEDIA = {medium.name.lower(): medium for medium in Medium}
 _UNUSABLE = (
     BusyError,
     ColumnMapError,
-    DestinationError,
+    ImportSessionError,
     FileError,
     MeterIdError,
     SettingsError,

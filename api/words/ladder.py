@@ -19,7 +19,7 @@ _FOUND = {
     "set_day": N_("The value that the meter itself kept for this instant."),
     "interpolation": N_("On the straight line from the last usable reading before to the first one after."),
     "installation": N_("Written down by the person who installed or removed the meter."),
-    "handed_in": N_("Handed in by a person within the submission window."),
+    "handed_in": N_("Handed in by a person for this period."),
     "average": N_("Estimated by what was used in the months before that were measured."),
     "normative": N_("Estimated by the norm of the service point."),
 }

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from operator import attrgetter
 
@@ -30,12 +30,12 @@ from metering.billing.evidence import FindingEvidence
 from metering.billing.method import Method
 from metering.billing.rule_set import last_day
 from metering.billing.verdict import Explanations, missing_places
-from metering.periods.calendar import neighbour
+from metering.periods.calendar import Period, neighbour
 from metering.periods.submission_window import SubmissionCalendar
 from store.billing.closes import issued
 from store.billing.measured import installed, marks_between, stored_beside, usable_beside
 from store.billing.rule_sets import billed_before, coefficients, verified_until
-from store.submissions.handed_in import HandedInFor, last_handed_in
+from store.submissions.handed_in import SubmissionBoundary, last_handed_in
 from store.validation.findings import unresolved
 from telemetry.obis import Obis
 from telemetry.status import Status
@@ -178,25 +178,27 @@ def _handed_in(
 ) -> list[StoredReading | None]:
     """The last reading that was handed in for each boundary: by its receipt, or where it has none by the
     submission window of the period that ends there. For an exchange within a period only what came before."""
-    asked = []
-    for row, instant in zip(rows, instants, strict=True):
-        medium = Obis.parse(row.obis).a
+
+    @cache
+    def taken_for(medium: int, instant: datetime) -> tuple[Period, tuple[datetime, datetime]]:
         days = SubmissionCalendar(
             month.zone, month.utility.reading_day, partial(month.rules.window_on, medium)
         )
         period = days.period_of_day(last_day(instant, month.zone))
-        whole = month.utility.period(period)
-        since, until = days.span(period)
-        latest = row.valid_to if instant == whole.ends_at else instant
+        return month.utility.period(period), days.span(period)
+
+    asked = []
+    for row, instant in zip(rows, instants, strict=True):
+        period, (since, until) = taken_for(Obis.parse(row.obis).a, instant)
         asked.append(
-            HandedInFor(
+            SubmissionBoundary(
                 row.register_id,
                 row.service_point_id,
-                period,
-                begins=whole.starts_at,
+                period.name,
+                begins=period.starts_at,
                 instant=instant,
                 earliest=row.valid_from,
-                latest=latest,
+                latest=row.valid_to if instant == period.ends_at else instant,
                 since=since,
                 until=until,
             )

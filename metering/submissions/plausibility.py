@@ -54,7 +54,7 @@ class ReadingHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class SubmissionRefusal:
     """Reason why a reading is not taken: `name` for programs, `detail` for the person, with what to do."""
 
     name: str
@@ -63,7 +63,7 @@ class Refusal:
 
 def refusal(
     value: int, read_at: datetime, register: BilledRegister, known: ReadingHistory, *, confirmed: bool = False
-) -> Refusal | None:
+) -> SubmissionRefusal | None:
     """Reason why a value (micro-units) cannot be true; None where it can.
 
     `confirmed`: an inspector has seen that a high value is right.
@@ -73,13 +73,13 @@ def refusal(
     unit = register.unit
     if register.capacity is not None and value >= register.capacity:
         digits = len(str(register.capacity // MICRO)) - 1
-        return Refusal(
+        return SubmissionRefusal(
             "wrong-digits",
             f"{decimal(value)} has more digits than {register.meter} shows: {digits} before the decimal "
             "point. Read it again, and leave out the digits that are set off as decimals.",
         )
     if after is not None and value > after.value and not _rolled_over(after.value, value, register.capacity):
-        return Refusal(
+        return SubmissionRefusal(
             "reading-too-high",
             f"{decimal(value)} {unit} is more than {decimal(after.value)} {unit}, read later, on "
             f"{after.at:%Y-%m-%d}. Check the day and the value.",
@@ -87,7 +87,7 @@ def refusal(
     if last is not None:
         used = value - last.value
         if used < 0 and not _rolled_over(value, last.value, register.capacity):
-            return Refusal(
+            return SubmissionRefusal(
                 "reading-too-low",
                 f"{decimal(value)} {unit} is less than {decimal(last.value)} {unit}, read on "
                 f"{last.at:%Y-%m-%d}. Check that it is meter {register.meter}, and read it again.",
@@ -96,7 +96,7 @@ def refusal(
             used += register.capacity or 0
         limit = _limit(known, read_at)
         if limit is not None and used > limit and not confirmed:
-            return Refusal(
+            return SubmissionRefusal(
                 "reading-too-high",
                 f"{decimal(value)} {unit} would be {decimal(used)} since {last.at:%Y-%m-%d}; by the rate of "
                 f"this register no more than {decimal(limit)} is plausible. Check the decimal point and read "

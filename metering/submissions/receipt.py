@@ -12,7 +12,7 @@ from metering.billing.method import Method
 from metering.billing.rule_set import RuleSet
 from metering.periods.calendar import neighbour
 from metering.periods.submission_window import SubmissionCalendar
-from metering.submissions.plausibility import BilledRegister, Refusal
+from metering.submissions.plausibility import BilledRegister, SubmissionRefusal
 
 OLDEST = timedelta(days=7)  # between the reading of a meter and its hand-in
 
@@ -20,7 +20,7 @@ _BY_ITSELF = {Method.SET_DAY, Method.READING, Method.INTERPOLATION}
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
+class SubmissionReceipt:
     """Period (YYYY-MM) that a reading counts in, and what the sender is told."""
 
     counts_in: str
@@ -46,28 +46,28 @@ class Reception:
             self.zone, self.reading_day, lambda day: self.rules_on(day).window_on(self.medium, day)
         )
 
-    def untimely(self, read_at: datetime, now: datetime) -> Refusal | None:
+    def untimely(self, read_at: datetime, now: datetime) -> SubmissionRefusal | None:
         """Reason why no reading of that instant is taken now."""
         today = self._day(now)
         opening = self.calendar.place(today)
         if opening.refuses(today):
-            return Refusal(
+            return SubmissionRefusal(
                 "window-closed",
                 f"The window is closed until {opening.first}; it is open to {opening.last}. "
                 "Read the meter then.",
             )
         if read_at > now:
-            return Refusal(
+            return SubmissionRefusal(
                 "read-in-future",
                 f"{read_at:%Y-%m-%d %H:%M} UTC is still to come. Give the instant of reading.",
             )
         if now - read_at > OLDEST:
-            return Refusal(
+            return SubmissionRefusal(
                 "read-long-ago", f"A reading is handed in within {OLDEST.days} days. Read the meter again."
             )
         return None
 
-    def acceptance(
+    def receipt(
         self,
         read_at: datetime,
         now: datetime,
@@ -75,7 +75,7 @@ class Reception:
         billed: Collection[str],
         verified_until: date | None = None,
         doubted: bool = False,
-    ) -> Acceptance:
+    ) -> SubmissionReceipt:
         """The period that a reading counts in, which is the first that is not billed.
 
         `billed`: periods for which the register has a figure, issued or drafted; `verified_until`: the last
@@ -92,13 +92,13 @@ class Reception:
         rules = self.rules_on(begins)
         if Method.HANDED_IN not in rules.ladder:
             within = calendar.period_of_day(self._day(read_at))
-            return Acceptance(
+            return SubmissionReceipt(
                 within,
                 f"Taken as a reading of the meter in {within}. It counts where it lies nearest to the "
                 "beginning or the end of a period that is not billed yet.",
             )
         if verified_until is not None and rules.verification.lapsed(verified_until, ends):
-            return Acceptance(
+            return SubmissionReceipt(
                 period,
                 f"Taken, but {period} will not be billed by it: the meter is verified until {verified_until} "
                 "only. It counts when a new verification is known.",
@@ -118,7 +118,7 @@ class Reception:
             said += (
                 " The check of readings may question it: then it counts once somebody has accepted it there."
             )
-        return Acceptance(period, f"{said} A later reading replaces it.")
+        return SubmissionReceipt(period, f"{said} A later reading replaces it.")
 
     def _day(self, instant: datetime) -> date:
         return instant.astimezone(self.zone).date()
@@ -126,11 +126,11 @@ class Reception:
 
 def register_meant(
     installed: Sequence[BilledRegister], meter: str | None, obis: str | None
-) -> BilledRegister | Refusal:
+) -> BilledRegister | SubmissionRefusal:
     """The register that a reading is of, by what it names, or why that is none."""
     if meter is not None and meter not in {each.meter for each in installed}:
         there = ", ".join(sorted({each.meter for each in installed})) or "none"
-        return Refusal(
+        return SubmissionRefusal(
             "meter-unknown",
             f"Meter {meter} was not installed here then; installed: {there}. Compare its number.",
         )
@@ -138,6 +138,8 @@ def register_meant(
     if len(meant) == 1:
         return meant[0]
     if not installed:
-        return Refusal("meter-unknown", "No meter with a billed register was installed here then.")
+        return SubmissionRefusal("meter-unknown", "No meter with a billed register was installed here then.")
     choices = ", ".join(f"{each.meter} {each.obis}" for each in installed)
-    return Refusal("register-unclear", f"Name the meter and the register (obis), one of: {choices}.")
+    return SubmissionRefusal(
+        "register-unclear", f"Name the meter and the register (obis), one of: {choices}."
+    )

@@ -12,7 +12,7 @@ from telemetry.status import Status
 
 
 @dataclass(frozen=True, slots=True)
-class HandedInFor:
+class SubmissionBoundary:
     """Boundary of a register for which a reading may have been handed in.
 
     `period` ends at or holds `instant`, and began at `begins`; readings from `earliest` on and before
@@ -74,7 +74,7 @@ _LAST = f"""
 
 
 def last_handed_in(
-    connection: Connection[Any], boundaries: Sequence[HandedInFor]
+    connection: Connection[Any], boundaries: Sequence[SubmissionBoundary]
 ) -> list[StoredReading | None]:
     """The last usable reading that counts for each boundary.
 
@@ -82,7 +82,7 @@ def last_handed_in(
     below what the period begins with.
     """
     columns = {
-        field.name: [getattr(each, field.name) for each in boundaries] for field in fields(HandedInFor)
+        field.name: [getattr(each, field.name) for each in boundaries] for field in fields(SubmissionBoundary)
     }
     rows = connection.execute(_LAST.encode(), columns | {"manual": int(Status.MANUAL)})
     return [None if row[0] is None else StoredReading(*row) for row in rows]

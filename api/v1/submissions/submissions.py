@@ -23,8 +23,8 @@ from api.web.problems import Problem, not_found, respond
 from api.web.services import services
 from metering.access import Scope
 from metering.billing.rule_set import RuleSet, parse_rules
-from metering.submissions.plausibility import Refusal, refusal
-from metering.submissions.receipt import Acceptance, Reception, register_meant
+from metering.submissions.plausibility import SubmissionRefusal, refusal
+from metering.submissions.receipt import Reception, SubmissionReceipt, register_meant
 from store.billing.rule_sets import all_rules, verified_until
 from store.fleet.utilities import UtilityRow
 from store.submissions import submissions
@@ -165,13 +165,13 @@ def _judged(
             HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-digits", f"{error}. Read the meter again."
         ) from None
     found = register_meant(submissions.registers_at(store, point_id, read_at), reading.meter, reading.obis)
-    register = None if isinstance(found, Refusal) else found
+    register = None if isinstance(found, SubmissionRefusal) else found
     if register is not None:
         medium = Obis.parse(register.obis).a
     reception = Reception(utility.zone, utility.reading_day, medium, _rules(store, utility.id))
-    doubt: Refusal | None = None
-    answer: Acceptance | Refusal | None = reception.untimely(read_at, now)
-    if answer is None and isinstance(found, Refusal):
+    doubt: SubmissionRefusal | None = None
+    answer: SubmissionReceipt | SubmissionRefusal | None = reception.untimely(read_at, now)
+    if answer is None and isinstance(found, SubmissionRefusal):
         answer = found
     if answer is None and register is not None:
         known = submissions.history(store, register.id, read_at)
@@ -180,7 +180,7 @@ def _judged(
         answer = refusal(value, read_at, register, known, confirmed=True) if doubt and confirmed else doubt
     if answer is None and register is not None:
         since = f"{read_at - _BEFORE_ANY_WINDOW:%Y-%m}"
-        answer = reception.acceptance(
+        answer = reception.receipt(
             read_at,
             now,
             billed=submissions.billed_periods(store, point_id, register.obis, since),
@@ -196,9 +196,9 @@ def _judged(
         role=reading.role,
         author=reading.author,
         photo=reading.photo,
-        verdict=answer.name if isinstance(answer, Refusal) else _ACCEPTED,
+        verdict=answer.name if isinstance(answer, SubmissionRefusal) else _ACCEPTED,
         detail=answer.detail,
-        counts_in=None if isinstance(answer, Refusal) else answer.counts_in,
+        counts_in=None if isinstance(answer, SubmissionRefusal) else answer.counts_in,
         idempotency_key=idempotency_key,
         request_hash=fingerprint,
     )

@@ -8,7 +8,7 @@ import pytest
 from metering.billing.canonical_hash import instant
 from metering.billing.rule_set import parse_rules
 from metering.periods.calendar import names, neighbour
-from metering.submissions.receipt import Acceptance, Reception
+from metering.submissions.receipt import Reception, SubmissionReceipt
 from store.access.api_keys import issue
 from store.billing.measured import utility
 from store.postgres.database import connect
@@ -32,7 +32,7 @@ def town(database: str) -> Iterator[Town]:
         yield Town(connection)
 
 
-def hand_in(town: Town, reception: Reception, meter: str, now: datetime) -> Acceptance | None:
+def hand_in(town: Town, reception: Reception, meter: str, now: datetime) -> SubmissionReceipt | None:
     """What the API answers, and keeps: half as much again a day as before, read an hour ago."""
     read_at = now - timedelta(hours=1)
     if reception.untimely(read_at, now) is not None:
@@ -43,7 +43,7 @@ def hand_in(town: Town, reception: Reception, meter: str, now: datetime) -> Acce
     assert row is not None
     assert key is not None
     billed = billed_periods(town.connection, row[0], VOLUME, "2026-01")
-    answer = reception.acceptance(read_at, now, billed=billed)
+    answer = reception.receipt(read_at, now, billed=billed)
     kept = Submission(
         service_point_id=row[0],
         register_id=town.registers[meter],

@@ -10,7 +10,7 @@ from metering.billing.method import BUILT_IN, Method
 from metering.billing.rule_set import RuleSet
 from metering.periods.calendar import neighbour
 from metering.periods.submission_window import LateReading, SubmissionWindow
-from metering.submissions.plausibility import Refusal
+from metering.submissions.plausibility import SubmissionRefusal
 from metering.submissions.receipt import OLDEST, Reception
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -49,11 +49,13 @@ def test_an_accepted_reading_counts_where_its_receipt_says(
     opening = calendar.place(today)
     refused = reception.untimely(now - ago, now)
     assert (refused is not None) == opening.refuses(today)
-    assert refused is None or (isinstance(refused, Refusal) and str(opening.first) in refused.detail)
+    assert refused is None or (
+        isinstance(refused, SubmissionRefusal) and str(opening.first) in refused.detail
+    )
     if refused is not None:
         return
     known = {neighbour(opening.period, months) for months in billed}
-    receipt = reception.acceptance(now - ago, now, billed=known)
+    receipt = reception.receipt(now - ago, now, billed=known)
     if receipt.detail.startswith("Taken as a reading of the meter"):
         assert receipt.counts_in == calendar.period_of_day((now - ago).astimezone(MADRID).date())
         return

@@ -7,6 +7,7 @@ the usual unit are looked up here; they are shown beside the code, never instead
 import re
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from functools import lru_cache
 
 _FULL = re.compile(r"(\d{1,3})-(\d{1,3}):(\d{1,3})\.(\d{1,3})\.(\d{1,3})")
 
@@ -64,13 +65,7 @@ class Obis:
 
         Raises ObisError.
         """
-        match = _FULL.fullmatch(text)
-        if not match:
-            raise ObisError(f"{text!r} is not an OBIS code such as 8-0:1.0.0")
-        code = cls(*(int(group) for group in match.groups()))
-        if str(code) != text:
-            raise ObisError(f"{text!r} is not canonical; write {code}")
-        return code
+        return _parsed(text)
 
     @property
     def medium(self) -> Medium | None:
@@ -112,6 +107,17 @@ class Obis:
         """Counter or gauge; None where the code is not known."""
         definition = self.definition
         return definition.kind if definition else None
+
+
+@lru_cache(4096)  # each value of each readout names one, out of few
+def _parsed(text: str) -> Obis:
+    match = _FULL.fullmatch(text)
+    if not match:
+        raise ObisError(f"{text!r} is not an OBIS code such as 8-0:1.0.0")
+    code = Obis(*(int(group) for group in match.groups()))
+    if str(code) != text:
+        raise ObisError(f"{text!r} is not canonical; write {code}")
+    return code
 
 
 @dataclass(frozen=True, slots=True)

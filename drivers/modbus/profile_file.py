@@ -5,9 +5,10 @@ them, which the tests read through the driver. `docs/profiles.md` describes the 
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from difflib import get_close_matches
 from fractions import Fraction
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -114,16 +115,15 @@ class _File(Struct, forbid_unknown_fields=True):
 
 def profile_names() -> list[str]:
     """Names of the Modbus profiles that Hesper brings."""
-    return sorted(path.name.removesuffix(".toml") for path in _shipped())
+    return sorted(_shipped())
 
 
 def load_profile(name: str) -> ModbusProfile:
     """The profile of that name, or of a path that ends in .toml. Raises ProfileError."""
     if name.endswith(".toml"):
         return _read(Path(name))
-    for path in _shipped():
-        if path.name == f"{name}.toml":
-            return _read(path)
+    if name in _shipped():
+        return _shipped_profile(name)
     known = profile_names()
     near = [one for one in known if name.lower() in one] or get_close_matches(name.lower(), known)
     raise ProfileError(
@@ -154,10 +154,20 @@ def parse_profile(text: str, name: str) -> ModbusProfile:
     )
 
 
-def _shipped() -> Iterator[Traversable]:
-    for path in files("drivers").joinpath("profiles").iterdir():
-        if path.name.endswith(".toml") and 'protocol = "modbus"' in path.read_text("utf-8"):
-            yield path
+@cache
+def _shipped() -> Mapping[str, Traversable]:
+    """Files of the profiles that Hesper brings, by name; read once, as what is parsed of them."""
+    folder = files("drivers").joinpath("profiles")
+    return {
+        path.name.removesuffix(".toml"): path
+        for path in folder.iterdir()
+        if path.name.endswith(".toml") and 'protocol = "modbus"' in path.read_text("utf-8")
+    }
+
+
+@cache
+def _shipped_profile(name: str) -> ModbusProfile:
+    return _read(_shipped()[name])
 
 
 def _read(path: Traversable) -> ModbusProfile:

@@ -87,11 +87,21 @@ def test_a_meter_is_recognised_as_its_own_family_and_those_declared(name: str) -
     assert all(probe(driver_of(words)[0], 7, PROFILES[name]) for words in METERS[name])
 
 
+@pytest.fixture(scope="module")
+def silent() -> list[dict[tuple[int, int], int]]:
+    """Meters whose every register shows the same, as those do that have no value."""
+    return [
+        {(function, at): shown for function in (3, 4) for at in range(0x10000)}
+        for shown in (0, 0xFFFF, 0x7FFF, 0x8000)
+    ]
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_nobody_is_recognised_in_registers_that_show_nothing(name: str) -> None:
-    for shown in (0, 0xFFFF, 0x7FFF, 0x8000):
-        silent = {(function, at): shown for function in (3, 4) for at in range(0x10000)}
-        assert not probe(driver_of(silent)[0], 7, PROFILES[name])
+def test_nobody_is_recognised_in_registers_that_show_nothing(
+    silent: list[dict[tuple[int, int], int]], name: str
+) -> None:
+    for words in silent:
+        assert not probe(driver_of(words)[0], 7, PROFILES[name])
 
 
 def test_all_checks_must_hold_and_the_first_that_fails_ends_the_questions() -> None:

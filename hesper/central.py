@@ -13,7 +13,6 @@ import fcntl
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
@@ -23,10 +22,12 @@ from types import TracebackType
 from typing import IO
 
 import psycopg
+from psycopg import sql
 
+from hesper.clock import CLOCK_SHIFT
 from hesper.ports import Ports
 from hesper.settings import broker_address
-from hesper.supervise import Program, Supervisor, hesper_command
+from hesper.supervise import Program, Supervisor, hesper_command, module_command
 from store.postgres.database import connect
 from store.postgres.embedded import STOP_SIGNAL, EmbeddedPostgres
 from store.postgres.migrate import migrate
@@ -45,7 +46,7 @@ class Role(StrEnum):
     INGEST = "ingest"
     VALIDATE = "validate"
     DELIVER = "deliver"
-    WORK = "work"
+    WORKER = "worker"
     API = "api"
 
 
@@ -179,9 +180,9 @@ class Central:
         if Role.DELIVER in self._roles:
             deliver = self._environment_as(DatabaseRole.DELIVER)
             programs.append(Program("deliver", hesper_command("deliver", "run"), deliver))
-        if Role.WORK in self._roles:
+        if Role.WORKER in self._roles:
             admin = self._environment_as(DatabaseRole.ADMIN)
-            programs.append(Program("work", hesper_command("work", "run"), admin))
+            programs.append(Program("worker", hesper_command("worker", "run"), admin))
         if Role.API in self._roles:
             programs.append(self._api_program(api))
         return programs + self._extra(self)
@@ -213,7 +214,7 @@ class Central:
             return []
         self.broker_host = _LOOPBACK
         self.broker_port = self.ports.free(self._wanted_broker_port or BROKER_PORT, self._wanted_broker_port)
-        command = [sys.executable, "-m", "hesper.broker", str(self.broker_port), str(self.data / "broker")]
+        command = module_command("hesper.broker", str(self.broker_port), str(self.data / "broker"))
         address = (self.broker_host, self.broker_port)
         return [Program("broker", lambda: command, ready=lambda: _listens(address))]
 
@@ -263,4 +264,27 @@ def _answers(url: str) -> bool:
 
 def _migrate(url: str) -> None:
     with connect(url, application="hesper migrate") as connection:
+        _shift_now(connection)
+    with connect(url, application="hesper migrate") as connection:
         migrate(connection)
+
+
+def _shift_now(connection: psycopg.Connection) -> None:
+    """Move SQL's `now()` in sessions to come as the processes' clocks are moved; nothing where they are not.
+
+    Before the first migration: a column's default is the function that was found when it was made.
+    """
+    shift = os.environ.get(CLOCK_SHIFT)
+    if shift is None:
+        return
+    connection.execute(
+        sql.SQL(
+            "create or replace function public.now() returns timestamptz stable language sql"
+            " return pg_catalog.now() + make_interval(secs => {})"
+        ).format(float(shift))
+    )
+    connection.execute(
+        sql.SQL("alter database {} set search_path = public, pg_catalog").format(
+            sql.Identifier(connection.info.dbname)
+        )
+    )

@@ -2,8 +2,10 @@
 
 import importlib
 import importlib.metadata
+import os
 import sys
 from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
@@ -28,7 +30,7 @@ COMMANDS = (
     Entry("rules", "billing.rules", "app", "By which rules months are closed, and from when on."),
     Entry("explain", "billing.explain", "explain", "All that stands behind a billing reading."),
     Entry("deliver", "delivery.deliver", "app", "Hand billing readings to billing systems."),
-    Entry("work", "running.worker", "app", "The process that does what people asked for in the browser."),
+    Entry("worker", "running.worker", "app", "The process that does what people asked for in the browser."),
     Entry("submissions", "submissions.submissions", "app", "Readings that people hand in."),
     Entry("registry", "registry.registry", "app", "Utilities, gateways, meters, service points."),
     Entry("store", "running.store", "app", "How long data is kept."),
@@ -52,12 +54,11 @@ _GATEWAY_ONLY = {"serial", "pymodbus", "psutil"}
 def build(arguments: list[str]) -> typer.Typer:
     """The command line for these arguments: only the module of the command that they name is imported."""
     app = typer.Typer(
-        add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         help="Hesper: from telegrams on a wire to billing-ready readings.",
     )
-    app.callback()(_version)
+    app.callback()(_options)
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     for entry in COMMANDS:
         if entry.name == wanted:
@@ -67,12 +68,23 @@ def build(arguments: list[str]) -> typer.Typer:
     return app
 
 
-def _version(
-    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version and exit.",
+            is_eager=True,
+            callback=lambda wanted: _show_version() if wanted else None,
+        ),
+    ] = False,
 ) -> None:
-    if version:
-        typer.echo(importlib.metadata.version("hesper"))
-        raise typer.Exit
+    """Options of `hesper` itself."""
+
+
+def _show_version() -> None:
+    typer.echo(importlib.metadata.version("hesper"))
+    raise typer.Exit
 
 
 def _not_called() -> None:
@@ -87,10 +99,16 @@ def _mount(app: typer.Typer, entry: Entry) -> None:
         app.command(entry.name)(target)
 
 
+def _words_to_complete() -> list[str]:
+    """The arguments that a shell asks to complete, which it tells in its environment."""
+    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
+    return line.split()[1:]
+
+
 def main() -> None:
     """The entry point of the `hesper` command."""
     try:
-        build(sys.argv[1:])()
+        build(sys.argv[1:] or _words_to_complete())(prog_name="hesper")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if not package or package in _OURS:

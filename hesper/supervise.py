@@ -46,9 +46,17 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
 
 
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Command of one of our modules with this interpreter.
+
+    It never imports from the folder in which somebody happens to stand (-P): an api.py there is not ours.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
 def hesper_command(*arguments: str) -> Callable[[], list[str]]:
-    """The command of another `hesper` process with this interpreter."""
-    return lambda: [sys.executable, "-m", "hesper", *arguments]
+    """Command of another `hesper` process."""
+    return lambda: module_command("hesper", *arguments)
 
 
 class _Child:

@@ -1,7 +1,8 @@
 """What people asked for and a worker does: a request is a row, and what came of it is written there.
 
-The API adds rows; `hesper work run` claims them (`for update skip locked`) and works with rights that the API
-does not have. A worker that dies leaves its request to the next one, so a task can be begun a second time.
+The API adds rows; `hesper worker run` claims them (`for update skip locked`) and works with rights that the
+API does not have. A worker that dies leaves its request to the next one, so a task can be begun a second
+time.
 """
 
 from collections.abc import Mapping

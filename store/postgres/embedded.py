@@ -117,6 +117,7 @@ class EmbeddedPostgres:
         self._check_version(binaries)
         return [
             sys.executable,
+            "-P",  # never from the current folder
             "-m",
             "store.postgres.unprivileged",
             str(self.folder),

@@ -1,7 +1,7 @@
 """Quarantine and new meters: what could not be used, why, and what becomes of it.
 
-What a person decides here is a request that a worker does (`hesper work run`): the page shows those of late,
-and what came of them.
+What a person decides here is a request that a worker does (`hesper worker run`): the page shows those of
+late, and what came of them.
 """
 
 from http import HTTPStatus

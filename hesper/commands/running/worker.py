@@ -1,4 +1,4 @@
-"""`hesper work run`: the process that does what people asked for in the browser or over `/v1`."""
+"""`hesper worker run`: the process that does what people asked for in the browser or over `/v1`."""
 
 import signal
 import threading

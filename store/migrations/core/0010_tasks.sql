@@ -1,5 +1,5 @@
 -- What people asked for in the browser or over /v1 that takes longer than an answer may, or rights that the API does
--- not have: `hesper work run` takes it up. The rows are the history of who asked for what, and what came of it.
+-- not have: `hesper worker run` takes it up. The rows are the history of who asked for what, and what came of it.
 
 create table requests (
     id         bigint generated always as identity primary key,

@@ -141,7 +141,7 @@ grant delete on close_drafts, draft_blocks, draft_readings, draft_exceptions, dr
 revoke execute on function note_disputable_telegrams from public;
 grant execute on function note_disputable_telegrams to hesper_api, hesper_admin;
 
--- What it asks others to do: `hesper work run` writes down what came of it.
+-- What it asks others to do: `hesper worker run` writes down what came of it.
 grant select, insert on requests to hesper_api;
 grant update (done_at, outcome, failure) on requests to hesper_admin;
 

@@ -80,7 +80,7 @@ def test_a_role_gets_a_password_that_is_shown_once(database: str) -> None:
         ("ingest", "hesper_ingest"),
         ("validate", "hesper_ingest"),
         ("deliver", "hesper_deliver"),
-        ("work", "hesper_admin"),
+        ("worker", "hesper_admin"),
         ("api", "hesper_api"),
     ],
 )

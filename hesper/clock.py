@@ -1,6 +1,7 @@
-"""Clock of a process: the machine's, or that of another day, which `hesper demo --today` tells its children.
+"""Clock of a process: the machine's, or, where HESPER_CLOCK_SHIFT says so, that of another day.
 
-It comes into everything else as an argument.
+A test moves the demo and all of its processes to a leap day by it. Into everything else the clock comes as an
+argument.
 """
 
 import os

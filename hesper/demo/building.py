@@ -193,9 +193,9 @@ def month_start(instant: datetime, months_back: int = 0) -> datetime:
     return datetime(month // 12, month % 12 + 1, 1, tzinfo=TIME_ZONE).astimezone(UTC)
 
 
-def build(seed: int, born: datetime) -> Building:
-    """The building as of its first start at `born` (aware)."""
-    return _Builder(seed, born).build()
+def build(seed: int, born: datetime, months: int = HISTORY_MONTHS) -> Building:
+    """The building as of its first start at `born` (aware), with the history of so many full months."""
+    return _Builder(seed, born, months).build()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +238,10 @@ _FLAT_METERS = (
 
 
 class _Builder:
-    def __init__(self, seed: int, born: datetime) -> None:
+    def __init__(self, seed: int, born: datetime, months: int) -> None:
         self.seed = seed
         self.born = born
-        self.begins = month_start(born, HISTORY_MONTHS)
+        self.begins = month_start(born, months)
         self.origin = self.begins - timedelta(days=2)  # a counter's own beginning, safely before
         self.meters: list[BuildingMeter] = []
         self.faults: list[Fault] = []
@@ -331,7 +331,8 @@ class _Builder:
         self._change("flat-11-cw", "stuck", self.born - timedelta(days=45), Stuck)
         self._change("flat-03-hw", "glitch", last_month + timedelta(days=9, hours=7), Glitch)
         self._change("flat-15-el", "reset", last_month + timedelta(days=16, hours=11), Reset)
-        self._plant_rollover("flat-19-cw", self.begins + timedelta(days=200))
+        rolled = min(self.begins + timedelta(days=200), self.born - timedelta(days=35))
+        self._plant_rollover("flat-19-cw", rolled)
         self._plant_silence("flat-08-el", this_month - timedelta(days=4), timedelta(days=7))
         self._plant_silence("flat-21-el", this_month - timedelta(hours=20), timedelta(hours=33))
         self._plant_swap("flat-05-heat", last_month + timedelta(days=12, hours=9))

@@ -7,11 +7,12 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 from drivers.bus import VirtualBus
+from drivers.driver import Clock
 from drivers.host import MeterHost, PtyMeterHost, TcpMeterHost, Wiring
+from hesper.clock import process_clock
 from hesper.demo.building import Building, build
 from hesper.demo.meters import SETTINGS, virtual_meter
 from hesper.demo.state import DemoState
@@ -19,11 +20,11 @@ from hesper.demo.state import DemoState
 _TIME_SCALE = 0.1  # meters react ten times as quickly as real ones: a demo's patience is short
 
 
-def lines(building: Building) -> dict[str, VirtualBus]:
+def lines(building: Building, clock: Clock) -> dict[str, VirtualBus]:
     """Each line's meters on its wire."""
     buses: dict[str, VirtualBus] = {}
     for meter in building.answering:
-        buses.setdefault(meter.line, VirtualBus([])).meters.append(virtual_meter(meter, _now))
+        buses.setdefault(meter.line, VirtualBus([])).meters.append(virtual_meter(meter, clock))
     return buses
 
 
@@ -41,7 +42,8 @@ def main(folder: Path) -> None:
         signal.signal(number, lambda _number, _frame: stop.set())
     state = DemoState.load(folder)
     with ExitStack() as stack:
-        for name, bus in lines(build(state.seed, state.born)).items():
+        building = build(state.seed, state.born, state.months)
+        for name, bus in lines(building, process_clock()).items():
             wire = stack.enter_context(host(name, bus, state))
             if isinstance(wire, PtyMeterHost):
                 link = folder / name
@@ -49,10 +51,6 @@ def main(folder: Path) -> None:
                 link.symlink_to(wire.spec)
         (folder / "hosts.ready").touch()
         stop.wait()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,17 @@ gateway's backlog would.
 """
 
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from drivers.driver import Clock
 from gateway.uplink.link import MqttSettings
 from gateway.uplink.publisher import Publisher
 from hesper.central import Central, Role
@@ -25,7 +25,7 @@ from hesper.demo.history import History
 from hesper.demo.meters import PROTOCOLS
 from hesper.demo.registry import registry_of
 from hesper.demo.state import DemoState
-from hesper.supervise import Program, Supervisor, hesper_command
+from hesper.supervise import Program, Supervisor, hesper_command, module_command
 from ingest.billing.close import close
 from metering.access import Scope
 from metering.billing.rule_set import EXAMPLES, parse_rules
@@ -89,7 +89,16 @@ class Demo:
     """One run in a folder. Use `course()` as a context manager; inside it the system lives."""
 
     def __init__(
-        self, folder: Path, *, seed: int, report: Report, api_port: int, roles: set[Role], schedule: str
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        months: int,
+        clock: Clock,
+        report: Report,
+        api_port: int,
+        roles: set[Role],
+        schedule: str,
     ) -> None:
         self.folder = folder.resolve()
         self.report = report
@@ -97,7 +106,8 @@ class Demo:
         self._api_port = api_port
         self._roles = roles
         self._schedule = schedule
-        self._seed = seed
+        self._seed, self._months = seed, months
+        self._clock = clock
         self._began = time.monotonic()
 
     @contextmanager
@@ -110,7 +120,7 @@ class Demo:
         with Central(self.folder, roles=self._roles, api_port=self._api_port) as central:
             self.central = central
             self.state = self._remember()
-            self.building = build(self.state.seed, self.state.born)
+            self.building = build(self.state.seed, self.state.born, self.state.months)
             with connect(
                 central.database_url, application="hesper demo", role=DatabaseRole.ADMIN
             ) as connection:
@@ -126,10 +136,12 @@ class Demo:
                     self._await_validation()
                     yield self
 
-    def close_months(self, months: int) -> tuple[str, int, int]:
-        """Close the last full months, oldest first; (period, billing readings, exceptions) of the newest."""
+    def close_months(self, months: int | None = None) -> tuple[str, int, int]:
+        """Close the last full months (None: all), oldest first; (period, billing readings, exceptions) of the
+        newest."""
         period, billed, excepted = "", 0, 0
-        now = datetime.now(UTC)
+        now = self._clock()
+        months = full_months(self.building, now) if months is None else months
         for back in range(months, 0, -1):
             self.report("closing months", months - back, months)
             period = month_start(now, back).astimezone(TIME_ZONE).strftime("%Y-%m")
@@ -166,7 +178,7 @@ class Demo:
         try:
             state = DemoState.load(self.place)
         except FileNotFoundError:
-            state = DemoState(self._seed, datetime.now(UTC).replace(microsecond=0))
+            state = DemoState(self._seed, self._clock().replace(microsecond=0), months=self._months)
         ports = {name: self.central.ports.free(0) for name in PROTOCOLS if name != "optical"}
         return state.but(ports=ports).save(self.place)
 
@@ -201,12 +213,12 @@ class Demo:
 
     def _publish_history(self) -> History:
         since = self.state.history_until or self.building.begins
-        until = datetime.now(UTC).replace(microsecond=0)
+        until = self._clock().replace(microsecond=0)
         history = History(self.building, since, until)
         settings = MqttSettings(
             self.central.broker_host, self.central.broker_port, UTILITY, GATEWAY, session_expiry=0
         )
-        publisher = Publisher(settings, history, clock=lambda: datetime.now(UTC), version=version("hesper"))
+        publisher = Publisher(settings, history, clock=self._clock, version=version("hesper"))
         publisher.start()
         try:
             self._await(
@@ -225,7 +237,7 @@ class Demo:
         ready.unlink(missing_ok=True)
         config = self.place / "gateway.toml"
         config.write_text(self._gateway_config(), encoding="utf-8")
-        hosts = [sys.executable, "-m", "hesper.demo.hosts", str(self.place)]
+        hosts = module_command("hesper.demo.hosts", str(self.place))
         return [
             Program("building", lambda: hosts, ready=ready.exists),
             Program("gateway", hesper_command("gateway", "run", str(config))),
@@ -236,7 +248,7 @@ class Demo:
         return gateway_config(self.building, self.state, self.place, broker, self._schedule)
 
     def _await_polls(self) -> int:
-        started = datetime.now(UTC)
+        started = self._clock()
         wanted = {meter.meter for meter in self.building.answering}
         read: set[str] = set()
 

@@ -5,17 +5,23 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from hesper.demo.building import HISTORY_MONTHS
+
 _NAME = "building.json"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoState:
-    """`history_until`: up to when history was published. `ports`: line name -> TCP port of this run."""
+    """Birth of the building: `seed`, instant, and full `months` of history before it.
+
+    `history_until`: up to when history was published. `ports`: line name -> TCP port of this run.
+    """
 
     seed: int
     born: datetime
     history_until: datetime | None = None
     ports: dict[str, int] = field(default_factory=dict)
+    months: int = HISTORY_MONTHS
 
     @classmethod
     def load(cls, folder: Path) -> "DemoState":
@@ -27,6 +33,7 @@ class DemoState:
             born=datetime.fromisoformat(raw["born"]),
             history_until=None if until is None else datetime.fromisoformat(until),
             ports=raw["ports"],
+            months=raw.get("months", HISTORY_MONTHS),
         )
 
     def save(self, folder: Path) -> "DemoState":

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,3 +53,18 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s"
         time.sleep(0.05)
+
+
+def assert_planted_only(found: Mapping[str, int]) -> None:
+    """A demo's findings by kind: the faults of hesper/demo/building.py, and what follows from them."""
+    planted = {  # two meters that were silent, and a dead one
+        "negative_step.glitch": 1,
+        "negative_step.reset": 1,
+        "negative_step.rollover": 1,
+        "stuck": 1,
+        "missing": 3,
+        "leak": 1,
+        "verification_expired": 1,
+    }
+    follows = {"level_shift", "catch_up"}  # the stuck meter's use, and what silent meters caught up
+    assert {kind: count for kind, count in found.items() if kind not in follows} == planted

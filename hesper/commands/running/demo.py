@@ -4,8 +4,9 @@ import json
 import signal
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from hesper.central import API_PORT, BusyError, Role
-from hesper.demo.run import LIVE_SCHEDULE, QUICK_SCHEDULE, Demo, DemoError, Summary, full_months
+from hesper.clock import process_clock
+from hesper.demo.building import HISTORY_MONTHS
+from hesper.demo.run import LIVE_SCHEDULE, QUICK_SCHEDULE, Demo, DemoError, Summary
 from hesper.supervise import StartError
 from store.postgres.database import StoreError
 
 
 def demo(
+    *,
     once: Annotated[bool, typer.Option("--once", help="Go the whole way once, sum up, and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --once: the summary as JSON.")] = False,
     data: Annotated[
@@ -30,6 +34,9 @@ def demo(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Which building; counts at the first start of a folder.")] = 1,
+    months: Annotated[
+        int, typer.Option(min=3, help="Full months of history at the first start; fewer take less time.")
+    ] = HISTORY_MONTHS,
     port: Annotated[int, typer.Option(help="Of the pages; if the default is taken, a free one.")] = API_PORT,
 ) -> None:
     """A virtual building of 24 flats, its gateway, and the whole central side, on this machine.
@@ -43,10 +50,11 @@ def demo(
         if data is None:
             data = Path(stack.enter_context(_thrown_away())) if once else Path("hesper-demo")
         try:
+            start = partial(Demo, data, seed=seed, months=months, clock=process_clock())
             if once:
-                _once(data, seed, console, as_json)
+                _once(start, console, as_json)
             else:
-                _live(data, seed, port, console)
+                _live(start, port, console)
         except (DemoError, BusyError, StartError, StoreError) as error:
             console.print(str(error), style="red", markup=False)
             raise typer.Exit(1) from None
@@ -55,16 +63,10 @@ def demo(
             raise typer.Exit(130 if once else 0) from None
 
 
-def _once(data: Path, seed: int, console: Console, as_json: bool) -> None:
+def _once(start: Callable[..., Demo], console: Console, as_json: bool) -> None:
     with _Steps(console) as steps:
-        running = Demo(
-            data,
-            seed=seed,
-            report=steps,
-            api_port=API_PORT,
-            roles=set(Role) - {Role.API},
-            schedule=QUICK_SCHEDULE,
-        )
+        roles = set(Role) - {Role.API}
+        running = start(report=steps, api_port=API_PORT, roles=roles, schedule=QUICK_SCHEDULE)
         with running.course():
             summary = running.summary(running.close_months(1))
     if as_json:
@@ -76,12 +78,12 @@ def _once(data: Path, seed: int, console: Console, as_json: bool) -> None:
         raise DemoError("; ".join(missing))
 
 
-def _live(data: Path, seed: int, port: int, console: Console) -> None:
+def _live(start: Callable[..., Demo], port: int, console: Console) -> None:
     with ExitStack() as stack:
         steps = stack.enter_context(_Steps(console))
-        running = Demo(data, seed=seed, report=steps, api_port=port, roles=set(Role), schedule=LIVE_SCHEDULE)
+        running = start(report=steps, api_port=port, roles=set(Role), schedule=LIVE_SCHEDULE)
         stack.enter_context(running.course())
-        summary = running.summary(running.close_months(full_months(running.building, datetime.now(UTC))))
+        summary = running.summary(running.close_months())
         steps.stop()
         console.print(_table(summary))
         console.print(f"\n[bold]Hesper lives.[/]\n  open  [bold]{running.central.api_url}[/]", soft_wrap=True)

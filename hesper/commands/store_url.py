@@ -41,7 +41,7 @@ def store_url(database_url: str | None, data: Path | None) -> Iterator[str]:
 
 @contextmanager
 def administration(database_url: str | None, data: Path | None) -> Iterator[psycopg.Connection]:
-    """A session as hesper_admin, committed at the end; what the store or the registry refuses changes nothing."""
+    """Session as hesper_admin, committed at the end; what store or registry refuses changes nothing."""
     try:
         with store_url(database_url, data) as url, connect(url, application="hesper") as connection:
             migrate(connection)

@@ -45,11 +45,11 @@ class SubmissionWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: date = msgspec.field(name="from", default=date.min)
 
     def takes(self, medium: int) -> bool:
-        """Whether it is for a medium."""
+        """True for the media that it is for."""
         return not self.media or medium in self.media
 
     def problem(self) -> str | None:
-        """What to write instead, where it cannot be used."""
+        """Advice on what to write instead, where it cannot be used."""
         if any(not 1 <= abs(day) <= 28 for day in (self.from_day, self.until_day)):
             return (
                 "days of a submission window lie from 1 to 28, which every month has, or from -28 to -1, "
@@ -82,7 +82,7 @@ class Opening:
     window: SubmissionWindow | None
 
     def refuses(self, day: date) -> bool:
-        """Whether a reading of that day comes too early, as it is late for the opening before."""
+        """True where a reading of that day is not taken, as it is late for the opening before."""
         return day < self.first and self.window is not None and self.window.late is LateReading.REFUSE
 
 

@@ -1,1 +1,1 @@
-"""What a reading can be, by what its register did before."""
+"""Rates of registers: what a reading can be, by what its register did before."""

@@ -51,7 +51,7 @@ class LearnedRate:
         return None if self.rate is None else int(self.rate * max(elapsed, self.interval))
 
     def possible(self, step: int, elapsed: int) -> bool:
-        """Whether a forward step (micro-units) within `elapsed` microseconds can be consumption."""
+        """True where a forward step (micro-units) within `elapsed` microseconds can be consumption."""
         mine = (self.jitter, _nan(self.rate), self.interval, _nan(self.ceiling))
         one = LearnedRates(*(np.array([each]) for each in mine))
         return not impossible(np.array([step]), np.array([elapsed]), one)[0]

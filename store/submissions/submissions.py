@@ -1,10 +1,10 @@
-"""Readings that people hand in: what they are judged by, and all of them, accepted or not.
+"""Readings that people hand in, accepted or not, and what they are judged by.
 
 An accepted one becomes a reading (Status.MANUAL) by a trigger in the same transaction (core/0007), so that
 the API needs no right to add readings.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -41,8 +41,12 @@ class StoredSubmission(Submission):
     at: datetime
 
 
+_FIELDS = tuple(field.name for field in fields(Submission))
+_COLUMNS = ", ".join(_FIELDS)
+
+
 class ConflictError(Exception):
-    """Another value is stored for the register and instant."""
+    """Another value that is stored for the register and instant."""
 
 
 def service_point(connection: Connection[Any], utility_id: int, code: str) -> tuple[int, int] | None:
@@ -123,8 +127,11 @@ def billed_periods(connection: Connection[Any], service_point_id: int, obis: str
         where b.service_point_id = %(point)s and b.obis = %(obis)s and b.period >= %(since)s
         union
         select d.period from close_drafts d
-        join draft_readings b on b.draft_id = d.id
-        where b.service_point_id = %(point)s and b.obis = %(obis)s and d.period >= %(since)s
+        join draft_blocks k on k.draft_id = d.id and k.counts is not null
+         and k.first_point <= %(point)s and k.last_point >= %(point)s
+        where d.period >= %(since)s
+          and not exists (select from draft_exceptions e where e.draft_id = d.id
+                          and e.service_point_id = %(point)s and e.obis = %(obis)s)
         """,
         {"point": service_point_id, "obis": obis, "since": since},
     )
@@ -132,7 +139,7 @@ def billed_periods(connection: Connection[Any], service_point_id: int, obis: str
 
 
 def known(connection: Connection[Any], utility_id: int, idempotency_key: str) -> StoredSubmission | None:
-    """What was handed in under this key."""
+    """Submission that was handed in under this key."""
     with connection.cursor(row_factory=class_row(StoredSubmission)) as cursor:
         cursor.execute(
             f"select {_COLUMNS}, id, at from submissions where utility_id = %s and idempotency_key = %s",  # noqa: S608
@@ -144,17 +151,15 @@ def known(connection: Connection[Any], utility_id: int, idempotency_key: str) ->
 def add(
     connection: Connection[Any], utility_id: int, key_id: int, handed_in: Submission, at: datetime
 ) -> StoredSubmission | None:
-    """Keep it, and where it is accepted make it a reading; None where its idempotency key was used meanwhile.
-
-    Raises ConflictError.
-    """
+    """Submission as it is kept, and where it is accepted a reading; None where its idempotency key was used
+    meanwhile. Raises ConflictError."""
     with connection.cursor(row_factory=class_row(StoredSubmission)) as cursor:
         try:
             with connection.transaction():
                 cursor.execute(
                     f"""
                     insert into submissions (utility_id, api_key_id, at, {_COLUMNS})
-                    values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                    values (%s, %s, %s{", %s" * len(_FIELDS)})
                     on conflict (utility_id, idempotency_key) do nothing
                     returning {_COLUMNS}, id, at
                     """,  # noqa: S608 - constants
@@ -165,32 +170,14 @@ def add(
             raise ConflictError from error
 
 
-_FIELDS = (
-    "service_point_id",
-    "register_id",
-    "read_at",
-    "value",
-    "role",
-    "author",
-    "photo",
-    "verdict",
-    "detail",
-    "counts_in",
-    "idempotency_key",
-    "request_hash",
-)
-_COLUMNS = ", ".join(_FIELDS)
-
-
 def listing(connection: Connection[Any], utility_id: int, limit: int) -> list[tuple[str, StoredSubmission]]:
     """(service point, submission), the latest first."""
     rows = connection.execute(
-        """
-        select p.code, s.service_point_id, s.register_id, s.read_at, s.value, s.role, s.author, s.photo,
-               s.verdict, s.detail, s.counts_in, s.idempotency_key, s.request_hash, s.id, s.at
+        f"""
+        select p.code, {", ".join(f"s.{name}" for name in (*_FIELDS, "id", "at"))}
         from submissions s join service_points p on p.id = s.service_point_id
         where s.utility_id = %s order by s.id desc limit %s
-        """,
+        """,  # noqa: S608 - constants
         (utility_id, limit),
     )
     return [(code, StoredSubmission(*rest)) for code, *rest in rows]

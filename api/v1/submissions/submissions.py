@@ -53,7 +53,7 @@ class HandedIn(BaseModel):
     value: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,13}(\.[0-9]{1,6})?$")] = Field(
         description="As the meter shows it, in the register's unit.", examples=["412.318"]
     )
-    read_at: AwareDatetime | None = Field(default=None, description="When it was read; default: now.")
+    read_at: AwareDatetime | None = Field(default=None, description="Instant of the reading; default: now.")
     author: str = Field(min_length=1, max_length=200, description="Who read it: a name or a number of yours.")
     role: MeterReader
     meter: str | None = Field(default=None, max_length=64, examples=["KAM-06855817"])

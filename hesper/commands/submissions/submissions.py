@@ -22,11 +22,11 @@ from telemetry.obis import Medium
 
 app = typer.Typer(no_args_is_help=True)
 
-Utility = Annotated[str, typer.Option(help="Whose.")]
+Utility = Annotated[str, typer.Option(help="Code of the utility.")]
 
 
 class WindowError(StoreError):
-    """A window that cannot be set."""
+    """Window that cannot be set."""
 
 
 @app.callback()
@@ -51,7 +51,7 @@ def window(
         bool, typer.Option(help="Outside nothing is taken; else what comes late counts with the next window.")
     ] = False,
     author: Annotated[
-        str | None, typer.Option(help="Who says so; default: the user of this session.")
+        str | None, typer.Option(help="Person who sets it; default: the user of this session.")
     ] = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,

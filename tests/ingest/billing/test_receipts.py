@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ingest.billing.close import approve, draft
 from metering.billing.canonical_hash import instant
 from metering.billing.rule_set import parse_rules
 from metering.periods.calendar import names, neighbour
@@ -105,3 +106,25 @@ def test_every_accepted_reading_is_billed_where_its_receipt_says(town: Town, win
         assert [row["end_method"] for row in billed[:-1]] == ["average"] * (len(billed) - 1)
         used = 150_000 * (days[meter] - start("2026-06")).days
         assert sum(row["consumption"] + (row["true_up"] or 0) for row in billed) == used
+
+
+def test_what_is_drafted_is_too_late_for_a_reading_and_what_was_excepted_waits_for_it(town: Town) -> None:
+    """June may be told until 5 July, and was drafted on the 2nd; BBB-2 had too short a past for an average."""
+    rules = RULES.replace("from_day = 15\nuntil_day = 25", "from_day = 25\nuntil_day = 5")
+    under(town, rules)
+    issue(town.connection, UTILITY, "portal")
+    town.meter("AAA-1", daily(start("2026-02"), start("2026-06"), "0.1"))
+    town.meter("BBB-2", daily(start("2026-05"), start("2026-06"), "0.1", first="108.8"))
+    for period in names("2026-02", "2026-05"):
+        town.close(period)
+    draft([town.connection], UTILITY, "2026-06", "anna", datetime(2026, 7, 2, tzinfo=UTC))
+    reception = Reception(MADRID, 1, Medium.COLD_WATER, lambda _: parse_rules(rules))
+    now = datetime(2026, 7, 3, 12, tzinfo=UTC)
+    receipts = [hand_in(town, reception, meter, now) for meter in ("AAA-1", "BBB-2")]
+    assert [receipt and receipt.counts_in for receipt in receipts] == ["2026-07", "2026-06"]
+    approve(town.connection, UTILITY, "2026-06", "zoe")
+    town.close("2026-06")
+    town.close("2026-07")
+    assert row_of(town, "2026-06", "AAA-1")["end_method"] == "average"
+    assert row_of(town, "2026-06", "BBB-2")["end_method"] == "handed_in"
+    assert row_of(town, "2026-07", "AAA-1")["end_method"] == "handed_in"

@@ -40,7 +40,7 @@ class UnnamedError(DriverError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One meter on a line, as the configuration names it.
+    """Meter on a line, as the configuration names it.
 
     `address` in the protocol's own form ("5", "1", "" for the only meter of an optical head). `meter` is the
     expected meter id: compared where the protocol carries an identity, and the only source where it carries
@@ -120,7 +120,7 @@ SearchEvent = Found | SearchProgress | Suspicion
 
 
 class Driver(ABC):
-    """One protocol's master on one line."""
+    """Master of one protocol on one line."""
 
     protocol: ClassVar[str]
 

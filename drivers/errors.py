@@ -34,7 +34,7 @@ class NoAnswerError(DriverError):
 
 
 class GarbledAnswerError(DriverError):
-    """Something came back that is not a telegram. `received` holds it."""
+    """Answer that is not a telegram. `received` holds it."""
 
     advice = "check parity and baud rate, termination of the line, and that no two meters share the address"
 

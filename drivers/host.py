@@ -1,4 +1,4 @@
-"""Puts a virtual meter behind a real TCP port or a real pty, in a thread: for tests and the demo.
+"""Host of a virtual meter behind a real TCP port or a real pty, in a thread: for tests and the demo.
 
     with TcpMeterHost(meter) as host:
         line = open_line(host.spec, SerialSettings())

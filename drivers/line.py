@@ -47,7 +47,7 @@ class SerialSettings:
 
 
 class Line(ABC):
-    """Bytes out, bytes in, and time. Not thread-safe: a line belongs to one thread."""
+    """Line: bytes out, bytes in, and time. Not thread-safe: it belongs to one thread."""
 
     name: str
     settings: SerialSettings

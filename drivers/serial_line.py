@@ -24,7 +24,7 @@ _ADVICE = {
 
 
 class SerialLine(RealTimeLine):
-    """`device` such as '/dev/serial/by-id/...'. Opened exclusively with the first `send` or `receive`."""
+    """Serial port, `device` such as '/dev/serial/by-id/...'. Opened exclusively with the first exchange."""
 
     def __init__(self, device: str, settings: SerialSettings) -> None:
         self.name = device

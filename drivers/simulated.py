@@ -54,7 +54,7 @@ class _Burst:
 
 
 class SimulatedLine(Line):
-    """One virtual meter (or a `VirtualBus` of them) at the other end. `now()` starts at 0 s."""
+    """Line with a virtual meter (or a `VirtualBus` of them) at the other end. `now()` starts at 0 s."""
 
     def __init__(self, meter: VirtualMeter, settings: SerialSettings, *, name: str = "simulated") -> None:
         self.name = name

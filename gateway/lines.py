@@ -14,7 +14,7 @@ Build = Callable[[GatewayConfig, LineConfig], LinePoller]
 
 
 class PolledLines:
-    """Thread-safe. `build` makes the poller of a line, and opens no port."""
+    """Lines that are polled. Thread-safe. `build` makes the poller of a line, and opens no port."""
 
     def __init__(self, config: GatewayConfig, build: Build) -> None:
         self._config = config

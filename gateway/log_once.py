@@ -1,10 +1,10 @@
-"""A condition that lasts: said in the log once when it begins and once when it ends."""
+"""Log of a condition that lasts: said once when it begins and once when it ends."""
 
 import logging
 
 
 class LogOnce:
-    """`begin` and `end` may be called any number of times; only changes are logged."""
+    """Condition whose `begin` and `end` may be called any number of times; only changes are logged."""
 
     def __init__(self, log: logging.Logger, begun: str, ended: str, level: int = logging.WARNING) -> None:
         self.active = False

@@ -62,7 +62,8 @@ class RestartNeededError(ValueError):
 
 
 class GatewayProcess:
-    """All threads of one gateway. Use as a context manager, and call `watch` until it is time to leave.
+    """Process of a gateway, with all its threads. Use as a context manager, and call `watch` until it is time
+    to leave.
 
     `config_version` names the configuration that runs, for the health message; empty is the installer's file.
     """

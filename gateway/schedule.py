@@ -87,7 +87,7 @@ class Every(Schedule):
 
 @dataclass(frozen=True, slots=True)
 class Midnight(Schedule):
-    """One slot at the first instant of each local day."""
+    """Slot at the first instant of each local day."""
 
     zone: tzinfo
 

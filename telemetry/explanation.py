@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ExplainedRecord:
-    """One value as text. `value` is a plain decimal, an ISO 8601 local time, a text, or hex bytes of
+    """Record as text. `value` is a plain decimal, an ISO 8601 local time, a text, or hex bytes of
     the manufacturer; None where the meter sends no valid value. `obis` names the register that takes it.
 
     `storage`, `tariff` and `subunit` are those of M-Bus; `storage` is also the number of a closed period.

@@ -43,7 +43,7 @@ class RegisterKind(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Obis:
-    """One code. `str()` gives `A-B:C.D.E`; ordering is by the numbers."""
+    """OBIS code. `str()` gives `A-B:C.D.E`; ordering is by the numbers."""
 
     a: int
     b: int

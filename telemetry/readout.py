@@ -17,7 +17,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """One meter's registers at one instant, with the raw telegram that they were read from.
+    """Registers of a meter at one instant, with the raw telegram that they were read from.
 
     `at` is an aware instant; `values` maps OBIS text (`A-B:C.D.E`) to a Quantity; `raw` is the exchange's
     answer as received, all telegrams of a multi-telegram readout in a row. `clock` is what the meter's own

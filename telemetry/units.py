@@ -17,7 +17,7 @@ class UnitError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit: UCUM code, the sign shown to people, its dimension, and its size in the base unit."""
+    """Unit: UCUM code, the sign shown to people, its dimension, and its size in the base unit."""
 
     code: str
     sign: str

@@ -35,7 +35,7 @@ class WireError(ValueError):
 
 
 class WireReadout(Struct, frozen=True, omit_defaults=True):
-    """One meter at one instant. `raw` travels as base64. `units` names units that are not the usual ones."""
+    """Readout of a meter. `raw` travels as base64. `units` names units that are not the usual ones."""
 
     meter: ShortText
     at: Milliseconds
@@ -69,7 +69,7 @@ class MissReason(StrEnum):
 
 
 class Batch(Struct, frozen=True, omit_defaults=True):
-    """`batch` counts up within `epoch`, which names one life of a gateway's buffer. Topic: readings.
+    """Batch of readings; `batch` counts up within `epoch`, one life of a gateway's buffer. Topic: readings.
 
     `missed` are polls that gave no readout; they are kept and acknowledged like readouts.
     """
@@ -129,7 +129,7 @@ class LineHealth(Struct, frozen=True):
 
 
 class MeterHealth(Struct, frozen=True):
-    """`failures` counts polls in a row without an answer; `last_success` is None before the first.
+    """Health of a meter. `failures`: polls in a row without an answer; `last_success` None before the first.
 
     `polls` and `errors` count since start: how often it was asked, and how often that gave no readout.
     `clock_drift` in seconds: how far the meter's clock is ahead of the gateway's; None where it is not known.

@@ -31,14 +31,14 @@ _PIECE_GAP = 0.3  # silence within a frame, where a network or USB converter del
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """`timeout` in seconds to the first byte of an answer (None: the usual), `retries` for each frame."""
+    """Patience: `timeout` in seconds to the first byte (None: the usual), `retries` for each frame."""
 
     timeout: float | None = None
     retries: int = 2
 
 
 class HdlcLink:
-    """One client and one server on a line. Not connected until `connect`."""
+    """HDLC link of one client and one server on a line. Not connected until `connect`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Reads DLMS meters over HDLC: log in, ask for what the meter has, hang up.
+"""Master of DLMS meters over HDLC: log in, ask for what the meter has, hang up.
 
 What a meter has is asked once (its object list, scalers and units) and remembered while the same meter
 answers; then a readout is one GET for each register. README.md tells of addresses and levels of security.

@@ -1,4 +1,4 @@
-"""From COSEM values to registers: scaled numbers, texts of identity, and the entries of profiles."""
+"""Readouts from COSEM values: scaled numbers, texts of identity, and the entries of profiles."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence

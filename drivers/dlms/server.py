@@ -80,7 +80,7 @@ class ServerAccess:
 
 
 class DlmsServer:
-    """One association at a time. `title` is the meter's system title (8 bytes)."""
+    """Server with one association at a time. `title` is the meter's system title (8 bytes)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One log-in from its first byte to its last: opening, link, association, and invocation counters."""
+"""Session from its first byte to its last: opening, link, association, and invocation counters."""
 
 import logging
 from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ _CI_OF = {baud: ci for ci, baud in BAUD_OF.items()}
 
 
 class AddressTakenError(DriverError):
-    """Somebody answers already at the address that a meter was to get."""
+    """Address that a meter was to get, at which somebody answers already."""
 
     advice = "address taken: choose another one; a search of '1-250' lists those in use"
 

@@ -1,4 +1,4 @@
-"""One question and its answer on the wire (EN 13757-2, 5): how long to wait, what is an echo, when to repeat.
+"""Link: a question and its answer on the wire (EN 13757-2, 5), with waits, echoes and repetitions.
 
 What was sent and comes back (some converters echo) is dropped, bytes that begin no frame are skipped, and an
 answer may come in pieces. Every question is counted in the driver's `Tally`.

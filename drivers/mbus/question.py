@@ -1,4 +1,4 @@
-"""One question of a search: whether nobody answers, one meter, or a crowd (EN 13757-3, 11.5).
+"""Question of a search: whether nobody answers, one meter, or a crowd (EN 13757-3, 11.5).
 
 Silence is nobody, one E5 with one telegram after it is one meter, and everything else is a crowd.
 """
@@ -46,7 +46,7 @@ _NOBODY = QuestionResult(Met.NOBODY)
 
 
 class Questions:
-    """Asked over one link at its present speed, each answered within `timeout` seconds."""
+    """Questions asked over one link at its present speed, each answered within `timeout` seconds."""
 
     def __init__(self, link: MBusLink, timeout: float) -> None:
         self._link = link

@@ -1,4 +1,4 @@
-"""From telegrams to readouts: which records are register values, of which instant, in which unit.
+"""Readouts from telegrams: which records are register values, of which instant, in which unit.
 
 Three rules decide (docs/decisions/006):
 1. Storage 0 is the present. A counter of another storage belongs to the set day whose date record has the

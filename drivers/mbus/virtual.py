@@ -40,7 +40,7 @@ class _Access:
 
 
 class VirtualMBusMeter:
-    """One meter at a primary address, `telegrams` being the frames of one readout or what makes them anew.
+    """Meter at a primary address, `telegrams` being the frames of one readout or what makes them anew.
 
     A readout begins after SND_NKE or a selection, or once the last telegram was fetched; only then is a
     callable asked, so that a chain of telegrams belongs together, and an empty one means silence. Frames are

@@ -1,4 +1,4 @@
-"""One request, one answer: the silence around them, what is tried again, and what counts as an answer.
+"""Exchange of a request and its answer: the silence around them, what is tried again, what counts as one.
 
 Modbus over Serial Line V1.02, 2.4 and 2.5.1: the master waits t3.5 (or longer, where a meter needs a pause)
 before each request, takes the one answer that fits it, and may ask again.

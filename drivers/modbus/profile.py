@@ -76,7 +76,7 @@ class Bits:
 
 @dataclass(frozen=True, slots=True)
 class ProfileRegister:
-    """One value of the meter. A raw number times `scale` (and ten to the `exponent`) is in `unit` (UCUM).
+    """Value of the meter. A raw number times `scale` (and ten to the `exponent`) is in `unit` (UCUM).
 
     `sentinels` are bit patterns of all its words that mean "not available", besides NaN.
     """
@@ -209,7 +209,7 @@ class ProfileProbe:
 
 @dataclass(frozen=True, slots=True)
 class ModbusProfile:
-    """One meter family. `pause` is the silence in seconds that the meter needs before each request.
+    """Family of meters. `pause` is the silence in seconds that the meter needs before each request.
 
     `settings` are those that the meter leaves the factory with; None where its document names none, or
     where it has no serial port.

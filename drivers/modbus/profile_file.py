@@ -1,4 +1,4 @@
-"""Reads profiles from TOML: Hesper's own in `drivers/profiles/`, or an operator's by path.
+"""Profiles in TOML: Hesper's own in `drivers/profiles/`, or an operator's by path.
 
 A profile carries its source, its registers, and golden answers: register words with the values expected of
 them, which the tests read through the driver. `docs/profiles.md` describes the file.

@@ -1,4 +1,4 @@
-"""Looks for meters on a line: every unit id is asked, and who answers is asked what family it is of.
+"""Search of a line: every unit id is asked, and who answers is asked what family it is of.
 
 A meter that follows the standard answers any request for it, if only with an exception (Application Protocol
 V1.1b3, 7). Some are silent to a function that they lack: where unit ids are named, both functions are tried,

@@ -18,7 +18,7 @@ _PROGRAMMING = 40  # characters of invitation, password, its acknowledgement, an
 
 @dataclass(frozen=True, slots=True)
 class OpticalPlan:
-    """`slow` and `fast` characters, `turns` of `reaction` seconds; `baud` is the agreed speed."""
+    """Plan: `slow` and `fast` characters, `turns` of `reaction` seconds; `baud` is the agreed speed."""
 
     slow: int
     fast: int

@@ -32,7 +32,7 @@ class NamedRegister:
 
 @dataclass(frozen=True, slots=True)
 class OpticalProfile:
-    """One kind of meter (or head). Addresses are those that the meter knows.
+    """Profile of a kind of meter (or head). Addresses are those that the meter knows.
 
     `switch_pause` in seconds, from the last bit of the acknowledgement to the new speed; None for what the
     meter's reaction time asks for. `registers` are read where `access` is REGISTERS, `identity` before a

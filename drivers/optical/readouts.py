@@ -1,4 +1,4 @@
-"""From a meter's data sets to readouts: whose they are, the present, and what was kept earlier."""
+"""Readouts from a meter's data sets: whose they are, the present, and what was kept earlier."""
 
 import re
 from collections.abc import Sequence

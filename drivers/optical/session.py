@@ -1,4 +1,4 @@
-"""One session with one meter (IEC 62056-21, 6.4 and 6.5): sign-on, speed, readout or programming mode, break.
+"""Session with a meter (IEC 62056-21, 6.4 and 6.5): sign-on, speed, readout or programming mode, break.
 
     with OpticalSession(line, target, profile, tally) as session:
         session.sign_on()
@@ -55,7 +55,7 @@ class OpticalAnswer:
 
 
 class OpticalSession:
-    """See the module. `pause` in seconds overrules the profile's pause before the change of speed.
+    """Session, see above. `pause` in seconds overrules the profile's pause before the change of speed.
 
     `identification` is there after `sign_on`; `baud` is the speed that was agreed on.
     """

@@ -49,7 +49,7 @@ class VirtualClock:
 
 @dataclass(frozen=True, slots=True)
 class VirtualLoadProfile:
-    """`rows` are ends of periods (aware) and the values' texts; R6 gives `lines_in_block` of them a block."""
+    """Load profile: `rows` are ends of periods (aware) and texts; R6 gives `lines_in_block` of them a block."""
 
     columns: Sequence[tuple[str, str]]
     rows: Sequence[tuple[datetime, Sequence[str]]]
@@ -70,7 +70,7 @@ class VirtualLoadProfile:
 
 
 class ProgrammingMode:
-    """`registers`: what is answered to an address, "1.8.0" -> "1.8.0(0012.5*kWh)".
+    """Programming mode. `registers`: the answers to addresses, "1.8.0" -> "1.8.0(0012.5*kWh)".
 
     A key may have an argument, as "ENMPE(04.22)". Where there is a `password`, nothing is told before it was
     given. `attempts` counts wrong passwords, `broken_off` the breaks that were heard.

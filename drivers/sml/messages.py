@@ -54,7 +54,7 @@ class SmlTime:
 
 @dataclass(frozen=True, slots=True)
 class ListEntry:
-    """One value. `name` is the OBIS code's six bytes; `unit` a COSEM unit code, `scaler` a power of ten."""
+    """Value: `name` is the OBIS code's six bytes, `unit` a COSEM unit code, `scaler` a power of ten."""
 
     name: bytes
     value: Value
@@ -71,7 +71,7 @@ class ListEntry:
 
 @dataclass(frozen=True, slots=True)
 class OpenResponse:
-    """Begins a telegram."""
+    """Message that begins a telegram."""
 
     server_id: bytes
     file_id: bytes = b"\0"

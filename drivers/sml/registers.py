@@ -1,4 +1,4 @@
-"""From a list of values to a readout: registers, identity, status, and the meter's clock.
+"""Readout from a list of values: registers, identity, status, and the meter's clock.
 
 Only codes that the shared table knows, with a unit of their dimension, become values; the rest stays in the
 raw telegram. What a meter keeps of earlier periods is not in a pushed list.

@@ -32,7 +32,7 @@ def enclose(messages: bytes) -> bytes:
 
 
 class TransportReader:
-    """`add` what arrives, take telegrams with `next`. Noise is passed over; `damaged` counts wrong CRCs."""
+    """Reader of telegrams: `add` what arrives, take them with `next`. `damaged` counts wrong CRCs."""
 
     def __init__(self) -> None:
         self._pending = b""

@@ -33,7 +33,7 @@ class NoRoomError(Exception):
 
 
 class BufferDisk:
-    """One connection and what is to be written next. Not thread-safe; raises sqlite3.Error throughout."""
+    """Connection, and what is to be written next. Not thread-safe; raises sqlite3.Error throughout."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One row of the buffer: a readout or a miss, as few bytes as may be, and never silently changed.
+"""Entry of the buffer: a readout or a miss, as few bytes as may be, and never silently changed.
 
 An SD card wears out by what is written to it, and a worn one gives back wrong bits. So the JSON of the wire
 contract is deflated (RFC 1951, with a dictionary of what every readout holds), the telegram stands behind it

@@ -1,4 +1,4 @@
-"""Reads what can be read of a damaged buffer: around broken pages, only rows whose checksum is right.
+"""Salvage of a damaged buffer: around broken pages, only rows whose checksum is right.
 
 What was acknowledged stays behind. All that is copied gets a new epoch and new numbers; sent twice, it is
 stored once, since inserts are idempotent.

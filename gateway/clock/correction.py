@@ -35,7 +35,7 @@ class HeldReadouts(Protocol):
 
 
 class ClockCorrection:
-    """Call `watch` once a second. `boot` names what `monotonic` counts from."""
+    """Correction of held readouts; call `watch` once a second. `boot` names what `monotonic` counts from."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ _SAME = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One moment on both clocks. `known`: the wall clock is followed (`ClockReference.followed`)."""
+    """Moment on both clocks. `known`: the wall clock is followed (`ClockReference.followed`)."""
 
     wall: datetime
     monotonic: float
@@ -50,7 +50,7 @@ class Stamped:
 
 
 class ScheduleClock:
-    """Belongs to the line's thread. `monotonic` is the line's `now`; `boot` names that clock."""
+    """Clock of a line's thread. `monotonic` is the line's `now`; `boot` names that clock."""
 
     def __init__(
         self, clock: Clock, monotonic: Callable[[], float], reference: ClockReference, boot: str

@@ -139,7 +139,8 @@ class _Table(BaseModel):
 
 
 class MeterConfig(_Table):
-    """`[[line.meter]]`. `timeout` in seconds, None for the protocol's own; `schedule` None for the line's.
+    """Meter of a line, `[[line.meter]]`. `timeout` in seconds, None for the protocol's own; `schedule` None
+    for the line's.
 
     `min_interval`: a battery meter may not be asked more often. `key` and `password` are secrets, which
     nothing shows; in `key_file` and `password_file` is their content, whose path the file names.
@@ -166,7 +167,7 @@ class MeterConfig(_Table):
 
 
 class LineConfig(_Table):
-    """`[[line]]`: one serial port or TCP socket. `settings` None for the protocol's usual ones.
+    """Line, `[[line]]`: a serial port or TCP socket. `settings` None for the protocol's usual ones.
 
     `transport` is for Modbus: "tcp" for Modbus TCP; "rtu", the default, also through a TCP serial server.
     `switch_pause`, seconds, is for optical heads that need time before they can change speed.
@@ -196,7 +197,7 @@ class LineConfig(_Table):
 
 
 class MqttConfig(_Table):
-    """`[mqtt]`. `ca`, `cert` and `key` in PEM; any of them, or `tls = true`, turns TLS on."""
+    """Broker, `[mqtt]`. `ca`, `cert` and `key` in PEM; any of them, or `tls = true`, turns TLS on."""
 
     host: Annotated[str, Field(min_length=1, examples=["mqtt.example.org"])]
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
@@ -209,7 +210,7 @@ class MqttConfig(_Table):
 
 
 class BufferConfig(_Table):
-    """`[buffer]`: where readouts are kept until they are acknowledged, and a while longer as a history."""
+    """Buffer, `[buffer]`: it keeps readouts until they are acknowledged, and a while longer as a history."""
 
     path: ConfigPath = Field(examples=["/var/lib/hesper/buffer.sqlite"])
     max_days: Annotated[int, Field(ge=1, le=3_660)] = BufferLimits().days
@@ -222,7 +223,7 @@ class BufferConfig(_Table):
 
 
 class RemoteConfig(_Table):
-    """`[remote]`: what the central side may do here. Only the installer's file can say so.
+    """Rights of the central side, `[remote]`. Only the installer's file can say so.
 
     `set_clock`: set meters' clocks. `commands_per_minute`: more are refused; 0 takes none.
     """

@@ -1,4 +1,4 @@
-"""Reads a gateway's TOML. Every problem is named with its line, its place and the remedy, all at once."""
+"""File of a gateway's TOML. Every problem is named with its line, its place and the remedy, all at once."""
 
 import difflib
 import re
@@ -38,7 +38,7 @@ _ARRAYS = {("line",), ("line", "meter")}
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing to mend. `line` counts from 1; None where the whole file is meant. `place` is a table."""
+    """Problem to mend. `line` counts from 1; None where the whole file is meant. `place` is a table."""
 
     line: int | None
     place: str

@@ -17,7 +17,7 @@ _LONG_STRING = re.compile(r'"""|\'\'\'')
 
 
 class TomlLines:
-    """`find(("line", 0, "meter", 2, "address"))` -> line number, counted from 1."""
+    """Lines of a TOML text: `find(("line", 0, "meter", 2, "address"))` -> its number, counted from 1."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[TomlPath, int] = {}

@@ -59,7 +59,7 @@ class LoadProfile:
 
 
 class LoadProfiles:
-    """Those of a line. `last_alive`: when the gateway ran last, if it ever did."""
+    """Load profiles of a line. `last_alive`: the instant at which the gateway ran last, if it ever did."""
 
     def __init__(self, meters: Sequence[PolledMeter], last_alive: datetime | None) -> None:
         self._meters = meters

@@ -53,7 +53,7 @@ class PendingPoll:
 
 
 class PendingPolls:
-    """Belongs to the line's thread."""
+    """Polls that wait for the buffer; belongs to the line's thread."""
 
     def __init__(self, line: str, keep: Keep, now: Callable[[], float]) -> None:
         self._line = line

@@ -18,7 +18,8 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class PlannedMeter:
-    """`seconds` on the wire for one readout; None where the driver cannot tell, and `why` says why.
+    """Meter in a plan: `seconds` on the wire for one readout; None where the driver cannot tell, and `why`
+    says why.
 
     `listens`: the meter sends when it wants, and `seconds` is the longest wait for it.
     """

@@ -1,4 +1,4 @@
-"""One meter of a line and where it stands: its next slot, its failures, its rest.
+"""Meter of a line and where it stands: its next slot, its failures, its rest.
 
 Every slot is accounted for once, in order: by a readout, or by a miss with its reason. `slot` is the first
 that is not accounted for yet.

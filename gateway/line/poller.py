@@ -1,4 +1,4 @@
-"""Reads the meters of one line when they are due. No thread and no waiting: `thread.py` calls `poll`.
+"""Poller of a line's meters when they are due. No thread and no waiting: `thread.py` calls `poll`.
 
 Rules:
 - the readings of midnight come first, then what the line was asked to do, then ordinary polls; but after each
@@ -43,7 +43,7 @@ _DOWN_FOR_GOOD = 3  # attempts to open a port, one to four seconds apart
 
 
 class LinePoller:
-    """Belongs to one thread; `submit`, `round_answered` and what tells of health may be called from others.
+    """Poller of one thread; `submit`, `round_answered` and what tells of health may be called from others.
 
     `min_intervals` by address: how often battery meters may be asked. `load_profiles`: the addresses of
     meters whose own periods are fetched, too. `stagger` puts the line's slots a little later than the

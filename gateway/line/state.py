@@ -18,7 +18,7 @@ _REOPEN_FIRST, _REOPEN_LONGEST = 1.0, 60.0  # seconds
 
 
 class LineState:
-    """Belongs to the line's thread; `health`, `down` and `failures` may be asked from another."""
+    """State of a line, kept by its thread; `health`, `down` and `failures` may be asked from another."""
 
     def __init__(self, name: str, line: Line, rng: random.Random) -> None:
         self._name = name

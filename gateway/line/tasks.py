@@ -25,7 +25,7 @@ Answer = Callable[[str, str, Mapping[str, Any]], None]  # state, detail, result
 
 
 class ExpiredError(Exception):
-    """Its time was over before its turn came."""
+    """Command whose time was over before its turn came."""
 
     def __init__(self) -> None:
         super().__init__("expired")

@@ -1,4 +1,4 @@
-"""One thread per line, since a line is a serial thing: one exchange after the other."""
+"""Thread of a line, since a line is a serial thing: one exchange after the other."""
 
 import threading
 

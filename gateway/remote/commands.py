@@ -58,7 +58,7 @@ class RefusedCommandError(Exception):
 
 
 class Commands:
-    """`receive` and `watch` belong to one thread; answers come from the lines' threads, too.
+    """Commands: `receive` and `watch` belong to one thread; answers come from the lines' threads, too.
 
     `clock_is_right`: whether the gateway's clock may be given to meters.
     """

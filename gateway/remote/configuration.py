@@ -68,7 +68,7 @@ class _Trial:
 
 
 class RemoteConfiguration:
-    """Takes what comes on the `config` topic; `watch` once a second. Belongs to one thread."""
+    """Configuration that comes on the `config` topic; `watch` once a second. Belongs to one thread."""
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ class OperableGateway(ConfigurableGateway, RunningLines, Protocol):
 
 
 class RemoteRequests:
-    """`receive` may be called from any thread, also before `start`."""
+    """Requests from afar: `receive` may be called from any thread, also before `start`."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ class _Flight:
 
 
 class BatchesInFlight:
-    """At most `size` batches. Instants are monotonic seconds.
+    """Batches that are on their way, at most `size`. Instants are monotonic seconds.
 
     A batch is due again `resend_after` seconds after the broker took it, doubling up to `longest`.
     """

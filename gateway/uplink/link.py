@@ -1,4 +1,4 @@
-"""One MQTT connection, from its attempt to its end, as events in a queue.
+"""Connection by MQTT, from its attempt to its end, as events in a queue.
 
 Every connection is a new paho client, so no batch waits in a queue that we do not see. paho's own thread
 runs the network and does nothing but put events here; the publisher's thread does the work.

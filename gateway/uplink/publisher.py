@@ -1,4 +1,4 @@
-"""Sends a source's batches by MQTT, and again, until the ingester's own acknowledgement of each has come.
+"""Publisher of a source's batches by MQTT, again and again until the ingester has acknowledged each.
 
 One thread: `Publisher.start` begins it, `Publisher.stop` ends it after a bounded time for what is on its way.
 The source is the gateway's buffer, or a file that is being imported; the rules are the same.
@@ -59,7 +59,7 @@ class PublisherLimits:
 
 
 class Publisher:
-    """Publishes on `readings`, listens on `ack`, keeps `status` retained.
+    """Publisher on `readings`, which listens on `ack` and keeps `status` retained.
 
     With an `inbox`, it listens on `config` and `command`, too, and hands over what comes, on its own thread.
     """

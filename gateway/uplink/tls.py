@@ -17,7 +17,7 @@ _UNTRUSTED = {18, 19, 20, 21}  # self-signed, or no issuer that we know
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """`ca` verifies the broker (None: the system's authorities); `cert` and `key` identify the gateway."""
+    """TLS files: `ca` verifies the broker (None: the system's authorities); `cert` and `key` the gateway."""
 
     ca: Path | None = None
     cert: Path | None = None

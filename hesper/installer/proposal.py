@@ -1,4 +1,4 @@
-"""From what a scan found to a gateway's configuration that can be checked, completed and run."""
+"""Proposal of a gateway's configuration from a scan, to be checked, completed and run."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""One meter, read now: what it says, and what it cost on the wire."""
+"""Reading of one meter now: what it says, and what it cost on the wire."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ UNNAMED = "NEW-1"  # stands for the meter id that Modbus needs, and nobody has g
 
 @dataclass(frozen=True, slots=True)
 class ShownRegister:
-    """One register of a readout, as a person reads it."""
+    """Register of a readout, as a person reads it."""
 
     obis: str
     name: str
@@ -27,7 +27,7 @@ class ShownRegister:
 
 @dataclass(frozen=True, slots=True)
 class TimedReadouts:
-    """`seconds` on the wire, for so many exchanges and retries.
+    """Readouts with their `seconds` on the wire, for so many exchanges and retries.
 
     The first readout is the present; of a load profile there is none, and there may be no periods.
     """

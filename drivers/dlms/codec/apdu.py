@@ -44,7 +44,7 @@ class RangeSelection:
 
 @dataclass(frozen=True, slots=True)
 class GetRequest:
-    """Asks for an attribute, or for the entries of a buffer that `selection` names."""
+    """Request for an attribute, or for the entries of a buffer that `selection` names."""
 
     attribute: Attribute
     selection: RangeSelection | None = None
@@ -52,7 +52,7 @@ class GetRequest:
 
 @dataclass(frozen=True, slots=True)
 class GetNext:
-    """Asks for the block after this number."""
+    """Request for the block after this number."""
 
     block: int
 
@@ -92,7 +92,7 @@ class SetResult:
 
 @dataclass(frozen=True, slots=True)
 class ActionRequest:
-    """Calls a method."""
+    """Request to call a method."""
 
     method: Attribute
     parameters: Data | None = None

@@ -26,7 +26,9 @@ _FINE = ClockStatus(0)
 
 @dataclass(frozen=True, slots=True)
 class DateTime:
-    """`instant` aware, UTC. `status` 255 means that the meter does not tell, and becomes no bit."""
+    """Date-time as COSEM sends it: `instant` aware, UTC. `status` 255 means that the meter does not tell, and
+    becomes no bit.
+    """
 
     instant: datetime
     status: ClockStatus = _FINE

@@ -141,7 +141,9 @@ class HdlcParameters:
 
 
 class HdlcFrameReader:
-    """`add` what arrives, take frames with `next`. Noise is passed over; `damaged` counts wrong checks."""
+    """Reader of HDLC frames: `add` what arrives, take frames with `next`. Noise is passed over; `damaged`
+    counts wrong checks.
+    """
 
     def __init__(self) -> None:
         self._pending = b""

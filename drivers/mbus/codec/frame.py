@@ -51,7 +51,7 @@ class SingleCharacterFrame:
 
 @dataclass(frozen=True, slots=True)
 class ShortFrame:
-    """`10 C A CS 16`: a command without data."""
+    """Short frame, `10 C A CS 16`: a command without data."""
 
     control: int
     address: int
@@ -69,7 +69,7 @@ class ShortFrame:
 
 @dataclass(frozen=True, slots=True)
 class LongFrame:
-    """`68 L L 68 C A CI data CS 16`; a control frame is one without data (at most 252 bytes)."""
+    """Long frame, `68 L L 68 C A CI data CS 16`; without data a control frame (at most 252 bytes)."""
 
     control: int
     address: int
@@ -143,7 +143,9 @@ def _decode(data: bytes) -> Frame:
 
 
 class MBusFrameReader:
-    """`add` what arrives, take frames with `next`. Bytes that begin no frame are skipped and counted."""
+    """Reader of frames: `add` what arrives, take them with `next`. Bytes that begin no frame are skipped and
+    counted.
+    """
 
     def __init__(self) -> None:
         self._pending = b""

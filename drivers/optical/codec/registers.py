@@ -1,4 +1,4 @@
-"""From data sets to registers: addresses to OBIS codes, units to UCUM, dates of billing periods to instants.
+"""Registers from data sets: addresses to OBIS codes, units to UCUM, dates of billing periods to instants.
 
 Only codes that the shared table knows, with a unit of their dimension, become values. The rest (texts,
 errors, the maker's own registers) stays in the raw telegram.

@@ -49,7 +49,7 @@ class BlockCheck(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """`/XXXZ<id>`: manufacturer (FLAG, as sent), baud character, and the type in the maker's own words."""
+    """Identification, `/XXXZ<id>`: manufacturer (FLAG, as sent), baud character, type in the maker's words."""
 
     manufacturer: str
     baud: str
@@ -74,7 +74,7 @@ class Identification:
 
 @dataclass(frozen=True, slots=True)
 class OptionSelect:
-    """`ACK V Z Y`: protocol (0 normal), baud character, and what for (0 readout, 1 programming)."""
+    """Option select, `ACK V Z Y`: protocol (0 normal), baud character, purpose (0 readout, 1 programming)."""
 
     protocol: str = "0"
     baud: str = "0"
@@ -107,7 +107,7 @@ class DataBlock:
 
 @dataclass(frozen=True, slots=True)
 class ProgrammingCommand:
-    """`SOH C D STX data ETX BCC` of programming mode: `name` is "R1", "P1", "W1"; None: no data at all (B0).
+    """Command `SOH C D STX data ETX BCC`: `name` is "R1", "P1", "W1"; None: no data at all (B0).
 
     The data may be a password, so it is never shown.
     """
@@ -166,7 +166,7 @@ def find_option_select(heard: bytes) -> tuple[OptionSelect, bytes] | None:
 
 
 class TelegramReader:
-    """`add` what arrives; take the `identification`, then `frame` after `frame`, as they are complete.
+    """Reader: `add` what arrives; take the `identification`, then `frame` after `frame`.
 
     Stray bytes are passed over, and so is the echo of what was `sent` (optical heads see their own light).
     """

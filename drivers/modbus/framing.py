@@ -67,7 +67,7 @@ class ModbusRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModbusAnswer:
-    """Answer: `registers` as asked for, or the meter's `exception` code; `frame` is the answer as received."""
+    """Answer: `registers` as asked for, or the meter's `exception` code; `frame` as received."""
 
     frame: bytes
     registers: tuple[int, ...] = ()

@@ -49,7 +49,7 @@ class VirtualClock:
 
 @dataclass(frozen=True, slots=True)
 class VirtualLoadProfile:
-    """Load profile: `rows` are ends of periods (aware) and texts; R6 gives `lines_in_block` of them a block."""
+    """Load profile: `rows` are ends of periods (aware) and texts; R6 gives `lines_in_block` of them."""
 
     columns: Sequence[tuple[str, str]]
     rows: Sequence[tuple[datetime, Sequence[str]]]

@@ -31,7 +31,7 @@ class Traffic:
 
 
 class Wire:
-    """Wire to a meter that errors call `name`; `patience` in seconds for a telegram, None for the standard's."""
+    """Wire to a meter that errors call `name`; `patience` in seconds, None for the standard's."""
 
     def __init__(self, line: Line, name: str, tally: Tally, patience: float | None) -> None:
         self.line = line

@@ -49,7 +49,7 @@ class BlockCheck(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """Identification, `/XXXZ<id>`: manufacturer (FLAG, as sent), baud character, type in the maker's words."""
+    """Identification `/XXXZ<id>`: manufacturer (FLAG, as sent), baud character, type in the maker's words."""
 
     manufacturer: str
     baud: str

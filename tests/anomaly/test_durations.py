@@ -5,8 +5,10 @@ from the last settled Monday says what one from the beginning says; with a wrong
 or takes more readings or less than it should.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,6 +152,13 @@ def summer() -> Case:
     return [replace(of, times=of.times + 91 * DAY)]
 
 
+def of_files() -> Iterator[tuple[str, Callable[[], Case]]]:
+    """Series that the test of a detector gives itself, as `CASES`."""
+    for path in sorted((Path(__file__).parent / "detectors").glob("test_*.py")):
+        module = import_module(f"tests.anomaly.detectors.{path.stem}")
+        yield from getattr(module, "CASES", {}).items()
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "negative_step.glitch": lambda: shows(glitch),
     "negative_step.jitter": lambda: shows(jitter),
@@ -199,6 +208,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "base_load_jump": lambda: electricity(changed(POWER, ON, more=200)),
     "phase_imbalance": phases,
     "negative_load": lambda: electricity(POWER, used(register("1-0:2.8.0"), changed(HOUSE * 0, ON, more=50))),
+    **dict(of_files()),
 }
 WRONG = {
     Duration.READINGS: Duration.DAYS,
@@ -220,7 +230,7 @@ def outcome(case: Case) -> Compared | None:
 
 @pytest.mark.parametrize("kind", REGISTER_KINDS)
 def test_duration_of(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kind in CASES, "a rule needs a series here in which it finds something"
+    assert kind in CASES, "a rule needs a series in which it finds something: here, or in the test of its detector"
     case, rule = CASES[kind](), RULES[kind]
     judged = examine(made(case, int(case[0].times[-1]), [None] * len(case), UTC)).judged
     assert kind in {finding.kind for each in judged for finding in each.findings}

@@ -6,7 +6,7 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 from anomaly import boundary, detectors
-from anomaly.parameters import Counted, ParameterSet, RuleParameters, Subject
+from anomaly.parameters import Counted, CountedRegister, ParameterSet, RuleParameters
 from anomaly.rule import Rule
 from anomaly.workspace import Hit, Study
 from telemetry.obis import Obis
@@ -41,7 +41,7 @@ PARAMETERS: Mapping[str, type[RuleParameters]] = {
 }
 
 
-def usual_parameters(of: Subject) -> ParameterSet:
+def usual_parameters(of: CountedRegister) -> ParameterSet:
     """Parameters of a register whose utility has said nothing."""
     chosen = [usual for each in PARAMETERS.values() if (usual := each.usual(of)) is not None]
     return ParameterSet(of.counts.unit).having(*chosen)
@@ -49,4 +49,4 @@ def usual_parameters(of: Subject) -> ParameterSet:
 
 def parameters_of(obis: Obis, *, house: bool = False, submetered: bool = False) -> ParameterSet:
     """The same, for the register of an OBIS code."""
-    return usual_parameters(Subject(Counted.of(obis), house, submetered))
+    return usual_parameters(CountedRegister(Counted.of(obis), house, submetered))

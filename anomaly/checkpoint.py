@@ -1,9 +1,9 @@
 """What is settled of a register: all that its past can still mean for what is yet to come.
 
-New readings are judged by what they add: instead of a register's whole series a block may hold its tail and a
-`Past`, made of the judgement of the whole at a `cut`, a local Monday's midnight. A judgement from there on
-says the same, to the last figure of evidence, as one from the beginning; a test holds the two together for
-any series. It rests on what rules remember:
+New readings are judged by what they add: instead of a register's whole series a block may hold its tail and
+a `RegisterPast`, made of the judgement of the whole at a `cut`, a local Monday's midnight. A judgement from
+there on says the same, to the last figure of evidence, as one from the beginning; a test holds the two
+together for any series. It rests on what rules remember:
 
 - the learned rate of a week, the days of use and the hours of past weeks are figures that are carried on;
 - an event of days (a leak, another level) is looked for anew from the day `since`, which lies within none;
@@ -25,7 +25,7 @@ from anomaly.catalogue import RULES
 from anomaly.detectors import usage
 from anomaly.input.block import UNKNOWN, Block
 from anomaly.input.local_time import local, midnight
-from anomaly.input.past import EVENTS, Past, Standing
+from anomaly.input.past import EVENTS, RegisterPast, Standing
 from anomaly.input.series import DAY, BoolArray, Finding, Judgement
 from anomaly.rule import Duration
 from anomaly.workspace import Study
@@ -46,7 +46,7 @@ class _Cut:
     off_schedule: BoolArray
 
 
-def open_from(past: Past, kind: str) -> int:
+def open_from(past: RegisterPast, kind: str) -> int:
     """The instant from which on what is said of a kind is not final."""
     match RULES[kind].lasts:
         case Duration.DAYS:
@@ -68,7 +68,7 @@ def settle(
     day: int,
     off_schedule: BoolArray,
     since: int | None = None,
-) -> list[Past]:
+) -> list[RegisterPast]:
     """What is settled of all registers of a meter at the beginning of the local day `day`, a Monday.
 
     None where too much is in the air, or too little known. `off_schedule` as of `schedule.off`. Events of
@@ -84,14 +84,16 @@ def settle(
     return [one for one in found if one is not None] if None not in found else []
 
 
-def _of_register(study: Study, weeks: WeeklyRates, judged: Judgement, row: int, at: _Cut) -> Past | None:
+def _of_register(
+    study: Study, weeks: WeeklyRates, judged: Judgement, row: int, at: _Cut
+) -> RegisterPast | None:
     block, day = study.block, at.day
     zone, before = block.zone, block.past[row]
     cut, final = midnight(day, zone), midnight(day - 2, zone)
     if block.until[row] < cut:
         return None
     days = np.stack([getattr(study.days, name)[row, at.columns] for name in COLUMNS])
-    nothing = Past(
+    nothing = RegisterPast(
         day=day,
         cut=cut,
         tail=UNKNOWN,

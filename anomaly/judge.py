@@ -15,7 +15,7 @@ from anomaly.checkpoint import settle
 from anomaly.detectors import reverse_flow, schedule
 from anomaly.detectors.reverse_flow import ReverseParameters
 from anomaly.input.block import Block, edges
-from anomaly.input.past import Past
+from anomaly.input.past import RegisterPast
 from anomaly.input.series import BoolArray, Finding, Judgement, Mark
 from anomaly.parameters import ParameterSet
 from anomaly.workspace import Study, scale
@@ -38,7 +38,7 @@ class Examination:
     judged: tuple[Judgement, ...]
     doubtful: BoolArray
 
-    def settled(self, rows: Sequence[int], day: int, since: int | None = None) -> list[Past]:
+    def settled(self, rows: Sequence[int], day: int, since: int | None = None) -> list[RegisterPast]:
         """What is settled of all registers of a meter at the beginning of a local day, a Monday; none where
         too much is in the air. `since`: the latest day from which events of days are looked for anew."""
         return settle(

@@ -56,7 +56,7 @@ class Counted(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CountedRegister:
     """Register for which parameters are chosen. `house`: a main meter, behind which somebody always uses
     something. `submetered`: what lies behind it has meters of its own."""
 
@@ -73,7 +73,7 @@ class RuleParameters:
     required: ClassVar[bool] = False
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:  # noqa: ARG003 - most rules go by what is counted
+    def usual(cls, of: CountedRegister) -> Self | None:  # noqa: ARG003 - most rules go by what is counted
         """Parameters where a utility has said nothing; None: the rule is off."""
         return cls()
 

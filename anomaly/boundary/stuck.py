@@ -20,7 +20,7 @@ import numpy as np
 
 from anomaly.input.past import Standing
 from anomaly.input.series import DAY, BoolArray, Finding, Int64Array, Series, iso
-from anomaly.parameters import Counted, RuleParameters, Subject
+from anomaly.parameters import Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
 from telemetry.findings import Severity, Verdict
 from telemetry.micro import from_micro
@@ -43,7 +43,7 @@ class StuckParameters(RuleParameters):
     times_busy: int = 60
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Every register; what belongs to heat rests all summer."""
         seasonal = of.counts in (Counted.HEAT, Counted.COOLING, Counted.SEASONAL)
         return cls(least=200 * DAY, rest=200 * DAY) if seasonal else cls()
@@ -60,7 +60,7 @@ class ZeroParameters(StuckParameters):
     times_busy: int = 24
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Every register, but for what belongs to heat."""
         seasonal = of.counts in (Counted.HEAT, Counted.COOLING, Counted.SEASONAL)
         return None if seasonal else cls()

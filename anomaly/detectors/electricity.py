@@ -10,7 +10,7 @@ import numpy as np
 from anomaly.detectors.usage import ShiftParameters
 from anomaly.episodes import Hysteresis, departures, episodes
 from anomaly.input.series import DAY, iso
-from anomaly.parameters import WATT_HOUR, Counted, RuleParameters, Subject
+from anomaly.parameters import WATT_HOUR, Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, groups, mean, said, scale, share
 from telemetry.findings import Severity, Verdict
@@ -40,7 +40,7 @@ class ElectricityParameters(RuleParameters):
     days: int = 3
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Electricity."""
         return cls() if of.counts is Counted.ELECTRICITY else None
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from anomaly.episodes import Hysteresis, episodes
 from anomaly.input.series import DAY, BoolArray, FloatArray, Int64Array
-from anomaly.parameters import LITRE, WATT_HOUR, Counted, RuleParameters, Subject
+from anomaly.parameters import LITRE, WATT_HOUR, Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, mean, said, scale
 from telemetry.findings import Severity, Verdict
@@ -48,7 +48,7 @@ class HeatParameters(RuleParameters):
     days: int = 3
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Heat energy."""
         return cls() if of.counts is Counted.HEAT else None
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from anomaly.episodes import Hysteresis, departures
 from anomaly.input.series import HOUR, iso
-from anomaly.parameters import LITRE, WATT_HOUR, Counted, LearningParameters, RuleParameters, Subject
+from anomaly.parameters import LITRE, WATT_HOUR, Counted, CountedRegister, LearningParameters, RuleParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, exact, groups, said
 from metering.readings.rate import IMPOSSIBLE
@@ -31,7 +31,7 @@ class HighLowParameters(LearningParameters):
     least: int = 500 * LITRE
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Water, gas and electricity."""
         match of.counts:
             case Counted.VOLUME:
@@ -53,7 +53,7 @@ class SpikeParameters(LearningParameters):
     least: int = 200 * LITRE
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Water, gas, electricity and heat energy."""
         match of.counts:
             case Counted.VOLUME:

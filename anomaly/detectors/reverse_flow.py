@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from anomaly.input.series import Finding, Mark, Series, iso
-from anomaly.parameters import LITRE, WATT_HOUR, Counted, RuleParameters, Subject
+from anomaly.parameters import LITRE, WATT_HOUR, Counted, CountedRegister, RuleParameters
 from anomaly.rule import Rule
 from metering.readings.rate import LearnedRates
 from telemetry.findings import Severity, Verdict
@@ -32,7 +32,7 @@ class ReverseParameters(RuleParameters):
     times: float = 3.0
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Water, gas and electricity."""
         match of.counts:
             case Counted.VOLUME:

@@ -7,7 +7,7 @@ import numpy as np
 
 from anomaly.episodes import Hysteresis, departures
 from anomaly.input.series import HOUR, FloatArray
-from anomaly.parameters import LITRE, WATT_HOUR, Counted, LearningParameters, RuleParameters, Subject
+from anomaly.parameters import LITRE, WATT_HOUR, Counted, CountedRegister, LearningParameters, RuleParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, mean, said, scale
 from telemetry.findings import Severity, Verdict
@@ -32,7 +32,7 @@ class ShiftParameters(LearningParameters):
     settle: int = 90
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Water, gas and electricity."""
         match of.counts:
             case Counted.VOLUME:
@@ -55,7 +55,7 @@ class SeasonalParameters(RuleParameters):
     least: int = 300 * WATT_HOUR
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Electricity, and the water and gas of a house."""
         if of.counts is Counted.VOLUME and of.house:
             return cls(least=300 * LITRE)

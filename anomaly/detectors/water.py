@@ -9,7 +9,7 @@ from anomaly.boundary.steps import SILENCE
 from anomaly.episodes import Episode, Hysteresis, departures, episodes
 from anomaly.input.local_time import midnight
 from anomaly.input.series import DAY, HOUR, FloatArray, iso
-from anomaly.parameters import LITRE, Counted, LearningParameters, Subject
+from anomaly.parameters import LITRE, Counted, CountedRegister, LearningParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, exact, groups, said, scale
 from telemetry.findings import Severity, Verdict
@@ -39,7 +39,7 @@ class LeakParameters(LearningParameters):
     alarm: int = 20 * LITRE
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Water and gas, but not where flats are metered behind it."""
         if of.counts is not Counted.VOLUME or of.submetered:
             return None
@@ -56,7 +56,7 @@ class BurstParameters(LearningParameters):
     least: int = 400 * LITRE
 
     @classmethod
-    def usual(cls, of: Subject) -> Self | None:
+    def usual(cls, of: CountedRegister) -> Self | None:
         """Water and gas."""
         return cls() if of.counts is Counted.VOLUME else None
 

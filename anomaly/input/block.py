@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.input.past import Past
+from anomaly.input.past import RegisterPast
 from anomaly.input.series import BoolArray, Int64Array, Series
 from anomaly.parameters import ParameterSet
 from telemetry.obis import Obis, RegisterKind
@@ -75,7 +75,7 @@ class Block:
     clocks: Int64Array
     until: Int64Array
     zone: ZoneInfo
-    past: tuple[Past | None, ...]
+    past: tuple[RegisterPast | None, ...]
 
     @classmethod
     def of(

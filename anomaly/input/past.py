@@ -26,7 +26,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RegisterPast:
     """Past of a register up to a cut. Instants are microseconds since 1970, days local days since then.
 
     `cut`: the beginning of `day`, a Monday; every reading before it went into this. `tail`: the first reading
@@ -51,7 +51,7 @@ class Past:
     standing: Standing | None
     broken: bool
 
-    def agrees(self, other: "Past") -> bool:
+    def agrees(self, other: "RegisterPast") -> bool:
         """Whether both carry on the same figures, as far back as both go: what parameters and facts of
         different times say may differ in what is possible, and so in what a day used."""
         days = min(self.days.shape[1], other.days.shape[1])

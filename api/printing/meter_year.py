@@ -11,7 +11,7 @@ from typing import Any
 from api.pages.meters.subject import Subject
 from api.printing.pdf import Column, Letterhead, bars, heading, space, table, text
 from api.words.language import Language
-from api.words.mark_words import Kind, kind_of, reasons_of
+from api.words.mark_words import ReadingState, kind_of, reasons_of
 from api.words.vocabulary import medium_name, method_name, quality_name, register_name
 from metering.billing.differences import step
 from store.billing import issued as billing_queries
@@ -196,7 +196,7 @@ def _left_out(about: Subject, year: int) -> list[Any]:
             reasons_of(row, register.unit, utility.zone, language),
         ]
         for row in said
-        if kind_of(row) is Kind.EXCLUDED
+        if kind_of(row) is ReadingState.EXCLUDED
     ]
     parts = [heading(say("Readings that were left out of accounting"))]
     if not rows:

@@ -22,7 +22,7 @@ _DECIDED = {
 }
 
 
-class Kind(Enum):
+class ReadingState(Enum):
     """What a reading is on a chart and in a table: (name for style and script, words)."""
 
     EXCLUDED = ("excluded", N_("left out of accounting"))
@@ -36,15 +36,15 @@ class Kind(Enum):
         self.words = words
 
 
-def kind_of(row: JudgedRow) -> Kind:
+def kind_of(row: JudgedRow) -> ReadingState:
     """The gravest that is said of it."""
     if not row.usable:
-        return Kind.EXCLUDED
+        return ReadingState.EXCLUDED
     if row.quality in (Quality.ESTIMATED, Quality.INTERPOLATED, Quality.DERIVED, Quality.MIXED):
-        return Kind.ESTIMATED
+        return ReadingState.ESTIMATED
     if Status.MANUAL in Status(row.status) or row.quality == Quality.EDITED:
-        return Kind.MANUAL
-    return Kind.QUESTIONABLE if row.quality == Quality.QUESTIONABLE else Kind.NOTED
+        return ReadingState.MANUAL
+    return ReadingState.QUESTIONABLE if row.quality == Quality.QUESTIONABLE else ReadingState.NOTED
 
 
 def reasons_of(row: JudgedRow, unit: str, zone: ZoneInfo, language: Language) -> str:

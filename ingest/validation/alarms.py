@@ -26,7 +26,7 @@ from ingest.delivery.address import AddressError
 from ingest.delivery.post import AttemptError, Post
 from store.validation.alarms import (
     AlarmRoute,
-    Told,
+    ToldFinding,
     note_failure,
     note_told,
     take_route,
@@ -143,7 +143,7 @@ def _tell_route(connection: Connection, identity: int, now: datetime, ways: _Way
         return told
 
 
-def _hand_over(route: AlarmRoute, findings: Sequence[Told], now: datetime, ways: _Ways) -> None:
+def _hand_over(route: AlarmRoute, findings: Sequence[ToldFinding], now: datetime, ways: _Ways) -> None:
     """Raises NotTakenError."""
     if route.way == "webhook":
         _post(ways.post, route, findings, now)
@@ -153,7 +153,7 @@ def _hand_over(route: AlarmRoute, findings: Sequence[Told], now: datetime, ways:
         ways.mail.send(_letter(route, findings, ways.mail.sender, now))
 
 
-def _letter(route: AlarmRoute, findings: Sequence[Told], sender: str, now: datetime) -> EmailMessage:
+def _letter(route: AlarmRoute, findings: Sequence[ToldFinding], sender: str, now: datetime) -> EmailMessage:
     alarms = sum(finding.severity == "alarm" for finding in findings)
     zone = ZoneInfo(route.zone)
     letter = EmailMessage()
@@ -165,7 +165,7 @@ def _letter(route: AlarmRoute, findings: Sequence[Told], sender: str, now: datet
     return letter
 
 
-def _line(finding: Told, zone: ZoneInfo) -> str:
+def _line(finding: ToldFinding, zone: ZoneInfo) -> str:
     since = finding.started_at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
     figures = ", ".join(f"{name} {figure}" for name, figure in finding.evidence.items())
     place = " ".join(
@@ -174,7 +174,7 @@ def _line(finding: Told, zone: ZoneInfo) -> str:
     return f"{finding.severity.upper()} {finding.kind}: {place} since {since}\n  {figures}"
 
 
-def _post(post: Post, route: AlarmRoute, findings: Sequence[Told], now: datetime) -> None:
+def _post(post: Post, route: AlarmRoute, findings: Sequence[ToldFinding], now: datetime) -> None:
     content: dict[str, Any] = {
         "type": "findings",
         "timestamp": now.isoformat(),
@@ -194,7 +194,7 @@ def _post(post: Post, route: AlarmRoute, findings: Sequence[Told], now: datetime
         raise NotTakenError(f"answered {answer.status}")
 
 
-def _identity(route: AlarmRoute, findings: Sequence[Told]) -> str:
+def _identity(route: AlarmRoute, findings: Sequence[ToldFinding]) -> str:
     """The same for the same findings, however often it is tried."""
     told = f"{route.id} {[finding.id for finding in findings]}".encode()
     return f"alarm_{hashlib.sha256(told).hexdigest()[:24]}"

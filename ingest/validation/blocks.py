@@ -14,13 +14,13 @@ import numpy as np
 
 from anomaly.catalogue import usual_parameters
 from anomaly.input.block import UNKNOWN, Block, Register
-from anomaly.input.past import Past
-from anomaly.parameters import Counted, ParameterSet, Subject
+from anomaly.input.past import RegisterPast
+from anomaly.parameters import Counted, CountedRegister, ParameterSet
 from ingest.validation.parameters import Parameters
 from ingest.validation.register_facts import Circumstances
 from ingest.validation.series_cache import StoredSeries
 from store.postgres.arrays import microseconds
-from store.validation.judgement import RegisterRow
+from store.validation.judgement import JudgedRegister
 from telemetry.obis import Obis, RegisterKind
 from telemetry.units import UnitError, ratio
 
@@ -29,23 +29,23 @@ _WIDE = 28  # days that events may go back further than usual before their meter
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RegisterGroup:
     """Registers that are judged together. `until`: when readings of each can be expected. `days`: the local
     days that matter still from which another fuse counts for them."""
 
     zone: ZoneInfo
     days: tuple[date, ...]
-    rows: list[RegisterRow] = field(default_factory=list)
+    rows: list[JudgedRegister] = field(default_factory=list)
     until: list[int] = field(default_factory=list)
 
 
 def groups(
-    rows: Sequence[RegisterRow],
+    rows: Sequence[JudgedRegister],
     until: Mapping[int, int],
     series: Mapping[int, StoredSeries],
-    settled: Mapping[int, Past],
+    settled: Mapping[int, RegisterPast],
     known: Circumstances,
-) -> list[Group]:
+) -> list[RegisterGroup]:
     """All registers of a meter in one group, those apart that reach back further than most do."""
     cut = max((each.cut for each in settled.values()), default=0)
     wide: set[tuple[int, str]] = set()
@@ -57,17 +57,17 @@ def groups(
         if changes := known.changes(row.id, ZoneInfo(row.zone)):
             first = _begins(series[row.id], past, ZoneInfo(row.zone))
             fuses.setdefault(meter, set()).update(day for day in changes if first is None or day > first)
-    found: dict[tuple[str, bool, tuple[date, ...]], Group] = {}
+    found: dict[tuple[str, bool, tuple[date, ...]], RegisterGroup] = {}
     for row in rows:
         meter = row.utility_id, row.meter
         days = tuple(sorted(fuses.get(meter, ())))
-        group = found.setdefault((row.zone, meter in wide, days), Group(ZoneInfo(row.zone), days))
+        group = found.setdefault((row.zone, meter in wide, days), RegisterGroup(ZoneInfo(row.zone), days))
         group.rows.append(row)
         group.until.append(until[row.id])
     return list(found.values())
 
 
-def _begins(series: StoredSeries, past: Past | None, zone: ZoneInfo) -> date | None:
+def _begins(series: StoredSeries, past: RegisterPast | None, zone: ZoneInfo) -> date | None:
     """The local day to which what is not final can reach back; None where nothing was ever read."""
     instants = [int(series.times[0])] if len(series.times) else []
     if past is not None and past.final != UNKNOWN:
@@ -76,9 +76,9 @@ def _begins(series: StoredSeries, past: Past | None, zone: ZoneInfo) -> date | N
 
 
 def blocks(
-    group: Group,
+    group: RegisterGroup,
     series: Mapping[int, StoredSeries],
-    settled: Mapping[int, Past],
+    settled: Mapping[int, RegisterPast],
     parameters: Parameters,
     known: Circumstances,
 ) -> Iterator[tuple[int, int | None, Block]]:
@@ -117,23 +117,23 @@ def blocks(
         yield start, end, block
 
 
-def _kind(row: RegisterRow) -> tuple[int, str, str, bool, bool]:
+def _kind(row: JudgedRegister) -> tuple[int, str, str, bool, bool]:
     """Registers of one kind have the same parameters."""
     return row.utility_id, row.obis, row.unit, row.house, row.submetered
 
 
-def _parameters(row: RegisterRow, of: Parameters, day: date) -> ParameterSet:
+def _parameters(row: JudgedRegister, of: Parameters, day: date) -> ParameterSet:
     given = of.of(row.utility_id, _obis(row), day, house=row.house, submetered=row.submetered)
     try:
         if given.unit:
             ratio(given.unit, row.unit)
     except UnitError:  # a register in a unit that its kind does not have: what holds in any unit
-        return usual_parameters(Subject(Counted.OTHER))
+        return usual_parameters(CountedRegister(Counted.OTHER))
     return given
 
 
 def _register(
-    row: RegisterRow, given: ParameterSet, known: Circumstances, day: date, zone: ZoneInfo
+    row: JudgedRegister, given: ParameterSet, known: Circumstances, day: date, zone: ZoneInfo
 ) -> Register:
     obis, verified = _obis(row), row.verified_until
     return Register(
@@ -151,7 +151,7 @@ def _register(
     )
 
 
-def _max_rate(row: RegisterRow, by_fuse: int | None) -> int | None:
+def _max_rate(row: JudgedRegister, by_fuse: int | None) -> int | None:
     """The meter's Qmax for a register that counts volume, in its own micro-units an hour; else by fuses."""
     if row.kind != RegisterKind.COUNTER.value:
         return None
@@ -163,7 +163,7 @@ def _max_rate(row: RegisterRow, by_fuse: int | None) -> int | None:
         return by_fuse
 
 
-def _obis(row: RegisterRow) -> Obis:
+def _obis(row: JudgedRegister) -> Obis:
     return Obis.parse(row.obis)
 
 

@@ -20,7 +20,7 @@ from store.validation.balances import (
     BalanceDay,
     Edge,
     House,
-    Stretch,
+    MeasuredStretch,
     days_of,
     edges,
     houses_at,
@@ -108,7 +108,7 @@ def _sum(uses: Sequence[_Use]) -> _Use:
     return _Use(sum(known) if whole else None, whole and all(use.measured for use in uses))
 
 
-def _use(part: Stretch, beside: Mapping[tuple[int, datetime], Edge], house: House) -> _Use:
+def _use(part: MeasuredStretch, beside: Mapping[tuple[int, datetime], Edge], house: House) -> _Use:
     start, end = (
         _value(part, at, written, beside)
         for at, written in ((part.begins, part.first), (part.ends, part.last))
@@ -128,7 +128,7 @@ def _use(part: Stretch, beside: Mapping[tuple[int, datetime], Edge], house: Hous
 
 
 def _value(
-    part: Stretch, at: datetime, written: int | None, beside: Mapping[tuple[int, datetime], Edge]
+    part: MeasuredStretch, at: datetime, written: int | None, beside: Mapping[tuple[int, datetime], Edge]
 ) -> _Value | None:
     if written is not None:
         return _Value(written, measured=True)

@@ -15,10 +15,10 @@ from anomaly.catalogue import RULES
 from anomaly.checkpoint import open_from
 from anomaly.input.block import UNKNOWN
 from anomaly.input.local_time import monday
-from anomaly.input.past import Past
+from anomaly.input.past import RegisterPast
 from anomaly.input.series import DAY, HOUR, Finding, Judgement
 from anomaly.judge import Examination, examine
-from ingest.validation.blocks import Group, blocks, groups
+from ingest.validation.blocks import RegisterGroup, blocks, groups
 from ingest.validation.parameter_periods import Era, over_time
 from ingest.validation.parameters import Parameters
 from ingest.validation.register_facts import Circumstances
@@ -26,7 +26,7 @@ from ingest.validation.series_cache import StoredSeries
 from store.postgres.arrays import from_microseconds, microseconds
 from store.validation.edits import Decision
 from store.validation.findings import FindingRow
-from store.validation.judgement import MarkRow, RegisterRow
+from store.validation.judgement import JudgedRegister, MarkRow
 from telemetry.findings import Verdict
 
 _LATE = 2 * DAY  # what comes later than that after it was read has its meter judged from the beginning
@@ -44,8 +44,8 @@ class Judged:
 
     marks: list[MarkRow]
     findings: list[FindingRow]
-    settled: dict[int, Past] = field(default_factory=dict)
-    anew: dict[int, Past | None] = field(default_factory=dict)
+    settled: dict[int, RegisterPast] = field(default_factory=dict)
+    anew: dict[int, RegisterPast | None] = field(default_factory=dict)
 
     @property
     def marks_from(self) -> dict[int, datetime]:
@@ -63,7 +63,7 @@ class Judged:
         return past is None or microseconds(finding.started_at) >= open_from(past, finding.kind)
 
     @property
-    def _with_past(self) -> list[tuple[int, Past]]:
+    def _with_past(self) -> list[tuple[int, RegisterPast]]:
         return [(id_, each) for id_, each in self.settled.items() if each.final != UNKNOWN]
 
 
@@ -77,13 +77,13 @@ class _Given:
 
 
 def judge_registers(
-    rows: Sequence[RegisterRow],
+    rows: Sequence[JudgedRegister],
     series: Mapping[int, StoredSeries],
     edits: Iterable[Decision],
     parameters: Parameters,
     known: Circumstances | None = None,
     *,
-    settled: Mapping[int, Past] | None = None,
+    settled: Mapping[int, RegisterPast] | None = None,
     whole: Whole | None = None,
 ) -> Judged:
     """What is said of the registers `rows`, each with its series; all registers of a meter are among them.
@@ -119,7 +119,7 @@ def judge_registers(
     return judged
 
 
-def _expected(rows: Sequence[RegisterRow], series: Mapping[int, StoredSeries]) -> dict[int, int]:
+def _expected(rows: Sequence[JudgedRegister], series: Mapping[int, StoredSeries]) -> dict[int, int]:
     """A silent meter is noticed while others of its utility and block are heard; one that was removed is
     expected no longer than it was installed."""
     latest: dict[tuple[int, int], int] = {}
@@ -141,11 +141,11 @@ def _heard(series: StoredSeries) -> int:
 
 def _judge(
     judged: Judged,
-    group: Group,
+    group: RegisterGroup,
     series: Mapping[int, StoredSeries],
-    settled: Mapping[int, Past],
+    settled: Mapping[int, RegisterPast],
     given: _Given,
-) -> list[RegisterRow]:
+) -> list[JudgedRegister]:
     """Adds what is said of a group; the registers of meters of which that cannot be said from here."""
     eras = [
         (since, until, examine(block))
@@ -173,9 +173,9 @@ def _judge(
 
 def _settle(
     judged: Judged,
-    group: Group,
+    group: RegisterGroup,
     doubtful: set[tuple[int, str]],
-    settled: Mapping[int, Past],
+    settled: Mapping[int, RegisterPast],
     eras: Sequence[Examination],
 ) -> None:
     """Finds a later cut for each meter, where there is one."""
@@ -202,7 +202,7 @@ def _settle(
                 judged.anew.update(dict.fromkeys(ids))
 
 
-def _of_all_eras(places: list[int], day: int, eras: Sequence[Examination]) -> list[Past]:
+def _of_all_eras(places: list[int], day: int, eras: Sequence[Examination]) -> list[RegisterPast]:
     """What is settled of a meter's registers at a Monday, by all parameters; none where it is not."""
     since: int | None = None
     while True:
@@ -217,7 +217,7 @@ def _of_all_eras(places: list[int], day: int, eras: Sequence[Examination]) -> li
         since = earliest
 
 
-def _open(judgement: Judgement, series: StoredSeries, past: Past | None) -> Judgement:
+def _open(judgement: Judgement, series: StoredSeries, past: RegisterPast | None) -> Judgement:
     """What is not final."""
     if past is None:
         return judgement
@@ -230,7 +230,7 @@ def _open(judgement: Judgement, series: StoredSeries, past: Past | None) -> Judg
 
 def _tell(
     judged: Judged,
-    row: RegisterRow,
+    row: JudgedRegister,
     series: StoredSeries,
     judgement: Judgement,
     accepted: set[tuple[int, int]],

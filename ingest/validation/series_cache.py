@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import Connection
 
-from anomaly.input.past import Past
+from anomaly.input.past import RegisterPast
 from ingest.validation.register_facts import Circumstances, Lasting
 from store.postgres.arrays import microseconds
-from store.validation.judgement import Claim, RegisterRow, stored_readings
+from store.validation.judgement import Claim, JudgedRegister, stored_readings
 from store.validation.rule_parameters import ParameterRow
 
 DEFAULT_BYTES = 512_000_000
@@ -55,17 +55,17 @@ class StoredSeries:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class BlockFacts:
     """What a judgement rests on besides readings and edits."""
 
-    rows: tuple[RegisterRow, ...] = ()
+    rows: tuple[JudgedRegister, ...] = ()
     parameters: tuple[ParameterRow, ...] = ()
 
 
-def _facts(rows: Sequence[RegisterRow], parameters: Sequence[ParameterRow]) -> Facts:
+def _facts(rows: Sequence[JudgedRegister], parameters: Sequence[ParameterRow]) -> BlockFacts:
     """Those of one block. When a meter was removed matters to the present only."""
     utilities = {row.utility_id for row in rows}
-    return Facts(
+    return BlockFacts(
         tuple(replace(row, removed_at=None) for row in rows),
         tuple(each for each in parameters if each.utility_id in utilities),
     )
@@ -76,10 +76,10 @@ class Known:
     """Of some registers, by id: their series, of which those `settled` have the tail only, and what held for
     them when that was said."""
 
-    facts: Facts = Facts()
+    facts: BlockFacts = BlockFacts()
     held: Mapping[int, Lasting] = field(default_factory=dict)
     series: Mapping[int, StoredSeries] = field(default_factory=dict)
-    settled: Mapping[int, Past] = field(default_factory=dict)
+    settled: Mapping[int, RegisterPast] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -87,7 +87,7 @@ class Known:
         series = sum(each.nbytes for each in self.series.values())
         return series + sum(each.nbytes for each in self.settled.values())
 
-    def but(self, anew: Mapping[int, Past | None], whole: Mapping[int, StoredSeries]) -> "Known":
+    def but(self, anew: Mapping[int, RegisterPast | None], whole: Mapping[int, StoredSeries]) -> "Known":
         """With something else settled, and series of which more is known."""
         series, settled = dict(self.series), dict(self.settled)
         series |= {id_: whole[id_] for id_ in whole.keys() & series.keys()}
@@ -113,7 +113,7 @@ class SeriesMemory:
         self,
         connection: Connection,
         claims: Sequence[Claim],
-        rows: Sequence[RegisterRow],
+        rows: Sequence[JudgedRegister],
         parameters: Sequence[ParameterRow],
         circumstances: Circumstances,
     ) -> dict[int, Known]:
@@ -121,7 +121,7 @@ class SeriesMemory:
 
         Where that is enough, only the touched days are read. Call `keep` when the transaction is committed.
         """
-        of_home: dict[int, list[RegisterRow]] = {each.block: [] for each in claims}
+        of_home: dict[int, list[JudgedRegister]] = {each.block: [] for each in claims}
         for row in rows:
             of_home[row.home].append(row)
         known: dict[int, Known] = {}
@@ -146,7 +146,7 @@ class SeriesMemory:
         }
 
     def _recalled(
-        self, claim: Claim, facts: Facts, held: Mapping[int, Lasting]
+        self, claim: Claim, facts: BlockFacts, held: Mapping[int, Lasting]
     ) -> tuple[Known, dict[int, _Span]]:
         """What is still good of what is remembered of a block, and the span to be read of each register in
         it."""

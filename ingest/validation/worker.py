@@ -35,7 +35,7 @@ from store.validation.edits import decisions
 from store.validation.findings import Concerned, sync_findings
 from store.validation.judgement import (
     Claim,
-    RegisterRow,
+    JudgedRegister,
     claim,
     enrol,
     pass_on,
@@ -122,7 +122,7 @@ class Validator:
         progress = Progress([each.block for each in claims], len(ids), readings, changed, left)
         return {block: each.but(judged.anew, read) for block, each in known.items()}, progress
 
-    def _note_houses(self, claims: Sequence[Claim], rows: Sequence[RegisterRow]) -> None:
+    def _note_houses(self, claims: Sequence[Claim], rows: Sequence[JudgedRegister]) -> None:
         """Of blocks that were touched on the same days, as most are, all houses at once."""
         days = {each.block: tuple(each.days) for each in claims}
         registers: dict[tuple[date, ...], list[int]] = {}

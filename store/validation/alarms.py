@@ -36,7 +36,7 @@ class AlarmRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldFinding:
     """A finding as a message carries it: of a meter's register, or of a gateway and perhaps its line."""
 
     id: int
@@ -134,12 +134,12 @@ def take_route(connection: Connection, identity: int) -> AlarmRoute | None:
         ).fetchone()
 
 
-def untold(connection: Connection, route: AlarmRoute, severity: str) -> list[Told]:
+def untold(connection: Connection, route: AlarmRoute, severity: str) -> list[ToldFinding]:
     """Open findings of at least this severity that the route has not told, the first one first.
 
     Not more than one message should hold.
     """
-    with connection.cursor(row_factory=class_row(Told)) as cursor:
+    with connection.cursor(row_factory=class_row(ToldFinding)) as cursor:
         cursor.execute(
             """
             select f.id, coalesce(m.code, '') as meter, coalesce(g.obis, '') as register,
@@ -159,7 +159,9 @@ def untold(connection: Connection, route: AlarmRoute, severity: str) -> list[Tol
         return cursor.fetchall()
 
 
-def note_told(connection: Connection, route: AlarmRoute, findings: Sequence[Told], now: datetime) -> None:
+def note_told(
+    connection: Connection, route: AlarmRoute, findings: Sequence[ToldFinding], now: datetime
+) -> None:
     """The message was taken."""
     connection.execute(
         """

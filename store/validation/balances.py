@@ -45,7 +45,7 @@ class House:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class MeasuredStretch:
     """A meter at a service point during a day or a part of it; None: without such a register.
 
     `first` and `last` are micro-units that a fitter wrote down at its ends, None where it is read off.
@@ -192,9 +192,9 @@ def houses_at(connection: Connection[Any], site_id: int) -> list[House]:
 
 def stretches(
     connection: Connection[Any], points: Sequence[int], obis: str, days: Sequence[date], zone: str
-) -> list[Stretch]:
+) -> list[MeasuredStretch]:
     """The meters at points on local days, by point and instant; of an ended point those up to its end."""
-    with connection.cursor(row_factory=class_row(Stretch)) as cursor:
+    with connection.cursor(row_factory=class_row(MeasuredStretch)) as cursor:
         cursor.execute(
             """
             with bounds as (

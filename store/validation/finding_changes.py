@@ -38,7 +38,7 @@ class FindingChangeError(StoreError):
     """A change of findings that cannot be made."""
 
 
-class Outcome(Enum):
+class ChangeOutcome(Enum):
     """What came of the change of one finding."""
 
     CHANGED = "changed"
@@ -75,7 +75,7 @@ def change(
     wanted: FindingChange,
     *,
     author: str,
-) -> dict[int, Outcome]:
+) -> dict[int, ChangeOutcome]:
     """Change findings of the utility that the session was entered for; what came of each, by its id.
 
     A finding that is so already gets no row, unless there is a note. Raises FindingChangeError where the
@@ -104,9 +104,9 @@ def change(
         },
     ).fetchall()
     return (
-        dict.fromkeys(ids, Outcome.UNKNOWN)
-        | dict.fromkeys(known, Outcome.UNCHANGED)
-        | {identity: Outcome.CHANGED for (identity,) in changed}
+        dict.fromkeys(ids, ChangeOutcome.UNKNOWN)
+        | dict.fromkeys(known, ChangeOutcome.UNCHANGED)
+        | {identity: ChangeOutcome.CHANGED for (identity,) in changed}
     )
 
 

@@ -25,7 +25,7 @@ _FINDING = """
 
 
 @dataclass(frozen=True, slots=True)
-class FindingRow:
+class ListedFinding:
     """One finding; `ended_at` None: it still holds. `evidence` has the numbers that a person can check.
 
     `point_name` is the service point where the meter is now, or was last.
@@ -88,9 +88,9 @@ def findings_page(
     *,
     limit: int,
     before: int | None = None,
-) -> list[FindingRow]:
+) -> list[ListedFinding]:
     """At most `limit` findings, the last detected first; `before` is the id of the last one seen."""
-    with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(ListedFinding)) as cursor:
         cursor.execute(
             _FINDING
             + """
@@ -105,9 +105,9 @@ def findings_page(
         return cursor.fetchall()
 
 
-def finding(connection: Connection[Any], utility_id: int, finding_id: int) -> FindingRow | None:
+def finding(connection: Connection[Any], utility_id: int, finding_id: int) -> ListedFinding | None:
     """One finding."""
-    with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(ListedFinding)) as cursor:
         cursor.execute(_FINDING + " where f.utility_id = %s and f.id = %s", (utility_id, finding_id))
         return cursor.fetchone()
 
@@ -119,12 +119,12 @@ def gravest_findings(
     *,
     limit: int,
     after: int | None = None,
-) -> list[FindingRow]:
+) -> list[ListedFinding]:
     """At most `limit` findings: alarms before warnings before the rest, the last begun first.
 
     `after` is the id of the last one seen.
     """
-    with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(ListedFinding)) as cursor:
         cursor.execute(
             _FINDING
             + """
@@ -180,9 +180,9 @@ def finding_choices(connection: Connection[Any], utility_id: int) -> FindingChoi
 
 def findings_of_register(
     connection: Connection[Any], register_id: int, start: datetime, end: datetime, limit: int
-) -> list[FindingRow]:
+) -> list[ListedFinding]:
     """A register's findings that touch the time between two instants, the earliest first."""
-    with connection.cursor(row_factory=class_row(FindingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(ListedFinding)) as cursor:
         cursor.execute(
             _FINDING
             + """
@@ -196,7 +196,7 @@ def findings_of_register(
 
 @dataclass(frozen=True, slots=True)
 class GatewayFindingRow:
-    """One finding of a gateway, or of the one of its lines that `line` names; else as `FindingRow`."""
+    """One finding of a gateway, or of the one of its lines that `line` names; else as `ListedFinding`."""
 
     id: int
     gateway: str

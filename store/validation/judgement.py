@@ -36,7 +36,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class RegisterRow:
+class JudgedRegister:
     """A register to judge, with what the registry knows of its meter, whose `home` is this block.
 
     `capacity` in micro-units; `qmax` in micro-m3 an hour; `interval` between two readings that are due.
@@ -132,9 +132,9 @@ def waiting(connection: Connection) -> int:
     return row[0] if row else 0
 
 
-def registers_of(connection: Connection, blocks: Sequence[int]) -> list[RegisterRow]:
+def registers_of(connection: Connection, blocks: Sequence[int]) -> list[JudgedRegister]:
     """All registers of the meters whose home is one of the blocks, by id."""
-    with connection.cursor(row_factory=class_row(RegisterRow)) as cursor:
+    with connection.cursor(row_factory=class_row(JudgedRegister)) as cursor:
         cursor.execute(
             """
             select r.id, h.home / %(size)s as home, r.utility_id, u.time_zone as zone, m.code as meter,

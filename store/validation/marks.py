@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 
 @dataclass(frozen=True, slots=True)
-class MarkRow:
+class ListedMark:
     """What a rule, or a person (`rule` is `edit`), says of a reading."""
 
     register_id: int
@@ -42,10 +42,10 @@ def marks_page(
     *,
     limit: int,
     after: tuple[int, datetime, str] | None = None,
-) -> list[MarkRow]:
+) -> list[ListedMark]:
     """At most `limit` marks by register, instant and rule; `after` names the last one seen by these."""
     after_register, after_at, after_rule = after or (None, None, None)
-    with connection.cursor(row_factory=class_row(MarkRow)) as cursor:
+    with connection.cursor(row_factory=class_row(ListedMark)) as cursor:
         cursor.execute(
             """
             select k.register_id, m.code as meter, r.obis, k.measured_at, k.rule, k.quality, k.usable,

@@ -230,7 +230,9 @@ def outcome(case: Case) -> Compared | None:
 
 @pytest.mark.parametrize("kind", REGISTER_KINDS)
 def test_duration_of(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kind in CASES, "a rule needs a series in which it finds something: here, or in the test of its detector"
+    assert kind in CASES, (
+        "a rule needs a series in which it finds something: here, or in the test of its detector"
+    )
     case, rule = CASES[kind](), RULES[kind]
     judged = examine(made(case, int(case[0].times[-1]), [None] * len(case), UTC)).judged
     assert kind in {finding.kind for each in judged for finding in each.findings}

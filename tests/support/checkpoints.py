@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anomaly.checkpoint import open_from
 from anomaly.input.block import UNKNOWN, Block, Register
 from anomaly.input.local_time import monday
-from anomaly.input.past import Past
+from anomaly.input.past import RegisterPast
 from anomaly.input.series import DAY, HOUR, Judgement
 from anomaly.judge import Examination, examine
 from telemetry.micro import LIMIT
@@ -52,7 +52,9 @@ class Series:
         return Series(self.register, *(column[which] for column in columns))
 
 
-def made(series: Sequence[Series], until: int, past: Sequence[Past | None], zone: ZoneInfo = ZONE) -> Block:
+def made(
+    series: Sequence[Series], until: int, past: Sequence[RegisterPast | None], zone: ZoneInfo = ZONE
+) -> Block:
     """What stands in the store at an instant, of each register from its tail on."""
     parts = [
         each.part((each.times <= until) & (each.times >= (settled.tail if settled else -LIMIT)))
@@ -74,7 +76,7 @@ def made(series: Sequence[Series], until: int, past: Sequence[Past | None], zone
     return replace(block, past=tuple(past))
 
 
-def said(judged: Judgement, times: npt.NDArray[np.int64], past: Past) -> dict[str, list[Any]]:
+def said(judged: Judgement, times: npt.NDArray[np.int64], past: RegisterPast) -> dict[str, list[Any]]:
     """What is not final, in an order of its own."""
     findings = [
         (each.kind, each.started_at, each.ended_at, each.severity.value, sorted(each.evidence.items()))
@@ -89,7 +91,7 @@ def said(judged: Judgement, times: npt.NDArray[np.int64], past: Past) -> dict[st
     return {"findings": sorted(findings, key=repr), "marks": sorted(marks, key=repr)}
 
 
-def final(judged: Judgement, past: Past) -> set[tuple[str, int, int | None, str]]:
+def final(judged: Judgement, past: RegisterPast) -> set[tuple[str, int, int | None, str]]:
     return {
         (each.kind, each.started_at, each.ended_at, repr(each.evidence))
         for each in judged.findings
@@ -97,9 +99,9 @@ def final(judged: Judgement, past: Past) -> set[tuple[str, int, int | None, str]
     }
 
 
-def settled_of(of: Examination, day: int) -> list[Past | None]:
+def settled_of(of: Examination, day: int) -> list[RegisterPast | None]:
     """What is settled of each register at a Monday."""
-    found: list[Past | None] = [None] * len(of.judged)
+    found: list[RegisterPast | None] = [None] * len(of.judged)
     meters: dict[str, list[int]] = {}
     for row, each in enumerate(of.study.block.registers):
         meters.setdefault(each.meter, []).append(row)
@@ -119,7 +121,7 @@ class Compared:
 
 def compare(series: Sequence[Series], untils: Sequence[int], zone: ZoneInfo = ZONE) -> Compared:
     """Judges as time goes by, from the last cut and from the beginning: both say the same."""
-    past: list[Past | None] = [None] * len(series)
+    past: list[RegisterPast | None] = [None] * len(series)
     before: tuple[Judgement, ...] = ()
     compared = readings = 0
     for until in untils:

@@ -25,7 +25,7 @@ from metering.access import Scope
 from metering.billing.evidence import InstallationEvidence
 from store.billing.trace import TelegramBehind
 from store.validation.edits import EditRow, edits_page
-from store.validation.marks import MarkFilter, MarkRow, marks_page
+from store.validation.marks import ListedMark, MarkFilter, marks_page
 from telemetry.micro import to_micro
 from telemetry.quality import Quality
 
@@ -119,7 +119,7 @@ def _decimal(text: str | None) -> Decimal | None:
 class Touched:
     """What was said of a part's readings in the period: marks, the latest first, and edits by people."""
 
-    marks: list[MarkRow]
+    marks: list[ListedMark]
     more: bool
     edits: list[EditRow]
 

@@ -25,7 +25,7 @@ from store.readings import by_meter as reading_queries
 from store.readings.by_meter import Bucket
 from store.validation import finding_list as finding_queries
 from store.validation import judged_readings as judged_queries
-from store.validation.finding_list import FindingRow
+from store.validation.finding_list import ListedFinding
 from store.validation.judged_readings import JudgedRow
 
 router = APIRouter(include_in_schema=False)
@@ -149,7 +149,7 @@ def _marked(row: JudgedRow, about: Subject) -> dict[str, Any]:
     }
 
 
-def _finding(finding: FindingRow, about: Subject) -> dict[str, Any]:
+def _finding(finding: ListedFinding, about: Subject) -> dict[str, Any]:
     return {
         "id": finding.id,
         "title": finding_title(finding.kind, about.language),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from api.words.language import Language
-from api.words.mark_words import Kind
+from api.words.mark_words import ReadingState
 from api.words.presentation import N_
 
 _WORDS: Mapping[str, str] = {
@@ -45,4 +45,4 @@ _WORDS: Mapping[str, str] = {
 def words(language: Language) -> dict[str, str]:
     """All of them by name; `{…}` is filled in by the script. The kinds of readings are under their codes."""
     told = {name: language.gettext(text) for name, text in _WORDS.items()}
-    return told | {kind.code: language.gettext(kind.words) for kind in Kind}
+    return told | {kind.code: language.gettext(kind.words) for kind in ReadingState}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from api.pages.meters.subject import Subject
-from api.words.mark_words import EDIT, Kind, kind_of, reasons_of
+from api.words.mark_words import EDIT, ReadingState, kind_of, reasons_of
 from store.validation import judged_readings as queries
 from store.validation.edits import Action, Edit
 from telemetry.micro import MICRO, ValueOutOfRangeError, to_micro
@@ -35,15 +35,15 @@ class ChosenReading:
 
     at: datetime
     value: int
-    kind: Kind | None
+    kind: ReadingState | None
     reasons: str
     edited: bool
 
     @property
     def actions(self) -> list[Action]:
         """What can be done with it."""
-        first = Action.ACCEPT if self.kind is Kind.EXCLUDED else Action.EXCLUDE
-        other = [Action.ACCEPT] if self.kind is Kind.QUESTIONABLE else []
+        first = Action.ACCEPT if self.kind is ReadingState.EXCLUDED else Action.EXCLUDE
+        other = [Action.ACCEPT] if self.kind is ReadingState.QUESTIONABLE else []
         return [first, *other, *([Action.RESTORE] if self.edited else [])]
 
 

@@ -12,7 +12,7 @@ from api.words.language import Language
 from api.words.presentation import N_
 from store.fleet.meters import RegisterRow
 from store.readings.by_meter import Bucket
-from store.validation.finding_list import FindingRow
+from store.validation.finding_list import ListedFinding
 
 _HOUR = timedelta(hours=1)
 _BUCKET_LENGTH = {
@@ -134,7 +134,7 @@ def gap_after(bucket: Bucket, expected_interval: timedelta | None) -> timedelta:
     return max(1.5 * _BUCKET_LENGTH[bucket], _MISSED_READINGS * (expected_interval or _HOUR))
 
 
-def chart_of(finding: FindingRow, now: datetime, zone: ZoneInfo) -> str:
+def chart_of(finding: ListedFinding, now: datetime, zone: ZoneInfo) -> str:
     """The address of the chart that shows a finding with some time before and after it."""
     until = finding.ended_at or now
     length = until - finding.started_at

@@ -22,10 +22,10 @@ from store.validation.finding_changes import (
     LONGEST_NOTE,
     MOST,
     NOBODY,
+    ChangeOutcome,
     FindingChange,
     FindingChangeError,
     FindingState,
-    Outcome,
     change,
     changes_of,
     last_changes,
@@ -257,7 +257,7 @@ def _change(
         outcomes = change(store, visitor.caller.utility.id, ids, wanted, author=visitor.caller.actor)
     except FindingChangeError as error:
         return f"{error}: {error.advice}."
-    if all(outcome is Outcome.UNKNOWN for outcome in outcomes.values()):
+    if all(outcome is ChangeOutcome.UNKNOWN for outcome in outcomes.values()):
         raise _unknown()
     return None
 

@@ -26,13 +26,13 @@ from store.validation import finding_changes
 from store.validation.finding_changes import (
     LONGEST_NOTE,
     MOST,
+    ChangeOutcome,
     FindingChange,
     FindingChangeError,
     FindingChangeRow,
     FindingState,
-    Outcome,
 )
-from store.validation.finding_list import FindingFilter, FindingRow, finding, findings_page
+from store.validation.finding_list import FindingFilter, ListedFinding, finding, findings_page
 
 router = resources("findings")
 
@@ -109,7 +109,7 @@ class FindingOutcome(BaseModel):
     """What came of one: `unchanged` if it was so already, `unknown` if the utility has no such finding."""
 
     id: int
-    outcome: Outcome
+    outcome: ChangeOutcome
 
 
 class FindingsChanged(BaseModel):
@@ -190,7 +190,7 @@ def change_findings(caller: KeyCaller, store: Store, patch: FindingsPatch) -> Fi
     return FindingsChanged(results=[FindingOutcome(id=one, outcome=outcomes[one]) for one in outcomes])
 
 
-def _change(caller: KeyCaller, store: Store, ids: list[int], patch: FindingPatch) -> dict[int, Outcome]:
+def _change(caller: KeyCaller, store: Store, ids: list[int], patch: FindingPatch) -> dict[int, ChangeOutcome]:
     try:
         return finding_changes.change(store, caller.utility.id, ids, patch.wanted(), author=caller.actor)
     except FindingChangeError as error:
@@ -209,7 +209,7 @@ def _detail(caller: KeyCaller, store: Store, finding_id: int) -> FindingDetail:
     )
 
 
-def _summary(row: FindingRow, utility: UtilityRow) -> dict[str, Any]:
+def _summary(row: ListedFinding, utility: UtilityRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "meter": row.meter,

@@ -14,12 +14,12 @@ from api.v1.routing import resources
 from api.web.services import services
 from metering.access import Scope
 from store.fleet.utilities import UtilityRow
-from store.validation.marks import MarkFilter, MarkRow, marks_page
+from store.validation.marks import ListedMark, MarkFilter, marks_page
 
 router = resources("readings")
 
 
-class Mark(Sparse):
+class ReadingMark(Sparse):
     """`usable` false: never a boundary value of a bill. `evidence`: the numbers that a person can check."""
 
     meter: str
@@ -36,7 +36,7 @@ class Mark(Sparse):
 class MarkList(BaseModel):
     """By register, instant and rule; `next_cursor` null: this is the last page."""
 
-    marks: list[Mark]
+    marks: list[ReadingMark]
     next_cursor: str | None
 
 
@@ -55,7 +55,7 @@ def list_marks(
     end: To = None,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     limit: Limit = 100,
-    only: Annotated[Fields, fields_of(Mark)],
+    only: Annotated[Fields, fields_of(ReadingMark)],
 ) -> MarkList:
     """Of readings from `from` to `to`, at most 400 days."""
     since, until = span(start, end, services(request).clock())
@@ -75,8 +75,8 @@ def list_marks(
     )
 
 
-def _mark(row: MarkRow, utility: UtilityRow) -> Mark:
-    return Mark(
+def _mark(row: ListedMark, utility: UtilityRow) -> ReadingMark:
+    return ReadingMark(
         meter=row.meter,
         obis=row.obis,
         measured_at=local_instant(row.measured_at, utility.zone),

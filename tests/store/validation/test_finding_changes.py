@@ -14,10 +14,10 @@ from store.postgres.roles import enter_utility
 from store.validation.finding_changes import (
     MOST,
     NOBODY,
+    ChangeOutcome,
     FindingChange,
     FindingChangeError,
     FindingState,
-    Outcome,
     change,
     changes_of,
 )
@@ -75,16 +75,16 @@ def states(connection: psycopg.Connection) -> list[tuple[str, str]]:
     return connection.execute("select state, assignee from findings order by started_at").fetchall()
 
 
-def act(town: Town, wanted: FindingChange, *finding_ids: int) -> list[Outcome]:
+def act(town: Town, wanted: FindingChange, *finding_ids: int) -> list[ChangeOutcome]:
     return list(change(town.connection, utility(town)[0], finding_ids, wanted, author="anna").values())
 
 
 def test_a_change_takes_effect_and_is_a_row_of_history(town: Town) -> None:
     first, second = ids(town.connection)
-    assert act(town, ACKNOWLEDGE, first) == [Outcome.CHANGED]
+    assert act(town, ACKNOWLEDGE, first) == [ChangeOutcome.CHANGED]
     assert act(town, FindingChange(FindingState.RESOLVED, "anna", "valve was shut"), first, second) == [
-        Outcome.CHANGED,
-        Outcome.CHANGED,
+        ChangeOutcome.CHANGED,
+        ChangeOutcome.CHANGED,
     ]
     assert states(town.connection) == [("resolved", "anna"), ("resolved", "anna")]
     assert [
@@ -99,12 +99,12 @@ def test_what_is_so_already_is_told_and_gets_no_row(town: Town) -> None:
     first, second = ids(town.connection)
     act(town, ACKNOWLEDGE, first)
     assert change(town.connection, utility(town)[0], [first, second, 999], ACKNOWLEDGE, author="ben") == {
-        first: Outcome.UNCHANGED,
-        second: Outcome.CHANGED,
-        999: Outcome.UNKNOWN,
+        first: ChangeOutcome.UNCHANGED,
+        second: ChangeOutcome.CHANGED,
+        999: ChangeOutcome.UNKNOWN,
     }
     assert len(changes_of(town.connection, utility(town)[0], first)) == 1
-    assert act(town, FindingChange(note="called the caretaker"), first) == [Outcome.CHANGED]
+    assert act(town, FindingChange(note="called the caretaker"), first) == [ChangeOutcome.CHANGED]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,9 @@ def test_a_change_of_another_utilitys_finding_is_refused_by_the_database(town: T
     assert other is not None
     enter_utility(town.connection, other[0])
     town.connection.execute("set local role hesper_api")
-    assert change(town.connection, other[0], [first], ACKNOWLEDGE, author="eve") == {first: Outcome.UNKNOWN}
+    assert change(town.connection, other[0], [first], ACKNOWLEDGE, author="eve") == {
+        first: ChangeOutcome.UNKNOWN
+    }
     with pytest.raises(CheckViolation):
         town.connection.execute(
             "insert into finding_changes (utility_id, finding_id, note, author) values (%s, %s, 'n', 'eve')",

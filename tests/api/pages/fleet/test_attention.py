@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.pages.meters.spans import chart_of
-from store.validation.finding_list import FindingFilter, FindingRow, gravest_findings
+from store.validation.finding_list import FindingFilter, ListedFinding, gravest_findings
 from tests.api.seeding import NOW, Seeded, insert
 
 PRAGUE = ZoneInfo("Europe/Prague")
@@ -143,7 +143,7 @@ def test_a_reading_some_seconds_after_midnight_closes_the_day_before(
 @pytest.mark.parametrize(("days", "span"), [(0.0, "7d"), (10.0, "30d"), (46.0, "90d"), (200.0, "13m")])
 def test_a_finding_leads_to_a_chart_that_shows_all_of_it(days: float, span: str) -> None:
     started = NOW - timedelta(days=300)
-    finding = FindingRow(
+    finding = ListedFinding(
         *(1, "KAM-1", 8, "8-0:1.0.0", "m3", None, None, None, "stuck", "info", "open", "", started),
         *(started + timedelta(days=days), NOW, {}),
     )

@@ -195,7 +195,7 @@ def findings_of_register(
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayFindingRow:
+class ListedGatewayFinding:
     """One finding of a gateway, or of the one of its lines that `line` names; else as `ListedFinding`."""
 
     id: int
@@ -219,9 +219,9 @@ def gateway_findings(
     gateway: str | None = None,
     state: str | None = "open",
     before: int | None = None,
-) -> list[GatewayFindingRow]:
+) -> list[ListedGatewayFinding]:
     """At most `limit` findings of gateways, the last detected first; `before` is the last id seen."""
-    with connection.cursor(row_factory=class_row(GatewayFindingRow)) as cursor:
+    with connection.cursor(row_factory=class_row(ListedGatewayFinding)) as cursor:
         cursor.execute(
             """
             select f.id, g.code as gateway, f.line, s.name as site_name, f.kind, f.severity, f.state,

@@ -51,7 +51,7 @@ def totals(readings: Sequence[OutgoingReading]) -> dict[str, str]:
 def reading(row: OutgoingReading) -> dict[str, Any]:
     """One version of a billing reading."""
     return {
-        "cursor": row.cursor,
+        "cursor": row.id,
         "service_point": {"code": row.service_point, "account": row.account or None},
         "meters": row.meters,
         "obis": row.obis,
@@ -68,5 +68,5 @@ def reading(row: OutgoingReading) -> dict[str, Any]:
         "methods": {"start": row.start_method, "end": row.end_method},
         "content_hash": row.content_hash.hex(),
         "created_at": instant(row.created_at),
-        "details": f"/v1/billing-readings/{row.cursor}",
+        "details": f"/v1/billing-readings/{row.id}",
     }

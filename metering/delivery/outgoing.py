@@ -16,9 +16,9 @@ from metering.billing.canonical_hash import BilledFigure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingReading(BilledFigure):
-    """One version of a billing reading; `cursor` is its id."""
+    """Version of a billing reading. `id` is the cursor; `meters` by time."""
 
-    cursor: int
+    id: int
     account: str
     meters: list[str]
     version: int

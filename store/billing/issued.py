@@ -2,32 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
-from metering.billing.canonical_hash import BilledFigure
 from metering.delivery.control_totals import control_sums
+from metering.delivery.outgoing import OutgoingReading
 from store.delivery.acknowledgements import note_delivered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IssuedReading(BilledFigure):
-    """Version of a billing reading. `id` is the cursor; `meters` by time."""
+class IssuedReading(OutgoingReading):
+    """Billing reading with what the registry says of its service point now."""
 
-    id: int
     service_point_name: str
-    account: str
     medium: int
-    meters: list[str]
-    version: int
-    start_offset: timedelta
-    end_offset: timedelta
-    content_hash: bytes
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

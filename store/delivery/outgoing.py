@@ -13,7 +13,7 @@ _AT_ONCE = 5000  # rows that a stream keeps in memory
 
 
 _COLUMNS = """
-    b.id as cursor, p.code as service_point, coalesce(b.account, '') as account,
+    b.id, p.code as service_point, coalesce(b.account, '') as account,
     array(select part ->> 'meter' from jsonb_array_elements(b.evidence -> 'installations')
           with ordinality as each (part, position) where part ->> 'meter' is not null
           order by position) as meters,

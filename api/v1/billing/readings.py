@@ -24,17 +24,14 @@ from api.v1.models import (
     BillingVersion,
     BillingVersions,
     CloseRun,
-    Instant,
-    Methods,
-    ServicePoint,
     decimal_text,
-    offset_text,
     quality_code,
 )
 from api.v1.parameters import LARGEST_ID, Code, Id, Limit, Period, PeriodFilter
 from api.v1.routing import resources
 from api.web.problems import Problem, not_found
 from metering.access import Scope
+from metering.delivery.document import reading
 from store.billing import issued as queries
 from store.billing.trace import ReadingVersion
 
@@ -189,25 +186,7 @@ def _decimals(totals: dict[str, str]) -> dict[str, Decimal]:
 
 
 def _reading(row: queries.IssuedReading) -> BillingReading:
-    return BillingReading(
-        cursor=row.id,
-        service_point=ServicePoint(
-            code=row.service_point, name=row.service_point_name, account=row.account or None
-        ),
-        meters=row.meters,
-        obis=row.obis,
-        unit=row.unit,
-        period=row.period,
-        version=row.version,
-        starts_at=Instant(utc=row.starts_at, local_offset=offset_text(row.start_offset)),
-        ends_at=Instant(utc=row.ends_at, local_offset=offset_text(row.end_offset)),
-        start_value=decimal_text(row.start_value),
-        end_value=decimal_text(row.end_value),
-        consumption=decimal_text(row.consumption),
-        true_up=None if row.true_up is None else decimal_text(row.true_up),
-        quality=quality_code(row.quality),
-        methods=Methods(start=row.start_method, end=row.end_method),
-        content_hash=row.content_hash.hex(),
-        created_at=row.created_at,
-        details=_details(row.id),
-    )
+    """The document that a message holds too, with the name of the service point, which may change."""
+    told = reading(row)
+    told["service_point"]["name"] = row.service_point_name
+    return BillingReading(**told)

@@ -89,7 +89,7 @@ def _fields(utility: str, row: OutgoingReading, decimal_mark: str) -> tuple[obje
         row.start_method,
         row.end_method,
         row.content_hash.hex(),
-        row.cursor,
+        row.id,
         instant(row.created_at),
     )
 

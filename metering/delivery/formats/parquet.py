@@ -70,6 +70,7 @@ def _record(utility: str, row: OutgoingReading) -> dict[str, Any]:
         "start_offset_minutes": round(row.start_offset.total_seconds() / 60),
         "end_offset_minutes": round(row.end_offset.total_seconds() / 60),
         "content_hash": row.content_hash.hex(),
+        "cursor": row.id,
     }
 
 

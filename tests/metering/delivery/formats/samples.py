@@ -18,7 +18,7 @@ def row(
     point: str, obis: str, unit: str, used: str, *, start: str = "100", **fields: object
 ) -> OutgoingReading:
     made = OutgoingReading(
-        cursor=4,
+        id=4,
         service_point=point,
         account="40001",
         meters=["KAM-1", "KAM-2"],

@@ -18,7 +18,8 @@ from metering.delivery.format import Format
 from metering.delivery.outgoing import Issue, OutgoingReading, ReadingColumns, RegisterLabel
 from telemetry.quality import Quality
 
-_AT_ONCE = 8 * 1024  # characters of a piece
+_AT_ONCE = 8 * 1024  # characters of a piece of billing readings
+_READINGS_AT_ONCE = 2_000
 
 BILLING_COLUMNS = (
     "utility",
@@ -95,23 +96,24 @@ def _fields(utility: str, row: OutgoingReading, decimal_mark: str) -> tuple[obje
 
 
 def _readings(columns: Iterable[ReadingColumns], registers: Mapping[int, RegisterLabel]) -> Iterator[bytes]:
-    """A block of the columns in each piece."""
+    """Some thousand readings in each piece."""
     yield f"{','.join(READING_COLUMNS)}\n".encode()
     for block in columns:
-        text = io.StringIO(newline="")
-        labels = (registers[number] for number in block.register_ids.tolist())
-        csv.writer(text, lineterminator="\n").writerows(
-            (label.meter, label.obis, measured_at, decimal(value), label.unit, status, received_at)
-            for label, measured_at, value, status, received_at in zip(
-                labels,
-                _utc(block.measured_at),
-                block.values.tolist(),
-                block.status.tolist(),
-                _utc(block.received_at),
-                strict=True,
+        for start in range(0, len(block), _READINGS_AT_ONCE):
+            part = slice(start, start + _READINGS_AT_ONCE)
+            text = io.StringIO(newline="")
+            csv.writer(text, lineterminator="\n").writerows(
+                (label.meter, label.obis, measured_at, decimal(value), label.unit, status, received_at)
+                for label, measured_at, value, status, received_at in zip(
+                    (registers[number] for number in block.register_ids[part].tolist()),
+                    _utc(block.measured_at[part]),
+                    block.values[part].tolist(),
+                    block.status[part].tolist(),
+                    _utc(block.received_at[part]),
+                    strict=True,
+                )
             )
-        )
-        yield text.getvalue().encode()
+            yield text.getvalue().encode()
 
 
 def _utc(microseconds: npt.NDArray[np.int64]) -> list[str]:

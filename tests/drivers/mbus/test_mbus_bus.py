@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.bus import AwkwardWire, VirtualBus
+from drivers.bus import VirtualBus
 from drivers.driver import SearchProgress, Target
 from drivers.errors import DriverError, GarbledAnswerError, NoAnswerError
 from drivers.line import SerialSettings, Transmission
@@ -22,6 +22,7 @@ from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.link import MEDIAN_ANSWER
 from drivers.mbus.master import TYPICAL_REACTION
 from drivers.mbus.virtual import VirtualMBusMeter
+from tests.drivers.mbus.awkward_wire import AwkwardWire
 from tests.drivers.mbus.wire import (
     LINE_SETTINGS,
     NKE,

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from drivers.bus import AwkwardWire, VirtualBus
+from drivers.bus import VirtualBus
 from drivers.driver import Target
 from drivers.errors import MeterError, NoAnswerError
 from drivers.line import VirtualMeter
@@ -19,6 +19,7 @@ from drivers.mbus.codec.header import Header
 from drivers.mbus.codec.telegram import Telegram, decode, encode_telegram
 from drivers.mbus.master import MAX_TELEGRAMS, MBusDriver
 from drivers.mbus.virtual import VirtualMBusMeter
+from tests.drivers.mbus.awkward_wire import AwkwardWire
 from tests.drivers.mbus.wire import (
     BUSY,
     NKE,

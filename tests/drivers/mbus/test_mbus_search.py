@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.bus import AwkwardWire, VirtualBus
+from drivers.bus import VirtualBus
 from drivers.driver import Found, SearchProgress, SearchScope, Target
 from drivers.errors import DriverError
 from drivers.host import PtyMeterHost, TcpMeterHost, Wiring
@@ -18,6 +18,7 @@ from drivers.mbus.master import MBusDriver
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.serial_line import SerialLine
 from drivers.tcp_line import TcpLine
+from tests.drivers.mbus.awkward_wire import AwkwardWire
 from tests.drivers.mbus.wire import (
     BUSY,
     LINE_SETTINGS,

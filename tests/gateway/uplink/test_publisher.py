@@ -257,7 +257,7 @@ def test_a_backlog_is_drained_newest_first_while_live_readouts_go_out_at_once(
 ) -> None:
     for n in range(0, 6_000, 500):
         buffer.append([replace(readout(n + step), at=BEGIN) for step in range(500)])
-    small = replace(QUICK, window=2)
+    small = replace(QUICK, window=2, resend_after=300.0, resend_longest=300.0)  # nothing comes twice
     with Ingester(broker.port) as ingester, publishing(broker.port, buffer, small) as publisher:
         assert publisher.online.wait(20)
         for live in range(10_000, 10_005):

@@ -30,12 +30,6 @@ STUCK = "stuck"
 VERIFICATION_EXPIRED = "verification_expired"
 MISSED_POLLS = "communication.missed_polls"
 
-# A step that no counter makes is marked with the last part of its kind: `reset` for `negative_step.reset`.
+# A step that no counter makes is marked with the last part of its kind, `reset` for `negative_step.reset`.
 STEP = "negative_step."
-GLITCH, JITTER, ROLLOVER, RESET, SWAP_SUSPECT = STEPS = (
-    "glitch",
-    "jitter",
-    "rollover",
-    "reset",
-    "swap_suspect",
-)
+STEPS = ("glitch", "jitter", "rollover", "reset", "swap_suspect")

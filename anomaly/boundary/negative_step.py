@@ -17,13 +17,11 @@ from anomaly.boundary.consistent_chain import GLITCH_READINGS, Lifeline, Link, t
 from anomaly.input.series import DAY, Finding, Judgement, Mark, Series, iso
 from anomaly.rule import Duration, Rule
 from metering.readings.rate import LearnedRates, impossible
-from telemetry.findings import Severity, Verdict
+from telemetry.findings import STEP, STEPS, Severity, Verdict
 from telemetry.micro import from_micro
 from telemetry.quality import Quality
 
-GLITCH, JITTER, ROLLOVER, RESET, SWAP_SUSPECT = KINDS = tuple(
-    f"negative_step.{name}" for name in ("glitch", "jitter", "rollover", "reset", "swap_suspect")
-)
+GLITCH, JITTER, ROLLOVER, RESET, SWAP_SUSPECT = (STEP + name for name in STEPS)
 MIXED_UP_STRETCHES = 3  # so many visits to another level that itself only grows are no glitches any more
 MIXED_UP_WITHIN = DAY  # between two visits
 JITTER_APART = 30 * DAY  # steps back closer than this are one finding

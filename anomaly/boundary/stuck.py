@@ -22,10 +22,10 @@ from anomaly.input.past import Standing
 from anomaly.input.series import DAY, BoolArray, Finding, Int64Array, Series, iso
 from anomaly.parameters import Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
-from telemetry.findings import Severity, Verdict
+from telemetry.findings import STUCK, Severity, Verdict
 from telemetry.micro import from_micro
 
-KIND = "stuck"
+KIND = STUCK
 ZERO = "zero"  # the same with less patience: nothing was used for longer than is usual here
 
 

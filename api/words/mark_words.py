@@ -1,4 +1,4 @@
-"""What is said of single readings, as a person reads it: the kind, which has a sign on charts, and why."""
+"""Words for what is said of single readings: their state, which has a sign on charts, and the reasons."""
 
 from enum import Enum
 from zoneinfo import ZoneInfo
@@ -8,12 +8,12 @@ from api.words.language import Language
 from api.words.presentation import N_
 from api.words.vocabulary import phrase
 from store.validation.judged_readings import JudgedRow, Said
+from telemetry.findings import STEP, STEPS
 from telemetry.quality import Quality
 from telemetry.status import Status
 
 EDIT = "edit"  # the rule of the marks that edits leave (store/migrations/core/0004_edits.sql)
 
-_BREAKS = ("glitch", "jitter", "rollover", "reset", "swap_suspect")
 _DECIDED = {
     "exclude": N_("Left out"),
     "enter": N_("Entered by hand"),
@@ -23,7 +23,7 @@ _DECIDED = {
 
 
 class ReadingState(Enum):
-    """What a reading is on a chart and in a table: (name for style and script, words)."""
+    """State of a reading on a chart and in a table: (name for style and script, words)."""
 
     EXCLUDED = ("excluded", N_("left out of accounting"))
     QUESTIONABLE = ("questionable", N_("questionable"))
@@ -64,7 +64,7 @@ def _reason(said: Said, unit: str, zone: ZoneInfo, language: Language) -> str:
             author=said.author,
             reason=said.evidence.get("reason", ""),
         )
-    kind = f"negative_step.{said.rule}" if said.rule in _BREAKS else said.rule
+    kind = STEP + said.rule if said.rule in STEPS else said.rule
     title = finding_title(kind, language)
     if sentence := explain(kind, said.evidence, unit, zone, language):
         return f"{title}: {sentence}"

@@ -14,7 +14,6 @@ from typing import Any
 
 from psycopg import Connection
 
-from anomaly.boundary.stuck import KIND as STUCK
 from ingest.billing.gather import explanations, gather, past
 from metering.billing.canonical_hash import BillingDraft, BillingException
 from metering.billing.case import BillingCase, BillingMonth
@@ -31,6 +30,7 @@ from store.billing.drafted import add_drafted, count_block
 from store.billing.drafts import DraftBlock, DraftRow, claim, narrow, progress
 from store.billing.measured import Points, unmetered, unread
 from store.validation.judgement import await_validators
+from telemetry.findings import STUCK
 from telemetry.quality import Quality
 
 BLOCK_SIZE = 5_000  # service points: a statement that fits in memory, and some tenths of a second of work

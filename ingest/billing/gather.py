@@ -10,7 +10,6 @@ from operator import attrgetter
 
 from psycopg import Connection
 
-from anomaly.boundary.stuck import KIND as STUCK
 from metering.billing.boundary import Boundary, Missing, ReadingAt, Surroundings, boundary, boundary_of
 from metering.billing.case import (
     BillingCase,
@@ -37,6 +36,7 @@ from store.billing.measured import installed, marks_between, stored_beside, usab
 from store.billing.rule_sets import billed_before, coefficients, verified_until
 from store.submissions.handed_in import SubmissionBoundary, last_handed_in
 from store.validation.findings import unresolved
+from telemetry.findings import STUCK
 from telemetry.obis import Obis
 from telemetry.status import Status
 

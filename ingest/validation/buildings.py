@@ -16,6 +16,7 @@ from psycopg import Connection
 from anomaly.detectors.balance import DRIFT, NEGATIVE, BalanceFinding, balance, drift
 from metering.billing.differences import ROUND, step
 from store.postgres.arrays import from_microseconds
+from store.validation.balance_queue import take
 from store.validation.balances import (
     BalanceDay,
     Edge,
@@ -27,7 +28,6 @@ from store.validation.balances import (
     keep_days,
     register_at,
     stretches,
-    take,
 )
 from store.validation.findings import FindingRow, sync_findings
 from telemetry.units import UnitError, ratio

@@ -36,12 +36,12 @@ from store.validation.findings import (
     sync_findings,
     sync_gateway_findings,
 )
+from telemetry.findings import MISSED_POLLS
 from telemetry.wire import MissReason
 
 LOOKED_AT = timedelta(days=35)
 GRACE = timedelta(minutes=10)  # after an hour's end, for messages on their way
 HOUR = timedelta(hours=1)
-MISSED = "communication.missed_polls"
 
 # for which a meter is not to blame
 OTHERS = tuple(
@@ -136,7 +136,7 @@ def _look_at(connection: Connection, gateway: WatchedGateway, hours: _Hours, lis
     return sync_gateway_findings(connection, gateway.id, KINDS, of_gateway, hours.first) + sync_findings(
         connection,
         registers,
-        (MISSED,),
+        (MISSED_POLLS,),
         of_meters,
         Concerned(dict.fromkeys(registers, hours.first), looked_back_to=hours.first),
     )

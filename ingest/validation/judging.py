@@ -26,7 +26,8 @@ from ingest.validation.series_cache import StoredSeries
 from store.postgres.arrays import from_microseconds, microseconds
 from store.validation.edits import Decision
 from store.validation.findings import FindingRow
-from store.validation.judgement import JudgedRegister, MarkRow
+from store.validation.judgement import JudgedRegister
+from store.validation.marks import MarkRow
 from telemetry.findings import Verdict
 
 _LATE = 2 * DAY  # what comes later than that after it was read has its meter judged from the beginning

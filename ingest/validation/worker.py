@@ -30,7 +30,7 @@ from store.postgres.arrays import from_microseconds
 from store.postgres.database import connect
 from store.postgres.retention import upkeep
 from store.postgres.roles import Role
-from store.validation.balances import note_houses
+from store.validation.balance_queue import note_houses
 from store.validation.edits import decisions
 from store.validation.findings import Concerned, sync_findings
 from store.validation.judgement import (
@@ -41,9 +41,9 @@ from store.validation.judgement import (
     pass_on,
     registers_of,
     set_validated,
-    sync_marks,
     waiting,
 )
+from store.validation.marks import sync_marks
 from store.validation.rule_parameters import parameters_of
 
 BLOCKS_TOGETHER, READINGS_TOGETHER = 16, 300_000  # in one transaction

@@ -8,8 +8,9 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from telemetry.findings import SEVERITIES
+
 _AT_ONCE = 500  # findings in one message
-_SEVERITIES = ("info", "warning", "alarm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class AlarmRoute:
 
 @dataclass(frozen=True, slots=True)
 class ToldFinding:
-    """A finding as a message carries it: of a meter's register, or of a gateway and perhaps its line."""
+    """Finding as a message carries it: of a meter's register, or of a gateway and perhaps its line."""
 
     id: int
     meter: str
@@ -113,7 +114,7 @@ def waiting_routes(connection: Connection, now: datetime) -> list[int]:
               and not exists (select from alarms_told t where t.route_id = r.id and t.finding_id = f.id))
         order by 1
         """,
-        (now, list(_SEVERITIES), list(_SEVERITIES)),
+        (now, list(SEVERITIES), list(SEVERITIES)),
     )
     return [identity for (identity,) in rows]
 
@@ -154,7 +155,7 @@ def untold(connection: Connection, route: AlarmRoute, severity: str) -> list[Tol
               and not exists (select from alarms_told t where t.route_id = r.id and t.finding_id = f.id)
             order by f.id limit %s
             """,
-            (route.id, list(_SEVERITIES), list(_SEVERITIES), severity, _AT_ONCE),
+            (route.id, list(SEVERITIES), list(SEVERITIES), severity, _AT_ONCE),
         )
         return cursor.fetchall()
 

@@ -7,6 +7,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from telemetry.findings import SEVERITIES
+
 _FINDING = """
     select f.id, m.code as meter, m.medium, r.obis, r.unit, s.code as site, s.name as site_name,
            coalesce(nullif(p.name, ''), p.code) as point_name, f.kind, f.severity, f.state, f.assignee,
@@ -130,18 +132,24 @@ def gravest_findings(
             + """
             left join findings seen on seen.id = %(after)s and seen.utility_id = f.utility_id
             where (seen.id is null
-                   or (array_position(array['alarm', 'warning', 'info'], f.severity),
+                   or (array_position(%(severities)s::text[], f.severity),
                        seen.started_at, seen.id)
-                    > (array_position(array['alarm', 'warning', 'info'], seen.severity), f.started_at, f.id))
+                    > (array_position(%(severities)s::text[], seen.severity), f.started_at, f.id))
               and
             """
             + _WANTED
             + """
-            order by array_position(array['alarm', 'warning', 'info'], f.severity),
+            order by array_position(%(severities)s::text[], f.severity),
                      f.started_at desc, f.id desc
             limit %(limit)s
             """,
-            asdict(wanted) | {"utility": utility_id, "after": after, "limit": limit},
+            asdict(wanted)
+            | {
+                "utility": utility_id,
+                "after": after,
+                "limit": limit,
+                "severities": list(reversed(SEVERITIES)),
+            },
         )
         return cursor.fetchall()
 

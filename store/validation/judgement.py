@@ -17,13 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import Connection
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from store.billing.measured import Points
 from store.postgres.arrays import IntArray, adapt
 from telemetry.blocks import BLOCK
-
-AUTHOR = "validation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +59,6 @@ class JudgedRegister:
     house: bool
     submetered: bool
     removed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class MarkRow:
-    """What is said of one reading by one rule."""
-
-    register_id: int
-    measured_at: datetime
-    rule: str
-    quality: int
-    usable: bool
-    evidence: dict[str, Any]
-
-    @property
-    def key(self) -> tuple[int, datetime, str]:
-        """The row's identity."""
-        return self.register_id, self.measured_at, self.rule
 
 
 def enrol(connection: Connection) -> None:
@@ -244,69 +224,6 @@ def await_validators(connection: Connection, points: Points) -> None:
             "of_draft": points.of_draft,
         },
     )
-
-
-def sync_marks(
-    connection: Connection,
-    register_ids: Sequence[int],
-    marks: Sequence[MarkRow],
-    since: Mapping[int, datetime] | None = None,
-) -> int:
-    """Make validation's marks on these registers exactly `marks`; how many rows were written or removed.
-
-    A row that is right already is left alone, and so are other authors' marks, and of registers in `since`
-    those on readings before then.
-    """
-    since = since or {}
-    with connection.cursor(row_factory=class_row(MarkRow)) as cursor:
-        cursor.execute(
-            """
-            select register_id, measured_at, rule, quality, usable, evidence
-            from marks join unnest(%s::int[], %s::timestamptz[]) as asked (register, since)
-                 on register_id = register and (since is null or measured_at >= since)
-            where author = %s
-            """,
-            (list(register_ids), [since.get(each) for each in register_ids], AUTHOR),
-        )
-        stored = {mark.key: mark for mark in cursor}
-    wanted = {mark.key: mark for mark in marks}
-    gone = [mark for key, mark in stored.items() if wanted.get(key) != mark]
-    new = [mark for key, mark in wanted.items() if stored.get(key) != mark]
-    with connection.cursor() as cursor:
-        if gone:
-            cursor.execute(
-                """
-                delete from marks m
-                using unnest(%s::int[], %s::timestamptz[], %s::text[]) as gone (id, at, rule)
-                where m.register_id = gone.id and m.measured_at = gone.at and m.rule = gone.rule
-                  and m.author = %s
-                """,
-                (
-                    [m.register_id for m in gone],
-                    [m.measured_at for m in gone],
-                    [m.rule for m in gone],
-                    AUTHOR,
-                ),
-            )
-        if new:
-            cursor.execute(
-                """
-                insert into marks (register_id, measured_at, rule, quality, usable, evidence, author)
-                select new.*, %s from unnest(%s::int[], %s::timestamptz[], %s::text[], %s::smallint[],
-                                             %s::boolean[], %s::jsonb[]) as new
-                on conflict do nothing
-                """,
-                (
-                    AUTHOR,
-                    [m.register_id for m in new],
-                    [m.measured_at for m in new],
-                    [m.rule for m in new],
-                    [m.quality for m in new],
-                    [m.usable for m in new],
-                    [Jsonb(m.evidence) for m in new],
-                ),
-            )
-    return len(gone) + len(new)
 
 
 def set_validated(connection: Connection, judged: Mapping[int, datetime]) -> None:

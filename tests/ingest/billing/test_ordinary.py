@@ -10,7 +10,7 @@ import pytest
 from ingest.billing import draft as drafting
 from ingest.billing.close import DraftScope, draft, withdraw
 from store.postgres.database import connect
-from store.validation.judgement import AUTHOR
+from store.validation.marks import AUTHOR
 from telemetry.status import Status
 from tests.support.town import NOW, UTILITY, Town
 

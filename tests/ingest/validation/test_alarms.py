@@ -306,7 +306,7 @@ def test_the_validators_process_hands_letters_in(town: Town, database: str, post
     find(town, "leak", "warning")
     stop = threading.Event()
     mail = MailServer.parse(f"smtp://127.0.0.1:{post_office.port}?from=hesper@example.org")
-    process = threading.Thread(target=main, args=(database, stop, mail))
+    process = threading.Thread(target=main, args=(database, stop, lambda: datetime.now(UTC), mail))
     process.start()
     try:
         assert post_office.has_come.wait(20)

@@ -16,7 +16,7 @@ from drivers.mbus.codec.telegram import ApplicationError, decode
 from ingest.receive.replay import replay
 from metering.registry.checks import RegistryError
 from metering.registry.entries import MeterEntry, RegisterEntry, Registry, UtilityEntry
-from store.quarantine import Kept
+from store.quarantine import QuarantineRow
 from store.registry import apply
 from store.registry.strangers import waiting_of
 from telemetry.obis import Medium, Obis, ObisError
@@ -98,7 +98,7 @@ def accept(connection: Connection[Any], utility: UtilityEntry, meter: MeterEntry
     return Accepted(readouts, stored, row[0])
 
 
-def _readouts(entry: Kept) -> list[WireReadout]:
+def _readouts(entry: QuarantineRow) -> list[WireReadout]:
     return [
         readout for readout in decode_message(entry.payload, Batch).readouts if readout.meter == entry.meter
     ]

@@ -11,7 +11,7 @@ _TOPIC_CHARACTERS = 512  # more than any topic of the contract has; MQTT allows 
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class QuarantineEntry:
     """One thing refused. `utility_id` is None where the topic names no utility that we know.
 
     `payload` is a message that can be published to `topic` again; `payload_hash` is equal for equal content.
@@ -27,7 +27,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class QuarantineRow:
     """An entry as it stands in the table."""
 
     id: int
@@ -75,7 +75,7 @@ class Selection:
         )
 
 
-def insert(connection: Connection, entries: Sequence[Entry]) -> int:
+def insert(connection: Connection, entries: Sequence[QuarantineEntry]) -> int:
     """Keep `entries`; how many are new, or wait again because their replay failed.
 
     An entry that waits already, or that a person discarded, stays as it is.
@@ -108,7 +108,7 @@ def insert(connection: Connection, entries: Sequence[Entry]) -> int:
 
 def waiting(
     connection: Connection, *, utility_id: int | None = None, after: int = 0, limit: int = 100
-) -> list[Kept]:
+) -> list[QuarantineRow]:
     """Entries that wait for a person, oldest first, with an id above `after`; of one utility if given."""
     statement = """
         select id, utility_id, topic, reason, detail, meter, payload, state, received_at
@@ -118,15 +118,17 @@ def waiting(
         order by id
         limit %(limit)s
     """
-    with connection.cursor(row_factory=class_row(Kept)) as cursor:
+    with connection.cursor(row_factory=class_row(QuarantineRow)) as cursor:
         return cursor.execute(
             statement, {"after": after, "utility_id": utility_id, "limit": limit}
         ).fetchall()
 
 
-def select(connection: Connection, selection: Selection, *, after: int = 0, limit: int = 100) -> list[Kept]:
+def select(
+    connection: Connection, selection: Selection, *, after: int = 0, limit: int = 100
+) -> list[QuarantineRow]:
     """The entries of a selection, oldest first, with an id above `after`."""
-    with connection.cursor(row_factory=class_row(Kept)) as cursor:
+    with connection.cursor(row_factory=class_row(QuarantineRow)) as cursor:
         return cursor.execute(
             f"""
             select id, utility_id, topic, reason, detail, meter, payload, state, received_at
@@ -137,9 +139,9 @@ def select(connection: Connection, selection: Selection, *, after: int = 0, limi
         ).fetchall()
 
 
-def oldest(connection: Connection, utility_id: int, *, each: int) -> list[Kept]:
+def oldest(connection: Connection, utility_id: int, *, each: int) -> list[QuarantineRow]:
     """The `each` oldest entries of a utility that wait for each reason."""
-    with connection.cursor(row_factory=class_row(Kept)) as cursor:
+    with connection.cursor(row_factory=class_row(QuarantineRow)) as cursor:
         return cursor.execute(
             """
             select q.* from (
@@ -155,7 +157,7 @@ def oldest(connection: Connection, utility_id: int, *, each: int) -> list[Kept]:
         ).fetchall()
 
 
-def groups(connection: Connection, selection: Selection, size: int = 100) -> Iterator[list[Kept]]:
+def groups(connection: Connection, selection: Selection, size: int = 100) -> Iterator[list[QuarantineRow]]:
     """The entries of a selection in groups, each behind a commit; what waits again comes once."""
     after = 0
     while entries := select(connection, selection, after=after, limit=size):

@@ -25,7 +25,7 @@ class Task(StrEnum):
     ACCEPT = "accept"  # an unknown meter, with all that waits of it
 
 
-class State(StrEnum):
+class TaskState(StrEnum):
     """How far a request is."""
 
     WAITING = "waiting"  # or worked on
@@ -50,11 +50,11 @@ class RequestRow:
     failure: str | None
 
     @property
-    def state(self) -> State:
+    def state(self) -> TaskState:
         """How far it is."""
         if self.done_at is None:
-            return State.WAITING
-        return State.DONE if self.failure is None else State.FAILED
+            return TaskState.WAITING
+        return TaskState.DONE if self.failure is None else TaskState.FAILED
 
 
 _REQUEST = """

@@ -11,18 +11,18 @@ from api.web.problems import Problem
 from api.web.services import services
 from api.web.streams import TooManyStreamsError
 from metering.access import Scope
-from store.postgres.notices import Topic
+from store.postgres.notices import ChangeTopic
 
 router = resources("events")
 
 SCOPES = {
-    Topic.READINGS: Scope.METERS_READ,  # that some came, not which
-    Topic.FINDINGS: Scope.FINDINGS_READ,
-    Topic.EDITS: Scope.READINGS_READ,
-    Topic.QUARANTINE: Scope.METERS_READ,
-    Topic.GATEWAYS: Scope.METERS_READ,
-    Topic.MONTHS: Scope.BILLING_READ,
-    Topic.DELIVERIES: Scope.DELIVERIES_READ,
+    ChangeTopic.READINGS: Scope.METERS_READ,  # that some came, not which
+    ChangeTopic.FINDINGS: Scope.FINDINGS_READ,
+    ChangeTopic.EDITS: Scope.READINGS_READ,
+    ChangeTopic.QUARANTINE: Scope.METERS_READ,
+    ChangeTopic.GATEWAYS: Scope.METERS_READ,
+    ChangeTopic.MONTHS: Scope.BILLING_READ,
+    ChangeTopic.DELIVERIES: Scope.DELIVERIES_READ,
 }
 
 
@@ -35,7 +35,7 @@ class EventStream(StreamingResponse):
 _EVENT = {
     "type": "object",
     "properties": {
-        "event": {"enum": ["hello", *Topic]},
+        "event": {"enum": ["hello", *ChangeTopic]},
         "data": {"type": "string", "description": "JSON; `topic` and `at` of a change."},
         "retry": {"type": "integer", "description": "After how many milliseconds to come back."},
     },

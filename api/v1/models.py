@@ -53,7 +53,7 @@ class LastReading(BaseModel):
     value: str
 
 
-class Register(BaseModel):
+class MeterRegister(BaseModel):
     """One register of a meter."""
 
     obis: str
@@ -65,7 +65,7 @@ class Register(BaseModel):
     interval_seconds: int | None = Field(description="How often a reading is due.")
 
 
-class RegisterWithReading(Register):
+class RegisterWithReading(MeterRegister):
     """A register with its newest reading; `last` null: it has none yet."""
 
     last: LastReading | None
@@ -78,7 +78,7 @@ class RegisterList(BaseModel):
     registers: list[RegisterWithReading]
 
 
-class Meter(Sparse):
+class MeterSummary(Sparse):
     """A meter and where it is installed now."""
 
     id: str
@@ -103,17 +103,17 @@ class Installation(BaseModel):
     multiplier: str
 
 
-class MeterDetail(Meter):
+class MeterDetail(MeterSummary):
     """A meter with its registers and installations."""
 
-    registers: list[Register]
+    registers: list[MeterRegister]
     installations: list[Installation]
 
 
 class MeterPage(BaseModel):
     """`next_cursor` null: this is the last page."""
 
-    meters: list[Meter]
+    meters: list[MeterSummary]
     next_cursor: str | None
 
 
@@ -142,7 +142,7 @@ class ReadingPage(BaseModel):
     next_cursor: str | None
 
 
-class Finding(BaseModel):
+class FindingDocument(BaseModel):
     """What validation or a detector found; `ended_at` null: it still holds."""
 
     id: int
@@ -160,11 +160,11 @@ class Finding(BaseModel):
 class FindingPage(BaseModel):
     """The last detected first; `next_cursor` null: this is the last page."""
 
-    findings: list[Finding]
+    findings: list[FindingDocument]
     next_cursor: int | None
 
 
-class Telegram(BaseModel):
+class StoredTelegram(BaseModel):
     """The bytes behind a meter's readings at an instant; `raw` in hexadecimal."""
 
     meter: str
@@ -281,7 +281,7 @@ class Acknowledgement(BaseModel):
     acknowledged_at: datetime
 
 
-class Health(BaseModel):
+class ServiceHealth(BaseModel):
     """`status` is `ok`, or `degraded` where `database` is not `ok`."""
 
     status: str

@@ -13,7 +13,7 @@ from api.v1.parameters import Before, Id, Limit
 from api.v1.routing import resources
 from api.web.problems import not_found
 from metering.access import Scope
-from store.tasks import RequestRow, State, Task, request, requests_page
+from store.tasks import RequestRow, Task, TaskState, request, requests_page
 
 router = resources("requests")
 
@@ -23,7 +23,7 @@ class RequestDocument(Sparse):
 
     id: int
     task: Task
-    state: State
+    state: TaskState
     subject: dict[str, Any] = Field(examples=[{"period": "2026-10"}])
     author: str
     reason: str

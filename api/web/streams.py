@@ -19,7 +19,7 @@ import psycopg
 import structlog
 
 from store.postgres.database import StoreError, connect
-from store.postgres.notices import Change, Topic, changes, listen
+from store.postgres.notices import ChangeNotice, ChangeTopic, changes, listen
 from store.postgres.roles import Role
 
 log = structlog.get_logger(__name__)
@@ -42,13 +42,13 @@ class Stream:
 
     utility_id: int
     subject: str
-    topics: frozenset[Topic]
+    topics: frozenset[ChangeTopic]
     ends: float  # by the loop's clock
     loop: asyncio.AbstractEventLoop
-    changed: set[Topic] = field(default_factory=set)
+    changed: set[ChangeTopic] = field(default_factory=set)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self, topic: Topic) -> None:
+    def tell(self, topic: ChangeTopic) -> None:
         """Runs in the stream's own loop."""
         self.changed.add(topic)
         self.woken.set()
@@ -64,7 +64,7 @@ class ChangeStreams:
         self._thread: threading.Thread | None = None
         self.closing = threading.Event()
 
-    def open(self, utility_id: int, subject: str, topics: frozenset[Topic], seconds: float) -> Stream:
+    def open(self, utility_id: int, subject: str, topics: frozenset[ChangeTopic], seconds: float) -> Stream:
         """A stream of these topics for so long, in the running loop. `subject` says whose streams are counted
         together. Raises TooManyStreamsError."""
         loop = asyncio.get_running_loop()
@@ -140,7 +140,7 @@ class ChangeStreams:
                 away = True
                 self.closing.wait(_AGAIN)
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: ChangeNotice) -> None:
         with self._lock:
             concerned = [
                 one

@@ -34,7 +34,7 @@ from store.billing.measured import utility
 from store.billing.rule_sets import add_rules, rules_on
 from store.postgres.database import connect
 from store.postgres.roles import Role as DatabaseRole
-from store.readings.progress import Standing, meters_read_since, standing
+from store.readings.progress import ValidationProgress, meters_read_since, standing
 from store.registry import apply
 from store.validation.findings import counts
 
@@ -167,7 +167,7 @@ class Demo:
             seconds=round(time.monotonic() - self._began, 1),
         )
 
-    def standing(self) -> Standing:
+    def standing(self) -> ValidationProgress:
         """The store's counts now."""
         return standing(self.connection, UTILITY)
 

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
-from hesper.importer.source import Tally
+from hesper.importer.source import ImportTally
 
 _SHOWN_ERRORS = 20
 _SILENCE = 10.0  # seconds without an acknowledgement after which the bar says what it waits for
 
 
 @contextmanager
-def progress_bar(rows: int, console: Console) -> Iterator[Callable[[Tally], None]]:
+def progress_bar(rows: int, console: Console) -> Iterator[Callable[[ImportTally], None]]:
     """A bar over `rows` rows of the file; inside, call what it gives with the tally so far."""
     columns = (
         TextColumn("{task.description}"),
@@ -31,7 +31,7 @@ def progress_bar(rows: int, console: Console) -> Iterator[Callable[[Tally], None
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("importing", total=rows, rate="0")
 
-        def show(tally: Tally) -> None:
+        def show(tally: ImportTally) -> None:
             nonlocal done, last
             now, before = time.monotonic(), done
             done = tally.acknowledged + tally.unreadable
@@ -48,7 +48,7 @@ def progress_bar(rows: int, console: Console) -> Iterator[Callable[[Tally], None
         yield show
 
 
-def as_json(tally: Tally, meters: int, new_meters: int) -> dict[str, Any]:
+def as_json(tally: ImportTally, meters: int, new_meters: int) -> dict[str, Any]:
     """The summary for programs. `row_errors` holds the first thousand; `unreadable` counts all."""
     return {
         "rows": tally.rows,
@@ -64,7 +64,7 @@ def as_json(tally: Tally, meters: int, new_meters: int) -> dict[str, Any]:
     }
 
 
-def summary(tally: Tally, meters: int, new_meters: int) -> RichTable:
+def summary(tally: ImportTally, meters: int, new_meters: int) -> RichTable:
     """What became of the file, row errors with their lines."""
     table = RichTable(show_header=False, box=None, pad_edge=False)
     table.add_column()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from gateway.uplink.link import MqttSettings
 from gateway.uplink.publisher import Publisher, PublisherLimits
-from hesper.importer.source import FileSource, Tally
+from hesper.importer.source import FileSource, ImportTally
 from hesper.importer.table import FileError, Survey, Table
 from store.postgres.database import connect
 from store.postgres.roles import Role
@@ -53,8 +53,8 @@ def register(table: Table, survey: Survey, destination: Destination, medium: Med
 
 
 def publish(
-    table: Table, survey: Survey, destination: Destination, progress: Callable[[Tally], None]
-) -> Tally:
+    table: Table, survey: Survey, destination: Destination, progress: Callable[[ImportTally], None]
+) -> ImportTally:
     """Send all rows, and return what became of them once all are acknowledged.
 
     `progress` is called some times a second. Raises FileError for a file that turns out to be damaged; what

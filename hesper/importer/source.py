@@ -16,7 +16,7 @@ MAX_ROW_ERRORS_KEPT = 1_000
 
 
 @dataclass(slots=True)
-class Tally:
+class ImportTally:
     """What became of the rows so far. `readings` counts values, `quarantined` readouts by reason."""
 
     rows: int = 0  # read from the file
@@ -40,7 +40,7 @@ class FileSource:
     """A `BatchSource` over a table. `finished` is set when every batch is acknowledged, or `failure` is."""
 
     def __init__(self, table: Table, epoch: str) -> None:
-        self.tally = Tally()
+        self.tally = ImportTally()
         self.failure: FileError | None = None
         self.finished = threading.Event()
         self._epoch = epoch

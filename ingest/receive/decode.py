@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from ingest.receive.quarantine import Identity, Reason, Refusal, refuse_message, refuse_raw
+from ingest.receive.quarantine import BatchIdentity, QuarantineReason, Refusal, refuse_message, refuse_raw
 from telemetry.topics import Topic, TopicError
 from telemetry.wire import (
     MAX_MESSAGE_BYTES,
@@ -76,7 +76,9 @@ def decode_readings(text: str, payload: bytes) -> Decoded:
     try:
         topic = Topic.parse(text)
     except TopicError as error:
-        return Decoded(text, payload, refusals=[refuse_message(text, payload, Reason.MALFORMED, str(error))])
+        return Decoded(
+            text, payload, refusals=[refuse_message(text, payload, QuarantineReason.MALFORMED, str(error))]
+        )
     try:
         batch = decode(payload, Batch)
     except WireError as error:
@@ -96,7 +98,7 @@ def _take_apart(text: str, topic: Topic, payload: bytes, reason: str) -> Decoded
         return _malformed(text, topic, payload, reason, batch=_name(payload))
     if "\x00" in envelope.epoch:
         return _malformed(text, topic, payload, "the epoch holds a NUL character")
-    identity = Identity(envelope.epoch, envelope.batch, envelope.sent_at)
+    identity = BatchIdentity(envelope.epoch, envelope.batch, envelope.sent_at)
     refusals: list[Refusal] = []
 
     def usable(part: str, raws: list[msgspec.Raw], decoder: msgspec.json.Decoder[T]) -> list[T]:
@@ -118,7 +120,7 @@ def _take_apart(text: str, topic: Topic, payload: bytes, reason: str) -> Decoded
 def _malformed(
     text: str, topic: Topic, payload: bytes, detail: str, *, batch: Batch | None = None
 ) -> Decoded:
-    refusal = refuse_message(text, payload, Reason.MALFORMED, detail)
+    refusal = refuse_message(text, payload, QuarantineReason.MALFORMED, detail)
     return Decoded(text, payload, topic, batch, [refusal])
 
 

@@ -8,7 +8,7 @@ from psycopg import Connection
 from ingest.receive.decode import Decoded
 from ingest.receive.directory import Directory
 from ingest.receive.instants import plausible, problem_of
-from ingest.receive.quarantine import Reason, Refusal, refuse_misses
+from ingest.receive.quarantine import QuarantineReason, Refusal, refuse_misses
 from ingest.receive.value_routes import meter_problem, unknown_gateway
 from store.readings.misses import MissedPoll
 from telemetry.topics import Topic
@@ -47,13 +47,13 @@ def _of_batch(
     gateway = directory.gateway(topic)
     assert gateway is not None
     polls: list[MissedPoll] = []
-    refused: dict[tuple[str, Reason, str], list[Miss]] = {}
+    refused: dict[tuple[str, QuarantineReason, str], list[Miss]] = {}
     for miss in batch.missed:
         meter = directory.meter(topic.utility, miss.meter)
         if meter is None or not meter.known.read_by(gateway):
             refused.setdefault((miss.meter, *meter_problem(miss.meter, topic, meter)), []).append(miss)
         elif not plausible(miss.at, now):
-            refused.setdefault((miss.meter, Reason.INSTANT, problem_of(miss.at)), []).append(miss)
+            refused.setdefault((miss.meter, QuarantineReason.INSTANT, problem_of(miss.at)), []).append(miss)
         else:
             polls.append(MissedPoll(meter.id, miss.at * 1_000, gateway.gateway_id, miss.reason))
     return polls, [

@@ -14,7 +14,7 @@ import msgspec
 from telemetry.wire import Batch, Miss, WireReadout, encode
 
 
-class Reason(StrEnum):
+class QuarantineReason(StrEnum):
     """The short name of a cause, as `quarantine.reason` and the outcomes of an acknowledgement carry it."""
 
     MALFORMED = "malformed"  # does not follow the wire contract
@@ -34,7 +34,7 @@ class Refusal:
     """One thing that is not used. `payload` is whole; `meter` is None where it is not about one."""
 
     topic: str
-    reason: Reason
+    reason: QuarantineReason
     detail: str
     payload: bytes
     digest: bytes
@@ -42,39 +42,43 @@ class Refusal:
     readouts: int = 1
 
 
-def refuse_message(topic: str, payload: bytes, reason: Reason, detail: str) -> Refusal:
+def refuse_message(topic: str, payload: bytes, reason: QuarantineReason, detail: str) -> Refusal:
     """A message that cannot be used at all."""
     return Refusal(topic, reason, detail, payload, _digest(payload))
 
 
-def refuse_batch(topic: str, payload: bytes, batch: Batch, reason: Reason, detail: str) -> Refusal:
+def refuse_batch(topic: str, payload: bytes, batch: Batch, reason: QuarantineReason, detail: str) -> Refusal:
     """A readable message none of which can be used; sent again later it is the same refusal."""
     digest = _digest(msgspec.json.encode((batch.epoch, batch.readouts, batch.missed)))
     count = max(1, len(batch.readouts) + len(batch.missed))
     return Refusal(topic, reason, detail, payload, digest, readouts=count)
 
 
-def refuse_readout(topic: str, batch: Batch, readout: WireReadout, reason: Reason, detail: str) -> Refusal:
+def refuse_readout(
+    topic: str, batch: Batch, readout: WireReadout, reason: QuarantineReason, detail: str
+) -> Refusal:
     """One readout, or those of its values that cannot be used."""
     alone = Batch(batch.epoch, batch.batch, batch.sent_at, [readout])
     return Refusal(topic, reason, detail, encode(alone), _digest(encode(readout)), readout.meter)
 
 
-def refuse_misses(topic: str, batch: Batch, misses: Sequence[Miss], reason: Reason, detail: str) -> Refusal:
+def refuse_misses(
+    topic: str, batch: Batch, misses: Sequence[Miss], reason: QuarantineReason, detail: str
+) -> Refusal:
     """Missed polls of one meter that cannot be kept."""
     alone = Batch(batch.epoch, batch.batch, batch.sent_at, [], list(misses))
     digest = _digest(msgspec.json.encode(misses))
     return Refusal(topic, reason, detail, encode(alone), digest, misses[0].meter, len(misses))
 
 
-def refuse_raw(topic: str, identity: "Identity", part: str, raw: msgspec.Raw, detail: str) -> Refusal:
+def refuse_raw(topic: str, identity: "BatchIdentity", part: str, raw: msgspec.Raw, detail: str) -> Refusal:
     """One entry of `part` (readouts, missed) that does not follow the contract while others do."""
     whole = {"epoch": identity.epoch, "batch": identity.batch, "sent_at": identity.sent_at, "readouts": []}
     payload = msgspec.json.encode(whole | {part: [raw]})
-    return Refusal(topic, Reason.MALFORMED, detail, payload, _digest(bytes(raw)))
+    return Refusal(topic, QuarantineReason.MALFORMED, detail, payload, _digest(bytes(raw)))
 
 
-class Identity(msgspec.Struct, frozen=True):
+class BatchIdentity(msgspec.Struct, frozen=True):
     """What names a batch, read even where the rest of the message is unusable, so that it is acknowledged."""
 
     epoch: str
@@ -86,7 +90,7 @@ def count_by_reason(refusals: Sequence[Refusal]) -> dict[str, int]:
     """Readouts and missed polls by reason, as an Outcome says them; conflicts are counted apart."""
     counts: dict[str, int] = {}
     for refusal in refusals:
-        if refusal.reason is not Reason.CONFLICT:
+        if refusal.reason is not QuarantineReason.CONFLICT:
             counts[refusal.reason.value] = counts.get(refusal.reason.value, 0) + refusal.readouts
     return counts
 

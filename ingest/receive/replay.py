@@ -13,7 +13,9 @@ from store import quarantine
 from telemetry.wire import Outcome
 
 
-def replay(connection: Connection[Any], entries: Sequence[quarantine.Kept], now: int) -> list[Outcome | None]:
+def replay(
+    connection: Connection[Any], entries: Sequence[quarantine.QuarantineRow], now: int
+) -> list[Outcome | None]:
     """Take the payloads of `entries` as if they came now (milliseconds), and commit; the outcome of each.
 
     What is refused for the same reason again waits on; everything else of an entry is dealt with. Raises
@@ -25,7 +27,9 @@ def replay(connection: Connection[Any], entries: Sequence[quarantine.Kept], now:
         return store_readings(connection, Directory(), messages, now)
 
 
-def replay_all(connection: Connection[Any], entries: Sequence[quarantine.Kept], now: int) -> list[Outcome]:
+def replay_all(
+    connection: Connection[Any], entries: Sequence[quarantine.QuarantineRow], now: int
+) -> list[Outcome]:
     """As `replay`, but what the database still refuses costs only its own entry, which waits on."""
     try:
         return [outcome for outcome in replay(connection, entries, now) if outcome is not None]

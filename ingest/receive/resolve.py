@@ -20,7 +20,7 @@ from ingest.receive.decode import Decoded
 from ingest.receive.directory import Directory, Key, Plan
 from ingest.receive.instants import problem_of, strange
 from ingest.receive.missed import resolve_missed
-from ingest.receive.quarantine import Reason, Refusal, refuse_readout
+from ingest.receive.quarantine import QuarantineReason, Refusal, refuse_readout
 from ingest.receive.value_routes import UNUSED, Conversion, Draft, Problems, complete, unused
 from store.readings.misses import MissedPoll
 from telemetry.micro import LIMIT, in_range, wire_array_to_micro
@@ -112,11 +112,11 @@ def _refuse_strange(draft: Draft) -> None:
         message = draft.messages[index]
         assert message.batch is not None, "a message with readouts has a batch"
         detail = problem_of(readout.at)
-        refusal = refuse_readout(message.text, message.batch, readout, Reason.INSTANT, detail)
+        refusal = refuse_readout(message.text, message.batch, readout, QuarantineReason.INSTANT, detail)
         draft.refusals[index].append(refusal)
 
 
-def _refuse(draft: Draft, place: int, reason: Reason, details: dict[str, str]) -> None:
+def _refuse(draft: Draft, place: int, reason: QuarantineReason, details: dict[str, str]) -> None:
     index = int(draft.message_of[place])
     message = draft.messages[index]
     assert message.batch is not None, "a message with readouts has a batch"
@@ -126,7 +126,7 @@ def _refuse(draft: Draft, place: int, reason: Reason, details: dict[str, str]) -
 
 
 def refuse_values(
-    text: str, batch: Batch, readout: WireReadout, reason: Reason, details: dict[str, str]
+    text: str, batch: Batch, readout: WireReadout, reason: QuarantineReason, details: dict[str, str]
 ) -> Refusal:
     """A refusal of those values of a readout that `details` names: OBIS -> what is wrong."""
     part = msgspec.structs.replace(
@@ -171,7 +171,9 @@ def _columns(
     good = used & in_range(numbers)
     for row in np.flatnonzero(used & ~good).tolist():
         detail = f"{numbers[row]} is outside the range of a register"
-        problems.add(int(owners[row]), Reason.RANGE, code_at(readouts[owners[row]], places[row]), detail)
+        problems.add(
+            int(owners[row]), QuarantineReason.RANGE, code_at(readouts[owners[row]], places[row]), detail
+        )
     micro = wire_array_to_micro(np.where(good, numbers, 0.0))
     for conversion in problems.conversions:
         row = int(ends[conversion.readout] - counts[conversion.readout]) + conversion.place
@@ -193,14 +195,14 @@ def _converted(
     try:
         converted = convert_micro(micro, source, target)
     except UnitError as error:
-        problems.add(conversion.readout, Reason.UNIT, code, str(error))
+        problems.add(conversion.readout, QuarantineReason.UNIT, code, str(error))
         return None
     if converted is None:
         detail = f"{number} {source} is not a whole number of millionths of {target}"
-        problems.add(conversion.readout, Reason.UNIT, code, detail)
+        problems.add(conversion.readout, QuarantineReason.UNIT, code, detail)
         return None
     if abs(converted) >= LIMIT:
         detail = f"{number} {source} is outside the range of a register in {target}"
-        problems.add(conversion.readout, Reason.RANGE, code, detail)
+        problems.add(conversion.readout, QuarantineReason.RANGE, code, detail)
         return None
     return converted

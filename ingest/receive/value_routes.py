@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from ingest.receive.decode import Decoded
 from ingest.receive.directory import Directory, Key, Meter, Plan, Register
-from ingest.receive.quarantine import Reason, Refusal, refuse_batch, refuse_readout
+from ingest.receive.quarantine import QuarantineReason, Refusal, refuse_batch, refuse_readout
 from telemetry.obis import Obis, ObisError
 from telemetry.topics import Topic
 from telemetry.units import UnitError, unit
@@ -34,10 +34,10 @@ class Conversion:
 class Problems:
     """What is wrong with single values, gathered by readout, and which of them are to be converted."""
 
-    found: dict[tuple[int, Reason], dict[str, str]] = field(default_factory=dict)  # -> code: detail
+    found: dict[tuple[int, QuarantineReason], dict[str, str]] = field(default_factory=dict)  # -> code: detail
     conversions: list[Conversion] = field(default_factory=list)
 
-    def add(self, readout: int, reason: Reason, code: str, detail: str) -> None:
+    def add(self, readout: int, reason: QuarantineReason, code: str, detail: str) -> None:
         """Say what is wrong with one value."""
         self.found.setdefault((readout, reason), {})[code] = detail
 
@@ -63,7 +63,7 @@ class Draft:
 class _UnusableError(Exception):
     """Why a value has no register."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: QuarantineReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
 
@@ -117,14 +117,14 @@ def unknown_gateway(directory: Directory, message: Decoded, topic: Topic, batch:
     utility = directory.utility(topic.utility)
     who = f"the utility {topic.utility}" if utility is None else f"gateway {topic.gateway} of {topic.utility}"
     detail = f"{who} is not registered"
-    return refuse_batch(message.text, message.payload, batch, Reason.UNKNOWN_GATEWAY, detail)
+    return refuse_batch(message.text, message.payload, batch, QuarantineReason.UNKNOWN_GATEWAY, detail)
 
 
-def meter_problem(code: str, topic: Topic, meter: Meter | None) -> tuple[Reason, str]:
+def meter_problem(code: str, topic: Topic, meter: Meter | None) -> tuple[QuarantineReason, str]:
     """Why nothing of this meter is taken from this gateway."""
     if meter is None:
-        return Reason.UNKNOWN_METER, f"{code} is not registered at {topic.utility}"
-    return Reason.WRONG_GATEWAY, f"{code} is read by another gateway than {topic.gateway}"
+        return QuarantineReason.UNKNOWN_METER, f"{code} is not registered at {topic.utility}"
+    return QuarantineReason.WRONG_GATEWAY, f"{code} is read by another gateway than {topic.gateway}"
 
 
 def _topic(draft: Draft, place: int) -> Topic:
@@ -162,16 +162,20 @@ def _register(
         usual = Obis.parse(code).unit
         source = given or usual
         if source is None:
-            raise _UnusableError(Reason.UNIT, f"{code} has no usual unit and the message names none")
+            raise _UnusableError(
+                QuarantineReason.UNIT, f"{code} has no usual unit and the message names none"
+            )
         if unit(source).dimension != unit(usual or source).dimension:
-            raise _UnusableError(Reason.UNIT, f"{code} is measured in {usual}, not in {source}")
+            raise _UnusableError(QuarantineReason.UNIT, f"{code} is measured in {usual}, not in {source}")
         register = meter.registers.get(code)
         if register is None:
             if len(meter.registers) >= MAX_REGISTERS:
-                raise _UnusableError(Reason.OBIS, f"the meter has {MAX_REGISTERS} registers already")
+                raise _UnusableError(
+                    QuarantineReason.OBIS, f"the meter has {MAX_REGISTERS} registers already"
+                )
             register = meter.add(connection, code, source)
     except ObisError as error:
-        raise _UnusableError(Reason.OBIS, str(error)) from None
+        raise _UnusableError(QuarantineReason.OBIS, str(error)) from None
     except UnitError as error:
-        raise _UnusableError(Reason.UNIT, str(error)) from None
+        raise _UnusableError(QuarantineReason.UNIT, str(error)) from None
     return register, source

@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from ingest.receive.decode import Decoded
 from ingest.receive.directory import Directory
-from ingest.receive.quarantine import Reason, Refusal, count_by_reason, refuse_message
+from ingest.receive.quarantine import QuarantineReason, Refusal, count_by_reason, refuse_message
 from ingest.receive.resolve import Columns, Resolved, code_at, refuse_values, resolve
 from store import quarantine
 from store.postgres import notices
@@ -41,7 +41,7 @@ def store_readings(
         _refuse_conflicts(messages, resolved, result)
         _keep(connection, directory, messages, resolved.refusals)
         if len(result.new):
-            notices.announce(connection, _utilities(directory, messages), notices.Topic.READINGS)
+            notices.announce(connection, _utilities(directory, messages), notices.ChangeTopic.READINGS)
     return _outcomes(messages, resolved, result)
 
 
@@ -49,7 +49,7 @@ def store_refused(
     connection: Connection[Any], directory: Directory, message: Decoded, reason: str
 ) -> list[Outcome | None]:
     """Commit a message to quarantine that could not be stored."""
-    refusal = refuse_message(message.text, message.payload, Reason.REFUSED, reason)
+    refusal = refuse_message(message.text, message.payload, QuarantineReason.REFUSED, reason)
     with connection.transaction():
         directory.refresh(connection)
         _keep(connection, directory, [message], [[refusal]])
@@ -93,7 +93,7 @@ def _refuse_conflicts(messages: Sequence[Decoded], resolved: Resolved, result: W
         message, readout = messages[index], resolved.readouts[place]
         assert message.batch is not None, "a message with readouts has a batch"
         resolved.refusals[index].append(
-            refuse_values(message.text, message.batch, readout, Reason.CONFLICT, codes)
+            refuse_values(message.text, message.batch, readout, QuarantineReason.CONFLICT, codes)
         )
 
 
@@ -104,7 +104,7 @@ def _keep(
     refusals: Sequence[Sequence[Refusal]],
 ) -> None:
     entries = [
-        quarantine.Entry(
+        quarantine.QuarantineEntry(
             utility_id=directory.utility(message.topic.utility) if message.topic else None,
             topic=refusal.topic,
             reason=refusal.reason.value,

@@ -25,7 +25,7 @@ from store.registry.register_facts import (
     Contract,
     Current,
     Fuse,
-    Place,
+    Placement,
     clocks_of,
     contracts_of,
     currents_of,
@@ -37,8 +37,8 @@ from telemetry.status import Status
 from telemetry.units import UnitError, ratio
 
 Span = tuple[int, int | None]  # microseconds since 1970; None: it goes on
-Lasting = tuple[tuple[Place, ...], tuple[Fuse, ...], tuple[Contract, ...], Current | None]
-_Row = TypeVar("_Row", Place, Fuse, Contract, Clock)
+Lasting = tuple[tuple[Placement, ...], tuple[Fuse, ...], tuple[Contract, ...], Current | None]
+_Row = TypeVar("_Row", Placement, Fuse, Contract, Clock)
 
 _VOLTS, _HOLDS_PERCENT = 253, 145
 _ACTIVE_ENERGY = ((1, 8), (2, 8))  # OBIS C and D: in and out, of all phases together
@@ -50,7 +50,7 @@ _NOT_READ_THEN = Status.HISTORICAL | Status.MANUAL | Status.IMPORTED
 class Circumstances:
     """Of the registers that are judged together, by their ids; empty where nothing is known."""
 
-    places: Mapping[int, Sequence[Place]] = field(default_factory=dict)
+    places: Mapping[int, Sequence[Placement]] = field(default_factory=dict)
     fuses: Mapping[int, Sequence[Fuse]] = field(default_factory=dict)  # by service point
     contracts: Mapping[int, Sequence[Contract]] = field(default_factory=dict)  # by service point
     currents: Mapping[int, Current] = field(default_factory=dict)
@@ -194,7 +194,7 @@ def _day_of(instant: datetime, zone: ZoneInfo) -> date:
     return instant.astimezone(zone).date()
 
 
-def _span(row: Place | Contract) -> Span:
+def _span(row: Placement | Contract) -> Span:
     return microseconds(row.valid_from), None if row.valid_to is None else microseconds(row.valid_to)
 
 

@@ -17,7 +17,7 @@ from metering.registry.sheets import SHEETS, Sheet, cells_of, entries_of, entry_
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class RowProblem:
     """What is wrong with a row, and what to write instead. `line` counts from 1, the header; 0: no row."""
 
     file: str
@@ -35,7 +35,7 @@ class Tables:
     """What was read: the utility's entries that can be used, and the problems of the others."""
 
     utility: UtilityEntry
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[RowProblem] = field(default_factory=list)
     places: dict[str, tuple[str, int]] = field(default_factory=dict)  # as RegistryError names entries
 
     @property
@@ -47,7 +47,7 @@ class Tables:
         """Put an entry's problem where its row is."""
         file, line = self.places.get(error.entry, ("the registry", 0))
         message = str(error).removeprefix(f"{error.entry}: ")
-        self.problems.append(Problem(file, line, message, error.advice))
+        self.problems.append(RowProblem(file, line, message, error.advice))
 
 
 def read_tables(folder: Path, stored: UtilityEntry) -> Tables:
@@ -123,13 +123,13 @@ def _read(
             message, _, where = str(error).partition(" - at `$.")
             column = where.rstrip("`")
             tables.problems.append(
-                Problem(file, line, f"{column}: {message}" if column else message, "mend the field")
+                RowProblem(file, line, f"{column}: {message}" if column else message, "mend the field")
             )
             continue
         key = key_of(sheet, owner, cells)
         if key in seen:
             twice = f"{' '.join(key)} stands in line {seen[key]} already"
-            tables.problems.append(Problem(file, line, twice, "keep one of them"))
+            tables.problems.append(RowProblem(file, line, twice, "keep one of them"))
             continue
         seen[key] = line
         tables.places.setdefault(_name(tables.utility, sheet, owner, entry), (file, line))
@@ -150,19 +150,19 @@ def _rows(sheet: Sheet, path: Path, tables: Tables) -> Iterator[tuple[int, dict[
         missing = [name for name in sheet.key if name not in columns]
         if unknown or missing:
             wrong = f"unknown column {unknown[0]!r}" if unknown else f"there is no column {missing[0]!r}"
-            tables.problems.append(Problem(path.name, 1, wrong, f"use {', '.join(sheet.columns)}"))
+            tables.problems.append(RowProblem(path.name, 1, wrong, f"use {', '.join(sheet.columns)}"))
             return
         for cells in rows:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(columns):
                 count = f"has {len(cells)} fields, the header {len(columns)}"
-                problem = Problem(path.name, rows.line_num, count, "quote fields that hold a comma")
+                problem = RowProblem(path.name, rows.line_num, count, "quote fields that hold a comma")
                 tables.problems.append(problem)
                 continue
             yield rows.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
     except csv.Error as error:
-        tables.problems.append(Problem(path.name, rows.line_num, str(error), "save it as CSV"))
+        tables.problems.append(RowProblem(path.name, rows.line_num, str(error), "save it as CSV"))
 
 
 def _assemble(
@@ -186,7 +186,7 @@ def _assemble(
                 if owner not in before[kind]:
                     file, line = tables.places[_name(stored, sheet, owner, entry)]
                     missing = f"there is no {sheet.owner[0].replace('_', ' ')} {owner}"
-                    tables.problems.append(Problem(file, line, missing, f"list it in {kind}.csv"))
+                    tables.problems.append(RowProblem(file, line, missing, f"list it in {kind}.csv"))
                     continue
                 owners[kind][owner] = before[kind][owner]
             parts[kind, owner][sheet.name].append(entry)

@@ -43,7 +43,7 @@ class MeterStateRow:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayRow:
+class GatewayStateRow:
     """A gateway's state as it, or its last will, said; `health` is the last health message."""
 
     code: str
@@ -55,7 +55,7 @@ class GatewayRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteRow:
+class SiteWithParent:
     """A site, and the one that it is part of."""
 
     code: str
@@ -175,9 +175,9 @@ def exception_count(connection: Connection[Any], close_id: int) -> int:
     return count or 0
 
 
-def gateways(connection: Connection[Any], utility_id: int) -> list[GatewayRow]:
+def gateways(connection: Connection[Any], utility_id: int) -> list[GatewayStateRow]:
     """The utility's field gateways (imports are not devices)."""
-    with connection.cursor(row_factory=class_row(GatewayRow)) as cursor:
+    with connection.cursor(row_factory=class_row(GatewayStateRow)) as cursor:
         cursor.execute(
             """
             select g.code, s.name as site_name, g.state, g.state_at, g.health_at, g.health
@@ -189,9 +189,9 @@ def gateways(connection: Connection[Any], utility_id: int) -> list[GatewayRow]:
         return cursor.fetchall()
 
 
-def site_of_code(connection: Connection[Any], utility_id: int, code: str) -> SiteRow | None:
+def site_of_code(connection: Connection[Any], utility_id: int, code: str) -> SiteWithParent | None:
     """The utility's site of this code."""
-    with connection.cursor(row_factory=class_row(SiteRow)) as cursor:
+    with connection.cursor(row_factory=class_row(SiteWithParent)) as cursor:
         cursor.execute(
             """
             select s.code, s.name, s.address, p.code as parent_code, p.name as parent_name

@@ -86,7 +86,7 @@ class FleetCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class SearchHit:
     """Something that a search found. `kind`: site, meter, or account (of the service point `code`)."""
 
     kind: str
@@ -146,11 +146,11 @@ def fleet_counts(
     return FleetCounts(site_counts(connection, utility_id, today), by_site)
 
 
-def search(connection: Connection[Any], utility_id: int, text: str) -> list[Hit]:
+def search(connection: Connection[Any], utility_id: int, text: str) -> list[SearchHit]:
     """What has `text` in it, whatever its case: sites by name, code and address, meters by id, serial number
     and model, service points by name, code and account. At most 20 of each."""
     given = {"utility": utility_id, "text": text.lower(), "each": _FOUND_EACH}
-    with connection.cursor(row_factory=class_row(Hit)) as cursor:
+    with connection.cursor(row_factory=class_row(SearchHit)) as cursor:
         cursor.execute(
             """
             (select 'site' as kind, s.code, s.name as title, s.address as detail from sites s

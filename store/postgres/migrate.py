@@ -45,7 +45,7 @@ _RIGHTS = "rights"
 _UNPARTITION = "unpartition.sql"
 
 
-class Part(Enum):
+class MigrationPart(Enum):
     """The folders of `migrations/` with numbered files, in the order of their application."""
 
     CORE = "core"
@@ -95,7 +95,7 @@ def migrate(connection: psycopg.Connection, folder: Path = _FOLDER) -> list[Migr
         connection.autocommit = autocommit
 
 
-def parts(connection: psycopg.Connection) -> list[Part]:
+def parts(connection: psycopg.Connection) -> list[MigrationPart]:
     """The parts that the server can take, in order."""
     row = connection.execute(
         """
@@ -108,10 +108,10 @@ def parts(connection: psycopg.Connection) -> list[Part]:
     assert row is not None
     available, licence = row
     if not available:
-        return [Part.CORE, Part.PLAIN]
+        return [MigrationPart.CORE, MigrationPart.PLAIN]
     if licence != "timescale":
-        return [Part.CORE, Part.TIMESCALE]
-    return [Part.CORE, Part.TIMESCALE, Part.COMMUNITY]
+        return [MigrationPart.CORE, MigrationPart.TIMESCALE]
+    return [MigrationPart.CORE, MigrationPart.TIMESCALE, MigrationPart.COMMUNITY]
 
 
 def load(part: str, folder: Path = _FOLDER) -> list[Migration]:
@@ -135,13 +135,13 @@ def _apply_missing(connection: psycopg.Connection, folder: Path) -> list[Migrati
     if connection.execute("select to_regclass('schema_migrations')").fetchone() == (None,):
         connection.execute(_JOURNAL)
     applied: list[Migration] = []
-    for part in Part:  # asked anew for each: the licence is known once the extension is there
+    for part in MigrationPart:  # asked anew for each: the licence is known once the extension is there
         if part not in parts(connection):
             continue
         done = _journal(connection, part.value)
         files = load(part.value, folder)
         _check(part.value, files, done)
-        if part is Part.TIMESCALE and _journal(connection, Part.PLAIN.value):
+        if part is MigrationPart.TIMESCALE and _journal(connection, MigrationPart.PLAIN.value):
             _apply(connection, [], first=(folder / _UNPARTITION).read_text(encoding="utf-8"))
         for migration in files:
             if migration.number not in done:

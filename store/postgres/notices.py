@@ -13,7 +13,7 @@ from psycopg import Connection, sql
 CHANNEL = "hesper_changes"
 
 
-class Topic(StrEnum):
+class ChangeTopic(StrEnum):
     """What changed. All but `READINGS` are announced by triggers (migration core 0064)."""
 
     READINGS = "readings"
@@ -25,14 +25,14 @@ class Topic(StrEnum):
     DELIVERIES = "deliveries"
 
 
-class Change(NamedTuple):
+class ChangeNotice(NamedTuple):
     """Something of this topic changed at this utility."""
 
     utility_id: int
-    topic: Topic
+    topic: ChangeTopic
 
 
-def announce(connection: Connection[Any], utilities: Iterable[int], topic: Topic) -> None:
+def announce(connection: Connection[Any], utilities: Iterable[int], topic: ChangeTopic) -> None:
     """Tell of a change of each utility when the transaction commits."""
     payloads = [f"{utility} {topic}" for utility in sorted(set(utilities))]
     if payloads:
@@ -44,9 +44,9 @@ def listen(connection: Connection[Any]) -> None:
     connection.execute(sql.SQL("listen {}").format(sql.Identifier(CHANNEL)))
 
 
-def changes(connection: Connection[Any], seconds: float) -> Iterator[Change]:
+def changes(connection: Connection[Any], seconds: float) -> Iterator[ChangeNotice]:
     """What a listening session is told within `seconds`. Raises psycopg.Error where the session ends."""
     for notice in connection.notifies(timeout=seconds):
         utility, _, topic = notice.payload.partition(" ")
-        if utility.isdecimal() and topic in Topic.__members__.values():
-            yield Change(int(utility), Topic(topic))
+        if utility.isdecimal() and topic in ChangeTopic.__members__.values():
+            yield ChangeNotice(int(utility), ChangeTopic(topic))

@@ -22,7 +22,7 @@ _LOCK = 0x4152_5249_5645  # "ARRIVE": one process counts at a time
 _TOGETHER = 5_000  # notes that are dealt with in one transaction
 
 
-class Group(StrEnum):
+class ArrivalGroup(StrEnum):
     """What the shares are given for."""
 
     METER = "meter"
@@ -32,7 +32,7 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ArrivalShare:
     """Readings that were due and those of them that arrived. `today` counts intervals that are over.
 
     `yesterday_arrived` is what had come by 06:00 of today, `yesterday_late` what came since. `month` is the
@@ -78,12 +78,12 @@ def shares(
     connection: Connection[Any],
     utility: str,
     now: datetime,
-    by: Group = Group.METER,
+    by: ArrivalGroup = ArrivalGroup.METER,
     *,
     site: str | None = None,
     gateway: str | None = None,
     meters: Sequence[str] | None = None,
-) -> list[Share]:
+) -> list[ArrivalShare]:
     """The shares of a utility as of `now`, the lowest of yesterday first.
 
     `site` means that site with all that is in it. A meter is due from the first whole day after it was
@@ -101,14 +101,14 @@ def shares(
             "meters": None if meters is None else list(meters),
         },
     )
-    return [Share(*row) for row in rows]
+    return [ArrivalShare(*row) for row in rows]
 
 
 _NAMES = {
-    Group.METER: "m.code",
-    Group.GATEWAY: "coalesce(g.code, '')",
-    Group.SITE: "coalesce(s.code, '')",
-    Group.UTILITY: "u.code",
+    ArrivalGroup.METER: "m.code",
+    ArrivalGroup.GATEWAY: "coalesce(g.code, '')",
+    ArrivalGroup.SITE: "coalesce(s.code, '')",
+    ArrivalGroup.UTILITY: "u.code",
 }
 
 _TAKE = """

@@ -8,7 +8,7 @@ from psycopg import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ValidationProgress:
     """Counts of one utility; `unjudged` are blocks of readings of all utilities that wait to be validated."""
 
     readings: int
@@ -33,7 +33,7 @@ def meters_read_since(connection: Connection[Any], utility: str, instant: dateti
     return {code for (code,) in rows}
 
 
-def standing(connection: Connection[Any], utility: str) -> Standing:
+def standing(connection: Connection[Any], utility: str) -> ValidationProgress:
     """The counts as of now."""
     row = connection.execute(
         """
@@ -49,4 +49,4 @@ def standing(connection: Connection[Any], utility: str) -> Standing:
         (utility,),
     ).fetchone()
     assert row is not None
-    return Standing(*row)
+    return ValidationProgress(*row)

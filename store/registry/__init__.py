@@ -7,7 +7,7 @@ register a reading belongs to, `admission.py` adds what is met later, `exchange.
 
 from store.registry.admission import add_register, admit_meters, register_import
 from store.registry.apply import apply, apply_entries, rehearse
-from store.registry.rows import Summary
+from store.registry.rows import RegistrySummary
 from store.registry.snapshot import (
     KnownGateway,
     KnownMeter,
@@ -22,7 +22,7 @@ __all__ = [
     "KnownMeter",
     "KnownRegister",
     "RegistrySnapshot",
-    "Summary",
+    "RegistrySummary",
     "add_register",
     "admit_meters",
     "apply",

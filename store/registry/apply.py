@@ -15,42 +15,42 @@ from metering.registry.checks import RegistryError, check, problems
 from metering.registry.entries import Registry, UtilityEntry
 from store.registry.equipment import put_gateway, put_meter, put_register, put_site, units_of
 from store.registry.points import put_contract, put_fuse, put_installation, put_service_point
-from store.registry.rows import Rows, Summary, given
+from store.registry.rows import RegistrySummary, Rows, given
 
 
-def apply(connection: Connection[Any], registry: Registry) -> Summary:
+def apply(connection: Connection[Any], registry: Registry) -> RegistrySummary:
     """Applies a registry in one transaction: all of it or, after a RegistryError, nothing.
 
     The error names the entry, be it against the rules or referring to something that does not exist.
     """
     check(registry)
-    summary = Summary()
+    summary = RegistrySummary()
     with connection.transaction():
         for utility in registry.utilities:
             _apply(connection, utility, summary)
     return summary
 
 
-def apply_entries(connection: Connection[Any], utility_id: int, entry: UtilityEntry) -> Summary:
+def apply_entries(connection: Connection[Any], utility_id: int, entry: UtilityEntry) -> RegistrySummary:
     """Applies what the entry lists to a utility that is there, whose own row stays as it is.
 
     Raises RegistryError; then nothing was changed.
     """
     check(Registry([entry]))
-    summary = Summary()
+    summary = RegistrySummary()
     with connection.transaction():
         rows = Rows(connection, summary, ZoneInfo(entry.time_zone), utility_id)
         _apply_entries(rows, entry, None)
     return summary
 
 
-def rehearse(connection: Connection[Any], registry: Registry) -> tuple[Summary, list[RegistryError]]:
+def rehearse(connection: Connection[Any], registry: Registry) -> tuple[RegistrySummary, list[RegistryError]]:
     """What `apply` would do, and every entry that it would refuse; the database stays as it is.
 
     Entries are looked up in the database only once all of them follow the rules.
     """
     refused = list(problems(registry))
-    summary = Summary()
+    summary = RegistrySummary()
     if not refused:
         with connection.transaction(force_rollback=True):
             for utility in registry.utilities:
@@ -61,7 +61,7 @@ def rehearse(connection: Connection[Any], registry: Registry) -> tuple[Summary, 
 def _apply(
     connection: Connection[Any],
     entry: UtilityEntry,
-    summary: Summary,
+    summary: RegistrySummary,
     refused: list[RegistryError] | None = None,
 ) -> None:
     rows = Rows(connection, summary, ZoneInfo(entry.time_zone))

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class HistoryEntry:
     """One row added (`before` is None) or changed: columns that differ, as JSON has them.
 
     `entity` is the table; `entry` names the row: a code, or a meter's and its register's.
@@ -25,7 +25,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class NumberedChange(Change):
+class NumberedEntry(HistoryEntry):
     """A change with its number, by which pages go on."""
 
     id: int
@@ -41,9 +41,9 @@ def sign(connection: Connection[Any], author: str, reason: str) -> None:
 
 def changes_page(
     connection: Connection[Any], utility_id: int, *, entry: str | None, before: int | None, limit: int
-) -> list[NumberedChange]:
+) -> list[NumberedEntry]:
     """At most `limit` changes, the last first, those before the number `before`; `entry` as in `history`."""
-    with connection.cursor(row_factory=class_row(NumberedChange)) as cursor:
+    with connection.cursor(row_factory=class_row(NumberedEntry)) as cursor:
         return cursor.execute(
             """
             select id, changed_at, author, reason, entity, entry, before, after from registry_history
@@ -55,12 +55,12 @@ def changes_page(
         ).fetchall()
 
 
-def history(connection: Connection[Any], utility: str, entry: str | None = None) -> list[Change]:
+def history(connection: Connection[Any], utility: str, entry: str | None = None) -> list[HistoryEntry]:
     """A utility's changes, the first one first; of `entry` and what belongs to it, if given.
 
     What belongs to it begins with its code: the registers of a meter, the installations at a point.
     """
-    with connection.cursor(row_factory=class_row(Change)) as cursor:
+    with connection.cursor(row_factory=class_row(HistoryEntry)) as cursor:
         cursor.execute(
             """
             select h.changed_at, h.author, h.reason, h.entity, h.entry, h.before, h.after

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """A register's time at a service point. `multiplier` is that of the transformers there."""
 
     register_id: int
@@ -61,9 +61,9 @@ class Clock:
     ahead: int
 
 
-def places_of(connection: Connection, register_ids: Sequence[int]) -> list[Place]:
+def places_of(connection: Connection, register_ids: Sequence[int]) -> list[Placement]:
     """Where the registers' meters are and were installed, by instant."""
-    with connection.cursor(row_factory=class_row(Place)) as cursor:
+    with connection.cursor(row_factory=class_row(Placement)) as cursor:
         cursor.execute(
             """
             select r.id as register_id, i.service_point_id, r.billed, i.valid_from, i.valid_to, i.multiplier

@@ -14,7 +14,7 @@ from telemetry.micro import to_micro
 
 
 @dataclass(slots=True)
-class Count:
+class EntryCount:
     """Entries of one kind by what was done with them."""
 
     added: int = 0
@@ -23,14 +23,14 @@ class Count:
 
 
 @dataclass(slots=True)
-class Summary:
+class RegistrySummary:
     """What an application did, by kind: 'utilities', 'sites', 'gateways', 'meters', 'registers', ..."""
 
-    counts: dict[str, Count] = field(default_factory=dict)
+    counts: dict[str, EntryCount] = field(default_factory=dict)
 
-    def of(self, kind: str) -> Count:
+    def of(self, kind: str) -> EntryCount:
         """The count of a kind, zero where nothing of it was in the document."""
-        return self.counts.setdefault(kind, Count())
+        return self.counts.setdefault(kind, EntryCount())
 
 
 def micro_values(values: Mapping[str, str]) -> Jsonb:
@@ -47,7 +47,7 @@ class Rows:
     """Tables, columns and keys are literals of the caller, never input. `utility_id` is set once known."""
 
     def __init__(
-        self, connection: Connection[Any], summary: Summary, zone: ZoneInfo, utility_id: int = 0
+        self, connection: Connection[Any], summary: RegistrySummary, zone: ZoneInfo, utility_id: int = 0
     ) -> None:
         self.connection = connection
         self.summary = summary

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from store.quarantine import Kept
+from store.quarantine import QuarantineRow
 
 _AT_ONCE = 500
 
@@ -71,11 +71,11 @@ def stranger(connection: Connection[Any], utility_id: int, meter: str) -> Strang
         return cursor.fetchone()
 
 
-def waiting_of(connection: Connection[Any], utility: str, meter: str) -> Iterator[list[Kept]]:
+def waiting_of(connection: Connection[Any], utility: str, meter: str) -> Iterator[list[QuarantineRow]]:
     """What waits of an unknown meter, in the order of arrival, some hundred readouts at once."""
     last = 0
     while True:
-        with connection.cursor(row_factory=class_row(Kept)) as cursor:
+        with connection.cursor(row_factory=class_row(QuarantineRow)) as cursor:
             cursor.execute(
                 """
                 select q.id, q.utility_id, q.topic, q.reason, q.detail, q.meter, q.payload, q.state,

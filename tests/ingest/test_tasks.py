@@ -7,12 +7,12 @@ import psycopg
 import pytest
 
 from hesper.commands.running.worker import accept_meter
-from ingest.receive.quarantine import Reason, refuse_readout
+from ingest.receive.quarantine import QuarantineReason, refuse_readout
 from ingest.tasks import TASKS, step
 from store import quarantine, tasks
 from store.postgres.database import connect
 from store.postgres.roles import Role
-from store.tasks import RequestRow, State, Task
+from store.tasks import RequestRow, Task, TaskState
 from telemetry.wire import Batch, WireReadout, to_milliseconds
 from tests.support.town import NOW, UTILITY, VOLUME, Town
 
@@ -57,7 +57,7 @@ def do(queue: psycopg.Connection, work: psycopg.Connection) -> bool:
     return step(queue, work, EVERY, lambda: NOW)
 
 
-def wait_in_quarantine(town: Town, meter: str, reason: Reason, count: int = 3) -> None:
+def wait_in_quarantine(town: Town, meter: str, reason: QuarantineReason, count: int = 3) -> None:
     """Readouts of a meter, a day apart."""
     row = town.connection.execute("select id from utilities").fetchone()
     assert row is not None
@@ -67,7 +67,11 @@ def wait_in_quarantine(town: Town, meter: str, reason: Reason, count: int = 3) -
         refusal = refuse_readout(TOPIC, Batch("e1", number + 1, at, [readout]), readout, reason, "why")
         quarantine.insert(
             town.connection,
-            [quarantine.Entry(row[0], TOPIC, reason, refusal.detail, meter, refusal.payload, refusal.digest)],
+            [
+                quarantine.QuarantineEntry(
+                    row[0], TOPIC, reason, refusal.detail, meter, refusal.payload, refusal.digest
+                )
+            ],
         )
     town.connection.commit()
 
@@ -80,7 +84,7 @@ def test_a_draft_is_made_by_who_asked_once_all_is_judged(
     assert ask(town, Task.DRAFT, period="2026-10").id == asked.id, "one draft of a period at a time"
     assert do(queue, work)
     row = came_of(town, asked)
-    assert (row.state, row.outcome and row.outcome["billed"]) == (State.DONE, 1)
+    assert (row.state, row.outcome and row.outcome["billed"]) == (TaskState.DONE, 1)
     drafted = town.connection.execute("select author, drafted_at is not null from close_drafts").fetchall()
     assert drafted == [("anna", True)]
     assert not do(queue, work)
@@ -97,7 +101,7 @@ def test_what_cannot_be_done_says_why_and_stops_nobody(
     assert do(queue, work)
     assert "close it after that" in (came_of(town, early).failure or "")
     assert "`hesper registry unknown`" in (came_of(town, unknown).failure or "")
-    assert came_of(town, unknown).state is State.FAILED
+    assert came_of(town, unknown).state is TaskState.FAILED
 
 
 @pytest.mark.expects_log("a request failed by a fault of ours")
@@ -113,8 +117,8 @@ def test_replaying_stores_what_can_be_stored_now(
     town: Town, queue: psycopg.Connection, work: psycopg.Connection
 ) -> None:
     town.meter("AAA-1", {START - DAY: "99"})
-    wait_in_quarantine(town, "AAA-1", Reason.WRONG_GATEWAY)
-    wait_in_quarantine(town, "BBB-2", Reason.WRONG_GATEWAY)
+    wait_in_quarantine(town, "AAA-1", QuarantineReason.WRONG_GATEWAY)
+    wait_in_quarantine(town, "BBB-2", QuarantineReason.WRONG_GATEWAY)
     asked = ask(town, Task.REPLAY, reason="wrong_gateway")
     assert do(queue, work)
     assert came_of(town, asked).outcome == {"tried": 6, "stored": 3, "waiting": 0}
@@ -124,7 +128,7 @@ def test_replaying_stores_what_can_be_stored_now(
 def test_what_is_discarded_stays_and_waits_no_more(
     town: Town, queue: psycopg.Connection, work: psycopg.Connection
 ) -> None:
-    wait_in_quarantine(town, "AAA-1", Reason.OBIS)
+    wait_in_quarantine(town, "AAA-1", QuarantineReason.OBIS)
     first, *_ = quarantine.waiting(town.connection)
     one = ask(town, Task.DISCARD, ids=[first.id])
     rest = ask(town, Task.DISCARD, reason="obis")
@@ -138,7 +142,7 @@ def test_what_is_discarded_stays_and_waits_no_more(
 def test_a_request_touches_its_own_utility_alone(
     town: Town, queue: psycopg.Connection, work: psycopg.Connection
 ) -> None:
-    wait_in_quarantine(town, "AAA-1", Reason.OBIS)
+    wait_in_quarantine(town, "AAA-1", QuarantineReason.OBIS)
     (row,) = town.connection.execute(
         "insert into utilities (code, name, time_zone) values ('other', 'Other', 'UTC') returning id"
     ).fetchall()
@@ -154,7 +158,7 @@ def test_a_request_touches_its_own_utility_alone(
 def test_a_new_meter_is_accepted_with_all_that_waits_of_it_in_the_name_of_who_asked(
     town: Town, queue: psycopg.Connection, work: psycopg.Connection
 ) -> None:
-    wait_in_quarantine(town, "KAM-06855817", Reason.UNKNOWN_METER)
+    wait_in_quarantine(town, "KAM-06855817", QuarantineReason.UNKNOWN_METER)
     asked = ask(town, Task.ACCEPT, meter="KAM-06855817", model="Multical 21")
     assert do(queue, work)
     assert came_of(town, asked).outcome == {"readouts": 3, "stored": 3, "waiting": 0}

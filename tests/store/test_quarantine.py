@@ -5,9 +5,9 @@ from dataclasses import replace
 import psycopg
 
 from store import quarantine
-from store.quarantine import Entry
+from store.quarantine import QuarantineEntry
 
-ENTRY = Entry(None, "hesper/v1/a/b/readings", "malformed", "not JSON", None, b"\x00\xff", b"hash")
+ENTRY = QuarantineEntry(None, "hesper/v1/a/b/readings", "malformed", "not JSON", None, b"\x00\xff", b"hash")
 
 
 def test_what_is_refused_again_is_one_row(connection: psycopg.Connection) -> None:

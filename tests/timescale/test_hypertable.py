@@ -8,7 +8,7 @@ import pytest
 
 from store.postgres.arrays import from_microseconds, microseconds
 from store.postgres.database import connect
-from store.postgres.migrate import Part, migrate, parts
+from store.postgres.migrate import MigrationPart, migrate, parts
 from store.postgres.retention import keep, upkeep
 from store.readings.raw import insert, series
 
@@ -43,7 +43,7 @@ def alone(database: str) -> psycopg.Connection:
 
 def test_every_part_is_applied(database: str) -> None:
     with connect(database) as connection:
-        assert parts(connection) == [Part.CORE, Part.TIMESCALE, Part.COMMUNITY]
+        assert parts(connection) == [MigrationPart.CORE, MigrationPart.TIMESCALE, MigrationPart.COMMUNITY]
         connection.rollback()
         assert migrate(connection) == []
 

@@ -6,7 +6,7 @@ import pytest
 
 from store.postgres import migrate as migrations
 from store.postgres.database import connect
-from store.postgres.migrate import Part, migrate
+from store.postgres.migrate import MigrationPart, migrate
 from tests.store.postgres.test_upgrade import fill, kept, shape, upgrade
 
 
@@ -19,11 +19,13 @@ def test_a_database_that_gains_timescaledb_keeps_what_it_has(
 ) -> None:
     with connect(unmigrated_database) as connection:
         with monkeypatch.context() as without:
-            without.setattr(migrations, "parts", lambda _connection: [Part.CORE, Part.PLAIN])
+            without.setattr(
+                migrations, "parts", lambda _connection: [MigrationPart.CORE, MigrationPart.PLAIN]
+            )
             migrate(connection)
         fill(connection)
         before = kept(connection)
-        assert [m.part for m in migrate(connection)][:1] == [Part.TIMESCALE.value]
+        assert [m.part for m in migrate(connection)][:1] == [MigrationPart.TIMESCALE.value]
         assert migrate(connection) == []
         assert kept(connection) == before
         chunks = connection.execute("select count(*) from show_chunks('readings')").fetchone()

@@ -19,7 +19,7 @@ from api.words.language import Language, language_of
 from api.words.presentation import Sparkline, local_midnights, sparkline
 from metering.access import Scope
 from store.fleet import overview as queries
-from store.fleet.overview import SiteRow, site_of_code
+from store.fleet.overview import SiteWithParent, site_of_code
 
 router = APIRouter(include_in_schema=False)
 
@@ -87,7 +87,7 @@ def site_meters(
     )
 
 
-def find_site(store: Store, utility_id: int, code: str) -> SiteRow:
+def find_site(store: Store, utility_id: int, code: str) -> SiteWithParent:
     """The site of this code. Raises Problem where there is none."""
     found = site_of_code(store, utility_id, code)
     if found is None:
@@ -100,7 +100,7 @@ def _list(
     visitor: PageVisitor,
     store: Store,
     *,
-    site: SiteRow | None,
+    site: SiteWithParent | None,
     q: str | None,
     after: str | None,
 ) -> Response:

@@ -10,7 +10,7 @@ _SHOWN_BYTES = 4096  # of what cannot be read
 
 
 @dataclass(frozen=True, slots=True)
-class Readout:
+class QuarantinedReadout:
     """A readout as it came: {register: (value, unit where it is not the usual one)}; `raw`: the telegram."""
 
     meter: str
@@ -24,7 +24,7 @@ class Readout:
 class Payload:
     """`readouts` of a message that can be read; `text` of one that cannot, cut to a readable length."""
 
-    readouts: list[Readout]
+    readouts: list[QuarantinedReadout]
     text: str | None
 
 
@@ -37,12 +37,12 @@ def read(payload: bytes) -> Payload:
     return Payload([_readout(one) for one in batch.readouts], None)
 
 
-def _readout(readout: WireReadout) -> Readout:
+def _readout(readout: WireReadout) -> QuarantinedReadout:
     try:
         at = from_milliseconds(readout.at)
     except (OverflowError, ValueError):  # such an instant is a reason to be here
         at = None
-    return Readout(
+    return QuarantinedReadout(
         readout.meter,
         at,
         {obis: (value, readout.units.get(obis)) for obis, value in readout.values.items()},

@@ -22,7 +22,7 @@ from api.v1.tasks import RequestDocument, document
 from api.web.problems import invalid, not_found
 from metering.access import Scope
 from store import quarantine
-from store.quarantine import Kept, Selection
+from store.quarantine import QuarantineRow, Selection
 from store.registry.strangers import stranger, strangers_page
 from store.tasks import Task, ask
 
@@ -101,7 +101,7 @@ class QuarantineTask(BaseModel):
     reason: Text
 
 
-class NewMeter(BaseModel):
+class UnknownMeter(BaseModel):
     """A meter that reports and is not registered, and how many of its readouts wait."""
 
     meter: str
@@ -110,10 +110,10 @@ class NewMeter(BaseModel):
     last_at: datetime
 
 
-class NewMeterList(BaseModel):
+class UnknownMeterList(BaseModel):
     """By meter id; `next_cursor` null: this is the last page."""
 
-    meters: list[NewMeter]
+    meters: list[UnknownMeter]
     next_cursor: str | None
 
 
@@ -215,13 +215,13 @@ def list_new_meters(
     store: Store,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
     limit: Limit = 100,
-) -> NewMeterList:
+) -> UnknownMeterList:
     """Their readouts wait in quarantine until the meter is accepted."""
     rows = strangers_page(store, caller.utility.id, after=cursor, limit=limit + 1)
     page = rows[:limit]
-    return NewMeterList(
+    return UnknownMeterList(
         meters=[
-            NewMeter(meter=row.meter, readouts=row.readouts, first_at=row.first_at, last_at=row.last_at)
+            UnknownMeter(meter=row.meter, readouts=row.readouts, first_at=row.first_at, last_at=row.last_at)
             for row in page
         ],
         next_cursor=page[-1].meter if len(rows) > limit else None,
@@ -261,7 +261,7 @@ def _ask(
     return document(asked, response)
 
 
-def _waiting(row: Kept) -> Waiting:
+def _waiting(row: QuarantineRow) -> Waiting:
     return Waiting(
         id=row.id,
         state=cast(EntryState, row.state),
@@ -274,7 +274,7 @@ def _waiting(row: Kept) -> Waiting:
     )
 
 
-def _readout(readout: payloads.Readout) -> WaitingReadout:
+def _readout(readout: payloads.QuarantinedReadout) -> WaitingReadout:
     return WaitingReadout(
         meter=readout.meter,
         measured_at=readout.at,

@@ -19,7 +19,7 @@ from api.v1.models import (
     Instant,
     Reading,
     ReadingPage,
-    Telegram,
+    StoredTelegram,
     decimal_text,
     local_instant,
     quality_code,
@@ -55,14 +55,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ObisText = Annotated[str | None, Query(pattern=r"^\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}$")]
 
 
-class Shown(BaseModel):
+class CounterReading(BaseModel):
     """What a register showed, and when it was read."""
 
     at: Instant
     value: str
 
 
-class Period(BaseModel):
+class ConsumptionPeriod(BaseModel):
     """From `starts_at` to `ends_at`, counted between two readings: the last ones up to either end.
 
     `consumption` null: the register fell in between, and was not near its top.
@@ -70,8 +70,8 @@ class Period(BaseModel):
 
     starts_at: Instant
     ends_at: Instant
-    first: Shown
-    last: Shown
+    first: CounterReading
+    last: CounterReading
     consumption: str | None
 
 
@@ -84,7 +84,7 @@ class Consumption(BaseModel):
     by: Bucket
     from_: date = Field(serialization_alias="from")
     to: date
-    periods: list[Period]
+    periods: list[ConsumptionPeriod]
 
 
 @router.get(
@@ -210,7 +210,9 @@ def get_consumption(
     dependencies=[requires(Scope.TELEGRAMS_READ)],
     summary="The bytes behind readings",
 )
-def get_telegram(caller: KeyCaller, store: Store, meter_id: MeterId, measured_at: AwareDatetime) -> Telegram:
+def get_telegram(
+    caller: KeyCaller, store: Store, meter_id: MeterId, measured_at: AwareDatetime
+) -> StoredTelegram:
     """The telegram as the meter sent it, and the message that brought it."""
     row = find_meter(caller, store, meter_id)
     found = reading_queries.telegram(store, caller.utility.id, row.id, measured_at)
@@ -219,7 +221,7 @@ def get_telegram(caller: KeyCaller, store: Store, meter_id: MeterId, measured_at
             f"A telegram of {row.code} at that instant",
             "Imported readings have none, and telegrams are kept for a limited time.",
         )
-    return Telegram(
+    return StoredTelegram(
         meter=row.code,
         measured_at=found.measured_at,
         received_at=found.received_at,
@@ -246,15 +248,15 @@ def _period(
     by: Bucket,
     capacity: int | None,
     zone: ZoneInfo,
-) -> Period:
+) -> ConsumptionPeriod:
     bucket, at, value = later
     used = step(earlier[2], value, capacity)
     starts_at, ends_at = (earlier[1], at) if by is Bucket.READING else (bucket, _end(bucket, by, zone))
-    return Period(
+    return ConsumptionPeriod(
         starts_at=local_instant(starts_at, zone),
         ends_at=local_instant(ends_at, zone),
-        first=Shown(at=local_instant(earlier[1], zone), value=decimal_text(earlier[2])),
-        last=Shown(at=local_instant(at, zone), value=decimal_text(value)),
+        first=CounterReading(at=local_instant(earlier[1], zone), value=decimal_text(earlier[2])),
+        last=CounterReading(at=local_instant(at, zone), value=decimal_text(value)),
         consumption=None if used is None else decimal_text(used),
     )
 

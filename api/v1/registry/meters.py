@@ -12,14 +12,14 @@ from api.v1.conditional import UNCHANGED, Conditional, Match, tagged
 from api.v1.fields import Fields, fields_of
 from api.v1.idempotency import ONCE
 from api.v1.models import (
-    Finding,
+    FindingDocument,
     FindingPage,
     Installation,
     LastReading,
-    Meter,
     MeterDetail,
     MeterPage,
-    Register,
+    MeterRegister,
+    MeterSummary,
     RegisterList,
     RegisterWithReading,
     ServicePoint,
@@ -30,7 +30,14 @@ from api.v1.models import (
     plain,
     register_name,
 )
-from api.v1.registry.registration import Change, Reference, Text, already_registered, medium_code, register
+from api.v1.registry.registration import (
+    EntryChange,
+    Reference,
+    Text,
+    already_registered,
+    medium_code,
+    register,
+)
 from api.v1.routing import resources
 from api.web.problems import not_found
 from metering.access import Scope
@@ -45,7 +52,7 @@ MeterId = Annotated[str, Path(max_length=40, examples=["KAM-06855817"])]
 Flow = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$")]
 
 
-class MeterChange(Change):
+class MeterChange(EntryChange):
     """What is to change of a meter; its medium stays, as its readings do."""
 
     model: Text = ""
@@ -64,7 +71,7 @@ class NewMeter(MeterChange):
     medium: str = Field(max_length=30, examples=["cold water"])
 
 
-class Verification(BaseModel):
+class MeterVerification(BaseModel):
     """A verification of a meter: it holds from `verified_on` until the day `valid_until`, not included."""
 
     verified_on: date
@@ -77,10 +84,10 @@ class VerificationList(BaseModel):
 
     meter: str
     verified_until: date | None
-    verifications: list[Verification]
+    verifications: list[MeterVerification]
 
 
-class NewVerification(Change):
+class NewVerification(EntryChange):
     """A verification that was made."""
 
     verified_on: date
@@ -102,7 +109,7 @@ def list_meters(
     account: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     verification_due_before: date | None = None,
     q: Annotated[str | None, Query(max_length=100)] = None,
-    only: Annotated[Fields, fields_of(Meter)],
+    only: Annotated[Fields, fields_of(MeterSummary)],
 ) -> MeterPage:
     """`q` is a part of the meter id, model, site, service point or account, `service_point` and `account` are
     those of where they are now. `verification_due_before`: the verification holds no longer on that day."""
@@ -206,7 +213,7 @@ def list_verifications(caller: KeyCaller, store: Store, meter_id: MeterId) -> Ve
         meter=row.code,
         verified_until=row.verified_until,
         verifications=[
-            Verification(
+            MeterVerification(
                 verified_on=one.verified_on, valid_until=one.valid_until, certificate=one.certificate
             )
             for one in meter_queries.verifications(store, row.id)
@@ -262,7 +269,7 @@ def list_meter_findings(
     zone = caller.utility.zone
     return FindingPage(
         findings=[
-            Finding(
+            FindingDocument(
                 id=finding.id,
                 meter=finding.meter,
                 obis=finding.obis,
@@ -321,8 +328,8 @@ def _entry(row: meter_queries.MeterRow) -> MeterEntry:
     )
 
 
-def _meter(row: meter_queries.MeterRow) -> Meter:
-    return Meter(
+def _meter(row: meter_queries.MeterRow) -> MeterSummary:
+    return MeterSummary(
         id=row.code,
         model=row.model,
         medium=medium_label(row.medium),
@@ -339,8 +346,8 @@ def _meter(row: meter_queries.MeterRow) -> Meter:
     )
 
 
-def _register(row: meter_queries.RegisterRow) -> Register:
-    return Register(
+def _register(row: meter_queries.RegisterRow) -> MeterRegister:
+    return MeterRegister(
         obis=row.obis,
         name=register_name(row.obis),
         unit=row.unit,

@@ -15,7 +15,7 @@ from api.v1.models import medium_label
 from api.web.problems import Problem, invalid
 from metering.registry.checks import RegistryError
 from metering.registry.entries import UtilityEntry
-from store.registry import Summary, apply_entries
+from store.registry import RegistrySummary, apply_entries
 from store.registry.history import sign
 from telemetry.obis import Medium
 
@@ -34,7 +34,7 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(max_length=200)]
 
 
-class Change(BaseModel):
+class EntryChange(BaseModel):
     """Every change says why; the history keeps it. In a PATCH, what is not named stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
@@ -46,12 +46,12 @@ class Change(BaseModel):
         return self.model_dump(include=self.model_fields_set - {"reason"})
 
 
-def sign_change(store: Connection[Any], caller: Caller, change: Change) -> None:
+def sign_change(store: Connection[Any], caller: Caller, change: EntryChange) -> None:
     """What follows in this transaction is the caller's, for that reason."""
     sign(store, caller.actor, change.reason)
 
 
-def register(store: Connection[Any], caller: Caller, change: Change, **entries: Any) -> Summary:
+def register(store: Connection[Any], caller: Caller, change: EntryChange, **entries: Any) -> RegistrySummary:
     """Apply entries (`sites=[...]`, `meters=[...]`) as a document would. Raises Problem."""
     sign_change(store, caller, change)
     utility = caller.utility

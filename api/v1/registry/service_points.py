@@ -17,8 +17,8 @@ from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
 from api.v1.models import DecimalText, Instant, decimal_text, local_instant, medium_label, plain
 from api.v1.registry.registration import (
-    Change,
     Code,
+    EntryChange,
     Reference,
     RegistryInstant,
     Text,
@@ -96,7 +96,7 @@ class ServicePointPage(BaseModel):
     next_cursor: str | None
 
 
-class ServicePointChange(Change):
+class ServicePointChange(EntryChange):
     """What is to change. From `ended_at` on nothing is delivered, and no meter is missed."""
 
     name: Text = ""
@@ -112,7 +112,7 @@ class NewServicePoint(ServicePointChange):
     medium: str = Field(max_length=30, examples=["heat"])
 
 
-class InstallationChange(Change):
+class InstallationChange(EntryChange):
     """What is to be corrected of an installation; its beginning names it and stays."""
 
     valid_to: RegistryInstant | None = None
@@ -121,7 +121,7 @@ class InstallationChange(Change):
     end_values: Values = Field(default_factory=dict)
 
 
-class NewInstallation(Change):
+class NewInstallation(EntryChange):
     """A meter that measures at a service point from an instant on."""
 
     meter: Reference = Field(examples=["KAM-06855817"])
@@ -130,7 +130,7 @@ class NewInstallation(Change):
     start_values: Values = Field(default_factory=dict)
 
 
-class MeterExchange(Change):
+class MeterExchange(EntryChange):
     """One meter is taken away and another put in its place, both read at that instant.
 
     `removed` is needed where several meters measure. The same meter with another `multiplier`: its

@@ -13,7 +13,7 @@ from api.identity.authentication import Caller, KeyCaller, Store, requires
 from api.v1.conditional import UNCHANGED, Conditional, Match, tagged
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.registry.registration import Change, Code, Reference, Text, already_registered, register
+from api.v1.registry.registration import Code, EntryChange, Reference, Text, already_registered, register
 from api.v1.routing import resources
 from api.web.problems import not_found
 from metering.access import Scope
@@ -43,7 +43,7 @@ class SitePage(BaseModel):
     next_cursor: str | None
 
 
-class SiteChange(Change):
+class SiteChange(EntryChange):
     """What is to change of a site."""
 
     name: Text = ""
@@ -57,7 +57,7 @@ class NewSite(SiteChange):
     code: Code = Field(examples=["house-2"])
 
 
-class Line(BaseModel):
+class RegisteredLine(BaseModel):
     """A wire of a gateway: `protocol` such as mbus, `address` such as /dev/ttyUSB0."""
 
     code: str
@@ -73,7 +73,7 @@ class Gateway(Sparse):
     site: str | None
     state: str
     state_at: datetime | None
-    lines: list[Line]
+    lines: list[RegisteredLine]
 
 
 class GatewayPage(BaseModel):
@@ -201,5 +201,7 @@ def _site(row: places.SiteRow) -> SiteDetail:
 def _gateways(store: Store, rows: list[places.GatewayRow]) -> list[Gateway]:
     lines = defaultdict(list)
     for line in places.lines(store, [row.id for row in rows]):
-        lines[line.gateway_id].append(Line(code=line.code, protocol=line.protocol, address=line.address))
+        lines[line.gateway_id].append(
+            RegisteredLine(code=line.code, protocol=line.protocol, address=line.address)
+        )
     return [Gateway(**asdict(row), lines=lines[row.id]) for row in rows]

@@ -24,7 +24,7 @@ _DAYS, _MOST_DAYS = 31, 400
 _EARLIEST, _LATEST = date(1970, 1, 2), date(9998, 12, 31)
 
 
-class Fuse(BaseModel):
+class MainFuse(BaseModel):
     """The main circuit breaker from a local day on: its rating in A of each phase."""
 
     since: date
@@ -32,7 +32,7 @@ class Fuse(BaseModel):
     phases: int
 
 
-class Contract(BaseModel):
+class SupplyContract(BaseModel):
     """Who pays; `valid_to` null: it goes on. `account` is the billing system's reference."""
 
     valid_from: Instant
@@ -44,8 +44,8 @@ class Supply(BaseModel):
     """What a service point is fed through and who pays for it, each in order of time."""
 
     service_point: str
-    fuses: list[Fuse]
-    contracts: list[Contract]
+    fuses: list[MainFuse]
+    contracts: list[SupplyContract]
 
 
 class BalanceLine(BaseModel):
@@ -66,7 +66,7 @@ class BalanceLine(BaseModel):
     uncertain_share: float
 
 
-class Balance(BaseModel):
+class BuildingBalance(BaseModel):
     """The balance of a building; `from` and `to` are local days, both included."""
 
     site: str
@@ -89,11 +89,11 @@ def get_supply(caller: KeyCaller, store: Store, code: PointCode) -> Supply:
     return Supply(
         service_point=point.code,
         fuses=[
-            Fuse(since=one.since, amperes=decimal_text(one.amperes), phases=one.phases)
+            MainFuse(since=one.since, amperes=decimal_text(one.amperes), phases=one.phases)
             for one in queries.fuses(store, point.id)
         ],
         contracts=[
-            Contract(
+            SupplyContract(
                 valid_from=local_instant(one.valid_from, zone),
                 valid_to=local_instant(one.valid_to, zone) if one.valid_to else None,
                 account=one.account or None,
@@ -116,7 +116,7 @@ def get_balance(
     site: SiteCode,
     first: Annotated[date | None, Query(alias="from", ge=_EARLIEST, le=_LATEST)] = None,
     last: Annotated[date | None, Query(alias="to", ge=_EARLIEST, le=_LATEST)] = None,
-) -> Balance:
+) -> BuildingBalance:
     """By medium, over local days: by default the last 31 whole ones, at most 400."""
     found = places.site(store, caller.utility.id, site)
     if found is None:
@@ -127,7 +127,7 @@ def get_balance(
     if not timedelta(0) <= until - since < timedelta(days=_MOST_DAYS):
         raise invalid("query.from", f"`from` is a day up to `to`, at most {_MOST_DAYS} days; ask in parts.")
     rows = balances.balances(store, caller.utility.id, since, until, site=found.code)
-    return Balance(
+    return BuildingBalance(
         site=found.code,
         first=since,
         last=until,

@@ -12,14 +12,14 @@ from rich.table import Table
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
 from store.postgres.database import StoreError, connect
 from store.postgres.roles import Role
-from store.readings.completeness import Group, Share, shares
+from store.readings.completeness import ArrivalGroup, ArrivalShare, shares
 
 
 def arrival(  # noqa: PLR0917 - typer passes them by name
     utility: Annotated[str, typer.Option(help="Whose readings.")],
     by: Annotated[
-        Group, typer.Option(help="For each meter, gateway or site, or for all together.")
-    ] = Group.METER,
+        ArrivalGroup, typer.Option(help="For each meter, gateway or site, or for all together.")
+    ] = ArrivalGroup.METER,
     site: Annotated[str | None, typer.Option(help="Only meters of this site and of what is in it.")] = None,
     gateway: Annotated[str | None, typer.Option(help="Only meters of this gateway.")] = None,
     meter: Annotated[list[str] | None, typer.Option(help="Only this meter; may be given repeatedly.")] = None,
@@ -51,7 +51,7 @@ def arrival(  # noqa: PLR0917 - typer passes them by name
         Console().print(table(by, found))
 
 
-def table(by: Group, found: list[Share]) -> Table:
+def table(by: ArrivalGroup, found: list[ArrivalShare]) -> Table:
     """The shares for people, with what was due in 30 days; `--json` has all the counts."""
     shown = Table()
     shown.add_column(by.value, no_wrap=True)

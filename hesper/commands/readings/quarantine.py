@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
-from ingest.receive.quarantine import Reason
+from ingest.receive.quarantine import QuarantineReason
 from ingest.receive.replay import replay_all
 from store import quarantine
 from store.postgres.database import StoreError, connect
 from store.postgres.roles import Role
-from store.quarantine import Kept, Selection
+from store.quarantine import QuarantineRow, Selection
 from telemetry.wire import Outcome, to_milliseconds
 
 app = typer.Typer(no_args_is_help=True)
@@ -26,7 +26,7 @@ _SHOWN_BYTES = 512  # of a payload that is not text
 Ids = Annotated[list[int] | None, typer.Argument(help="Numbers of entries, as `list` shows them.")]
 Utility = Annotated[str | None, typer.Option(help="Only what came under this utility.")]
 Gateway = Annotated[str | None, typer.Option(help="Only what came from this gateway.")]
-ReasonOption = Annotated[Reason | None, typer.Option(help="Only what was refused for this reason.")]
+ReasonOption = Annotated[QuarantineReason | None, typer.Option(help="Only what was refused for this reason.")]
 Meter = Annotated[str | None, typer.Option(help="Only what names this meter.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
 
@@ -162,7 +162,7 @@ def _selection(given: Selection, everything: bool) -> Selection:
     return given
 
 
-def _table(entries: Sequence[Kept]) -> Table:
+def _table(entries: Sequence[QuarantineRow]) -> Table:
     shown = Table()
     for heading in ("number", "received", "gateway", "meter", "reason", "what is wrong"):
         shown.add_column(heading, justify="right" if heading == "number" else "left")
@@ -173,7 +173,7 @@ def _table(entries: Sequence[Kept]) -> Table:
     return shown
 
 
-def _described(entry: Kept) -> dict[str, Any]:
+def _described(entry: QuarantineRow) -> dict[str, Any]:
     return {
         "number": entry.id,
         "state": entry.state,

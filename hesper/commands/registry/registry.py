@@ -16,7 +16,7 @@ from metering.registry.document import load
 from metering.registry.sheets import write_tables
 from metering.registry.tables import Tables, amend, read_tables
 from store.billing.measured import utility_codes
-from store.registry import Summary, rehearse
+from store.registry import RegistrySummary, rehearse
 from store.registry import apply as apply_registry
 from store.registry.exchange import Exchange
 from store.registry.exchange import swap as exchange_meters
@@ -237,7 +237,7 @@ def accept(
     typer.echo(f"{done.stored} readings of {done.readouts} readouts are stored, {done.waiting} wait still")
 
 
-def table(summary: Summary) -> Table:
+def table(summary: RegistrySummary) -> Table:
     """What was done, for people."""
     shown = Table()
     shown.add_column("entries")
@@ -263,7 +263,7 @@ def _the(connection: psycopg.Connection, utility: str | None) -> str:
 
 def _take(
     connection: psycopg.Connection, tables: Tables, author: str | None, reason: str, *, dry_run: bool
-) -> Summary:
+) -> RegistrySummary:
     """Apply what was read, all or nothing; the problems of a rehearsal end the command."""
     if not tables.problems:
         summary, refused = rehearse(connection, tables.registry)

@@ -13,7 +13,7 @@ from api.web.app import create_app
 from api.web.settings import ApiSettings
 from metering.access import Scope
 from store.access.api_keys import issue
-from store.postgres.notices import Topic, announce
+from store.postgres.notices import ChangeTopic, announce
 from tests.api.conftest import Clock
 from tests.api.seeding import Seeded
 from tests.support.browsing import serving
@@ -48,7 +48,7 @@ def test_a_change_is_told_to_its_utility_alone(
         until_heard(connection, ours, told)
         _resolve(connection, theirs)
         _resolve(connection, ours)
-        announce(connection, [ours.id], Topic.READINGS)
+        announce(connection, [ours.id], ChangeTopic.READINGS)
         connection.commit()
         seen = {next(told), next(told)}
         assert seen == {"findings", "readings"}
@@ -98,7 +98,7 @@ def until_heard(connection: psycopg.Connection, utility: Seeded, told: Iterator[
     def knock() -> None:
         while not heard.wait(0.2):
             with psycopg.connect(connection.info.dsn, password=connection.info.password or None) as other:
-                announce(other, [utility.id], Topic.QUARANTINE)
+                announce(other, [utility.id], ChangeTopic.QUARANTINE)
 
     thread = threading.Thread(target=knock)
     thread.start()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.receive.decode import decode_readings
-from ingest.receive.quarantine import Reason
+from ingest.receive.quarantine import QuarantineReason
 from telemetry.wire import MAX_MESSAGE_BYTES, Batch, Miss
 
 TOPIC = "hesper/v1/aurora/house/readings"
@@ -35,7 +35,7 @@ def test_broken_readouts_are_refused_one_by_one_and_the_others_kept() -> None:
     decoded = decode_readings(TOPIC, message(GOOD, *broken))
     assert decoded.batch is not None
     assert len(decoded.batch.readouts) == 1
-    assert [refusal.reason for refusal in decoded.refusals] == [Reason.MALFORMED] * 4
+    assert [refusal.reason for refusal in decoded.refusals] == [QuarantineReason.MALFORMED] * 4
     kept = json.loads(decoded.refusals[0].payload)
     assert kept == {"epoch": "e", "batch": 7, "sent_at": 1, "readouts": [broken[0]]}
 
@@ -61,7 +61,7 @@ def test_a_number_beyond_any_float_costs_only_its_own_readout() -> None:
 def test_an_unusable_message_still_tells_which_batch_it_is() -> None:
     decoded = decode_readings(TOPIC, message(GOOD, readouts="none"))
     assert decoded.batch == Batch("e", 7, 0, [])
-    assert [refusal.reason for refusal in decoded.refusals] == [Reason.MALFORMED]
+    assert [refusal.reason for refusal in decoded.refusals] == [QuarantineReason.MALFORMED]
     assert decoded.refusals[0].payload == message(GOOD, readouts="none")
 
 
@@ -91,7 +91,7 @@ def test_a_message_above_the_size_limit_is_refused_but_names_its_batch_so_that_i
 def test_a_foreign_topic_is_refused() -> None:
     decoded = decode_readings("hesper/v1/aurora/+/readings", message(GOOD))
     assert decoded.topic is None
-    assert [refusal.reason for refusal in decoded.refusals] == [Reason.MALFORMED]
+    assert [refusal.reason for refusal in decoded.refusals] == [QuarantineReason.MALFORMED]
 
 
 @given(st.text(), st.binary())

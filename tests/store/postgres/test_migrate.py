@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from store.postgres.database import connect
-from store.postgres.migrate import MigrationError, Part, load, migrate
+from store.postgres.migrate import MigrationError, MigrationPart, load, migrate
 
 
 def _numbers(url: str, folder: Path | None = None) -> list[int]:
@@ -17,7 +17,7 @@ def _numbers(url: str, folder: Path | None = None) -> list[int]:
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """A folder of two small migrations."""
-    core = tmp_path / Part.CORE.value
+    core = tmp_path / MigrationPart.CORE.value
     core.mkdir()
     (core / "0001_first.sql").write_text("create table first (n int);\ninsert into first values (1);\n")
     (core / "0002_second.sql").write_text("alter table first add m int;\n")
@@ -64,7 +64,7 @@ def test_a_failing_file_leaves_nothing_behind_and_those_before_it_stay(
 def test_files_are_named_and_numbered_without_doubt(files: Path) -> None:
     (files / "core" / "0002_again.sql").write_text("select 1;\n")
     with pytest.raises(MigrationError, match="have the number 0002"):
-        load(Part.CORE.value, files)
+        load(MigrationPart.CORE.value, files)
     (files / "core" / "0002_again.sql").rename(files / "core" / "third.sql")
     with pytest.raises(MigrationError, match="not named"):
-        load(Part.CORE.value, files)
+        load(MigrationPart.CORE.value, files)

@@ -9,7 +9,7 @@ import pytest
 
 from store.postgres import migrate as migrations
 from store.postgres.database import connect
-from store.postgres.migrate import MigrationError, Part, migrate
+from store.postgres.migrate import MigrationError, MigrationPart, migrate
 
 FOLDER = Path(migrations.__file__).parents[1] / "migrations"
 AT = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -52,7 +52,7 @@ _LATER = """
 def release(folder: Path, name: str, text: str) -> Path:
     """The migrations of a later release, with one more file of the part `core`."""
     shutil.copytree(FOLDER, folder / name)
-    (folder / name / Part.CORE.value / "9000_later.sql").write_text(text)
+    (folder / name / MigrationPart.CORE.value / "9000_later.sql").write_text(text)
     return folder / name
 
 

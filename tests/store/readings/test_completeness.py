@@ -26,7 +26,7 @@ from metering.registry.entries import (
 from store.postgres.arrays import microseconds
 from store.postgres.database import connect
 from store.readings import completeness
-from store.readings.completeness import Group, Share, shares
+from store.readings.completeness import ArrivalGroup, ArrivalShare, shares
 from store.readings.raw import insert, mark_for_validation
 from store.registry import apply
 from telemetry.obis import Medium
@@ -92,7 +92,7 @@ class Town:
         while completeness.count(self.connection):
             pass
 
-    def share(self, by: Group = Group.METER, **selection: Any) -> dict[str, Share]:
+    def share(self, by: ArrivalGroup = ArrivalGroup.METER, **selection: Any) -> dict[str, ArrivalShare]:
         return {share.name: share for share in shares(self.connection, "town", NOON, by, **selection)}
 
 
@@ -173,13 +173,13 @@ def test_a_reading_in_the_hour_beyond_a_daily_interval_counts_for_its_day(town: 
 def test_shares_are_summed_by_gateway_site_and_utility(town: Town) -> None:
     town.read(A, hours(TODAY - timedelta(days=1), range(12)))
     town.count()
-    assert {name: share.yesterday_due for name, share in town.share(Group.GATEWAY).items()} == {
+    assert {name: share.yesterday_due for name, share in town.share(ArrivalGroup.GATEWAY).items()} == {
         "g1": 24,
         "g2": 1,
     }
-    assert town.share(Group.UTILITY)["town"].yesterday_arrived == 12
-    assert town.share(Group.UTILITY)["town"].registers == 2
-    assert set(town.share(Group.SITE)) == {"house", ""}
+    assert town.share(ArrivalGroup.UTILITY)["town"].yesterday_arrived == 12
+    assert town.share(ArrivalGroup.UTILITY)["town"].registers == 2
+    assert set(town.share(ArrivalGroup.SITE)) == {"house", ""}
     assert set(town.share(site="street")) == {A}, "a site with all that is in it"
     assert set(town.share(gateway="g2")) == {B}
     assert set(town.share(meters=[A])) == {A}

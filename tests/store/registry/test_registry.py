@@ -19,7 +19,7 @@ from metering.registry.entries import (
     ServicePointEntry,
     UtilityEntry,
 )
-from store.registry import Summary, apply, lookup
+from store.registry import RegistrySummary, apply, lookup
 from telemetry.obis import Medium, RegisterKind
 
 DOCUMENT = dedent(
@@ -70,7 +70,7 @@ def utility(**entries: object) -> Registry:
     return Registry([UtilityEntry("aurora", "Aurora", "Europe/Vilnius", **entries)])  # type: ignore[arg-type]
 
 
-def changes(summary: Summary) -> int:
+def changes(summary: RegistrySummary) -> int:
     """The number of rows that were added or changed."""
     return sum(count.added + count.changed for count in summary.counts.values())
 

@@ -114,7 +114,7 @@ def test_the_fleet_counts_as_the_arrival_shares_do(
     )
     count_arrivals(connection, ours)
     (site,) = arrived(connection, ours.id, NOW, NOW - timedelta(hours=36))
-    (share,) = completeness.shares(connection, ours.code, NOW, completeness.Group.SITE)
+    (share,) = completeness.shares(connection, ours.code, NOW, completeness.ArrivalGroup.SITE)
     assert (site.site, site.meters, site.late) == ("house-1", 6, 1)
     assert (site.today_due, site.today) == (share.today_due, share.today_arrived)
     assert site.today_due > site.today > 0

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.pages.quarantine.quarantine import REASONS
-from ingest.receive.quarantine import Reason
+from ingest.receive.quarantine import QuarantineReason
 from tests.api.seeding import Seeded
 from tests.api.v1.billing.test_closing import work
 
@@ -35,7 +35,7 @@ def wait(connection: psycopg.Connection, ours: Seeded, reason: str, payload: byt
 
 
 def test_every_reason_is_told_in_words_with_what_to_do() -> None:
-    assert set(REASONS) == {reason.value for reason in Reason}
+    assert set(REASONS) == {reason.value for reason in QuarantineReason}
 
 
 def test_a_new_meter_is_accepted_with_its_reason(

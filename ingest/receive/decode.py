@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from ingest.receive.quarantine import BatchIdentity, QuarantineReason, Refusal, refuse_message, refuse_raw
+from ingest.receive.quarantine import BatchIdentity, QuarantineReason, RefusedPart, refuse_message, refuse_raw
 from telemetry.topics import Topic, TopicError
 from telemetry.wire import (
     MAX_MESSAGE_BYTES,
@@ -40,7 +40,7 @@ class Decoded:
     payload: bytes
     topic: Topic | None = None
     batch: Batch | None = None
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[RefusedPart] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -99,7 +99,7 @@ def _take_apart(text: str, topic: Topic, payload: bytes, reason: str) -> Decoded
     if "\x00" in envelope.epoch:
         return _malformed(text, topic, payload, "the epoch holds a NUL character")
     identity = BatchIdentity(envelope.epoch, envelope.batch, envelope.sent_at)
-    refusals: list[Refusal] = []
+    refusals: list[RefusedPart] = []
 
     def usable(part: str, raws: list[msgspec.Raw], decoder: msgspec.json.Decoder[T]) -> list[T]:
         """Those that can be read; the others are refused."""

@@ -4,8 +4,8 @@ A meter is often registered moments before its first reading arrives, so nothing
 an old answer. A name that the registry does not know is remembered for a few seconds, so that a gateway that
 keeps reporting a foreign meter does not make us ask with every message.
 
-What repeats is a *plan*: the registers of one meter's readout, found by its gateway, its meter and its codes
-in one step. Whoever has a plan needs no more answers.
+What repeats is a *route*: the registers of one meter's readout, found by its gateway, its meter and its codes
+in one step. Whoever has a route needs no more answers.
 """
 
 import time
@@ -17,12 +17,15 @@ from psycopg import Connection
 
 from store.registry import KnownGateway, KnownMeter, add_register, lookups
 from telemetry.topics import Topic
+from telemetry.wire import WireReadout
 
 _KEPT = 60.0  # seconds until changes of what is known (a meter moved to another gateway) are noticed
 _ABSENT = 5.0  # seconds for which a name stays unknown without asking again
 _MAX_ABSENT = 10_000
-_MAX_METERS = 50_000  # kept with all their registers: those without a plan, and those that just got one
-_MAX_PLANS = 1_000_000  # about 300 bytes each
+_MAX_METERS = 50_000  # kept with all their registers: those without a route, and those that just got one
+_MAX_ROUTES = 1_000_000  # about 300 bytes each
+
+UNUSED = -1  # instead of a register, a meter or a gateway
 
 Key = tuple[
     str, str, tuple[str, ...], tuple[tuple[str, str], ...]
@@ -31,7 +34,7 @@ _Absence = tuple[str, str, str]  # utility, gateway, meter; the empty meter stan
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
+class RegisterRoute:
     """Where a value goes, and the unit that it is kept in."""
 
     id: int
@@ -39,15 +42,20 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Where the values of a readout go, in their order; -1 for one that is not used."""
+class ReadoutRoute:
+    """Where the values of a readout go, in their order; `UNUSED` for one that is not taken."""
 
     meter_id: int
     gateway_id: int
     registers: tuple[int, ...]
 
 
-class Meter:
+def unrouted(readout: WireReadout) -> ReadoutRoute:
+    """The route of a readout that is refused: no value of it is taken, nor its telegram."""
+    return ReadoutRoute(UNUSED, UNUSED, (UNUSED,) * len(readout.values))
+
+
+class MeterRoutes:
     """A meter with its registers by OBIS."""
 
     __slots__ = ("id", "known", "registers")
@@ -56,13 +64,13 @@ class Meter:
         self.known = known
         self.id = known.meter_id
         self.registers = {
-            obis: Register(each.register_id, each.unit) for obis, each in known.registers.items()
+            obis: RegisterRoute(each.register_id, each.unit) for obis, each in known.registers.items()
         }
 
-    def add(self, connection: Connection[Any], obis: str, unit: str) -> Register:
+    def add(self, connection: Connection[Any], obis: str, unit: str) -> RegisterRoute:
         """The register of a code that this meter has not reported before; `obis` and `unit` were checked."""
         added = add_register(connection, self.id, obis, unit)
-        register = self.registers[obis] = Register(added.register_id, added.unit)
+        register = self.registers[obis] = RegisterRoute(added.register_id, added.unit)
         return register
 
 
@@ -71,10 +79,10 @@ class Directory:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self.plans: dict[Key, Plan] = {}
+        self.routes: dict[Key, ReadoutRoute] = {}
         self._utilities: dict[str, int] = {}
         self._gateways: dict[lookups.Name, KnownGateway] = {}
-        self._meters: dict[lookups.Name, Meter] = {}
+        self._meters: dict[lookups.Name, MeterRoutes] = {}
         self._absent: dict[_Absence, float] = {}
         self._fingerprint: Mapping[str, int | None] | None = None
         self._checked = 0.0
@@ -82,7 +90,7 @@ class Directory:
     def forget(self) -> None:
         """Ask anew: registers were added by a transaction that came to nothing."""
         self._fingerprint = None
-        self.plans.clear()
+        self.routes.clear()
         self._gateways.clear()
         self._meters.clear()
 
@@ -117,28 +125,28 @@ class Directory:
         self._utilities = lookups.utilities(connection)
         self._gateways |= lookups.gateways(connection, {(utility, gateway) for utility, gateway, _ in ask})
         found = lookups.meters(connection, {(utility, meter) for utility, _, meter in ask if meter})
-        self._meters |= {name: Meter(known) for name, known in found.items()}
+        self._meters |= {name: MeterRoutes(known) for name, known in found.items()}
         if len(self._absent) > _MAX_ABSENT:
             self._absent.clear()
         self._absent.update(dict.fromkeys(self._refusable(ask), now))
 
-    def utility(self, code: str) -> int | None:
-        """The id of a utility; None where it is not registered."""
-        return self._utilities.get(code)
+    def utility(self, topic: Topic | None) -> int | None:
+        """The id of a topic's utility; None where it is not registered, or there is no topic."""
+        return None if topic is None else self._utilities.get(topic.utility)
 
     def gateway(self, topic: Topic) -> KnownGateway | None:
         """The gateway of a topic that was learned; None where it is not registered."""
         return self._gateways.get((topic.utility, topic.gateway))
 
-    def meter(self, utility: str, code: str) -> Meter | None:
+    def meter(self, utility: str, code: str) -> MeterRoutes | None:
         """The meter of a utility that was learned; None where it is not registered."""
         return self._meters.get((utility, code))
 
-    def keep(self, key: Key, plan: Plan) -> None:
-        """Use `plan` for every readout of this form from now on."""
-        if len(self.plans) >= _MAX_PLANS:
-            self.plans.clear()
-        self.plans[key] = plan
+    def keep(self, key: Key, route: ReadoutRoute) -> None:
+        """Use `route` for every readout of this form from now on."""
+        if len(self.routes) >= _MAX_ROUTES:
+            self.routes.clear()
+        self.routes[key] = route
 
     def _refusable(self, absences: Iterable[_Absence]) -> list[_Absence]:
         """Those that would be refused by what is known now."""

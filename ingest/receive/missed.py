@@ -1,51 +1,45 @@
 """Missed polls of many messages: those of the gateway's own meters, and a refusal of each of the others."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from psycopg import Connection
+from collections.abc import Iterator, Sequence
 
 from ingest.receive.decode import Decoded
 from ingest.receive.directory import Directory
 from ingest.receive.instants import plausible, problem_of
-from ingest.receive.quarantine import QuarantineReason, Refusal, refuse_misses
-from ingest.receive.value_routes import meter_problem, unknown_gateway
+from ingest.receive.quarantine import (
+    QuarantineReason,
+    RefusedPart,
+    meter_problem,
+    refuse_misses,
+    unknown_gateway,
+)
 from store.readings.misses import MissedPoll
+from store.registry import KnownGateway
 from telemetry.topics import Topic
 from telemetry.wire import Batch, Miss
 
 
 def resolve_missed(
-    connection: Connection[Any], directory: Directory, messages: Sequence[Decoded], now: int
-) -> tuple[list[tuple[int, MissedPoll]], list[tuple[int, Refusal]]]:
-    """(message, poll) of what can be kept at `now` (milliseconds), and (message, refusal) of the rest."""
-    told = [
-        (index, message, message.topic, message.batch)
-        for index, message in enumerate(messages)
-        if message.topic and message.batch and message.batch.missed
-    ]
-    wanted: dict[Topic, set[str]] = {}
-    for _, _, topic, batch in told:
-        wanted.setdefault(topic, set()).update(miss.meter for miss in batch.missed)
-    if wanted:
-        directory.learn(connection, wanted)
-    polls: list[tuple[int, MissedPoll]] = []
-    refusals: list[tuple[int, Refusal]] = []
-    for index, message, topic, batch in told:
-        if directory.gateway(topic) is not None:
-            kept, refused = _of_batch(directory, message.text, topic, batch, now)
-            polls += [(index, poll) for poll in kept]
-            refusals += [(index, refusal) for refusal in refused]
+    directory: Directory, messages: Sequence[Decoded], now: int
+) -> Iterator[tuple[int, list[MissedPoll], list[RefusedPart]]]:
+    """(message, polls that can be kept, refusals) of the messages that tell of missed polls.
+
+    `now` is in milliseconds. The directory has learned the names.
+    """
+    for index, message in enumerate(messages):
+        topic, batch = message.topic, message.batch
+        if topic is None or batch is None or not batch.missed:
+            continue
+        gateway = directory.gateway(topic)
+        if gateway is not None:
+            yield index, *_of_batch(directory, gateway, message.text, topic, batch, now=now)
         elif not batch.readouts:  # else the whole message was refused for them
-            refusals.append((index, unknown_gateway(directory, message, topic, batch)))
-    return polls, refusals
+            utility = directory.utility(topic)
+            yield index, [], [unknown_gateway(message.text, message.payload, topic, batch, utility)]
 
 
 def _of_batch(
-    directory: Directory, text: str, topic: Topic, batch: Batch, now: int
-) -> tuple[list[MissedPoll], list[Refusal]]:
-    gateway = directory.gateway(topic)
-    assert gateway is not None
+    directory: Directory, gateway: KnownGateway, text: str, topic: Topic, batch: Batch, *, now: int
+) -> tuple[list[MissedPoll], list[RefusedPart]]:
     polls: list[MissedPoll] = []
     refused: dict[tuple[str, QuarantineReason, str], list[Miss]] = {}
     for miss in batch.missed:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from telemetry.topics import Topic
 from telemetry.wire import Batch, Miss, WireReadout, encode
 
 
@@ -30,7 +31,7 @@ class QuarantineReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedPart:
     """One thing that is not used. `payload` is whole; `meter` is None where it is not about one."""
 
     topic: str
@@ -42,40 +43,60 @@ class Refusal:
     readouts: int = 1
 
 
-def refuse_message(topic: str, payload: bytes, reason: QuarantineReason, detail: str) -> Refusal:
+def refuse_message(topic: str, payload: bytes, reason: QuarantineReason, detail: str) -> RefusedPart:
     """A message that cannot be used at all."""
-    return Refusal(topic, reason, detail, payload, _digest(payload))
+    return RefusedPart(topic, reason, detail, payload, _digest(payload))
 
 
-def refuse_batch(topic: str, payload: bytes, batch: Batch, reason: QuarantineReason, detail: str) -> Refusal:
+def refuse_batch(
+    topic: str, payload: bytes, batch: Batch, reason: QuarantineReason, detail: str
+) -> RefusedPart:
     """A readable message none of which can be used; sent again later it is the same refusal."""
     digest = _digest(msgspec.json.encode((batch.epoch, batch.readouts, batch.missed)))
     count = max(1, len(batch.readouts) + len(batch.missed))
-    return Refusal(topic, reason, detail, payload, digest, readouts=count)
+    return RefusedPart(topic, reason, detail, payload, digest, readouts=count)
+
+
+def unknown_gateway(
+    text: str, payload: bytes, topic: Topic, batch: Batch, utility: int | None
+) -> RefusedPart:
+    """A message of a gateway that is not registered; `utility` None: its utility is not, either."""
+    who = f"the utility {topic.utility}" if utility is None else f"gateway {topic.gateway} of {topic.utility}"
+    detail = f"{who} is not registered"
+    return refuse_batch(text, payload, batch, QuarantineReason.UNKNOWN_GATEWAY, detail)
+
+
+def meter_problem(code: str, topic: Topic, known: object | None) -> tuple[QuarantineReason, str]:
+    """Why nothing of a meter is taken from a gateway; `known`: what is registered of it."""
+    if known is None:
+        return QuarantineReason.UNKNOWN_METER, f"{code} is not registered at {topic.utility}"
+    return QuarantineReason.WRONG_GATEWAY, f"{code} is read by another gateway than {topic.gateway}"
 
 
 def refuse_readout(
     topic: str, batch: Batch, readout: WireReadout, reason: QuarantineReason, detail: str
-) -> Refusal:
+) -> RefusedPart:
     """One readout, or those of its values that cannot be used."""
     alone = Batch(batch.epoch, batch.batch, batch.sent_at, [readout])
-    return Refusal(topic, reason, detail, encode(alone), _digest(encode(readout)), readout.meter)
+    return RefusedPart(topic, reason, detail, encode(alone), _digest(encode(readout)), readout.meter)
 
 
 def refuse_misses(
     topic: str, batch: Batch, misses: Sequence[Miss], reason: QuarantineReason, detail: str
-) -> Refusal:
+) -> RefusedPart:
     """Missed polls of one meter that cannot be kept."""
     alone = Batch(batch.epoch, batch.batch, batch.sent_at, [], list(misses))
     digest = _digest(msgspec.json.encode(misses))
-    return Refusal(topic, reason, detail, encode(alone), digest, misses[0].meter, len(misses))
+    return RefusedPart(topic, reason, detail, encode(alone), digest, misses[0].meter, len(misses))
 
 
-def refuse_raw(topic: str, identity: "BatchIdentity", part: str, raw: msgspec.Raw, detail: str) -> Refusal:
+def refuse_raw(
+    topic: str, identity: "BatchIdentity", part: str, raw: msgspec.Raw, detail: str
+) -> RefusedPart:
     """One entry of `part` (readouts, missed) that does not follow the contract while others do."""
     whole = {"epoch": identity.epoch, "batch": identity.batch, "sent_at": identity.sent_at, "readouts": []}
     payload = msgspec.json.encode(whole | {part: [raw]})
-    return Refusal(topic, QuarantineReason.MALFORMED, detail, payload, _digest(bytes(raw)))
+    return RefusedPart(topic, QuarantineReason.MALFORMED, detail, payload, _digest(bytes(raw)))
 
 
 class BatchIdentity(msgspec.Struct, frozen=True):
@@ -86,7 +107,7 @@ class BatchIdentity(msgspec.Struct, frozen=True):
     sent_at: int = 0
 
 
-def count_by_reason(refusals: Sequence[Refusal]) -> dict[str, int]:
+def count_by_reason(refusals: Sequence[RefusedPart]) -> dict[str, int]:
     """Readouts and missed polls by reason, as an Outcome says them; conflicts are counted apart."""
     counts: dict[str, int] = {}
     for refusal in refusals:

@@ -1,11 +1,11 @@
-"""Readouts of many messages into columns for the store: one row a value, in the order of arrival.
+"""Readouts of many messages with the route of each: meter, gateway and registers that its names stand for.
 
-Work in Python is done once for each *form* of readout (`plans.py`); everything else runs over whole columns.
-What cannot become a row is a refusal of just that: a value's problem leaves the other values of its readout,
-and a readout's problem the others of its message.
+A route is worked out once for each *form* of readout and kept by the directory. What has none is a refusal of
+just that: a value's problem leaves the other values of its readout, and a readout's problem the others of its
+message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from operator import attrgetter
@@ -17,130 +17,124 @@ import numpy.typing as npt
 from psycopg import Connection
 
 from ingest.receive.decode import Decoded
-from ingest.receive.directory import Directory, Key, Plan
+from ingest.receive.directory import UNUSED, Directory, Key, MeterRoutes, ReadoutRoute, unrouted
 from ingest.receive.instants import problem_of, strange
 from ingest.receive.missed import resolve_missed
-from ingest.receive.quarantine import QuarantineReason, Refusal, refuse_readout
-from ingest.receive.value_routes import UNUSED, Conversion, Draft, Problems, complete, unused
+from ingest.receive.quarantine import (
+    QuarantineReason,
+    RefusedPart,
+    meter_problem,
+    refuse_readout,
+    unknown_gateway,
+)
+from ingest.receive.value_routes import UnusableValueError, register_of
 from store.readings.misses import MissedPoll
-from telemetry.micro import LIMIT, in_range, wire_array_to_micro
-from telemetry.units import UnitError, convert_micro
-from telemetry.wire import Batch, WireReadout
+from telemetry.topics import Topic
+from telemetry.wire import WireReadout
 
 _at = attrgetter("at")
-_status = attrgetter("status")
 _values = attrgetter("values")
 _meter = attrgetter("meter")
 _units = attrgetter("units")
-_registers = attrgetter("registers")
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """One row a value; all arrays have the same length.
+class Conversion:
+    """A value that comes in another unit than its register's."""
 
-    `register_ids` int32; `measured_at` int64, microseconds since 1970 UTC; `values` int64, micro-units of the
-    register's unit; `status` int16; `readouts` int64, position in `Resolved.readouts`; `places` int64, which
-    of the readout's values it is.
-    """
-
-    register_ids: npt.NDArray[np.int32]
-    measured_at: npt.NDArray[np.int64]
-    values: npt.NDArray[np.int64]
-    status: npt.NDArray[np.int16]
-    readouts: npt.NDArray[np.int64]
-    places: npt.NDArray[np.int64]
+    readout: int
+    place: int
+    source: str
+    target: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Resolved:
-    """The usable part of a micro-batch, and what is refused by message, in the order of the messages.
+    """A micro-batch with what the registry says of it.
 
-    `messages` (int64) is the message of each readout, `plans` where each goes; a plan without a meter is that
-    of a readout that is refused. `missed` are (message, poll).
+    By readout: `message_of` (int64), `instants` (int64, milliseconds since 1970) and `routes`; a route
+    without a meter is that of a readout that is refused. By message: `utilities` (ids; None: not known) and
+    `refusals`. `problems` are those of single values, {(readout, reason): {code: detail}}. `missed` are
+    (message, poll).
     """
 
-    readouts: list[WireReadout]
-    messages: npt.NDArray[np.int64]
-    plans: list[Plan]
-    columns: Columns
-    refusals: list[list[Refusal]]
+    messages: Sequence[Decoded]
+    readouts: Sequence[WireReadout]
+    message_of: npt.NDArray[np.int64]
+    instants: npt.NDArray[np.int64]
+    routes: list[ReadoutRoute]
+    conversions: list[Conversion]
+    problems: dict[tuple[int, QuarantineReason], dict[str, str]]
+    utilities: Sequence[int | None]
+    refusals: list[list[RefusedPart]]
     missed: list[tuple[int, MissedPoll]]
+
+    def code(self, readout: int, place: int) -> str:
+        """The code of a readout's value by its place."""
+        return next(islice(self.readouts[readout].values, place, None))
+
+    def problem(self, readout: int, reason: QuarantineReason, code: str, detail: str) -> None:
+        """Note what is wrong with one value."""
+        self.problems.setdefault((readout, reason), {})[code] = detail
+
+    def refuse(self, readout: int, reason: QuarantineReason, detail: str) -> None:
+        """Refuse a whole readout."""
+        self._refuse(readout, self.readouts[readout], reason, detail)
+
+    def refuse_values(self, readout: int, reason: QuarantineReason, details: Mapping[str, str]) -> None:
+        """Refuse those values of a readout that `details` names: {code: what is wrong}."""
+        whole = self.readouts[readout]
+        part = msgspec.structs.replace(
+            whole,
+            values={code: whole.values[code] for code in details},
+            units={code: name for code, name in whole.units.items() if code in details},
+        )
+        self._refuse(readout, part, reason, "; ".join(dict.fromkeys(details.values()))[:1_000])
+
+    def _refuse(self, readout: int, part: WireReadout, reason: QuarantineReason, detail: str) -> None:
+        index = int(self.message_of[readout])
+        message = self.messages[index]
+        assert message.batch is not None, "a message with readouts has a batch"
+        self.refusals[index].append(refuse_readout(message.text, message.batch, part, reason, detail))
 
 
 def resolve(
     connection: Connection[Any], directory: Directory, messages: Sequence[Decoded], now: int
 ) -> Resolved:
-    """Columns of what can be stored at `now` (milliseconds); registers that are new are added.
+    """The routes of readouts and missed polls at `now` (milliseconds); registers that are new are added.
 
     Raises psycopg.Error where the database fails.
     """
     directory.refresh(connection)
     sizes = [len(message.batch.readouts) if message.batch else 0 for message in messages]
     readouts = list(chain.from_iterable(message.batch.readouts for message in messages if message.batch))
-    instants = np.fromiter(map(_at, readouts), np.int64, len(readouts))
+    message_of = np.repeat(np.arange(len(messages)), sizes)
     keys = _keys(messages, sizes, readouts)
-    draft = Draft(
+    known = list(map(directory.routes.get, keys))
+    new = [readout for readout, route in enumerate(known) if route is None]
+    directory.learn(connection, _wanted(messages, readouts, message_of, new))
+    resolved = Resolved(
         messages,
         readouts,
-        message_of=np.repeat(np.arange(len(messages)), sizes),
-        strange=strange(instants, now),
-        keys=keys,
-        plans=list(map(directory.plans.get, keys)),
-        problems=Problems(),
+        message_of,
+        instants=np.fromiter(map(_at, readouts), np.int64, len(readouts)),
+        routes=[route or unrouted(readouts[readout]) for readout, route in enumerate(known)],
+        conversions=[],
+        problems={},
+        utilities=[directory.utility(message.topic) for message in messages],
         refusals=[list(message.refusals) for message in messages],
+        missed=[],
     )
-    complete(connection, directory, draft)
-    _refuse_strange(draft)
-    plans = [plan for plan in draft.plans if plan is not None]
-    columns = _columns(readouts, instants, plans, draft.problems)
-    for (place, reason), details in draft.problems.found.items():
-        _refuse(draft, place, reason, details)
-    polls, refused = resolve_missed(connection, directory, messages, now)
-    for index, refusal in refused:
-        draft.refusals[index].append(refusal)
-    return Resolved(readouts, draft.message_of, plans, columns, draft.refusals, polls)
-
-
-def _refuse_strange(draft: Draft) -> None:
-    """Readouts of meters that may speak, but not of such an instant."""
-    for place in np.flatnonzero(draft.strange).tolist():
-        plan, readout = draft.plans[place], draft.readouts[place]
-        if plan is None or plan.meter_id == UNUSED:
-            continue
-        index, draft.plans[place] = int(draft.message_of[place]), unused(readout)
-        message = draft.messages[index]
-        assert message.batch is not None, "a message with readouts has a batch"
-        detail = problem_of(readout.at)
-        refusal = refuse_readout(message.text, message.batch, readout, QuarantineReason.INSTANT, detail)
-        draft.refusals[index].append(refusal)
-
-
-def _refuse(draft: Draft, place: int, reason: QuarantineReason, details: dict[str, str]) -> None:
-    index = int(draft.message_of[place])
-    message = draft.messages[index]
-    assert message.batch is not None, "a message with readouts has a batch"
-    draft.refusals[index].append(
-        refuse_values(message.text, message.batch, draft.readouts[place], reason, details)
-    )
-
-
-def refuse_values(
-    text: str, batch: Batch, readout: WireReadout, reason: QuarantineReason, details: dict[str, str]
-) -> Refusal:
-    """A refusal of those values of a readout that `details` names: OBIS -> what is wrong."""
-    part = msgspec.structs.replace(
-        readout,
-        values={code: readout.values[code] for code in details},
-        units={code: name for code, name in readout.units.items() if code in details},
-    )
-    detail = "; ".join(dict.fromkeys(details.values()))
-    return refuse_readout(text, batch, part, reason, detail[:1_000])
-
-
-def code_at(readout: WireReadout, place: int) -> str:
-    """The code of a readout's value by its place."""
-    return next(islice(readout.values, place, None))
+    doubtful = strange(resolved.instants, now)
+    _route_new(connection, directory, resolved, [(readout, keys[readout]) for readout in new], doubtful)
+    for readout in np.flatnonzero(doubtful).tolist():
+        if resolved.routes[readout].meter_id != UNUSED:
+            resolved.routes[readout] = unrouted(readouts[readout])
+            resolved.refuse(readout, QuarantineReason.INSTANT, problem_of(readouts[readout].at))
+    for index, polls, refused in resolve_missed(directory, messages, now):
+        resolved.missed.extend((index, poll) for poll in polls)
+        resolved.refusals[index] += refused
+    return resolved
 
 
 def _keys(messages: Sequence[Decoded], sizes: Sequence[int], readouts: Sequence[WireReadout]) -> list[Key]:
@@ -151,58 +145,79 @@ def _keys(messages: Sequence[Decoded], sizes: Sequence[int], readouts: Sequence[
     return list(zip(texts, map(_meter, readouts), map(tuple, map(_values, readouts)), units, strict=True))
 
 
-def _columns(
+def _wanted(
+    messages: Sequence[Decoded],
     readouts: Sequence[WireReadout],
-    instants: npt.NDArray[np.int64],
-    plans: Sequence[Plan],
-    problems: Problems,
-) -> Columns:
-    """Arrays of the values that a register can hold; what is wrong with the others becomes a problem."""
-    values_of = list(map(_values, readouts))
-    counts = np.fromiter(map(len, values_of), np.int64, len(readouts))
-    total = int(counts.sum())
-    ends = np.cumsum(counts)
-    owners = np.repeat(np.arange(len(readouts)), counts)
-    places = np.arange(total) - np.repeat(ends - counts, counts)
-    registers = np.fromiter(chain.from_iterable(map(_registers, plans)), np.int32, total)
-    numbers = np.fromiter(chain.from_iterable(map(dict.values, values_of)), np.float64, total)
-    status = np.fromiter(map(_status, readouts), np.int16, len(readouts))
-    used = registers != UNUSED
-    good = used & in_range(numbers)
-    for row in np.flatnonzero(used & ~good).tolist():
-        detail = f"{numbers[row]} is outside the range of a register"
-        problems.add(
-            int(owners[row]), QuarantineReason.RANGE, code_at(readouts[owners[row]], places[row]), detail
-        )
-    micro = wire_array_to_micro(np.where(good, numbers, 0.0))
-    for conversion in problems.conversions:
-        row = int(ends[conversion.readout] - counts[conversion.readout]) + conversion.place
-        if good[row]:
-            code = code_at(readouts[conversion.readout], conversion.place)
-            converted = _converted(int(micro[row]), numbers[row], conversion, code, problems)
-            good[row] = converted is not None
-            micro[row] = 0 if converted is None else converted
-    if not good.all():
-        registers, micro, owners, places = registers[good], micro[good], owners[good], places[good]
-    return Columns(registers, instants[owners] * 1_000, micro, status[owners], owners, places)
+    message_of: npt.NDArray[np.int64],
+    new: Sequence[int],
+) -> dict[Topic, set[str]]:
+    """The names to ask the registry for: meters of readouts without a route, and of missed polls."""
+    wanted: dict[Topic, set[str]] = {}
+    for readout in new:
+        topic = messages[int(message_of[readout])].topic
+        assert topic is not None, "a message with readouts has a topic"
+        wanted.setdefault(topic, set()).add(readouts[readout].meter)
+    for message in messages:
+        if message.topic and message.batch and message.batch.missed:
+            meters = wanted.setdefault(message.topic, set())
+            meters.update(miss.meter for miss in message.batch.missed)
+    return wanted
 
 
-def _converted(
-    micro: int, number: float, conversion: Conversion, code: str, problems: Problems
-) -> int | None:
-    """Micro-units of the register's unit; None, with a problem, where only rounding would give one."""
-    source, target = conversion.source, conversion.target
-    try:
-        converted = convert_micro(micro, source, target)
-    except UnitError as error:
-        problems.add(conversion.readout, QuarantineReason.UNIT, code, str(error))
-        return None
-    if converted is None:
-        detail = f"{number} {source} is not a whole number of millionths of {target}"
-        problems.add(conversion.readout, QuarantineReason.UNIT, code, detail)
-        return None
-    if abs(converted) >= LIMIT:
-        detail = f"{number} {source} is outside the range of a register in {target}"
-        problems.add(conversion.readout, QuarantineReason.RANGE, code, detail)
-        return None
-    return converted
+def _route_new(
+    connection: Connection[Any],
+    directory: Directory,
+    resolved: Resolved,
+    new: Sequence[tuple[int, Key]],
+    doubtful: npt.NDArray[np.bool_],
+) -> None:
+    """Work out the routes that are not known; a readout that gets none is refused."""
+    refused: set[int] = set()  # messages of gateways that are not known: one refusal for all of each
+    for readout, key in new:
+        index, meter_id = int(resolved.message_of[readout]), resolved.readouts[readout].meter
+        message = resolved.messages[index]
+        topic, batch = message.topic, message.batch
+        assert topic is not None, "a message with readouts has a topic"
+        assert batch is not None, "and a batch"
+        gateway = directory.gateway(topic)
+        meter = directory.meter(topic.utility, meter_id)
+        if (known := directory.routes.get(key)) is not None:  # of a readout of the same form before it
+            resolved.routes[readout] = known
+        elif gateway is None:
+            if index not in refused:
+                utility = resolved.utilities[index]
+                resolved.refusals[index].append(
+                    unknown_gateway(message.text, message.payload, topic, batch, utility)
+                )
+            refused.add(index)
+        elif meter is None or not meter.known.read_by(gateway):
+            resolved.refuse(readout, *meter_problem(meter_id, topic, meter))
+        elif doubtful[readout]:  # it shall add no register
+            resolved.refuse(readout, QuarantineReason.INSTANT, problem_of(resolved.readouts[readout].at))
+        else:
+            registers, direct = _registers(connection, meter, resolved, readout)
+            route = resolved.routes[readout] = ReadoutRoute(meter.id, gateway.gateway_id, registers)
+            if direct:
+                directory.keep(key, route)
+
+
+def _registers(
+    connection: Connection[Any], meter: MeterRoutes, resolved: Resolved, readout: int
+) -> tuple[tuple[int, ...], bool]:
+    """The register of each value of a readout, and whether all values go there as they are."""
+    registers: list[int] = []
+    direct = True
+    whole = resolved.readouts[readout]
+    for code in whole.values:
+        try:
+            register, source = register_of(connection, meter, code, whole.units.get(code))
+        except UnusableValueError as problem:
+            resolved.problem(readout, problem.reason, code, str(problem))
+            registers.append(UNUSED)
+            direct = False
+            continue
+        if source != register.unit:
+            resolved.conversions.append(Conversion(readout, len(registers), source, register.unit))
+            direct = False
+        registers.append(register.id)
+    return tuple(registers), direct

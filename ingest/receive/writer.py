@@ -1,17 +1,22 @@
-"""One transaction for a micro-batch: readings, telegrams, misses, refusals, and what is to be validated."""
+"""One transaction for a micro-batch: readings, telegrams, misses, refusals, and what is to be validated.
+
+A micro-batch's way is one line: decoded messages are resolved (resolve.py), become columns (columns.py), are
+written, and each message gets its outcome.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from psycopg import Connection
 
+from ingest.receive.columns import ValueColumns, columns_of
 from ingest.receive.decode import Decoded
 from ingest.receive.directory import Directory
-from ingest.receive.quarantine import QuarantineReason, Refusal, count_by_reason, refuse_message
-from ingest.receive.resolve import Columns, Resolved, code_at, refuse_values, resolve
+from ingest.receive.quarantine import QuarantineReason, RefusedPart, count_by_reason, refuse_message
+from ingest.receive.resolve import Resolved, resolve
 from store import quarantine
 from store.postgres import notices
 from store.readings import misses
@@ -32,17 +37,7 @@ def store_readings(
     stores nothing more. Raises psycopg.Error where the database fails, and then nothing is stored.
     """
     with connection.transaction():
-        resolved = resolve(connection, directory, messages, now)
-        columns = resolved.columns
-        result = insert(connection, columns.register_ids, columns.measured_at, columns.values, columns.status)
-        insert_telegrams(connection, _telegrams(messages, resolved))
-        misses.insert(connection, [poll for _, poll in resolved.missed])
-        mark_for_validation(connection, columns.register_ids[result.new], columns.measured_at[result.new])
-        _refuse_conflicts(messages, resolved, result)
-        _keep(connection, directory, messages, resolved.refusals)
-        if len(result.new):
-            notices.announce(connection, _utilities(directory, messages), notices.ChangeTopic.READINGS)
-    return _outcomes(messages, resolved, result)
+        return _outcomes(_write(connection, columns_of(resolve(connection, directory, messages, now))))
 
 
 def store_refused(
@@ -52,60 +47,75 @@ def store_refused(
     refusal = refuse_message(message.text, message.payload, QuarantineReason.REFUSED, reason)
     with connection.transaction():
         directory.refresh(connection)
-        _keep(connection, directory, [message], [[refusal]])
+        _keep(connection, [directory.utility(message.topic)], [[refusal]])
     batch = message.batch
     return [Outcome(batch.batch, quarantined=count_by_reason([refusal])) if batch else None]
 
 
-def _telegrams(messages: Sequence[Decoded], resolved: Resolved) -> Telegrams:
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A micro-batch, and which of its rows the store took."""
+
+    columns: ValueColumns
+    result: WriteResult
+
+
+def _write(connection: Connection[Any], columns: ValueColumns) -> _Written:
+    """Store the columns and what came with them; readings for which another value is stored are refused."""
+    resolved = columns.resolved
+    result = insert(connection, columns.register_ids, columns.measured_at, columns.values, columns.status)
+    insert_telegrams(connection, _telegrams(resolved))
+    misses.insert(connection, [poll for _, poll in resolved.missed])
+    mark_for_validation(connection, columns.register_ids[result.new], columns.measured_at[result.new])
+    _refuse_conflicts(columns, result)
+    _keep(connection, resolved.utilities, resolved.refusals)
+    if len(result.new):
+        utilities = {utility for utility in resolved.utilities if utility is not None}
+        notices.announce(connection, utilities, notices.ChangeTopic.READINGS)
+    return _Written(columns, result)
+
+
+def _telegrams(resolved: Resolved) -> Telegrams:
     """The raw bytes of all readouts that have some and are of a meter of their gateway."""
-    readouts, plans = resolved.readouts, resolved.plans
+    messages, readouts, routes = resolved.messages, resolved.readouts, resolved.routes
     raws = list(map(_raw, readouts))
-    meters = np.fromiter(map(_meter_id, plans), np.int32, len(plans))
+    meters = np.fromiter(map(_meter_id, routes), np.int32, len(routes))
     some = np.flatnonzero((np.fromiter(map(len, raws), np.int64, len(raws)) > 0) & (meters >= 0))
-    message_of = resolved.messages[some]
-    instants = np.fromiter((readouts[place].at for place in some.tolist()), np.int64, len(some))
-    gateways = np.fromiter(map(_gateway_id, plans), np.int32, len(plans))
+    message_of = resolved.message_of[some]
+    gateways = np.fromiter(map(_gateway_id, routes), np.int32, len(routes))
     batches = np.array([message.batch.batch if message.batch else 0 for message in messages], np.int64)
     return Telegrams(
         meter_ids=meters[some],
-        measured_at=instants * 1_000,
+        measured_at=resolved.instants[some] * 1_000,
         gateway_ids=gateways[some],
         epochs=[message.batch.epoch if message.batch else "" for message in messages],
         lives=message_of.astype(np.int32),
         batches=batches[message_of],
-        raws=[raws[place] for place in some.tolist()],
+        raws=[raws[readout] for readout in some.tolist()],
     )
 
 
-def _refuse_conflicts(messages: Sequence[Decoded], resolved: Resolved, result: WriteResult) -> None:
+def _refuse_conflicts(columns: ValueColumns, result: WriteResult) -> None:
     """Readings for which another value is stored, gathered by readout."""
-    columns = resolved.columns
+    resolved = columns.resolved
     details: dict[int, dict[str, str]] = {}
     for row in result.conflicts.tolist():
-        place = int(columns.readouts[row])
-        readout = resolved.readouts[place]
-        code = code_at(readout, int(columns.places[row]))
-        at = from_milliseconds(readout.at).isoformat()
-        details.setdefault(place, {})[code] = f"another value of {code} at {at} is stored"
-    for place, codes in details.items():
-        index = int(resolved.messages[place])
-        message, readout = messages[index], resolved.readouts[place]
-        assert message.batch is not None, "a message with readouts has a batch"
-        resolved.refusals[index].append(
-            refuse_values(message.text, message.batch, readout, QuarantineReason.CONFLICT, codes)
-        )
+        readout = int(columns.readouts[row])
+        code = resolved.code(readout, int(columns.places[row]))
+        at = from_milliseconds(resolved.readouts[readout].at).isoformat()
+        details.setdefault(readout, {})[code] = f"another value of {code} at {at} is stored"
+    for readout, codes in details.items():
+        resolved.refuse_values(readout, QuarantineReason.CONFLICT, codes)
 
 
 def _keep(
     connection: Connection[Any],
-    directory: Directory,
-    messages: Sequence[Decoded],
-    refusals: Sequence[Sequence[Refusal]],
+    utilities: Sequence[int | None],
+    refusals: Sequence[Sequence[RefusedPart]],
 ) -> None:
     entries = [
         quarantine.QuarantineEntry(
-            utility_id=directory.utility(message.topic.utility) if message.topic else None,
+            utility_id=utility,
             topic=refusal.topic,
             reason=refusal.reason.value,
             detail=refusal.detail,
@@ -113,21 +123,19 @@ def _keep(
             payload=refusal.payload,
             payload_hash=refusal.digest,
         )
-        for message, refused in zip(messages, refusals, strict=True)
+        for utility, refused in zip(utilities, refusals, strict=True)
         for refusal in refused
     ]
     quarantine.insert(connection, entries)
 
 
-def _utilities(directory: Directory, messages: Sequence[Decoded]) -> set[int]:
-    named = {message.topic.utility for message in messages if message.topic}
-    return {found for code in named if (found := directory.utility(code)) is not None}
-
-
-def _outcomes(messages: Sequence[Decoded], resolved: Resolved, result: WriteResult) -> list[Outcome | None]:
-    rows = _by_message(resolved.columns, resolved.messages, len(messages))
-    total, stored, conflicts = rows(slice(None)), rows(result.new), rows(result.conflicts)
-    missed = np.bincount(np.array([index for index, _ in resolved.missed], np.int64), minlength=len(messages))
+def _outcomes(written: _Written) -> list[Outcome | None]:
+    columns, resolved = written.columns, written.columns.resolved
+    total, stored, conflicts = (
+        columns.by_message(rows) for rows in (slice(None), written.result.new, written.result.conflicts)
+    )
+    polls = np.array([index for index, _ in resolved.missed], np.int64)
+    missed = np.bincount(polls, minlength=len(resolved.messages))
     return [
         Outcome(
             batch=message.batch.batch,
@@ -139,14 +147,5 @@ def _outcomes(messages: Sequence[Decoded], resolved: Resolved, result: WriteResu
         )
         if message.batch
         else None
-        for index, message in enumerate(messages)
+        for index, message in enumerate(resolved.messages)
     ]
-
-
-def _by_message(columns: Columns, messages: npt.NDArray[np.int64], count: int) -> Any:
-    message_of = messages[columns.readouts]
-
-    def rows(selection: Any) -> npt.NDArray[np.int64]:
-        return np.bincount(message_of[selection], minlength=count)
-
-    return rows

@@ -1,8 +1,8 @@
-"""The worker that does what people asked for in the browser or over `/v1` (`store/tasks.py`).
+"""Worker that does the tasks which people ask for in the browser or over `/v1` (`store/tasks.py`).
 
-Any number may run. Each holds one request at a time, by the lock on its row in a session of its own, while
-another session does the work and commits as the task does. What fails is written beside the request, for
-whoever asked.
+Any number may run. Each holds one task at a time, by the lock on its row in a session of its own, while
+another session does the work and commits as the task does. What fails is written beside the task, for whoever
+asked.
 """
 
 import threading
@@ -27,23 +27,23 @@ from store import quarantine
 from store.postgres.database import connect
 from store.postgres.errors import StoreError
 from store.postgres.roles import Role
-from store.tasks import RequestRow, Task, claim, done, failed
+from store.tasks import TaskKind, TaskRow, claim, done, failed
 from telemetry.wire import to_milliseconds
 
-Do = Callable[[Connection[Any], RequestRow, datetime], Mapping[str, Any]]
-"""Does what a request asks for, at an instant, and commits; tells the figures of what was done."""
+Do = Callable[[Connection[Any], TaskRow, datetime], Mapping[str, Any]]
+"""Does a task, at an instant, and commits; tells the figures of what was done."""
 
 log = structlog.get_logger(__name__)
 
 
-def draft(connection: Connection[Any], asked: RequestRow, now: datetime) -> Mapping[str, Any]:
+def draft(connection: Connection[Any], asked: TaskRow, now: datetime) -> Mapping[str, Any]:
     """Draft a period, once all that has arrived is judged."""
     drain(connection)
     connection.commit()
     return asdict(month.draft([connection], asked.utility, asked.subject["period"], asked.author, now))
 
 
-def replay(connection: Connection[Any], asked: RequestRow, now: datetime) -> Mapping[str, Any]:
+def replay(connection: Connection[Any], asked: TaskRow, now: datetime) -> Mapping[str, Any]:
     """Take what waits in quarantine as if it came now."""
     selection = _selection(asked)
     tried = stored = 0
@@ -53,7 +53,7 @@ def replay(connection: Connection[Any], asked: RequestRow, now: datetime) -> Map
     return {"tried": tried, "stored": stored, "waiting": _left(connection, selection)}
 
 
-def discard(connection: Connection[Any], asked: RequestRow, _now: datetime) -> Mapping[str, Any]:
+def discard(connection: Connection[Any], asked: TaskRow, _now: datetime) -> Mapping[str, Any]:
     """Say of what waits in quarantine that it will never be used."""
     discarded = 0
     for entries in quarantine.groups(connection, _selection(asked)):
@@ -62,10 +62,10 @@ def discard(connection: Connection[Any], asked: RequestRow, _now: datetime) -> M
     return {"discarded": discarded}
 
 
-TASKS: Mapping[Task, Do] = {Task.DRAFT: draft, Task.REPLAY: replay, Task.DISCARD: discard}
+TASKS: Mapping[TaskKind, Do] = {TaskKind.DRAFT: draft, TaskKind.REPLAY: replay, TaskKind.DISCARD: discard}
 
 
-def _selection(asked: RequestRow) -> quarantine.Selection:
+def _selection(asked: TaskRow) -> quarantine.Selection:
     return quarantine.Selection(**asked.subject, utility_id=asked.utility_id)
 
 
@@ -74,18 +74,18 @@ def _left(connection: Connection[Any], selection: quarantine.Selection) -> int:
 
 
 def step(
-    queue: Connection[Any], work: Connection[Any], tasks: Mapping[Task, Do], clock: Callable[[], datetime]
+    queue: Connection[Any], work: Connection[Any], tasks: Mapping[TaskKind, Do], clock: Callable[[], datetime]
 ) -> bool:
-    """Does the request that has waited longest; False where none does. Commits both sessions.
+    """Does the task that has waited longest; False where none does. Commits both sessions.
 
-    Raises psycopg.OperationalError where the database goes away: then the request waits on.
+    Raises psycopg.OperationalError where the database goes away: then the task waits on.
     """
     with queue.transaction():
         asked = claim(queue)
         if asked is None:
             return False
         try:
-            outcome = tasks[asked.task](work, asked, clock())
+            outcome = tasks[asked.kind](work, asked, clock())
             work.commit()
         except psycopg.OperationalError:
             raise
@@ -95,29 +95,30 @@ def step(
             failed(queue, asked, f"{error}; {advice}" if advice else str(error))
         except Exception as error:
             work.rollback()
-            log.error(
-                "a request failed by a fault of ours", request=asked.id, task=asked.task, exc_info=error
-            )
+            log.error("a task failed by a fault of ours", id=asked.id, task=asked.kind, exc_info=error)
             failed(
                 queue, asked, "This is a fault of ours, kept in the log. Ask again; if it lasts, report it."
             )
         else:
             done(queue, asked, outcome)
-            log.info("done as asked", request=asked.id, task=asked.task, author=asked.author)
+            log.info("done as asked", id=asked.id, task=asked.kind, author=asked.author)
     return True
 
 
 def main(
-    database_url: str, stop: threading.Event, clock: Callable[[], datetime], tasks: Mapping[Task, Do] = TASKS
+    database_url: str,
+    stop: threading.Event,
+    clock: Callable[[], datetime],
+    tasks: Mapping[TaskKind, Do] = TASKS,
 ) -> None:
-    """Do what is asked for until `stop` is set."""
+    """Does tasks until `stop` is set."""
 
     def begin(sessions: ExitStack) -> Turn:
         queue, work = (
             sessions.enter_context(connect(database_url, application="hesper worker", role=Role.ADMIN))
             for _ in range(2)
         )
-        log.info("waiting for requests")
+        log.info("waiting for tasks")
         return lambda: step(queue, work, tasks, clock)
 
     serve(begin, stop, Outage(log))

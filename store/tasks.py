@@ -1,8 +1,7 @@
-"""What people asked for and a worker does: a request is a row, and what came of it is written there.
+"""Queue of the tasks that people ask for and a worker does; what came of each is written in its row.
 
-The API adds rows; `hesper worker run` claims them (`for update skip locked`) and works with rights that the
-API does not have. A worker that dies leaves its request to the next one, so a task can be begun a second
-time.
+The API adds rows; a worker claims them (`for update skip locked`) and works with rights that the API does not
+have. A worker that dies leaves its task to the next one, so a task can be begun a second time.
 """
 
 from collections.abc import Mapping
@@ -16,8 +15,8 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 
-class Task(StrEnum):
-    """What can be asked for."""
+class TaskKind(StrEnum):
+    """Kinds of tasks."""
 
     DRAFT = "draft"  # of a period's close
     REPLAY = "replay"  # what waits in quarantine is taken as if it came now
@@ -26,7 +25,7 @@ class Task(StrEnum):
 
 
 class TaskState(StrEnum):
-    """How far a request is."""
+    """How far a task is."""
 
     WAITING = "waiting"  # or worked on
     DONE = "done"
@@ -34,13 +33,13 @@ class TaskState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RequestRow:
-    """A request; `outcome`: the figures of one that is done; `failure`: what to do where it failed."""
+class TaskRow:
+    """A task; `outcome`: the figures of one that is done; `failure`: what to do where it failed."""
 
     id: int
     utility_id: int
     utility: str
-    task: Task
+    kind: TaskKind
     subject: dict[str, Any]
     author: str
     reason: str
@@ -57,94 +56,92 @@ class RequestRow:
         return TaskState.DONE if self.failure is None else TaskState.FAILED
 
 
-_REQUEST = """
-    select r.id, r.utility_id, u.code as utility, r.task, r.subject, r.author, r.reason, r.asked_at,
-           r.done_at, r.outcome, r.failure
-    from requests r join utilities u on u.id = r.utility_id
+_TASK = """
+    select t.id, t.utility_id, u.code as utility, t.kind, t.subject, t.author, t.reason, t.asked_at,
+           t.done_at, t.outcome, t.failure
+    from tasks t join utilities u on u.id = t.utility_id
 """
 
 
 def ask(
     connection: Connection[Any],
     utility_id: int,
-    task: Task,
+    kind: TaskKind,
     subject: Mapping[str, Any],
     *,
     author: str,
     reason: str = "",
-) -> RequestRow:
-    """Ask for something. A draft of a period that somebody asked for and that is not done is that request."""
+) -> TaskRow:
+    """Adds a task. For a draft of a period that was asked for and is not done, it is that one."""
     row = connection.execute(
         """
-        insert into requests (utility_id, task, subject, author, reason) values (%s, %s, %s, %s, %s)
-        on conflict (utility_id, (subject ->> 'period')) where task = 'draft' and done_at is null do nothing
+        insert into tasks (utility_id, kind, subject, author, reason) values (%s, %s, %s, %s, %s)
+        on conflict (utility_id, (subject ->> 'period')) where kind = 'draft' and done_at is null do nothing
         returning id
         """,
-        (utility_id, task, Jsonb(dict(subject)), author, reason),
+        (utility_id, kind, Jsonb(dict(subject)), author, reason),
     ).fetchone()
     if row is None:
         row = connection.execute(
             """
-            select id from requests where utility_id = %s and task = 'draft' and done_at is null
+            select id from tasks where utility_id = %s and kind = 'draft' and done_at is null
               and subject ->> 'period' = %s
             """,
             (utility_id, subject["period"]),
         ).fetchone()
         if row is None:  # done in this very moment
-            return ask(connection, utility_id, task, subject, author=author, reason=reason)
-    asked = request(connection, utility_id, row[0])
+            return ask(connection, utility_id, kind, subject, author=author, reason=reason)
+    asked = task(connection, utility_id, row[0])
     assert asked is not None
     return asked
 
 
-def request(connection: Connection[Any], utility_id: int, request_id: int) -> RequestRow | None:
-    """One request of a utility."""
-    with connection.cursor(row_factory=class_row(RequestRow)) as cursor:
-        cursor.execute(_REQUEST + " where r.utility_id = %s and r.id = %s", (utility_id, request_id))
+def task(connection: Connection[Any], utility_id: int, task_id: int) -> TaskRow | None:
+    """One task of a utility."""
+    with connection.cursor(row_factory=class_row(TaskRow)) as cursor:
+        cursor.execute(_TASK + " where t.utility_id = %s and t.id = %s", (utility_id, task_id))
         return _typed(cursor.fetchone())
 
 
-def requests_page(
+def tasks_page(
     connection: Connection[Any],
     utility_id: int,
     *,
     limit: int,
     before: int | None = None,
-    tasks: frozenset[Task] = frozenset(Task),
-) -> list[RequestRow]:
-    """At most `limit` requests, the last one first; `before` is the id of the last one seen."""
-    with connection.cursor(row_factory=class_row(RequestRow)) as cursor:
+    kinds: frozenset[TaskKind] = frozenset(TaskKind),
+) -> list[TaskRow]:
+    """At most `limit` tasks, the last one first; `before` is the id of the last one seen."""
+    with connection.cursor(row_factory=class_row(TaskRow)) as cursor:
         cursor.execute(
-            _REQUEST
+            _TASK
             + """
-            where r.utility_id = %s and r.task = any(%s) and (%s::bigint is null or r.id < %s)
-            order by r.id desc limit %s
+            where t.utility_id = %s and t.kind = any(%s) and (%s::bigint is null or t.id < %s)
+            order by t.id desc limit %s
             """,
-            (utility_id, sorted(tasks), before, before, limit),
+            (utility_id, sorted(kinds), before, before, limit),
         )
         return [row for row in map(_typed, cursor.fetchall()) if row is not None]
 
 
-def claim(connection: Connection[Any]) -> RequestRow | None:
-    """The request that has waited longest and that nobody works on, until the transaction ends."""
-    with connection.cursor(row_factory=class_row(RequestRow)) as cursor:
-        cursor.execute(
-            _REQUEST + " where r.done_at is null order by r.id limit 1 for update of r skip locked"
-        )
+def claim(connection: Connection[Any]) -> TaskRow | None:
+    """The task that has waited longest and that nobody works on, until the transaction ends."""
+    with connection.cursor(row_factory=class_row(TaskRow)) as cursor:
+        cursor.execute(_TASK + " where t.done_at is null order by t.id limit 1 for update of t skip locked")
         return _typed(cursor.fetchone())
 
 
-def done(connection: Connection[Any], row: RequestRow, outcome: Mapping[str, Any]) -> None:
-    """Write down that it is done, and what it came to."""
+def done(connection: Connection[Any], row: TaskRow, outcome: Mapping[str, Any]) -> None:
+    """Writes down that it is done, and what it came to."""
     connection.execute(
-        "update requests set done_at = now(), outcome = %s where id = %s", (Jsonb(dict(outcome)), row.id)
+        "update tasks set done_at = now(), outcome = %s where id = %s", (Jsonb(dict(outcome)), row.id)
     )
 
 
-def failed(connection: Connection[Any], row: RequestRow, failure: str) -> None:
-    """Write down that it could not be done, and what a person can do about it."""
-    connection.execute("update requests set done_at = now(), failure = %s where id = %s", (failure, row.id))
+def failed(connection: Connection[Any], row: TaskRow, failure: str) -> None:
+    """Writes down that it could not be done, and what a person can do about it."""
+    connection.execute("update tasks set done_at = now(), failure = %s where id = %s", (failure, row.id))
 
 
-def _typed(row: RequestRow | None) -> RequestRow | None:
-    return None if row is None else replace(row, task=Task(row.task))
+def _typed(row: TaskRow | None) -> TaskRow | None:
+    return None if row is None else replace(row, kind=TaskKind(row.kind))

@@ -1,13 +1,15 @@
-"""The documents of `/v1`: values are exact decimal strings, instants UTC with the utility's local offset."""
+"""Documents that resources of `/v1` share.
+
+Values are exact decimal strings, instants UTC with the utility's local offset.
+"""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-from api.v1.billing.evidence import EvidenceDocument
 from api.v1.fields import Sparse
 from store.readings.by_meter import View
 from telemetry.micro import from_micro
@@ -142,28 +144,6 @@ class ReadingPage(BaseModel):
     next_cursor: str | None
 
 
-class FindingDocument(BaseModel):
-    """What validation or a detector found; `ended_at` null: it still holds."""
-
-    id: int
-    meter: str
-    obis: str
-    kind: str
-    severity: str
-    state: str
-    started_at: Instant
-    ended_at: Instant | None
-    detected_at: datetime
-    evidence: dict[str, Any]
-
-
-class FindingPage(BaseModel):
-    """The last detected first; `next_cursor` null: this is the last page."""
-
-    findings: list[FindingDocument]
-    next_cursor: int | None
-
-
 class StoredTelegram(BaseModel):
     """The bytes behind a meter's readings at an instant; `raw` in hexadecimal."""
 
@@ -174,111 +154,6 @@ class StoredTelegram(BaseModel):
     epoch: str
     batch: int
     raw: str
-
-
-class Methods(BaseModel):
-    """How the values at both ends of the period were found."""
-
-    start: str
-    end: str
-
-
-class BillingReading(BaseModel):
-    """One version of a billing reading; a higher one of the same point and register replaces it."""
-
-    cursor: int
-    service_point: ServicePoint
-    meters: list[str]
-    obis: str
-    unit: str
-    period: str
-    version: int
-    starts_at: Instant
-    ends_at: Instant
-    start_value: str
-    end_value: str
-    consumption: str
-    true_up: str | None = Field(
-        None,
-        description="Beside the consumption: what earlier estimates fell short by; negative: a credit.",
-    )
-    quality: QualityCode
-    methods: Methods
-    content_hash: str
-    created_at: datetime
-    details: str = Field(description="Where its evidence is.", examples=["/v1/billing-readings/4711"])
-
-
-class CloseRun(BaseModel):
-    """Who closed the period, and when; `run` counts the closes that changed something."""
-
-    run: int
-    author: str
-    closed_at: datetime
-
-
-class BillingVersion(BaseModel):
-    """One of the versions of a billing reading; the highest holds."""
-
-    version: int
-    consumption: str
-    quality: QualityCode
-    content_hash: str
-    created_at: datetime
-    close: CloseRun
-    details: str
-
-
-class BillingReadingDetail(BillingReading):
-    """A billing reading with all that it rests on.
-
-    `content` is the text that `content_hash` is the SHA-256 of (in UTF-8); `intact`: the row still says it.
-    """
-
-    close: CloseRun
-    evidence: EvidenceDocument
-    versions: list[BillingVersion]
-    content: str
-    intact: bool
-
-
-class BillingPage(BaseModel):
-    """In order of cursor; pull on from `next_cursor` until `complete`, and later for corrections."""
-
-    period: str
-    readings: list[BillingReading]
-    next_cursor: int
-    complete: bool
-
-
-class BillingVersions(BaseModel):
-    """In order of cursor; `next_cursor` null: this is the last page."""
-
-    readings: list[BillingReading]
-    next_cursor: int | None
-
-
-class AcknowledgementRequest(BaseModel):
-    """What a billing system holds of a period, having taken everything up to `cursor`.
-
-    Of each service point and register it counts and sums the highest version only.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    cursor: int = Field(ge=0, le=2**63 - 1)
-    count: int = Field(ge=0, le=2**31 - 1)
-    totals: dict[Annotated[str, StringConstraints(max_length=64)], DecimalText] = Field(max_length=1000)
-
-
-class Acknowledgement(BaseModel):
-    """The acknowledgement as it was stored."""
-
-    period: str
-    cursor: int
-    count: int
-    totals: dict[str, str]
-    acknowledged_at: datetime
 
 
 class ServiceHealth(BaseModel):

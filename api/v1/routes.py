@@ -15,12 +15,15 @@ from api.v1.gateways.health import router as gateway_health
 from api.v1.quarantine.quarantine import router as quarantine
 from api.v1.readings.readings import router as readings
 from api.v1.registry.changes import router as registry_changes
+from api.v1.registry.installations import router as installations
+from api.v1.registry.meter_findings import router as meter_findings
 from api.v1.registry.meters import router as meters
 from api.v1.registry.service_points import router as service_points
 from api.v1.registry.sites import router as sites
 from api.v1.registry.supply import router as supply
+from api.v1.registry.verifications import router as verifications
 from api.v1.submissions.submissions import router as submissions
-from api.v1.tasks import router as requests
+from api.v1.tasks import router as tasks
 from api.v1.validation.edits import router as edits
 from api.v1.validation.findings import router as findings
 from api.v1.validation.marks import router as marks
@@ -28,8 +31,11 @@ from api.v1.validation.marks import router as marks
 ROUTERS = (
     sites,
     service_points,
+    installations,
     supply,
     meters,
+    verifications,
+    meter_findings,
     registry_changes,
     gateway_health,
     gateway_findings,
@@ -47,7 +53,7 @@ ROUTERS = (
     deliveries,
     statements,
     exports,
-    requests,
+    tasks,
     audit,
     events,
 )

@@ -1,4 +1,4 @@
-"""`/v1/requests`: what was asked for and is done by a worker, and what came of it."""
+"""`/v1/requests`: tasks that were asked for and are done by a worker, and what came of them."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,16 +13,16 @@ from api.v1.parameters import Before, Id, Limit
 from api.v1.routing import resources
 from api.web.problems import not_found
 from metering.access import Scope
-from store.tasks import RequestRow, Task, TaskState, request, requests_page
+from store.tasks import TaskKind, TaskRow, TaskState, task, tasks_page
 
-router = resources("requests")
+router = resources("tasks")
 
 
-class RequestDocument(Sparse):
-    """Something that was asked for. `outcome`: what it came to; `failure`: why not, and what to do."""
+class TaskDocument(Sparse):
+    """A task that was asked for. `outcome`: what it came to; `failure`: why not, and what to do."""
 
     id: int
-    task: Task
+    task: TaskKind
     state: TaskState
     subject: dict[str, Any] = Field(examples=[{"period": "2026-10"}])
     author: str
@@ -33,35 +33,35 @@ class RequestDocument(Sparse):
     failure: str | None
 
 
-class RequestList(BaseModel):
+class TaskList(BaseModel):
     """The last one first; `next_cursor` null: this is the last page."""
 
-    requests: list[RequestDocument]
+    requests: list[TaskDocument]
     next_cursor: int | None
 
 
 @router.get(
-    "/requests", dependencies=[requires(Scope.METERS_READ)], summary="What was asked for, the last first"
+    "/requests", dependencies=[requires(Scope.METERS_READ)], summary="List the tasks that were asked for"
 )
 def list_requests(
     *,
     caller: KeyCaller,
     store: Store,
-    task: Annotated[Task | None, Query()] = None,
+    kind: Annotated[TaskKind | None, Query(alias="task")] = None,
     before: Before = None,
     limit: Limit = 100,
-    only: Annotated[Fields, fields_of(RequestDocument)],
-) -> RequestList:
+    only: Annotated[Fields, fields_of(TaskDocument)],
+) -> TaskList:
     """Those that wait are worked on in their order."""
-    rows = requests_page(
+    rows = tasks_page(
         store,
         caller.utility.id,
-        tasks=frozenset(Task) if task is None else frozenset({task}),
+        kinds=frozenset(TaskKind) if kind is None else frozenset({kind}),
         before=before,
         limit=limit + 1,
     )
     page = rows[:limit]
-    return RequestList(
+    return TaskList(
         requests=[only.of(_document(row)) for row in page],
         next_cursor=page[-1].id if len(rows) > limit else None,
     )
@@ -70,7 +70,7 @@ def list_requests(
 @router.get(
     "/requests/{request_id}",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="What was asked for, and what came of it",
+    summary="Get a task and what came of it",
     responses=UNCHANGED,
 )
 def get_request(
@@ -78,25 +78,25 @@ def get_request(
     store: Store,
     request_id: Id,
     asked: Conditional,
-    only: Annotated[Fields, fields_of(RequestDocument)],
-) -> RequestDocument:
+    only: Annotated[Fields, fields_of(TaskDocument)],
+) -> TaskDocument:
     """`waiting` until a worker is done with it."""
-    row = request(store, caller.utility.id, request_id)
+    row = task(store, caller.utility.id, request_id)
     if row is None:
-        raise not_found("This request", "/v1/requests lists them.")
+        raise not_found("This task", "/v1/requests lists them.")
     return asked.answer(_document(row), only)
 
 
-def document(row: RequestRow, response: Response) -> RequestDocument:
+def document(row: TaskRow, response: Response) -> TaskDocument:
     """The answer to somebody who asked for it: 202, and where it is told what becomes of it."""
     response.headers["Location"] = f"/v1/requests/{row.id}"
     return _document(row)
 
 
-def _document(row: RequestRow) -> RequestDocument:
-    return RequestDocument(
+def _document(row: TaskRow) -> TaskDocument:
+    return TaskDocument(
         id=row.id,
-        task=row.task,
+        task=row.kind,
         state=row.state,
         subject=row.subject,
         author=row.author,

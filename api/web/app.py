@@ -53,7 +53,7 @@ _TAGS = [
     {"name": "billing", "description": "Billing readings by cursor, their evidence, and acknowledgements."},
     {"name": "deliveries", "description": "What is pushed to billing systems."},
     {"name": "quarantine", "description": "What could not be used, and meters that nobody registered."},
-    {"name": "requests", "description": "What was asked for and is done by a worker."},
+    {"name": "tasks", "description": "Tasks that were asked for and are done by a worker."},
     {
         "name": "exports",
         "description": "Readings of a range, billing readings of a period: files.",

@@ -25,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -34,14 +33,13 @@ from urllib.parse import quote
 import psycopg
 
 from store.postgres.errors import StoreError
+from store.postgres.leftovers import PROCESSES, end_processes, works_in
 from store.postgres.unprivileged import Account, account_for, own, passable
 
 STOP_SIGNAL = signal.SIGINT  # "fast shutdown"; SIGTERM would wait for every client to leave
 _NAME = "hesper"  # of the database and its superuser
 _PORT = 5432  # only names the socket
 _SOCKET_LIMIT = 107  # bytes of a Unix socket's path
-_PROCESSES = Path("/proc")
-_PATIENCE_SECONDS = 20.0  # for an orphaned server to end by itself
 _SETTINGS = {
     "listen_addresses": "",
     "fsync": "on",
@@ -90,7 +88,7 @@ class EmbeddedPostgres:
             pid = int((self._cluster / "postmaster.pid").read_text().split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
             return None
-        return pid if self._works_here(pid) else None
+        return pid if works_in(self._cluster, pid) else None
 
     def prepare(self) -> list[str]:
         """The command that runs the server in the foreground, with all made ready for it.
@@ -239,36 +237,14 @@ class EmbeddedPostgres:
     def _clear_leftovers(self) -> None:
         """Ends what is left of an earlier server; its owner is gone, since we hold the lock.
 
-        An orphaned postmaster is stopped. Sessions that outlived a killed one must be gone before the next
-        begins: they end by themselves, or are killed, which recovery is for. Then nobody works in the
-        cluster, and its pid file is stale; it would do harm where process ids repeat, as in containers.
+        Then nobody works in the cluster, and its pid file is stale; it would do harm where process ids
+        repeat, as in containers.
         """
         if self._process is not None and self._process.poll() is None:
             raise EmbeddedPostgresError(f"the database in {self.folder} runs already")
-        pid = self.pid
-        if pid is not None:
-            _signal(pid, STOP_SIGNAL)
-        patience = time.monotonic() + _PATIENCE_SECONDS
-        while at_work := self._at_work():
-            if time.monotonic() > patience:
-                for process in at_work:
-                    _signal(process, signal.SIGKILL)
-            time.sleep(0.02)
-        if _PROCESSES.is_dir():
+        end_processes(self._cluster, self.pid, STOP_SIGNAL)
+        if PROCESSES.is_dir():
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-
-    def _at_work(self) -> list[int]:
-        """The processes that work in the cluster's folder: postmaster, sessions, background workers."""
-        if not _PROCESSES.is_dir():
-            return []
-        numbers = (int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdigit())
-        return [number for number in numbers if self._works_here(number)]
-
-    def _works_here(self, pid: int) -> bool:
-        try:
-            return Path(os.readlink(_PROCESSES / str(pid) / "cwd")) == self._cluster
-        except OSError:
-            return False
 
     def _socket_folder(self) -> Path:
         """The folder itself, or a short one of our own where the path is too long for a socket."""
@@ -296,11 +272,6 @@ class EmbeddedPostgres:
         log = self.folder / "postgres.log"
         last = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
         return EmbeddedPostgresError("\n".join([message, *last]), advice=f"read {log}")
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):  # it ended by itself meanwhile
-        os.kill(pid, number)
 
 
 def _binaries() -> Path:

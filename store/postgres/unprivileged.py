@@ -1,8 +1,9 @@
 """Running a program as a user who is not root: PostgreSQL insists on it.
 
-`python -m store.unprivileged FOLDER PROGRAM ARGUMENT...` becomes the user that owns FOLDER (when root) and
-is then replaced by PROGRAM: same process id, so a supervisor sees and signals the program itself. It leads
-a process group of its own, so a Ctrl-C in the terminal reaches only the supervisor, which stops all in order.
+`python -m store.postgres.unprivileged FOLDER PROGRAM ARGUMENT...` becomes the user that owns FOLDER (when
+root) and is then replaced by PROGRAM: same process id, so a supervisor sees and signals the program itself.
+It leads a process group of its own, so a Ctrl-C in the terminal reaches only the supervisor, which stops all
+in order.
 """
 
 import ctypes

@@ -417,7 +417,7 @@ def _told(
     )
     request = insert(
         connection,
-        "requests",
+        "tasks",
         utility_id=owners.utility,
         task="replay",
         subject=Jsonb({"reason": "conflict"}),

@@ -88,8 +88,8 @@ def more_of_everything(connection: psycopg.Connection, seeded: Seeded) -> None:
             from d join closes c on c.utility_id = d.utility_id
             """,
             """
-            insert into requests (utility_id, task, subject, author)
-            select utility_id, task, subject, author from requests where id = %(request)s
+            insert into tasks (utility_id, kind, subject, author)
+            select utility_id, kind, subject, author from tasks where id = %(request)s
             """,
         ):
             connection.execute(

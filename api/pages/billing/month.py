@@ -24,7 +24,7 @@ from store.billing import issued as queries
 from store.delivery import outbox
 from store.delivery.outbox import MessageRow
 from store.fleet.meters import meters_at
-from store.tasks import RequestRow, Task, requests_page
+from store.tasks import TaskKind, TaskRow, tasks_page
 
 router = APIRouter(include_in_schema=False)
 
@@ -191,9 +191,9 @@ def _distribution(shares: Sequence[close_list.ShareRow]) -> dict[str, object]:
     }
 
 
-def _asked(store: Store, utility_id: int, period: str) -> RequestRow | None:
+def _asked(store: Store, utility_id: int, period: str) -> TaskRow | None:
     """The last draft that somebody asked for of this period in the browser or over `/v1`."""
-    asked = requests_page(store, utility_id, limit=_REQUESTS, tasks=frozenset({Task.DRAFT}))
+    asked = tasks_page(store, utility_id, limit=_REQUESTS, kinds=frozenset({TaskKind.DRAFT}))
     return next((one for one in asked if one.subject.get("period") == period), None)
 
 

@@ -17,7 +17,7 @@ from store.billing import approval
 from store.billing.approval import ApprovalError, SecondPersonError
 from store.delivery import outbox
 from store.postgres.database import allow_statements
-from store.tasks import Task, ask
+from store.tasks import TaskKind, ask
 
 router = APIRouter(include_in_schema=False)
 
@@ -35,7 +35,7 @@ def draft(request: Request, visitor: PageVisitor, store: Store, period: PeriodPa
             period=period,
             said=N_("This month is not over yet: draft it after that."),
         )
-    ask(store, utility.id, Task.DRAFT, {"period": period}, author=visitor.caller.actor)
+    ask(store, utility.id, TaskKind.DRAFT, {"period": period}, author=visitor.caller.actor)
     return _back(period)
 
 

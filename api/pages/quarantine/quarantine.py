@@ -21,7 +21,7 @@ from store import quarantine
 from store.fleet.places import sites_page
 from store.quarantine import Selection
 from store.registry.strangers import stranger, strangers_page
-from store.tasks import Task, ask, requests_page
+from store.tasks import TaskKind, ask, tasks_page
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,7 +32,7 @@ Entry = Annotated[int | None, Form(ge=1, le=LARGEST_ID)]
 _NEW = "unknown_meter"  # has a section of its own
 _NEW_METERS, _SITES, _REQUESTS, _OF_EACH = 100, 500, 5, 3
 _PAGE = 50
-_TASKS = frozenset({Task.REPLAY, Task.DISCARD, Task.ACCEPT})
+_TASKS = frozenset({TaskKind.REPLAY, TaskKind.DISCARD, TaskKind.ACCEPT})
 
 # What each reason means, and what to do before a replay; ingest/receive/quarantine.py has their names.
 REASONS = {
@@ -124,7 +124,7 @@ def show_quarantine(
         ],
         new_meters=strangers_page(store, utility_id, limit=_NEW_METERS) if reason is None else [],
         sites=sites_page(store, utility_id, after=None, limit=_SITES),
-        requests=requests_page(store, utility_id, limit=_REQUESTS, tasks=_TASKS),
+        requests=tasks_page(store, utility_id, limit=_REQUESTS, kinds=_TASKS),
         next_after=more,
     )
 
@@ -161,7 +161,7 @@ def replay(
     entry: Entry = None,
 ) -> Response:
     """Have one entry, or all of a reason, taken as if it came now."""
-    _write(visitor, store, Task.REPLAY, _chosen(reason, entry), why)
+    _write(visitor, store, TaskKind.REPLAY, _chosen(reason, entry), why)
     return _back()
 
 
@@ -174,7 +174,7 @@ def discard(
     entry: Entry = None,
 ) -> Response:
     """Say of one entry, or all of a reason, that it will never be used."""
-    _write(visitor, store, Task.DISCARD, _chosen(reason, entry), why)
+    _write(visitor, store, TaskKind.DISCARD, _chosen(reason, entry), why)
     return _back()
 
 
@@ -192,7 +192,7 @@ def accept(
     if stranger(store, visitor.caller.utility.id, meter) is None:
         raise not_found("This meter", "The quarantine page lists those that wait.")
     known = {name: text.strip() for name, text in (("model", model), ("site", site)) if text.strip()}
-    _write(visitor, store, Task.ACCEPT, {"meter": meter, **known}, why)
+    _write(visitor, store, TaskKind.ACCEPT, {"meter": meter, **known}, why)
     return _back()
 
 
@@ -203,7 +203,7 @@ def _chosen(reason: str | None, entry: int | None) -> dict[str, object]:
     return {"reason": reason} if entry is None else {"ids": [entry]}
 
 
-def _write(visitor: PageVisitor, store: Store, task: Task, subject: dict[str, object], why: str) -> None:
+def _write(visitor: PageVisitor, store: Store, task: TaskKind, subject: dict[str, object], why: str) -> None:
     ask(store, visitor.caller.utility.id, task, subject, author=visitor.caller.actor, reason=why.strip())
 
 

@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from api.v1.billing.reading_models import Methods
 from api.v1.fields import Sparse
-from api.v1.models import Methods, QualityCode, ServicePoint
+from api.v1.models import QualityCode, ServicePoint
 
 
 class Messages(BaseModel):

@@ -24,20 +24,21 @@ from api.v1.billing.close_models import (
     OutlierList,
     Share,
 )
+from api.v1.billing.reading_models import Methods
 from api.v1.conditional import UNCHANGED, Conditional
 from api.v1.fields import Fields, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.models import Methods, ServicePoint, decimal_text, medium_label, plain, quality_code
+from api.v1.models import ServicePoint, decimal_text, medium_label, plain, quality_code
 from api.v1.parameters import Limit, Period, PeriodFilter
 from api.v1.routing import resources
-from api.v1.tasks import RequestDocument, document
+from api.v1.tasks import TaskDocument, document
 from api.web.problems import Problem, invalid, not_found
 from api.web.services import services
 from metering.access import Scope
 from store.billing import approval, close_list, outliers
 from store.billing.approval import ApprovalError, SecondPersonError
 from store.postgres.database import allow_statements
-from store.tasks import Task, ask
+from store.tasks import TaskKind, ask
 
 router = resources("closes")
 
@@ -200,12 +201,12 @@ def list_outliers(
 )
 def ask_for_draft(
     request: Request, response: Response, caller: KeyCaller, store: Store, period: Period
-) -> RequestDocument:
+) -> TaskDocument:
     """A worker makes it, in place of the one that is there. `Location` tells when it is done, or why not."""
     now = services(request).clock().astimezone(caller.utility.zone)
     if period > f"{now:%Y-%m}":
         raise invalid("path.period", f"{period} has not begun yet.")
-    asked = ask(store, caller.utility.id, Task.DRAFT, {"period": period}, author=caller.actor)
+    asked = ask(store, caller.utility.id, TaskKind.DRAFT, {"period": period}, author=caller.actor)
     return document(asked, response)
 
 

@@ -13,9 +13,7 @@ from fastapi import Query
 
 from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.billing.evidence import evidence_document
-from api.v1.billing.trace import trace_of
-from api.v1.idempotency import ONCE
-from api.v1.models import (
+from api.v1.billing.reading_models import (
     Acknowledgement,
     AcknowledgementRequest,
     BillingPage,
@@ -24,9 +22,10 @@ from api.v1.models import (
     BillingVersion,
     BillingVersions,
     CloseRun,
-    decimal_text,
-    quality_code,
 )
+from api.v1.billing.trace import trace_of
+from api.v1.idempotency import ONCE
+from api.v1.models import decimal_text, quality_code
 from api.v1.parameters import LARGEST_ID, Code, Id, Limit, Period, PeriodFilter
 from api.v1.routing import resources
 from api.web.problems import Problem, not_found

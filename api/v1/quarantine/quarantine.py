@@ -18,13 +18,13 @@ from api.v1.idempotency import ONCE
 from api.v1.parameters import LARGEST_ID, MOST, Code, Id, Limit
 from api.v1.quarantine import payloads
 from api.v1.routing import resources
-from api.v1.tasks import RequestDocument, document
+from api.v1.tasks import TaskDocument, document
 from api.web.problems import invalid, not_found
 from metering.access import Scope
 from store import quarantine
 from store.quarantine import QuarantineRow, Selection
 from store.registry.strangers import stranger, strangers_page
-from store.tasks import Task, ask
+from store.tasks import TaskKind, ask
 
 router = resources("quarantine")
 
@@ -189,9 +189,9 @@ def get_quarantined(
     status_code=HTTPStatus.ACCEPTED,
     summary="Have what waits taken as if it came now",
 )
-def replay(response: Response, caller: KeyCaller, store: Store, task: QuarantineTask) -> RequestDocument:
+def replay(response: Response, caller: KeyCaller, store: Store, task: QuarantineTask) -> TaskDocument:
     """After its cause was mended. Nothing is stored twice; what is refused again waits on."""
-    return _ask(response, caller, store, Task.REPLAY, task)
+    return _ask(response, caller, store, TaskKind.REPLAY, task)
 
 
 @router.post(
@@ -200,9 +200,9 @@ def replay(response: Response, caller: KeyCaller, store: Store, task: Quarantine
     status_code=HTTPStatus.ACCEPTED,
     summary="Say that something will never be used",
 )
-def discard(response: Response, caller: KeyCaller, store: Store, task: QuarantineTask) -> RequestDocument:
+def discard(response: Response, caller: KeyCaller, store: Store, task: QuarantineTask) -> TaskDocument:
     """It stays on record, and does not wait again when it is sent again."""
-    return _ask(response, caller, store, Task.DISCARD, task)
+    return _ask(response, caller, store, TaskKind.DISCARD, task)
 
 
 @router.get(
@@ -240,20 +240,25 @@ def accept(
     store: Store,
     meter_id: Annotated[str, Path(max_length=64)],
     acceptance: Acceptance,
-) -> RequestDocument:
+) -> TaskDocument:
     """As its telegrams show it: medium, registers, gateway."""
     if stranger(store, caller.utility.id, meter_id) is None:
         raise not_found("This meter", "/v1/new-meters lists those that wait.")
     subject = acceptance.model_dump(include={"model", "site"}, exclude_none=True) | {"meter": meter_id}
     asked = ask(
-        store, caller.utility.id, Task.ACCEPT, subject, author=caller.actor, reason=acceptance.reason.strip()
+        store,
+        caller.utility.id,
+        TaskKind.ACCEPT,
+        subject,
+        author=caller.actor,
+        reason=acceptance.reason.strip(),
     )
     return document(asked, response)
 
 
 def _ask(
-    response: Response, caller: KeyCaller, store: Store, kind: Task, task: QuarantineTask
-) -> RequestDocument:
+    response: Response, caller: KeyCaller, store: Store, kind: TaskKind, task: QuarantineTask
+) -> TaskDocument:
     subject = task.entries.model_dump(exclude_none=True)
     if not subject:
         raise invalid("body.entries", "Name entries by ids, reason, gateway or meter.")

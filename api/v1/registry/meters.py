@@ -1,19 +1,17 @@
-"""`/v1/meters`: meters with their registers and verifications, and what was found at them."""
+"""`/v1/meters`: meters with their registers."""
 
 from datetime import date, timedelta
 from typing import Annotated, Literal
 
 import msgspec
 from fastapi import Path, Query, Response
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from api.identity.authentication import Caller, KeyCaller, Store, requires
 from api.v1.conditional import UNCHANGED, Conditional, Match, tagged
 from api.v1.fields import Fields, fields_of
 from api.v1.idempotency import ONCE
 from api.v1.models import (
-    FindingDocument,
-    FindingPage,
     Installation,
     LastReading,
     MeterDetail,
@@ -25,7 +23,6 @@ from api.v1.models import (
     ServicePoint,
     Site,
     decimal_text,
-    local_instant,
     medium_label,
     plain,
     register_name,
@@ -41,10 +38,9 @@ from api.v1.registry.registration import (
 from api.v1.routing import resources
 from api.web.problems import not_found
 from metering.access import Scope
-from metering.registry.entries import MeterEntry, VerificationEntry
+from metering.registry.entries import MeterEntry
 from store.fleet import meters as meter_queries
 from store.postgres.locks import hold
-from store.validation import finding_list as finding_queries
 
 router = resources("meters")
 
@@ -69,30 +65,6 @@ class NewMeter(MeterChange):
 
     id: Reference = Field(examples=["KAM-06855817"])
     medium: str = Field(max_length=30, examples=["cold water"])
-
-
-class MeterVerification(BaseModel):
-    """A verification of a meter: it holds from `verified_on` until the day `valid_until`, not included."""
-
-    verified_on: date
-    valid_until: date
-    certificate: str
-
-
-class VerificationList(BaseModel):
-    """A meter's verifications, the first one first; `verified_until`: the last day that any of them says."""
-
-    meter: str
-    verified_until: date | None
-    verifications: list[MeterVerification]
-
-
-class NewVerification(EntryChange):
-    """A verification that was made."""
-
-    verified_on: date
-    valid_until: date
-    certificate: Text = ""
 
 
 @router.get("/meters", dependencies=[requires(Scope.METERS_READ)], summary="The utility's meters, by id")
@@ -197,94 +169,8 @@ def change_meter(
     hold(store, "meters", find_meter(caller, store, meter_id).id)
     row = find_meter(caller, store, meter_id)
     match.check(_detail(caller, store, row))
-    register(store, caller, change, meters=[msgspec.structs.replace(_entry(row), **change.named())])
+    register(store, caller, change, meters=[msgspec.structs.replace(meter_entry(row), **change.named())])
     return match.answer(_detail(caller, store, find_meter(caller, store, meter_id)))
-
-
-@router.get(
-    "/meters/{meter_id}/verifications",
-    dependencies=[requires(Scope.METERS_READ)],
-    summary="A meter's verifications and from when to when they hold",
-)
-def list_verifications(caller: KeyCaller, store: Store, meter_id: MeterId) -> VerificationList:
-    """The first one first."""
-    row = find_meter(caller, store, meter_id)
-    return VerificationList(
-        meter=row.code,
-        verified_until=row.verified_until,
-        verifications=[
-            MeterVerification(
-                verified_on=one.verified_on, valid_until=one.valid_until, certificate=one.certificate
-            )
-            for one in meter_queries.verifications(store, row.id)
-        ],
-    )
-
-
-@router.post(
-    "/meters/{meter_id}/verifications",
-    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
-    status_code=201,
-    summary="Record a verification of a meter",
-)
-def record_verification(
-    caller: KeyCaller, store: Store, meter_id: MeterId, new: NewVerification
-) -> VerificationList:
-    """The meter is verified until the latest day that any of its verifications holds."""
-    hold(store, "meters", find_meter(caller, store, meter_id).id)
-    row = find_meter(caller, store, meter_id)
-    if any(one.verified_on == new.verified_on for one in meter_queries.verifications(store, row.id)):
-        raise already_registered(
-            f"A verification of {meter_id} on that day", f"/v1/meters/{meter_id}/verifications"
-        )
-    made = VerificationEntry(new.verified_on, new.valid_until, new.certificate)
-    register(store, caller, new, meters=[msgspec.structs.replace(_entry(row), verifications=[made])])
-    return list_verifications(caller, store, meter_id)
-
-
-@router.get(
-    "/meters/{meter_id}/findings",
-    dependencies=[requires(Scope.FINDINGS_READ)],
-    summary="What was found at a meter",
-)
-def list_meter_findings(
-    *,
-    caller: KeyCaller,
-    store: Store,
-    meter_id: MeterId,
-    state: Annotated[str | None, Query(pattern="^(open|acknowledged|resolved|false alarm)$")] = None,
-    cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> FindingPage:
-    """The last detected first."""
-    row = find_meter(caller, store, meter_id)
-    found = finding_queries.findings_page(
-        store,
-        caller.utility.id,
-        finding_queries.FindingFilter(state=state, meter_id=row.id),
-        before=cursor,
-        limit=limit + 1,
-    )
-    page = found[:limit]
-    zone = caller.utility.zone
-    return FindingPage(
-        findings=[
-            FindingDocument(
-                id=finding.id,
-                meter=finding.meter,
-                obis=finding.obis,
-                kind=finding.kind,
-                severity=finding.severity,
-                state=finding.state,
-                started_at=local_instant(finding.started_at, zone),
-                ended_at=local_instant(finding.ended_at, zone) if finding.ended_at else None,
-                detected_at=finding.detected_at,
-                evidence=finding.evidence,
-            )
-            for finding in page
-        ],
-        next_cursor=page[-1].id if len(found) > limit else None,
-    )
 
 
 def find_meter(caller: Caller, store: Store, meter_id: str) -> meter_queries.MeterRow:
@@ -313,7 +199,8 @@ def _detail(caller: Caller, store: Store, row: meter_queries.MeterRow) -> MeterD
     )
 
 
-def _entry(row: meter_queries.MeterRow) -> MeterEntry:
+def meter_entry(row: meter_queries.MeterRow) -> MeterEntry:
+    """The registry's entry of a meter, as it is stored."""
     return MeterEntry(
         code=row.code,
         medium=medium_label(row.medium),

@@ -1,4 +1,4 @@
-"""`/v1/service-points`: where something is delivered, and which meters measured there from when to when.
+"""`/v1/service-points`: where something is delivered, and the meter that measures there.
 
 An exchanged meter ends one installation and begins another; its service point's ETag covers both, so that two
 people do not exchange it twice.
@@ -9,13 +9,20 @@ from typing import Annotated
 
 import msgspec
 from fastapi import Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from api.identity.authentication import Caller, KeyCaller, Store, requires
 from api.v1.conditional import UNCHANGED, Conditional, Match, tagged
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.models import DecimalText, Instant, decimal_text, local_instant, medium_label, plain
+from api.v1.models import medium_label
+from api.v1.registry.installations import (
+    InstallationDetail,
+    Ratio,
+    Values,
+    installation_document,
+    point_entry,
+)
 from api.v1.registry.registration import (
     Code,
     EntryChange,
@@ -40,36 +47,6 @@ from store.registry.exchange import Exchange, swap
 router = resources("registry")
 
 PointCode = Annotated[str, Path(max_length=200, examples=["flat-01-8"])]
-InstallationId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-ObisCode = Annotated[str, StringConstraints(pattern=r"^\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}$")]
-Ratio = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,7}(\.[0-9]{1,6})?$")]
-Values = Annotated[
-    dict[ObisCode, DecimalText],
-    Field(max_length=50, description="By OBIS code, in its unit.", examples=[{"8-0:1.0.0": "412.318"}]),
-]
-
-
-class InstallationDetail(Sparse):
-    """A meter's time at a service point; `valid_to` null: until now. `multiplier` is the CT/VT ratio.
-
-    The values are what the registers showed at both ends.
-    """
-
-    id: int
-    service_point: str
-    meter: str
-    valid_from: Instant
-    valid_to: Instant | None
-    multiplier: str
-    start_values: dict[str, str]
-    end_values: dict[str, str]
-
-
-class InstallationPage(BaseModel):
-    """In order of id; `next_cursor` null: this is the last page."""
-
-    installations: list[InstallationDetail]
-    next_cursor: int | None
 
 
 class ServicePointSummary(Sparse):
@@ -110,15 +87,6 @@ class NewServicePoint(ServicePointChange):
 
     code: Code = Field(examples=["flat-12-heat"])
     medium: str = Field(max_length=30, examples=["heat"])
-
-
-class InstallationChange(EntryChange):
-    """What is to be corrected of an installation; its beginning names it and stays."""
-
-    valid_to: RegistryInstant | None = None
-    multiplier: Ratio = "1"
-    start_values: Values = Field(default_factory=dict)
-    end_values: Values = Field(default_factory=dict)
 
 
 class NewInstallation(EntryChange):
@@ -224,7 +192,9 @@ def change_service_point(
 ) -> ServicePointDetail:
     """What the body does not name stays as it is."""
     row = _held(caller, store, code, match)
-    register(store, caller, change, service_points=[msgspec.structs.replace(_entry(row), **change.named())])
+    register(
+        store, caller, change, service_points=[msgspec.structs.replace(point_entry(row), **change.named())]
+    )
     return match.answer(_detail(caller, store, code))
 
 
@@ -243,7 +213,7 @@ def install_meter(
         (one.meter, one.valid_from) == (new.meter, new.valid_from) for one in places.placed_at(store, row.id)
     ):
         raise already_registered(f"{new.meter} from that instant on", f"/v1/service-points/{code}")
-    entry = msgspec.structs.replace(_entry(row), installations=[InstallationEntry(**new.named())])
+    entry = msgspec.structs.replace(point_entry(row), installations=[InstallationEntry(**new.named())])
     register(store, caller, new, service_points=[entry])
     return match.answer(_detail(caller, store, code))
 
@@ -279,98 +249,10 @@ def exchange_meter(
     return match.answer(_detail(caller, store, code))
 
 
-@router.get(
-    "/installations", dependencies=[requires(Scope.METERS_READ)], summary="Which meter was where, and when"
-)
-def list_installations(
-    *,
-    caller: KeyCaller,
-    store: Store,
-    service_point: Annotated[str | None, Query(max_length=200)] = None,
-    meter: Annotated[str | None, Query(max_length=40)] = None,
-    at: Annotated[AwareDatetime | None, Query(description="Those that held at that instant.")] = None,
-    cursor: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    only: Annotated[Fields, fields_of(InstallationDetail)],
-) -> InstallationPage:
-    """In the order in which they were registered."""
-    rows = places.placed_page(
-        store,
-        caller.utility.id,
-        after=cursor,
-        limit=limit + 1,
-        service_point=service_point,
-        meter=meter,
-        at=at,
-    )
-    page = rows[:limit]
-    return InstallationPage(
-        installations=[only.of(_installation(caller, row)) for row in page],
-        next_cursor=page[-1].id if len(rows) > limit else None,
-    )
-
-
-@router.get(
-    "/installations/{installation_id}",
-    dependencies=[requires(Scope.METERS_READ)],
-    summary="An installation",
-    responses=UNCHANGED,
-)
-def get_installation(
-    caller: KeyCaller,
-    store: Store,
-    installation_id: InstallationId,
-    asked: Conditional,
-    only: Annotated[Fields, fields_of(InstallationDetail)],
-) -> InstallationDetail:
-    """One meter's time at one service point."""
-    return asked.answer(_installation(caller, _placed(caller, store, installation_id)), only)
-
-
-@router.patch(
-    "/installations/{installation_id}",
-    dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
-    summary="Correct an installation",
-)
-def correct_installation(
-    caller: KeyCaller,
-    store: Store,
-    installation_id: InstallationId,
-    change: InstallationChange,
-    match: Match,
-) -> InstallationDetail:
-    """What it was stays in the history. Periods that were closed with it are corrected when closed again."""
-    hold(store, "service_points", _placed(caller, store, installation_id).service_point_id)
-    row = _placed(caller, store, installation_id)
-    document = _installation(caller, row)
-    match.check(document)
-    point = places.service_point(store, caller.utility.id, row.service_point)
-    assert point is not None
-    before = InstallationEntry(
-        row.meter,
-        row.valid_from,
-        row.valid_to,
-        document.multiplier,
-        document.start_values,
-        document.end_values,
-    )
-    after = msgspec.structs.replace(before, **change.named())
-    entry = msgspec.structs.replace(_entry(point), installations=[after])
-    register(store, caller, change, service_points=[entry])
-    return match.answer(_installation(caller, _placed(caller, store, installation_id)))
-
-
 def _found(caller: Caller, store: Store, code: str) -> places.ServicePointRow:
     row = places.service_point(store, caller.utility.id, code)
     if row is None:
         raise not_found("This service point", "/v1/service-points lists those of your utility.")
-    return row
-
-
-def _placed(caller: Caller, store: Store, installation_id: int) -> places.PlacedRow:
-    row = places.placed(store, caller.utility.id, installation_id)
-    if row is None:
-        raise not_found("This installation", "/v1/installations lists those of your utility.")
     return row
 
 
@@ -379,12 +261,6 @@ def _held(caller: Caller, store: Store, code: str, match: Match) -> places.Servi
     hold(store, "service_points", _found(caller, store, code).id)
     match.check(_detail(caller, store, code))
     return _found(caller, store, code)
-
-
-def _entry(row: places.ServicePointRow) -> ServicePointEntry:
-    return ServicePointEntry(
-        row.code, medium_label(row.medium), row.name, row.site, row.account, row.ended_at
-    )
 
 
 def _summary(row: places.ServicePointRow) -> ServicePointSummary:
@@ -402,19 +278,5 @@ def _detail(caller: Caller, store: Store, code: str) -> ServicePointDetail:
     row = _found(caller, store, code)
     return ServicePointDetail(
         **_summary(row).model_dump(),
-        installations=[_installation(caller, one) for one in places.placed_at(store, row.id)],
-    )
-
-
-def _installation(caller: Caller, row: places.PlacedRow) -> InstallationDetail:
-    zone = caller.utility.zone
-    return InstallationDetail(
-        id=row.id,
-        service_point=row.service_point,
-        meter=row.meter,
-        valid_from=local_instant(row.valid_from, zone),
-        valid_to=None if row.valid_to is None else local_instant(row.valid_to, zone),
-        multiplier=plain(row.multiplier),
-        start_values={obis: decimal_text(value) for obis, value in sorted(row.start_values.items())},
-        end_values={obis: decimal_text(value) for obis, value in sorted(row.end_values.items())},
+        installations=[installation_document(caller, one) for one in places.placed_at(store, row.id)],
     )

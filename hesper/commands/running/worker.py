@@ -17,7 +17,7 @@ from ingest.tasks import TASKS, main
 from store.postgres.roles import Role
 from store.registry.extract import calendar
 from store.registry.history import sign
-from store.tasks import RequestRow, Task
+from store.tasks import TaskKind, TaskRow
 from telemetry.wire import to_milliseconds
 
 app = typer.Typer(no_args_is_help=True)
@@ -37,10 +37,10 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     check_login(database_url, Role.ADMIN)
-    main(database_url, stop, process_clock(), {**TASKS, Task.ACCEPT: accept_meter})
+    main(database_url, stop, process_clock(), {**TASKS, TaskKind.ACCEPT: accept_meter})
 
 
-def accept_meter(connection: Connection[Any], asked: RequestRow, now: datetime) -> Mapping[str, Any]:
+def accept_meter(connection: Connection[Any], asked: TaskRow, now: datetime) -> Mapping[str, Any]:
     """Register an unknown meter as its telegrams show it, with all that waited of it."""
     entry = propose(
         connection,

@@ -77,7 +77,7 @@ begin
             ('registry_history', 'insert'), ('closes', 'insert'), ('close_events', 'insert'),
             ('billing_rules', 'insert'), ('rule_parameters', 'insert'), ('service_point_coefficients', 'insert'),
             ('billing_acknowledgements', 'insert'), ('edits', 'insert'), ('edit_approvals', 'insert'),
-            ('finding_changes', 'insert'), ('requests', 'insert'),
+            ('finding_changes', 'insert'), ('tasks', 'insert'),
             ('gateway_commands', 'insert'), ('gateway_configurations', 'insert'),
             ('retention', 'insert or update'), ('user_roles', 'insert or update'),
             ('users', 'insert or update of login, name, password_hash, totp_secret, recovery_hashes, disabled_at'),

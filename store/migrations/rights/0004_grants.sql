@@ -142,8 +142,8 @@ revoke execute on function note_disputable_telegrams from public;
 grant execute on function note_disputable_telegrams to hesper_api, hesper_admin;
 
 -- What it asks others to do: `hesper worker run` writes down what came of it.
-grant select, insert on requests to hesper_api;
-grant update (done_at, outcome, failure) on requests to hesper_admin;
+grant select, insert on tasks to hesper_api;
+grant update (done_at, outcome, failure) on tasks to hesper_admin;
 
 -- The registry, by whoever has the scope for it. Codes and beginnings name rows and stay; nothing is deleted.
 grant insert on sites, meters, verifications, service_points, installations to hesper_api;

@@ -301,7 +301,7 @@ def test_09_an_edit_a_rule_change_a_close_and_an_approval_are_in_the_audit_log(
         step = {"period": PERIOD, "run": 2, "state": "approved", "author": "zoe"}
         insert(connection, "close_events", utility_id=ours.id, **step)
     told = {subject.partition(" ")[0]: actor for actor, _, subject, _ in _log(connection)}
-    assert {"edits", "edit_approvals", "finding_changes", "requests"} <= told.keys()
+    assert {"edits", "edit_approvals", "finding_changes", "tasks"} <= told.keys()
     assert (told["rule_parameters"], told["close_events"]) == ("anna", "zoe")
     assert told["edits"] != told["edit_approvals"] != "hesper_api"
     assert "closes" in told

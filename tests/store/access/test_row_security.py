@@ -99,7 +99,7 @@ _ROWS = """
         insert into finding_changes (utility_id, finding_id, note, author)
         select utility_id, id, 'n', 'anna' from f
     ), rq as (
-        insert into requests (utility_id, task, subject, author)
+        insert into tasks (utility_id, kind, subject, author)
         select id, 'draft', '{"period": "2026-10"}', 'anna' from u
     ), rp as (
         insert into rule_parameters (utility_id, name, value, valid_from, author, reason)

@@ -12,7 +12,7 @@ from metering.access import UserRole
 from store.billing.measured import utility
 from store.delivery.destinations import add as add_destination
 from store.delivery.outbox import MessageState, messages
-from store.tasks import Task, requests_page
+from store.tasks import TaskKind, tasks_page
 from tests.api.conftest import Clock
 from tests.api.people import enrol, open_session, person
 from tests.support.town import NOW, UTILITY, Town
@@ -76,8 +76,8 @@ def test_a_draft_is_asked_for_and_the_page_says_who_waits(people: People, town: 
     billing = people.as_("anna", UserRole.BILLING)
     assert "Draft this month" in billing.get(MONTH).text
     assert billing.post(f"{MONTH}/draft").status_code == 303
-    [asked] = requests_page(town.connection, utility(town.connection, UTILITY).id, limit=5)
-    assert (asked.task, asked.author, asked.subject) == (Task.DRAFT, "anna", {"period": "2026-10"})
+    [asked] = tasks_page(town.connection, utility(town.connection, UTILITY).id, limit=5)
+    assert (asked.kind, asked.author, asked.subject) == (TaskKind.DRAFT, "anna", {"period": "2026-10"})
     page = billing.get(MONTH).text
     assert 'data-asked="waiting"' in page
     assert "Draft this month" not in page

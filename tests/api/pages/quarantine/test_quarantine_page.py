@@ -102,7 +102,7 @@ def test_a_replay_is_asked_for_in_the_persons_name(
     fields = {"why": "gateway registered", "entry": str(ours.waiting)}
     assert browser.post("/quarantine/replay", data=form(browser, **fields)).status_code == 303
     row = connection.execute(
-        "select task, subject, reason, author <> '' from requests order by id desc limit 1"
+        "select kind, subject, reason, author <> '' from tasks order by id desc limit 1"
     ).fetchone()
     assert row == ("replay", {"ids": [ours.waiting]}, "gateway registered", True)
 

@@ -13,7 +13,7 @@ from metering.access import Scope
 from store.access.api_keys import issue
 from store.postgres.database import connect
 from store.postgres.roles import Role
-from store.tasks import Task
+from store.tasks import TaskKind
 from tests.api.conftest import Clock
 from tests.api.seeding import NOW, PERIOD, Seeded
 
@@ -24,7 +24,7 @@ def work(database: str, clock: Clock) -> Callable[[], None]:
 
     def do() -> None:
         with connect(database, role=Role.ADMIN) as queue, connect(database, role=Role.ADMIN) as session:
-            while step(queue, session, {**TASKS, Task.ACCEPT: accept_meter}, clock):
+            while step(queue, session, {**TASKS, TaskKind.ACCEPT: accept_meter}, clock):
                 pass
 
     return do
@@ -157,7 +157,7 @@ def test_what_waits_is_discarded_with_a_reason(
     assert (told["outcome"], told["reason"]) == ({"discarded": 1}, "a meter of the shop")
     assert client.get("/v1/quarantine").json()["entries"] == []
     row = connection.execute(
-        "select actor from audit_log where subject = %s", (f"requests {told['id']}",)
+        "select actor from audit_log where subject = %s", (f"tasks {told['id']}",)
     ).fetchone()
     assert row == (told["author"],)
 

@@ -1,0 +1,83 @@
+"""`/v1/meters/{meter_id}/findings`: what validation and detectors found at a meter."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel
+
+from api.identity.authentication import KeyCaller, Store, requires
+from api.v1.models import Instant, local_instant
+from api.v1.registry.meters import MeterId, find_meter
+from api.v1.routing import resources
+from metering.access import Scope
+from store.validation import finding_list as finding_queries
+
+router = resources("meters")
+
+
+class FindingDocument(BaseModel):
+    """What validation or a detector found; `ended_at` null: it still holds."""
+
+    id: int
+    meter: str
+    obis: str
+    kind: str
+    severity: str
+    state: str
+    started_at: Instant
+    ended_at: Instant | None
+    detected_at: datetime
+    evidence: dict[str, Any]
+
+
+class FindingPage(BaseModel):
+    """The last detected first; `next_cursor` null: this is the last page."""
+
+    findings: list[FindingDocument]
+    next_cursor: int | None
+
+
+@router.get(
+    "/meters/{meter_id}/findings",
+    dependencies=[requires(Scope.FINDINGS_READ)],
+    summary="What was found at a meter",
+)
+def list_meter_findings(
+    *,
+    caller: KeyCaller,
+    store: Store,
+    meter_id: MeterId,
+    state: Annotated[str | None, Query(pattern="^(open|acknowledged|resolved|false alarm)$")] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> FindingPage:
+    """The last detected first."""
+    row = find_meter(caller, store, meter_id)
+    found = finding_queries.findings_page(
+        store,
+        caller.utility.id,
+        finding_queries.FindingFilter(state=state, meter_id=row.id),
+        before=cursor,
+        limit=limit + 1,
+    )
+    page = found[:limit]
+    zone = caller.utility.zone
+    return FindingPage(
+        findings=[
+            FindingDocument(
+                id=finding.id,
+                meter=finding.meter,
+                obis=finding.obis,
+                kind=finding.kind,
+                severity=finding.severity,
+                state=finding.state,
+                started_at=local_instant(finding.started_at, zone),
+                ended_at=local_instant(finding.ended_at, zone) if finding.ended_at else None,
+                detected_at=finding.detected_at,
+                evidence=finding.evidence,
+            )
+            for finding in page
+        ],
+        next_cursor=page[-1].id if len(found) > limit else None,
+    )

@@ -29,7 +29,7 @@ _ABSTRACT = {None, Medium.ABSTRACT}
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """How many readings of how many readouts are stored now, and how many readouts wait still."""
+    """Numbers of readings and readouts that are stored now, and of readouts that wait still."""
 
     readouts: int
     stored: int

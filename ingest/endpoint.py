@@ -14,7 +14,7 @@ _REQUEST_SECONDS = 5.0  # after which a client that says nothing is let go
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the endpoint says. `live` and `ready` give what is wrong, "" where nothing is."""
+    """Answers of the endpoint. `live` and `ready` give what is wrong, "" where nothing is."""
 
     metrics: Callable[[], bytes]
     live: Callable[[], str]

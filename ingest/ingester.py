@@ -70,7 +70,7 @@ class MicroBatch:
 
 
 class Ingester:
-    """One process's loop. `clock` gives the aware instant that decides what lies in the future."""
+    """Loop of one ingesting process. `clock` gives the aware instant that decides what lies in the future."""
 
     def __init__(
         self,
@@ -96,13 +96,8 @@ class Ingester:
 
     @property
     def answers(self) -> Answers:
-        """What the process's endpoint says."""
+        """Answers of the process's endpoint."""
         return Answers(self.metrics.text, self._not_live, self._not_ready)
-
-    @property
-    def inbox_size(self) -> int:
-        """Bytes of messages that wait in memory."""
-        return self._inbox.size
 
     def run(self, stop: Event) -> None:
         """Take messages until `stop` is set; what is in the database by then is acknowledged.

@@ -1,4 +1,4 @@
-"""What an ingester counts, for Prometheus. No label names a meter or gateway: their number has no bound."""
+"""Metrics of an ingester, for Prometheus. No label names a meter or gateway: their number has no bound."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ _SIZES = (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 
 
 class Metrics:
-    """One ingester's figures, in a registry of their own."""
+    """Figures of one ingester, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -52,7 +52,7 @@ class Metrics:
         self.database = Gauge("hesper_ingest_database_up", "1 while the database stores", registry=registry)
 
     def count(self, messages: Iterable[Decoded], outcomes: Iterable[Outcome | None], now: int) -> None:
-        """What became of a micro-batch that was committed at `now` (milliseconds)."""
+        """Counts a micro-batch that was committed at `now` (milliseconds)."""
         lag = 0
         for message, outcome in zip(messages, outcomes, strict=True):
             if message.batch is not None and message.batch.sent_at:

@@ -1,4 +1,4 @@
-"""Who may do what: the one table of roles and scopes.
+"""Roles and scopes: the one table of who may do what.
 
 A scope is what an endpoint asks for, and what an API key is given. A person has roles, for each utility some
 of their own, and each role is a set of scopes.
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What can be done. The name is stored with keys: it is never given another meaning."""
+    """Right to do something. The name is stored with keys: it is never given another meaning."""
 
     OWN = "own"  # one's own account, and the description of the API
     METERS_READ = "meters:read"  # meters, gateways, sites, service points, last readings
@@ -30,7 +30,7 @@ class Scope(StrEnum):
 
 
 class UserRole(StrEnum):
-    """What a person is to a utility; somebody may be several things."""
+    """Role of a person at a utility; somebody may have several."""
 
     VIEWER = "viewer"
     ENGINEER = "engineer"
@@ -80,6 +80,6 @@ BILLING_SYSTEM = frozenset(
 
 
 def scopes_of(roles: Iterable[UserRole]) -> frozenset[Scope]:
-    """What somebody with these roles may do."""
+    """Scopes of somebody with these roles."""
     held = frozenset(roles)
     return frozenset(scope for scope, allowed in ROLES_OF.items() if allowed & held)

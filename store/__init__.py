@@ -1,4 +1,5 @@
-"""The store: the schema, and every SQL statement of the system.
+"""Store of the system: the schema, and every SQL statement.
 
-Imports only `telemetry`. Start reading at `database.py`, then `migrations/core/`, then `readings.py`.
+Imports `metering` and `telemetry`. Start reading at `migrations/core/`, then `postgres/database.py`, then
+`readings/raw.py`.
 """

@@ -21,7 +21,7 @@ _LAST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One entry. `detail` is JSON as it was hashed; `utility_id` is None where it belongs to no utility."""
+    """Entry of the log. `detail` is JSON as it was hashed; `utility_id` None: it belongs to no utility."""
 
     id: int
     utility_id: int | None
@@ -36,7 +36,7 @@ class AuditRow:
     hash: bytes
 
     def expected_hash(self) -> bytes:
-        """What `hash` is if nothing was altered: SHA-256 over `previous` and the fields as netstrings."""
+        """Value of `hash` if nothing was altered: SHA-256 over `previous` and the fields as netstrings."""
         fields = (
             "" if self.utility_id is None else str(self.utility_id),
             str(self.position),

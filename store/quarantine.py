@@ -1,4 +1,4 @@
-"""What could not be used, kept whole with its reason until a person mends the cause or discards it."""
+"""Quarantine of what could not be used, with the reason, until a person mends it or discards it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ _TOPIC_CHARACTERS = 512  # more than any topic of the contract has; MQTT allows 
 
 @dataclass(frozen=True, slots=True)
 class QuarantineEntry:
-    """One thing refused. `utility_id` is None where the topic names no utility that we know.
+    """Message, or part of one, that was refused. `utility_id` None: the topic names no utility that we know.
 
     `payload` is a message that can be published to `topic` again; `payload_hash` is equal for equal content.
     """
@@ -57,7 +57,7 @@ class QuarantineRow:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which entries are meant: those that agree with everything that is given. `state` "" means any."""
+    """Selection of entries: those that agree with everything that is given. `state` "" means any."""
 
     ids: Sequence[int] | None = None
     utility: str | None = None
@@ -69,7 +69,7 @@ class Selection:
 
     @property
     def everything(self) -> bool:
-        """Whether it says nothing but a state."""
+        """True where it says nothing but a state."""
         return self.ids is None and not any(
             (self.utility, self.utility_id, self.gateway, self.reason, self.meter)
         )
@@ -181,16 +181,6 @@ _SELECTED = """
     and (%(meter)s::text is null or meter = %(meter)s)
     and (%(state)s::text = '' or state = %(state)s)
 """
-
-
-def count_waiting(connection: Connection, *, utility_id: int | None = None) -> dict[str, int]:
-    """Waiting entries by reason."""
-    statement = """
-        select reason, count(*) from quarantine
-        where state = 'waiting' and (%(utility_id)s::int is null or utility_id = %(utility_id)s)
-        group by reason order by reason
-    """
-    return dict(connection.execute(statement, {"utility_id": utility_id}).fetchall())
 
 
 def mark_replayed(connection: Connection, ids: Sequence[int]) -> int:

@@ -25,7 +25,7 @@ class TaskKind(StrEnum):
 
 
 class TaskState(StrEnum):
-    """How far a task is."""
+    """State of a task."""
 
     WAITING = "waiting"  # or worked on
     DONE = "done"
@@ -50,7 +50,7 @@ class TaskRow:
 
     @property
     def state(self) -> TaskState:
-        """How far it is."""
+        """State that follows from its times and failure."""
         if self.done_at is None:
             return TaskState.WAITING
         return TaskState.DONE if self.failure is None else TaskState.FAILED
@@ -97,7 +97,7 @@ def ask(
 
 
 def task(connection: Connection[Any], utility_id: int, task_id: int) -> TaskRow | None:
-    """One task of a utility."""
+    """A task of the utility."""
     with connection.cursor(row_factory=class_row(TaskRow)) as cursor:
         cursor.execute(_TASK + " where t.utility_id = %s and t.id = %s", (utility_id, task_id))
         return _typed(cursor.fetchone())

@@ -16,7 +16,7 @@ router = resources("audit")
 
 
 class AuditEntry(BaseModel):
-    """Who did what; `hash` covers the entry and the hash of the one before."""
+    """Entry of the audit log; `hash` covers the entry and the hash of the one before."""
 
     position: int
     at: datetime

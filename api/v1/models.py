@@ -20,14 +20,14 @@ DecimalText = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,13}(\.[0-9]{
 
 
 class Site(BaseModel):
-    """Where a meter is."""
+    """Site of a meter: a building or a part of one."""
 
     code: str
     name: str
 
 
 class ServicePoint(BaseModel):
-    """What is billed: a point of use, and the billing system's account."""
+    """Point of use that is billed, with the billing system's account."""
 
     code: str
     name: str
@@ -56,7 +56,7 @@ class LastReading(BaseModel):
 
 
 class MeterRegister(BaseModel):
-    """One register of a meter."""
+    """Register of a meter."""
 
     obis: str
     name: str
@@ -120,7 +120,7 @@ class MeterPage(BaseModel):
 
 
 class Reading(BaseModel):
-    """One value; `marks` name the rules behind its quality, `telegram` leads to the bytes behind it."""
+    """Reading; `marks` name the rules behind its quality, `telegram` leads to the bytes behind it."""
 
     obis: str
     measured_at: Instant

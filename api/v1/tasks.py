@@ -52,7 +52,7 @@ def list_requests(
     limit: Limit = 100,
     only: Annotated[Fields, fields_of(TaskDocument)],
 ) -> TaskList:
-    """Those that wait are worked on in their order."""
+    """The last one first. Tasks that wait are worked on in their order."""
     rows = tasks_page(
         store,
         caller.utility.id,

@@ -1,4 +1,4 @@
-"""What the columns of a file mean: `meter=meter,at=local_time,8-0:1.0.0=litres:L`.
+"""Meaning of a file's columns: `meter=meter,at=local_time,8-0:1.0.0=litres:L`.
 
 `meter` and `at` name the columns of the meter and of the instant; every other name is the OBIS code of a
 register, followed by its column and, where the file does not use the register's usual unit, its UCUM unit.

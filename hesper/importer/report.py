@@ -65,7 +65,7 @@ def as_json(tally: ImportTally, meters: int, new_meters: int) -> dict[str, Any]:
 
 
 def summary(tally: ImportTally, meters: int, new_meters: int) -> RichTable:
-    """What became of the file, row errors with their lines."""
+    """Summary of an import, row errors with their lines."""
     table = RichTable(show_header=False, box=None, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")

@@ -1,4 +1,4 @@
-"""One import from end to end: register what the file speaks of, publish it, wait until all is stored."""
+"""Session of an import: register what the file speaks of, publish it, wait until all is stored."""
 
 import importlib.metadata
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class ImportSessionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the readings go. `gateway` is the code under which they are published."""
+    """Destination of the readings. `gateway` is the code under which they are published."""
 
     database_url: str
     broker_host: str

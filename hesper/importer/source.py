@@ -17,7 +17,7 @@ MAX_ROW_ERRORS_KEPT = 1_000
 
 @dataclass(slots=True)
 class ImportTally:
-    """What became of the rows so far. `readings` counts values, `quarantined` readouts by reason."""
+    """Counts of the rows so far. `readings` counts values, `quarantined` readouts by reason."""
 
     rows: int = 0  # read from the file
     readouts: int = 0  # sent
@@ -32,7 +32,7 @@ class ImportTally:
 
     @property
     def complete(self) -> bool:
-        """Whether every row of the file is in the store."""
+        """True when every row of the file is in the store."""
         return not (self.unreadable or self.conflicts or self.quarantined)
 
 

@@ -61,7 +61,7 @@ class Table:
     time_format: str | None = None
 
     def survey(self) -> Survey:
-        """Which meters the file holds. Raises FileError where its header or encoding is not as expected."""
+        """Survey of the file's meters. Raises FileError where its header or encoding is not as expected."""
         rows = _Rows(self)
         meters: dict[str, datetime] = {}
         seen: set[str] = set()  # cells of the meters known already: only a meter's first good row is parsed
@@ -78,7 +78,7 @@ class Table:
         return Survey(count, meters, self._epoch())
 
     def readouts(self) -> Iterator[WireReadout | RowError]:
-        """One item per row, in the order of the file. Raises FileError as `survey` does."""
+        """Readout or error of each row, in the order of the file. Raises FileError as `survey` does."""
         rows = _Rows(self)
         for row in rows:
             yield rows.readout(row)

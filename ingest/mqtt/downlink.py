@@ -1,4 +1,4 @@
-"""What people ask of gateways, from the database to MQTT; `gateway_reports.py` keeps what they answer.
+"""Commands and configurations, from the database to MQTT; `gateway_reports.py` keeps the answers.
 
 Looked for once a second. A row is claimed, published, confirmed by the broker and only then called sent:
 dying in between publishes it twice, which a gateway answers like once. Commands are sent again until they
@@ -39,11 +39,11 @@ class Broker(Protocol):
 
     @property
     def listening(self) -> bool:
-        """Whether replies would reach us."""
+        """True while replies would reach us."""
         ...
 
     def deliver(self, topic: str, payload: bytes, *, retain: bool = False, expiry: int | None = None) -> bool:
-        """Whether the broker has taken it."""
+        """Publishes; true when the broker has taken it."""
         ...
 
 

@@ -48,11 +48,11 @@ class Inbox:
 
     @property
     def roomy(self) -> bool:
-        """Whether less than half of what it takes is held."""
+        """True while less than half of what it takes is held."""
         return self._held * 2 < self._deliveries and self._size * 2 < self._limit
 
     def offer(self, delivery: Delivery, patience: float = 0.0) -> bool:
-        """Whether it was taken, after waiting `patience` seconds for room at the most.
+        """Takes a delivery, or returns false after waiting `patience` seconds for room at the most.
 
         One that is larger than all room is taken where nothing is held, and none is once it is closed.
         """
@@ -74,7 +74,7 @@ class Inbox:
             return self._waiting.popleft()
 
     def release(self, delivery: Delivery) -> None:
-        """What was taken is dealt with, and its room is free."""
+        """Frees the room of a delivery that was taken and is dealt with."""
         with self._changed:
             self._held -= 1
             self._size -= len(delivery.payload)

@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the broker is, and who we are there.
+    """Address of the broker, and who we are there.
 
     `name` tells this ingester from all others, and stays the same when it starts again: its session waits for
     it for `session_expiry` seconds. With 0 there is none, which rumqttd needs: it dies of a shared
@@ -64,7 +64,7 @@ class Connection:
 
     @property
     def together(self) -> int:
-        """How many deliveries make a micro-batch at the most."""
+        """Number of deliveries that make a micro-batch at the most."""
         return max(1, self.receive_maximum // 4)
 
 
@@ -90,7 +90,7 @@ class Subscriber:
 
     @property
     def listening(self) -> bool:
-        """Whether the broker sends us what comes."""
+        """True while the broker sends us what comes."""
         return self._subscribed and self._client.is_connected()
 
     def start(self) -> None:

@@ -25,7 +25,7 @@ _registers = attrgetter("registers")
 
 @dataclass(frozen=True, slots=True)
 class ValueColumns:
-    """One row a value; all arrays have the same length.
+    """Columns of one row a value; all arrays have the same length.
 
     `register_ids` int32; `measured_at` int64, microseconds since 1970 UTC; `values` int64, micro-units of the
     register's unit; `status` int16; `readouts` int64, position in the readouts of `resolved`; `places` int64,
@@ -41,7 +41,7 @@ class ValueColumns:
     places: npt.NDArray[np.int64]
 
     def by_message(self, selection: Any) -> npt.NDArray[np.int64]:
-        """How many of the selected rows are of each message."""
+        """Number of the selected rows that are of each message."""
         message_of = self.resolved.message_of[self.readouts[selection]]
         return np.bincount(message_of, minlength=len(self.resolved.messages))
 

@@ -1,4 +1,4 @@
-"""What the registry says of the names in messages, kept between messages, and asked again for what is new.
+"""Directory of the names in messages: asked of the registry once, kept, and asked again for what is new.
 
 A meter is often registered moments before its first reading arrives, so nothing is refused on the word of
 an old answer. A name that the registry does not know is remembered for a few seconds, so that a gateway that
@@ -35,7 +35,7 @@ _Absence = tuple[str, str, str]  # utility, gateway, meter; the empty meter stan
 
 @dataclass(frozen=True, slots=True)
 class RegisterRoute:
-    """Where a value goes, and the unit that it is kept in."""
+    """Register that a value goes to, and the unit that it is kept in."""
 
     id: int
     unit: str
@@ -43,7 +43,7 @@ class RegisterRoute:
 
 @dataclass(frozen=True, slots=True)
 class ReadoutRoute:
-    """Where the values of a readout go, in their order; `UNUSED` for one that is not taken."""
+    """Registers that the values of a readout go to, in their order; `UNUSED` for one that is not taken."""
 
     meter_id: int
     gateway_id: int

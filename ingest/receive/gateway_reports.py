@@ -1,4 +1,4 @@
-"""What gateways say of themselves, and answer when asked, into the store: the last of it, and its history."""
+"""Reports and replies of gateways into the store: the last of each, and its history."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which instants a reading can have: the one rule for readouts and missed polls. Milliseconds since 1970."""
+"""Instants that a reading can have: the one rule for readouts and missed polls. Milliseconds since 1970."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ LEAD = 86_400_000  # that a reading may lie in the future
 
 
 def plausible(instant: int, now: int) -> bool:
-    """Whether something can have been read at `instant`."""
+    """True where something can have been read at `instant`."""
     return EARLIEST <= instant <= now + LEAD
 
 
@@ -20,5 +20,5 @@ def strange(instants: npt.NDArray[np.int64], now: int) -> npt.NDArray[np.bool_]:
 
 
 def problem_of(instant: int) -> str:
-    """What is wrong with an instant that is not plausible, for people."""
+    """Sentence for people about an instant that is not plausible."""
     return f"{from_milliseconds(instant).isoformat()} is before the year 2000, or more than a day ahead"

@@ -1,4 +1,4 @@
-"""Why something cannot be used, and the form in which it is kept until somebody looks at it.
+"""Refusals of what cannot be used, with the reason, in the form in which it waits until somebody looks at it.
 
 A refusal keeps what was refused as a message that can be published again (`payload`), and a `digest` that is
 the same when the same content is sent again, whatever batch number or sending time it then carries.
@@ -32,7 +32,7 @@ class QuarantineReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefusedPart:
-    """One thing that is not used. `payload` is whole; `meter` is None where it is not about one."""
+    """Message or part of one. `payload` is whole; `meter` is None where it is not about one."""
 
     topic: str
     reason: QuarantineReason
@@ -67,7 +67,7 @@ def unknown_gateway(
 
 
 def meter_problem(code: str, topic: Topic, known: object | None) -> tuple[QuarantineReason, str]:
-    """Why nothing of a meter is taken from a gateway; `known`: what is registered of it."""
+    """Reason that nothing of a meter is taken from a gateway; `known`: what is registered of it."""
     if known is None:
         return QuarantineReason.UNKNOWN_METER, f"{code} is not registered at {topic.utility}"
     return QuarantineReason.WRONG_GATEWAY, f"{code} is read by another gateway than {topic.gateway}"
@@ -76,7 +76,7 @@ def meter_problem(code: str, topic: Topic, known: object | None) -> tuple[Quaran
 def refuse_readout(
     topic: str, batch: Batch, readout: WireReadout, reason: QuarantineReason, detail: str
 ) -> RefusedPart:
-    """One readout, or those of its values that cannot be used."""
+    """A readout, or those of its values that cannot be used."""
     alone = Batch(batch.epoch, batch.batch, batch.sent_at, [readout])
     return RefusedPart(topic, reason, detail, encode(alone), _digest(encode(readout)), readout.meter)
 
@@ -93,14 +93,14 @@ def refuse_misses(
 def refuse_raw(
     topic: str, identity: "BatchIdentity", part: str, raw: msgspec.Raw, detail: str
 ) -> RefusedPart:
-    """One entry of `part` (readouts, missed) that does not follow the contract while others do."""
+    """An entry of `part` (readouts, missed) that does not follow the contract while others do."""
     whole = {"epoch": identity.epoch, "batch": identity.batch, "sent_at": identity.sent_at, "readouts": []}
     payload = msgspec.json.encode(whole | {part: [raw]})
     return RefusedPart(topic, QuarantineReason.MALFORMED, detail, payload, _digest(bytes(raw)))
 
 
 class BatchIdentity(msgspec.Struct, frozen=True):
-    """What names a batch, read even where the rest of the message is unusable, so that it is acknowledged."""
+    """Name of a batch, read even where the rest of the message is unusable, so that it is acknowledged."""
 
     epoch: str
     batch: int

@@ -1,4 +1,4 @@
-"""What waits in quarantine, tried again after its cause is mended."""
+"""Replay of quarantine: what waits is tried again after its cause is mended."""
 
 from collections.abc import Sequence
 from typing import Any

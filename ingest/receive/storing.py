@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class Storing:
-    """One session with the database, and what it learned of the registry."""
+    """Session with the database, and what it learned of the registry."""
 
     def __init__(
         self, database_url: str, subscriber: Subscriber, metrics: Metrics, clock: Callable[[], datetime]
@@ -52,7 +52,7 @@ class Storing:
 
     @property
     def failing(self) -> bool:
-        """Whether the database did not let us store when last tried."""
+        """True where the database did not let us store when last tried."""
         return self._outage.failures > 0
 
     def take(

@@ -1,4 +1,4 @@
-"""One transaction for a micro-batch: readings, telegrams, misses, refusals, and what is to be validated.
+"""Transaction of a micro-batch: readings, telegrams, misses, refusals, and what is to be validated.
 
 A micro-batch's way is one line: decoded messages are resolved (resolve.py), become columns (columns.py), are
 written, and each message gets its outcome.

@@ -8,7 +8,7 @@ from telemetry.obis import Medium, Obis, RegisterKind
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What follows from a register's OBIS code and its meter's medium alone."""
+    """Unit and kind of a register, and whether it is billed, where nobody said otherwise."""
 
     unit: str | None
     kind: RegisterKind

@@ -14,7 +14,7 @@ from telemetry.obis import Medium
 
 
 class RegisterEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """One register. What is left out follows from its OBIS code (`defaults.py`).
+    """Register of a meter. What is left out follows from its OBIS code (`defaults.py`).
 
     `digits`: integer digits of the display, after which it rolls over. `interval`: how often a reading is
     due.
@@ -60,7 +60,7 @@ class MeterEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InstallationEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which meter measures from when to when. Values: {OBIS: decimal text in the register's unit}."""
+    """Installation of a meter, from when to when. Values: {OBIS: decimal text in the register's unit}."""
 
     meter: str
     valid_from: datetime
@@ -79,7 +79,7 @@ class FuseEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ContractEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """Somebody pays for what is used, from when to when. `account` is the billing system's reference."""
+    """Contract of who pays, from when to when. `account` is the billing system's reference."""
 
     valid_from: datetime
     valid_to: datetime | None = None
@@ -87,7 +87,7 @@ class ContractEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServicePointEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where something is delivered. `account` is the billing system's reference.
+    """Service point, where something is delivered. `account` is the billing system's reference.
 
     From `ended_at` on nothing is delivered, and the month close misses no meter. With any `contracts`, what
     is used outside of them is a finding; without, nobody's is.

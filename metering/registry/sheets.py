@@ -115,7 +115,7 @@ def entries_of(utility: UtilityEntry, sheet: Sheet) -> Iterator[tuple[str, Any]]
 
 
 def key_of(sheet: Sheet, owner: str, cells: Mapping[str, str]) -> tuple[str, ...]:
-    """What names a row."""
+    """Key of a row."""
     return tuple(owner if sheet.owner and column == sheet.owner[0] else cells[column] for column in sheet.key)
 
 

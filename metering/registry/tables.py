@@ -18,7 +18,7 @@ from metering.registry.sheets import SHEETS, Sheet, cells_of, entries_of, entry_
 
 @dataclass(frozen=True, slots=True, order=True)
 class RowProblem:
-    """What is wrong with a row, and what to write instead. `line` counts from 1, the header; 0: no row."""
+    """Problem of a row, and what to write instead. `line` counts from 1, the header; 0: no row."""
 
     file: str
     line: int
@@ -32,7 +32,7 @@ class RowProblem:
 
 @dataclass(slots=True)
 class Tables:
-    """What was read: the utility's entries that can be used, and the problems of the others."""
+    """Contents of the files: the utility's entries that can be used, and the problems of the others."""
 
     utility: UtilityEntry
     problems: list[RowProblem] = field(default_factory=list)
@@ -66,7 +66,7 @@ def read_tables(folder: Path, stored: UtilityEntry) -> Tables:
 
 
 def amend(stored: UtilityEntry, kind: str, key: Sequence[str], fields: Mapping[str, str]) -> Tables:
-    """One stored entry with other fields, as its row would have them. Raises RegistryError for no such entry.
+    """Tables of one stored entry with other fields. Raises RegistryError for no such entry.
 
     `kind` is a file's name without `.csv`; `key` the columns that name an entry there, as exported.
     """

@@ -35,7 +35,7 @@ class ApiKey:
 
     @property
     def actor(self) -> str:
-        """How the audit log names it."""
+        """Name in the audit log."""
         return f"key {self.id} ({self.name})"
 
 

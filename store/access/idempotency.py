@@ -24,7 +24,7 @@ class InFlightError(Exception):
 
 
 def claim(connection: Connection[Any], utility_id: int, owner: str, key: str) -> KeptAnswer | None:
-    """What was answered to this key of the owner; None: nothing, and until this transaction ends it is ours.
+    """Answer to this key of the owner; None: there is none, and until this transaction ends the key is ours.
 
     Raises InFlightError where another transaction has it.
     """

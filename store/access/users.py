@@ -43,7 +43,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Colleague:
-    """Somebody who has a role at a utility."""
+    """Person who has a role at a utility."""
 
     login: str
     name: str
@@ -109,7 +109,7 @@ def memberships(connection: Connection[Any], user_id: int) -> list[Membership]:
 
 
 def colleagues(connection: Connection[Any]) -> list[Colleague]:
-    """Who has a role at the utility that the session was entered for, or was vouched for there lately."""
+    """People with a role at the utility that the session was entered for, or vouched for there lately."""
     with connection.cursor(row_factory=class_row(Colleague)) as cursor:
         return cursor.execute("select login, name from people_of_utility() order by login").fetchall()
 

@@ -189,7 +189,7 @@ def registers(connection: Connection[Any], meter_id: int) -> list[RegisterRow]:
 
 
 def installations(connection: Connection[Any], utility_id: int, meter_id: int) -> list[InstallationRow]:
-    """Where a meter has been, the latest first."""
+    """Installations of a meter, the latest first."""
     with connection.cursor(row_factory=class_row(InstallationRow)) as cursor:
         cursor.execute(
             """

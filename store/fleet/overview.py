@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
 from metering.billing.differences import ROUND, step
-from store.fleet.inside import INSIDE
+from store.fleet.places import INSIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def meter_states(
 
 
 def totals(connection: Connection[Any], utility_id: int) -> Totals:
-    """What waits for people."""
+    """Totals of what waits for people."""
     with connection.cursor(row_factory=class_row(Totals)) as cursor:
         cursor.execute(
             """
@@ -168,7 +168,7 @@ def totals(connection: Connection[Any], utility_id: int) -> Totals:
 
 
 def exception_count(connection: Connection[Any], close_id: int) -> int:
-    """How many registers a close left without a billing reading, for people to settle."""
+    """Number of registers that a close left without a billing reading, for people to settle."""
     with connection.cursor(row_factory=scalar_row) as cursor:
         cursor.execute("select count(*)::int from billing_exceptions where close_id = %s", (close_id,))
         count: int | None = cursor.fetchone()
@@ -206,7 +206,7 @@ def site_of_code(connection: Connection[Any], utility_id: int, code: str) -> Sit
 def consumption_between(
     connection: Connection[Any], capacities: Mapping[int, int | None], boundaries: Sequence[datetime]
 ) -> dict[int, list[int | None]]:
-    """What each register counted between consecutive boundaries, in micro-units.
+    """Consumption that each register counted between consecutive boundaries, in micro-units.
 
     `capacities` maps register ids to where they roll over; the lists have one entry fewer than `boundaries`.
     None without a usable reading in the interval and one less than two days before it, or after a drop.

@@ -1,4 +1,4 @@
-"""Where meters are and what is delivered there: sites, gateways, service points, installations.
+"""Places of meters and of delivery: sites, gateways, service points, installations.
 
 Pages go on from the key that they are ordered by: a code, or an installation's id.
 """
@@ -10,6 +10,15 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row
+
+INSIDE = """
+    recursive inside as (
+        select s.id from sites s where s.utility_id = %(utility)s and s.code = %(site)s
+        union
+        select s.id from sites s join inside i on s.parent_id = i.id
+    )
+"""
+"""The first of a statement's `with`: the ids of the site of code `site` (None: none) and of all below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class GatewayRow:
 
 @dataclass(frozen=True, slots=True)
 class ServicePointRow:
-    """Where something is delivered; `account` is the billing system's reference, "" where it has none."""
+    """Service point; `account` is the billing system's reference, "" where it has none."""
 
     id: int
     code: str
@@ -236,7 +245,7 @@ def placed_page(
 
 
 def placed(connection: Connection[Any], utility_id: int, installation_id: int) -> PlacedRow | None:
-    """One installation."""
+    """An installation of the utility."""
     with connection.cursor(row_factory=class_row(PlacedRow)) as cursor:
         return cursor.execute(
             _PLACED + " where p.utility_id = %s and i.id = %s", (utility_id, installation_id)

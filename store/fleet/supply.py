@@ -1,4 +1,4 @@
-"""What a service point is fed through and who pays for it, over time."""
+"""Supply of a service point over time: main fuses, and contracts of who pays."""
 
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -87,7 +87,7 @@ class FleetCounts:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """Something that a search found. `kind`: site, meter, or account (of the service point `code`)."""
+    """Hit of a search. `kind`: site, meter, or account (of the service point `code`)."""
 
     kind: str
     code: str
@@ -147,7 +147,7 @@ def fleet_counts(
 
 
 def search(connection: Connection[Any], utility_id: int, text: str) -> list[SearchHit]:
-    """What has `text` in it, whatever its case: sites by name, code and address, meters by id, serial number
+    """Hits of `text`, whatever its case: sites by name, code and address, meters by id, serial number
     and model, service points by name, code and account. At most 20 of each."""
     given = {"utility": utility_id, "text": text.lower(), "each": _FOUND_EACH}
     with connection.cursor(row_factory=class_row(SearchHit)) as cursor:

@@ -1,4 +1,4 @@
-"""When meters have to be verified again: by month, and the meters of a month."""
+"""Verifications that are due: by month, and the meters of a month."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
-from store.fleet.inside import INSIDE
+from store.fleet.places import INSIDE
 
 _IN_PLACE = """
     from meters m left join sites s on s.id = m.site_id
@@ -21,7 +21,7 @@ _IN_PLACE = """
 
 @dataclass(frozen=True, slots=True)
 class MonthOfVerifications:
-    """How many meters in place are verified until a day of that month; `month` None: never told."""
+    """Number of meters in place verified until a day of that month; `month` None: never told."""
 
     month: date | None
     meters: int
@@ -64,7 +64,7 @@ def ending(
     site: str | None = None,
     medium: int | None = None,
 ) -> int:
-    """How many meters in place are verified until a day from the first of `days` (None: ever) to before the
+    """Number of meters in place verified until a day from the first of `days` (None: ever) to before the
     second."""
     with connection.cursor(row_factory=scalar_row) as cursor:
         cursor.execute(

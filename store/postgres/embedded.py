@@ -58,7 +58,7 @@ class EmbeddedPostgresError(StoreError):
 
 
 class EmbeddedPostgres:
-    """One cluster in `folder`, created when missing. `settings` override the server's.
+    """Cluster in `folder`, created when missing. `settings` override the server's.
 
     For a supervisor: `prepare()` once before every start of the command it returns, stop with STOP_SIGNAL,
     `wait_ready()` after a start, `close()` at the end. For everybody else: `with EmbeddedPostgres(folder)`.

@@ -1,4 +1,4 @@
-"""What the store raises: one tree, each with the advice that an operator needs.
+"""Errors of the store: one tree, each with the advice that an operator needs.
 
 StoreError
 ├── UnreachableError, UnsupportedServerError, RoleError   store/postgres/database.py, store/postgres/roles.py

@@ -56,7 +56,7 @@ class MigrationPart(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file. `checksum` is the SHA-256 of its text."""
+    """File of a part. `checksum` is the SHA-256 of its text."""
 
     part: str
     number: int

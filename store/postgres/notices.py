@@ -14,7 +14,7 @@ CHANNEL = "hesper_changes"
 
 
 class ChangeTopic(StrEnum):
-    """What changed. All but `READINGS` are announced by triggers (migration core 0064)."""
+    """Topic of a notice. All but `READINGS` are announced by triggers (core/0013)."""
 
     READINGS = "readings"
     FINDINGS = "findings"
@@ -26,7 +26,7 @@ class ChangeTopic(StrEnum):
 
 
 class ChangeNotice(NamedTuple):
-    """Something of this topic changed at this utility."""
+    """Notice that something of this topic changed at this utility."""
 
     utility_id: int
     topic: ChangeTopic
@@ -45,7 +45,7 @@ def listen(connection: Connection[Any]) -> None:
 
 
 def changes(connection: Connection[Any], seconds: float) -> Iterator[ChangeNotice]:
-    """What a listening session is told within `seconds`. Raises psycopg.Error where the session ends."""
+    """Notices that a listening session gets within `seconds`. Raises psycopg.Error where the session ends."""
     for notice in connection.notifies(timeout=seconds):
         utility, _, topic = notice.payload.partition(" ")
         if utility.isdecimal() and topic in ChangeTopic.__members__.values():

@@ -1,4 +1,4 @@
-"""What is done once a day: room for the months to come is made, and what was kept long enough is removed.
+"""Daily maintenance: room for the months to come is made, and what was kept long enough is removed.
 
 The settings are rows of `retention` (core/0011). What is removed follows from them and the present alone, so
 any validator may do it, at any time and as often as it likes; two at once do no harm.

@@ -1,4 +1,4 @@
-"""Who a session is in the database, and whose rows it sees.
+"""Roles of sessions in the database, and the rows that each sees.
 
 Four roles, none a superuser, with the rights that `migrations/rights/` grants. A process takes the one that
 it needs; its login is that role, or one that was granted it. A superuser passes all row security, so nothing
@@ -18,7 +18,7 @@ _PASSWORD_BYTES = 32
 
 
 class Role(StrEnum):
-    """What a session is for."""
+    """Purpose of a session."""
 
     INGEST = "hesper_ingest"  # messages, validation: all utilities, and no right to alter a reading
     DELIVER = "hesper_deliver"  # billing readings out of the outbox: the one that reads signing secrets

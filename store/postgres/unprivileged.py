@@ -32,7 +32,7 @@ class Account:
 
 
 def account_for(folder: Path) -> Account | None:
-    """Who a program that works in `folder` must run as; None where we are not root and need no change.
+    """Account that a program in `folder` must run as; None where we are not root and need no change.
 
     Raises LookupError on a system without any of the candidates.
     """

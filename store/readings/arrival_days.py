@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from store.fleet.inside import INSIDE
+from store.fleet.places import INSIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def meter_days(
 def missed_reasons(
     connection: Connection[Any], meter_id: int, start: datetime, end: datetime
 ) -> list[MissedReason]:
-    """Why polls of a meter that were due in that time gave nothing, the most frequent first."""
+    """Reasons why polls of a meter that were due in that time gave nothing, the most frequent first."""
     with connection.cursor(row_factory=class_row(MissedReason)) as cursor:
         cursor.execute(
             """

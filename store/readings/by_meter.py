@@ -39,7 +39,7 @@ class TelegramRow:
 
 
 class Bucket(StrEnum):
-    """How finely a series is shown."""
+    """Resolution in which a series is shown."""
 
     READING = "reading"
     HOUR = "hour"
@@ -49,7 +49,7 @@ class Bucket(StrEnum):
 
 
 class View(StrEnum):
-    """Which readings of a register are meant."""
+    """View of a register's readings: raw, or as they are judged."""
 
     RAW = "raw"  # all that was stored
     EFFECTIVE = "effective"  # what no mark of a rule or a person found unusable

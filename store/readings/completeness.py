@@ -23,7 +23,7 @@ _TOGETHER = 5_000  # notes that are dealt with in one transaction
 
 
 class ArrivalGroup(StrEnum):
-    """What the shares are given for."""
+    """Grouping of the shares."""
 
     METER = "meter"
     GATEWAY = "gateway"

@@ -1,4 +1,4 @@
-"""How reliably a meter is read: what arrived of what was due, what was missed, what the meter said."""
+"""Health of a meter's readings: what arrived of what was due, what was missed, what the meter said."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -32,7 +32,7 @@ class DayRow:
 
 @dataclass(frozen=True, slots=True)
 class ReasonRow:
-    """Why polls gave nothing: how often, and when last."""
+    """Reason why polls gave nothing: how often, and when last."""
 
     reason: str
     count: int
@@ -76,7 +76,7 @@ def days(connection: Connection[Any], meter_id: int, first: date, last: date) ->
 
 
 def reasons(connection: Connection[Any], meter_id: int, start: datetime, end: datetime) -> list[ReasonRow]:
-    """Why polls that were due from `start` to `end` gave nothing, the commonest reason first."""
+    """Reasons why polls that were due from `start` to `end` gave nothing, the commonest reason first."""
     with connection.cursor(row_factory=class_row(ReasonRow)) as cursor:
         cursor.execute(
             """
@@ -90,7 +90,7 @@ def reasons(connection: Connection[Any], meter_id: int, start: datetime, end: da
 
 
 def complaints(connection: Connection[Any], meter_id: int, start: datetime, end: datetime) -> list[StatusRow]:
-    """What the meter complained of with its readings, the last heard first; each combination of bits once."""
+    """Complaints of the meter with its readings, the last heard first; each combination of bits once."""
     with connection.cursor(row_factory=class_row(StatusRow)) as cursor:
         cursor.execute(
             """

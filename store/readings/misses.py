@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,6 @@ class MissedPoll:
     due_at: int
     gateway_id: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """One of them as it is stored."""
-
-    meter: str
-    due_at: datetime
-    reason: str
-    gateway: str
-    received_at: datetime
 
 
 def insert(connection: Connection[Any], polls: Sequence[MissedPoll]) -> int:
@@ -59,17 +47,3 @@ def insert(connection: Connection[Any], polls: Sequence[MissedPoll]) -> int:
             ),
         )
         return cursor.rowcount
-
-
-def of_meter(connection: Connection[Any], meter_id: int, start: datetime, end: datetime) -> list[Missed]:
-    """The missed polls of a meter that were due from `start` (included) to `end` (not), in order."""
-    rows = connection.execute(
-        """
-        select m.code, p.due_at, p.reason, g.code, p.received_at
-        from missed_polls p join meters m on m.id = p.meter_id join gateways g on g.id = p.gateway_id
-        where p.meter_id = %s and p.due_at >= %s and p.due_at < %s
-        order by p.due_at
-        """,
-        (meter_id, start, end),
-    )
-    return [Missed(*row) for row in rows]

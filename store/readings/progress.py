@@ -1,4 +1,4 @@
-"""How far a utility's readings have come: what `hesper demo` waits for and sums up."""
+"""Progress of a utility's readings: what `hesper demo` waits for and sums up."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -29,7 +29,7 @@ _MICROSECONDS_PER_DAY = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What became of a batch. `stored + known + len(conflicts)` is its length.
+    """Result of writing a batch. `stored + known + len(conflicts)` is its length.
 
     `known` were there with the same value. `conflicts` (int64) are the positions in the batch of readings for
     which another value is there: a meter cannot have had two values at once, so these are not stored. `new`
@@ -44,7 +44,7 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class Telegrams:
-    """What came from meters, as received: columns of one length, in any order.
+    """Telegrams of meters, as received: columns of one length, in any order.
 
     `measured_at` in microseconds since 1970; `lives` are positions in `epochs`.
     """

@@ -1,4 +1,4 @@
-"""What is met later: registers that a known meter turns out to have, and the meters of an import."""
+"""Admission of what is met later: further registers of a known meter, and the meters of an import."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -45,7 +45,7 @@ def apply_entries(connection: Connection[Any], utility_id: int, entry: UtilityEn
 
 
 def rehearse(connection: Connection[Any], registry: Registry) -> tuple[RegistrySummary, list[RegistryError]]:
-    """What `apply` would do, and every entry that it would refuse; the database stays as it is.
+    """Rehearsal: what `apply` would do, and every entry that it would refuse; the database stays as it is.
 
     Entries are looked up in the database only once all of them follow the rules.
     """
@@ -82,7 +82,7 @@ def _apply_entries(rows: Rows, entry: UtilityEntry, refused: list[RegistryError]
     """Puts all that a utility's entry lists. With `refused`, entries that cannot be put are noted there."""
 
     def put(place: str, function: Callable[..., int], *arguments: Any, **named: Any) -> int | None:
-        """What the function returns; None where the entry was refused, and that is only to be noted."""
+        """Result of the function; None where the entry was refused, and that is only to be noted."""
         name = f"utility {entry.code}, {place}"
         try:
             with nullcontext() if refused is None else rows.connection.transaction():

@@ -25,7 +25,7 @@ Values = Mapping[str, str]  # {OBIS: decimal text in the register's unit}
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What is to be done. `removed` is needed where several meters measure; `at` without offset is local.
+    """Exchange of a meter. `removed` is needed where several meters measure; `at` without offset is local.
 
     `start_values` of the same meter default to `end_values`; `multiplier` to that of before.
     """

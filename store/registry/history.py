@@ -1,4 +1,4 @@
-"""Who changed what in the registry, when and why: rows written by triggers (core/0001), and never altered."""
+"""History of the registry: rows that triggers write (core/0001), with author and reason, never altered."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One row added (`before` is None) or changed: columns that differ, as JSON has them.
+    """Row added (`before` is None) or changed: columns that differ, as JSON has them.
 
     `entity` is the table; `entry` names the row: a code, or a meter's and its register's.
     """

@@ -1,4 +1,4 @@
-"""What the names in messages stand for: gateways and meters asked for by name, many at once.
+"""Lookups of the names in messages: gateways and meters asked for by name, many at once.
 
 A registry of a million registers is never read as a whole: an ingester asks for the names that it meets,
 keeps the answers, and compares a `fingerprint` now and then to learn that they are out of date.
@@ -21,7 +21,7 @@ def utilities(connection: Connection[Any]) -> dict[str, int]:
 
 
 def gateways(connection: Connection[Any], names: Collection[Name]) -> dict[Name, KnownGateway]:
-    """Those of the gateways that are registered."""
+    """Gateways by name, those that are registered."""
     rows = connection.execute(
         """
         select u.code, g.code, g.id, g.utility_id, g.kind
@@ -35,7 +35,7 @@ def gateways(connection: Connection[Any], names: Collection[Name]) -> dict[Name,
 
 
 def meters(connection: Connection[Any], names: Collection[Name]) -> dict[Name, KnownMeter]:
-    """Those of the meters that are registered, with their registers as they are now."""
+    """Meters by name, those that are registered, with their registers as they are now."""
     rows = connection.execute(
         """
         select u.code, m.code, m.id, m.utility_id, m.medium, m.gateway_id, r.id, r.obis, r.unit, r.kind,

@@ -1,4 +1,4 @@
-"""What is known of registers besides their readings.
+"""Facts of registers besides their readings.
 
 Where they measured, behind which fuse, for whom, and how far their meter's clock was off.
 """
@@ -36,7 +36,7 @@ class Fuse:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """Somebody pays for what a service point uses, from when to when."""
+    """Contract of who pays for what a service point uses, from when to when."""
 
     service_point_id: int
     valid_from: datetime
@@ -62,7 +62,7 @@ class Clock:
 
 
 def places_of(connection: Connection, register_ids: Sequence[int]) -> list[Placement]:
-    """Where the registers' meters are and were installed, by instant."""
+    """Placements of the registers' meters, now and before, by instant."""
     with connection.cursor(row_factory=class_row(Placement)) as cursor:
         cursor.execute(
             """
@@ -102,7 +102,7 @@ def contracts_of(connection: Connection, points: Sequence[int]) -> list[Contract
 
 
 def currents_of(connection: Connection, register_ids: Sequence[int]) -> list[Current]:
-    """Of those whose meter's largest current is known."""
+    """Largest currents of the registers' meters, where they are known."""
     with connection.cursor(row_factory=class_row(Current)) as cursor:
         cursor.execute(
             """

@@ -1,4 +1,4 @@
-"""One utility's rows, put by their keys: added, changed where they differ, and counted."""
+"""Rows of one utility, put by their keys: added, changed where they differ, and counted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class EntryCount:
 
 @dataclass(slots=True)
 class RegistrySummary:
-    """What an application did, by kind: 'utilities', 'sites', 'gateways', 'meters', 'registers', ..."""
+    """Counts of what an application did, by kind: 'utilities', 'sites', 'gateways', 'meters' ..."""
 
     counts: dict[str, EntryCount] = field(default_factory=dict)
 

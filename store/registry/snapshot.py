@@ -43,7 +43,7 @@ class KnownMeter:
     registers: Mapping[str, KnownRegister] = field(default_factory=dict)
 
     def read_by(self, gateway: KnownGateway) -> bool:
-        """Whether a reading of this meter is taken from the gateway."""
+        """True where a reading of this meter is taken from the gateway."""
         return gateway.utility_id == self.utility_id and (
             gateway.kind == "import" or self.gateway_id in (None, gateway.gateway_id)
         )
@@ -51,7 +51,7 @@ class KnownMeter:
 
 @dataclass(frozen=True, slots=True)
 class RegistrySnapshot:
-    """What was registered at one moment. Keys begin with the utility's code."""
+    """Registry at one moment. Keys begin with the utility's code."""
 
     utilities: Mapping[str, int]  # code -> id
     gateways: Mapping[tuple[str, str], KnownGateway]  # (utility, gateway)

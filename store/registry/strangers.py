@@ -63,7 +63,7 @@ def strangers_page(
 
 
 def stranger(connection: Connection[Any], utility_id: int, meter: str) -> Stranger | None:
-    """One unknown meter."""
+    """An unknown meter of the utility."""
     with connection.cursor(row_factory=class_row(Stranger)) as cursor:
         cursor.execute(
             _WAITING + " and meter = %(meter)s group by meter", {"utility": utility_id, "meter": meter}
@@ -72,7 +72,7 @@ def stranger(connection: Connection[Any], utility_id: int, meter: str) -> Strang
 
 
 def waiting_of(connection: Connection[Any], utility: str, meter: str) -> Iterator[list[QuarantineRow]]:
-    """What waits of an unknown meter, in the order of arrival, some hundred readouts at once."""
+    """Entries that wait of an unknown meter, in the order of arrival, some hundred readouts at once."""
     last = 0
     while True:
         with connection.cursor(row_factory=class_row(QuarantineRow)) as cursor:

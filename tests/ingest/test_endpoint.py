@@ -114,11 +114,11 @@ def test_a_database_that_is_away_holds_the_broker_up_and_not_our_memory(
             with publishing(broker, batches[1:]) as (_, source):
                 eventually(lambda: ask(endpoint.port, "/health/ready")[0] == 503, "it is noticed")
                 assert ask(endpoint.port, "/health/live") == (200, "ok\n")
-                eventually(lambda: ingester.inbox_size > room // 2, "messages wait")
+                eventually(lambda: ingester._inbox.size > room // 2, "messages wait")
                 server.start()
 
                 def all_acknowledged() -> bool:
-                    assert ingester.inbox_size <= room
+                    assert ingester._inbox.size <= room
                     return len(source.outcomes) == len(batches) - 1
 
                 eventually(all_acknowledged, "all batches are acknowledged")

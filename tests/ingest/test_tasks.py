@@ -122,7 +122,7 @@ def test_replaying_stores_what_can_be_stored_now(
     asked = ask(town, TaskKind.REPLAY, reason="wrong_gateway")
     assert do(queue, work)
     assert came_of(town, asked).outcome == {"tried": 6, "stored": 3, "waiting": 0}
-    assert quarantine.count_waiting(town.connection) == {"unknown_meter": 3}
+    assert quarantine.count(town.connection, quarantine.Selection()) == {"unknown_meter": 3}
 
 
 def test_what_is_discarded_stays_and_waits_no_more(
@@ -136,7 +136,7 @@ def test_what_is_discarded_stays_and_waits_no_more(
     assert do(queue, work)
     assert came_of(town, one).outcome == {"discarded": 1}
     assert came_of(town, rest).outcome == {"discarded": 2}
-    assert quarantine.count_waiting(town.connection) == {}
+    assert quarantine.count(town.connection, quarantine.Selection()) == {}
 
 
 def test_a_request_touches_its_own_utility_alone(

@@ -13,7 +13,7 @@ ENTRY = QuarantineEntry(None, "hesper/v1/a/b/readings", "malformed", "not JSON",
 def test_what_is_refused_again_is_one_row(connection: psycopg.Connection) -> None:
     assert quarantine.insert(connection, [ENTRY, ENTRY]) == 1
     assert quarantine.insert(connection, [ENTRY, replace(ENTRY, payload_hash=b"other")]) == 1
-    assert quarantine.count_waiting(connection) == {"malformed": 2}
+    assert quarantine.count(connection, quarantine.Selection()) == {"malformed": 2}
 
 
 def test_what_is_kept_comes_back_as_it_was(connection: psycopg.Connection) -> None:
@@ -51,7 +51,7 @@ def test_a_utility_sees_its_own(connection: psycopg.Connection) -> None:
     assert row is not None
     quarantine.insert(connection, [ENTRY, replace(ENTRY, utility_id=row[0], payload_hash=b"other")])
     assert [entry.utility_id for entry in quarantine.waiting(connection, utility_id=row[0])] == [row[0]]
-    assert quarantine.count_waiting(connection, utility_id=row[0]) == {"malformed": 1}
+    assert quarantine.count(connection, quarantine.Selection(utility_id=row[0])) == {"malformed": 1}
 
 
 def test_a_topic_longer_than_an_index_holds_is_cut_and_not_fatal(connection: psycopg.Connection) -> None:

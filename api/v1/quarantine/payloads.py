@@ -1,4 +1,4 @@
-"""What waits in quarantine, told in readouts where it follows the wire contract, else as text or bytes."""
+"""Contents of quarantine, as readouts where it follows the wire contract, else as text or bytes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ class Payload:
 
 
 def read(payload: bytes) -> Payload:
-    """What the message says, as far as it can be read; raises nothing."""
+    """Contents of a message, as far as it can be read; raises nothing."""
     try:
         batch = decode(payload, Batch)
     except WireError:

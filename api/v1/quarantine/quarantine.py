@@ -35,7 +35,7 @@ EntryState = Literal["waiting", "replayed", "discarded"]
 
 
 class Waiting(Sparse):
-    """Something that could not be used. `detail` says why; `state` what became of it."""
+    """Entry of the quarantine. `detail` says why; `state` what became of it."""
 
     id: int
     state: EntryState
@@ -82,7 +82,7 @@ class WaitingList(BaseModel):
 
 
 class QuarantineSelection(BaseModel):
-    """Which entries are meant: those that agree with everything that is given. Something has to be."""
+    """Selection of entries: those that agree with everything that is given. Something has to be."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -93,7 +93,7 @@ class QuarantineSelection(BaseModel):
 
 
 class QuarantineTask(BaseModel):
-    """What is to be replayed or discarded, and why."""
+    """Entries to replay or discard, and the reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -118,7 +118,7 @@ class UnknownMeterList(BaseModel):
 
 
 class Acceptance(BaseModel):
-    """What a person knows of the meter beyond what its telegrams say."""
+    """Facts of the meter that its telegrams do not tell."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -201,7 +201,7 @@ def replay(response: Response, caller: KeyCaller, store: Store, task: Quarantine
     summary="Say that something will never be used",
 )
 def discard(response: Response, caller: KeyCaller, store: Store, task: QuarantineTask) -> TaskDocument:
-    """It stays on record, and does not wait again when it is sent again."""
+    """Discarded entries stay on record, and do not wait again when they are sent again."""
     return _ask(response, caller, store, TaskKind.DISCARD, task)
 
 

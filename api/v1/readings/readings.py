@@ -56,7 +56,7 @@ ObisText = Annotated[str | None, Query(pattern=r"^\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,
 
 
 class CounterReading(BaseModel):
-    """What a register showed, and when it was read."""
+    """Value that a register showed, and when it was read."""
 
     at: Instant
     value: str
@@ -167,7 +167,7 @@ def get_consumption(
     start: Annotated[date | None, Query(alias="from", description="The first local day.")] = None,
     end: Annotated[date | None, Query(alias="to", description="The local day after the last.")] = None,
 ) -> Consumption:
-    """Of effective readings. Default: the last 31 days up to today, of the first billed register.
+    """Consumption by effective readings. Default: the last 31 days up to today, of the first billed register.
 
     `from` is taken back to the first day of its month or year where those are asked for.
     """

@@ -15,7 +15,7 @@ router = resources("registry")
 
 
 class RegistryChange(BaseModel):
-    """One entry added (`before` null) or changed: the columns that differ, as the database has them."""
+    """Change of the registry: an entry added (`before` null) or changed, with the columns that differ."""
 
     id: int
     changed_at: datetime

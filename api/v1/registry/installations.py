@@ -54,7 +54,7 @@ class InstallationPage(BaseModel):
 
 
 class InstallationChange(EntryChange):
-    """What is to be corrected of an installation; its beginning names it and stays."""
+    """Corrections of an installation; its beginning names it and stays."""
 
     valid_to: RegistryInstant | None = None
     multiplier: Ratio = "1"
@@ -106,7 +106,7 @@ def get_installation(
     asked: Conditional,
     only: Annotated[Fields, fields_of(InstallationDetail)],
 ) -> InstallationDetail:
-    """One meter's time at one service point."""
+    """An installation is a meter's time at a service point."""
     return asked.answer(installation_document(caller, _placed(caller, store, installation_id)), only)
 
 
@@ -122,7 +122,7 @@ def correct_installation(
     change: InstallationChange,
     match: Match,
 ) -> InstallationDetail:
-    """What it was stays in the history. Periods that were closed with it are corrected when closed again."""
+    """The history keeps the former values. Periods closed with it are corrected when closed again."""
     hold(store, "service_points", _placed(caller, store, installation_id).service_point_id)
     row = _placed(caller, store, installation_id)
     document = installation_document(caller, row)

@@ -17,7 +17,7 @@ router = resources("meters")
 
 
 class FindingDocument(BaseModel):
-    """What validation or a detector found; `ended_at` null: it still holds."""
+    """Finding of validation or a detector; `ended_at` null: it still holds."""
 
     id: int
     meter: str

@@ -49,7 +49,7 @@ Flow = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$")]
 
 
 class MeterChange(EntryChange):
-    """What is to change of a meter; its medium stays, as its readings do."""
+    """Changes of a meter; its medium stays, as its readings do."""
 
     model: Text = ""
     site: Reference | None = None
@@ -118,7 +118,7 @@ def get_meter(
     asked: Conditional,
     only: Annotated[Fields, fields_of(MeterDetail)],
 ) -> MeterDetail:
-    """What the registry has of one meter."""
+    """The meter as it is registered."""
     return asked.answer(_detail(caller, store, find_meter(caller, store, meter_id)), only)
 
 
@@ -146,7 +146,7 @@ def list_registers(caller: KeyCaller, store: Store, meter_id: MeterId) -> Regist
     summary="Register a meter",
 )
 def create_meter(caller: KeyCaller, store: Store, new: NewMeter, response: Response) -> MeterDetail:
-    """One that reports already and waits in quarantine is accepted there instead, with all that it sent."""
+    """A meter that reports already and waits in quarantine is accepted there, with all that it sent."""
     address = f"/v1/meters/{new.id}"
     if meter_queries.meter(store, caller.utility.id, new.id) is not None:
         raise already_registered(f"Meter {new.id}", address)
@@ -165,7 +165,7 @@ def create_meter(caller: KeyCaller, store: Store, new: NewMeter, response: Respo
 def change_meter(
     caller: KeyCaller, store: Store, meter_id: MeterId, change: MeterChange, match: Match
 ) -> MeterDetail:
-    """What the body does not name stays as it is."""
+    """Fields that the body does not name stay as they are."""
     hold(store, "meters", find_meter(caller, store, meter_id).id)
     row = find_meter(caller, store, meter_id)
     match.check(_detail(caller, store, row))

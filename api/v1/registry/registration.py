@@ -1,4 +1,4 @@
-"""How `/v1` changes the registry: through `store.registry`, signed and with a reason.
+"""Changes of the registry by `/v1`: through `store.registry`, signed and with a reason.
 
 A change has the rules, history and audit log that `hesper registry` has; what is refused says what to write.
 """
@@ -42,12 +42,12 @@ class EntryChange(BaseModel):
     reason: str = Field(min_length=1, max_length=500, examples=["wrong label"])
 
     def named(self) -> dict[str, Any]:
-        """What is to change, without the reason."""
+        """Fields that are to change, without the reason."""
         return self.model_dump(include=self.model_fields_set - {"reason"})
 
 
 def sign_change(store: Connection[Any], caller: Caller, change: EntryChange) -> None:
-    """What follows in this transaction is the caller's, for that reason."""
+    """Signs what follows in this transaction as the caller's, for that reason."""
     sign(store, caller.actor, change.reason)
 
 

@@ -50,7 +50,7 @@ PointCode = Annotated[str, Path(max_length=200, examples=["flat-01-8"])]
 
 
 class ServicePointSummary(Sparse):
-    """Where something is delivered; `account` is the billing system's reference, `ended_at` the end of it."""
+    """Service point; `account` is the billing system's reference, `ended_at` the end of delivery."""
 
     code: str
     name: str
@@ -74,7 +74,7 @@ class ServicePointPage(BaseModel):
 
 
 class ServicePointChange(EntryChange):
-    """What is to change. From `ended_at` on nothing is delivered, and no meter is missed."""
+    """Changes of a service point. From `ended_at` on nothing is delivered, and no meter is missed."""
 
     name: Text = ""
     site: Reference | None = None
@@ -99,7 +99,7 @@ class NewInstallation(EntryChange):
 
 
 class MeterExchange(EntryChange):
-    """One meter is taken away and another put in its place, both read at that instant.
+    """Exchange of a meter for another in its place, both read at that instant.
 
     `removed` is needed where several meters measure. The same meter with another `multiplier`: its
     transformers were exchanged, and its `start_values` are its `end_values`.
@@ -129,7 +129,7 @@ def list_service_points(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     only: Annotated[Fields, fields_of(ServicePointSummary)],
 ) -> ServicePointPage:
-    """Of a site, a medium, an account of the billing system."""
+    """Narrowed by site, medium, or account of the billing system."""
     rows = places.service_points_page(
         store,
         caller.utility.id,
@@ -159,7 +159,7 @@ def get_service_point(
     asked: Conditional,
     only: Annotated[Fields, fields_of(ServicePointDetail)],
 ) -> ServicePointDetail:
-    """What the registry has of one service point."""
+    """The service point as it is registered."""
     return asked.answer(_detail(caller, store, code), only)
 
 
@@ -190,7 +190,7 @@ def create_service_point(
 def change_service_point(
     caller: KeyCaller, store: Store, code: PointCode, change: ServicePointChange, match: Match
 ) -> ServicePointDetail:
-    """What the body does not name stays as it is."""
+    """Fields that the body does not name stay as they are."""
     row = _held(caller, store, code, match)
     register(
         store, caller, change, service_points=[msgspec.structs.replace(point_entry(row), **change.named())]

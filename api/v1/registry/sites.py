@@ -44,7 +44,7 @@ class SitePage(BaseModel):
 
 
 class SiteChange(EntryChange):
-    """What is to change of a site."""
+    """Changes of a site."""
 
     name: Text = ""
     address: Text = ""
@@ -112,7 +112,7 @@ def get_site(
     asked: Conditional,
     only: Annotated[Fields, fields_of(SiteDetail)],
 ) -> SiteDetail:
-    """What the registry has of one site."""
+    """The site as it is registered."""
     return asked.answer(_site(_found(caller, store, site)), only)
 
 
@@ -136,7 +136,7 @@ def create_site(caller: KeyCaller, store: Store, new: NewSite, response: Respons
 def change_site(
     caller: KeyCaller, store: Store, site: SiteCode, change: SiteChange, match: Match
 ) -> SiteDetail:
-    """What the body does not name stays as it is."""
+    """Fields that the body does not name stay as they are."""
     hold(store, "sites", _found(caller, store, site).id)
     document = _site(_found(caller, store, site))
     match.check(document)
@@ -179,7 +179,7 @@ def get_gateway(
     asked: Conditional,
     only: Annotated[Fields, fields_of(Gateway)],
 ) -> Gateway:
-    """What the registry has of one gateway, and whether it is there."""
+    """The gateway as it is registered, and whether it is online."""
     row = places.gateway(store, caller.utility.id, gateway)
     if row is None:
         raise not_found("This gateway", "/v1/gateways lists those of your utility.")

@@ -33,7 +33,7 @@ class MainFuse(BaseModel):
 
 
 class SupplyContract(BaseModel):
-    """Who pays; `valid_to` null: it goes on. `account` is the billing system's reference."""
+    """Contract of who pays; `valid_to` null: it goes on. `account` is the billing system's reference."""
 
     valid_from: Instant
     valid_to: Instant | None
@@ -41,7 +41,7 @@ class SupplyContract(BaseModel):
 
 
 class Supply(BaseModel):
-    """What a service point is fed through and who pays for it, each in order of time."""
+    """Supply of a service point: its main fuses and contracts, each in order of time."""
 
     service_point: str
     fuses: list[MainFuse]
@@ -81,7 +81,7 @@ class BuildingBalance(BaseModel):
     summary="Fuses and contracts of a service point",
 )
 def get_supply(caller: KeyCaller, store: Store, code: PointCode) -> Supply:
-    """What the validator holds consumption against. They are changed by `hesper registry`."""
+    """The validator holds consumption against them. `hesper registry` changes them."""
     point = places.service_point(store, caller.utility.id, code)
     if point is None:
         raise not_found("This service point", "/v1/service-points lists those of your utility.")

@@ -181,7 +181,7 @@ def history(
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Who changed what in the registry, when and why."""
+    """History of the registry: who changed what, when and why."""
     with administration(database_url, data) as connection:
         changes = changes_of(connection, _the(connection, utility), entry)
     for change in changes:
@@ -238,7 +238,7 @@ def accept(
 
 
 def table(summary: RegistrySummary) -> Table:
-    """What was done, for people."""
+    """Table of what was done, for people."""
     shown = Table()
     shown.add_column("entries")
     for heading in ("added", "changed", "unchanged"):

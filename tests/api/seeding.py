@@ -419,7 +419,7 @@ def _told(
         connection,
         "tasks",
         utility_id=owners.utility,
-        task="replay",
+        kind="replay",
         subject=Jsonb({"reason": "conflict"}),
         author="h.novak",
         reason="clock mended",

@@ -11,10 +11,11 @@ lists those with the reason. Two baselines run on the same copies: a fixed thres
 IsolationForest on daily features. Needs ../shared/data beside the checkout for the water meters.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -48,7 +49,7 @@ def judged(
 ) -> tuple[Judgement, ...]:
     """Every copy as a register of one block."""
     registers = [
-        Register(str(i), Obis.parse("8-0:1.0.0"), unit="m3", max_rate=Q4, interval=HOUR, rules=_RULES)
+        Register(str(i), Obis.parse("8-0:1.0.0"), unit="m3", max_rate=Q4, interval=HOUR, parameters=_RULES)
         for i in range(len(readings))
     ]
     rows = np.repeat(np.arange(len(readings)), [len(times) for times, _ in readings])
@@ -104,12 +105,14 @@ def water(homes: Sequence[Household]) -> Iterator[str]:
         def as_it_stood(
             which: Sequence[int],
             until: Sequence[int],
-            readings: list = readings,
+            readings: list[tuple[Int64Array, Int64Array]] = readings,
             kinds: Sequence[str] = fault.kinds,
         ) -> list[list[Event]]:
             known = [
-                tuple(column[readings[i][0] <= instant] for column in readings[i])
-                for i, instant in zip(which, until, strict=True)
+                (times[times <= instant], values[times <= instant])
+                for (times, values), instant in (
+                    (readings[i], at) for i, at in zip(which, until, strict=True)
+                )
             ]
             return [events(judgement, kinds) for judgement in judged(known)]
 
@@ -144,10 +147,14 @@ def unmodified(homes: Sequence[Household]) -> Iterator[str]:
     readings = sum(len(home.times) for home in homes)
     yield f"unmodified: {len(homes)} meters, {months:.0f} months, {readings} readings in {seconds:.2f} s"
     for kind in sorted({finding.kind for judgement in all_judged for finding in judgement.findings}):
-        said, real = _known(homes, all_judged, lambda finding, kind=kind: finding.kind == kind)
+        said, real = _known(homes, all_judged, partial(_is_of, kind))
         yield f"  {kind:28}{said:6} findings, {said / months:.3f} a month, {real} known real"
     said, real = _known(homes, all_judged, lambda finding: finding.severity is not Severity.INFO)
     yield f"  warnings and alarms         {said:6} findings, {said / months:.3f} a month, {real} known real"
+
+
+def _is_of(kind: str, finding: Finding) -> bool:
+    return finding.kind == kind
 
 
 def _known(
@@ -165,9 +172,13 @@ def _known(
 
 
 def main() -> None:
-    half = sys.argv[1] if len(sys.argv) > 1 else "reported"
+    parser = argparse.ArgumentParser(prog="python -m bench.anomaly", description=__doc__.partition("\n")[0])
+    parser.add_argument("half", nargs="?", choices=("reported", "tuned"), default="reported")
+    parser.add_argument("--meters", type=int, help="No more of each kind: 2 are enough to see that it runs.")
+    arguments = parser.parse_args()
+    half = arguments.half
     if SHARED_DATA.is_dir():
-        homes = households(SHARED_DATA)[half == "reported" :: 2]
+        homes = households(SHARED_DATA)[half == "reported" :: 2][: arguments.meters]
         for line in unmodified(homes):
             print(line, flush=True)
         print(f"\n{'water, ' + half + ' half':24}{_HEAD[24:]}", flush=True)
@@ -176,7 +187,7 @@ def main() -> None:
     else:
         print(f"no {SHARED_DATA}: the real water meters are left out")
     print(f"\n{'building, ' + half + ' half':24}{_HEAD[24:]}", flush=True)
-    for name, scored, hard in building.scores(half == "reported"):
+    for name, scored, hard in building.scores(half == "reported", arguments.meters):
         print(row(name, scored, hard), flush=True)
 
 

@@ -170,13 +170,14 @@ FAULTS = (
 )
 
 
-def scores(reported: bool) -> Iterator[tuple[str, Score, bool]]:
-    """Each fault's score, on one half of the flats."""
+def scores(reported: bool, most: int | None = None) -> Iterator[tuple[str, Score, bool]]:
+    """Each fault's score, on one half of the flats, or `most` of them."""
     building = build(SEED, BORN)
     flats = [meter for meter in building.meters_now if meter.point.startswith("flat-")]
     start, end = microseconds(building.begins), microseconds(BORN)
     for number, fault in enumerate(FAULTS):
-        own = [_copy(meter, start, end) for meter in flats if meter.medium is fault.medium][reported::2]
+        own = [_copy(meter, start, end) for meter in flats if meter.medium is fault.medium]
+        own = own[reported::2][:most]
         trials, copies = [], []
         for which, copy in enumerate(own):
             for again in range(COPIES):
@@ -272,7 +273,7 @@ def _balance_drift(meters: Sequence[BuildingMeter], start: int, end: int, report
         leaked = np.clip(np.arange(len(times)) - first, 0, length) * int(random.integers(30_000, 150_000))
         block = Block.of(
             [
-                Register(str(row), Obis.parse("8-0:1.0.0"), unit="m3", rules=rules)
+                Register(str(row), Obis.parse("8-0:1.0.0"), unit="m3", parameters=rules)
                 for row in range(len(counted))
             ],
             np.repeat(np.arange(len(counted)), len(times)),

@@ -91,7 +91,9 @@ def _of_pymbusparser(parsed: object, units: Sequence[str]) -> Numbers:
 
 def _converted(number: Decimal | None, own: str | None, asked: str) -> Decimal | None:
     """The number in libmbus's unit, itself where one of the units is not known."""
-    return convert(number, own, UNITS[asked]) if number is not None and own in ALL and asked else number
+    if number is None or own is None or own not in ALL or not asked:
+        return number
+    return convert(number, own, UNITS[asked])
 
 
 def _number(value: object) -> Decimal | None:

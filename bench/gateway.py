@@ -46,7 +46,6 @@ from telemetry.wire import Ack, Batch, decode, encode
 LINES = 4
 SETTINGS = SerialSettings(2400, 8, "E", 1)
 LIMIT_MB = 80.0
-SETTLED = 70.0  # seconds from the start until everything has been read once
 CONFIG = """
 utility = "bench"
 gateway = "house"
@@ -98,7 +97,7 @@ def receiver_process(port: int, asked: Connection) -> None:
     def take(client: Client, _: object, message: MQTTMessage) -> None:
         nonlocal readouts
         topic = Topic.parse(message.topic)
-        batch = decode(message.payload, Batch)
+        batch = decode(bytes(message.payload), Batch)
         acknowledged = Topic(topic.utility, topic.gateway, Kind.ACK)
         client.publish(str(acknowledged), encode(Ack(batch.epoch, [batch.batch])), 1)
         readouts += len(batch.readouts)
@@ -161,7 +160,7 @@ def configuration(folder: Path, port: int, line_ports: list[int]) -> Path:
     return path
 
 
-def running(folder: Path, port: int, seconds: float) -> Iterator[Measurement]:
+def running(folder: Path, port: int, seconds: float, settle: float) -> Iterator[Measurement]:
     """Memory, CPU and disk of the gateway's process while it polls."""
     with process(meters_process) as meters, process(receiver_process, port) as receiver:
         receiver.recv()
@@ -169,7 +168,7 @@ def running(folder: Path, port: int, seconds: float) -> Iterator[Measurement]:
         command = [sys.executable, "-m", "hesper", "gateway", "run", str(path)]
         gateway = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            time.sleep(SETTLED)
+            time.sleep(settle)
             before = _state(gateway, receiver)
             time.sleep(seconds)
             after = _state(gateway, receiver)
@@ -183,7 +182,7 @@ def running(folder: Path, port: int, seconds: float) -> Iterator[Measurement]:
     usual = cpu / elapsed / 15
     yield Measurement("the same every 15 minutes, computed", usual, "of a core", 1.0)
     yield Measurement("readouts sent and acknowledged", readouts / elapsed, "1/s", METERS / 60)
-    yield Measurement("bytes written to disk for a readout", written / readouts, "B", BLOCK)
+    yield Measurement("bytes written to disk for a readout", written / max(readouts, 1), "B", BLOCK)
 
 
 def _state(gateway: psutil.Process, receiver: Connection) -> tuple[float, float, float, float]:
@@ -219,10 +218,11 @@ def main() -> None:
     """Print the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("seconds", type=float, nargs="?", default=120.0, help="of watching")
+    parser.add_argument("--settle", type=float, default=70.0, help="s until each meter was read once")
     parser.add_argument("--folder", type=Path, default=Path(), help="on the disk that is measured")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as place, broker(Path(place)) as port:
-        show(running(Path(place), port, arguments.seconds))
+        show(running(Path(place), port, arguments.seconds, arguments.settle))
         show(catching_up(Path(place), port))
 
 

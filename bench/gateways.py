@@ -120,7 +120,7 @@ class Gateways:
     def _on_message(self, _: Client, __: object, message: MQTTMessage) -> None:
         gateway = Topic.parse(message.topic).gateway
         with self._changed:
-            for batch in decode(message.payload, Ack).batches:
+            for batch in decode(bytes(message.payload), Ack).batches:
                 self._waiting.pop((gateway, batch), None)
                 self._sent.pop((gateway, batch), None)
             self._changed.notify()

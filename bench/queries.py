@@ -29,7 +29,7 @@ from store.postgres.database import connect
 from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.migrate import migrate
 from store.postgres.roles import Role, enter_utility
-from store.readings.by_meter import Bucket, readings_page, series
+from store.readings.by_meter import Bucket, View, readings_page, series
 
 BUILDING = 100  # meters in one
 LATEST = 1_000  # meters asked for at once
@@ -120,7 +120,7 @@ def questions(registers: int, now: datetime, days: int) -> list[Question]:
         Question(
             "one month of one meter",
             lambda connection, meter: readings_page(
-                connection, meter, obis=None, start=month, end=now, after=None, limit=10_000
+                connection, meter, obis=None, start=month, end=now, after=None, limit=10_000, view=View.RAW
             ),
             lambda connection, register: rows(connection, _RANGE_BARE, (register, month, now)),
             registers,

@@ -202,8 +202,8 @@ def measure(url: str, meters: int, days: int, validators: int) -> Iterator[Measu
             with get_context("spawn").Pool(validators) as pool:
                 pool.map(validator, [url] * validators)  # nothing waits: the processes are there and warm
                 touch(connection, meters)
-                seconds = timed(lambda: pool.map(validator, [url] * validators, chunksize=1))
-            yield told(f"full pass, {validators} validators", seconds, ">= 1")
+                together = timed(lambda: pool.map(validator, [url] * validators, chunksize=1))
+            yield told(f"full pass, {validators} validators", together, ">= 1")
 
 
 def main() -> None:

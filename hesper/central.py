@@ -267,24 +267,34 @@ def _migrate(url: str) -> None:
         _shift_now(connection)
     with connect(url, application="hesper migrate") as connection:
         migrate(connection)
+    with connect(url, application="hesper migrate") as connection:
+        _shift_now(connection)
 
 
 def _shift_now(connection: psycopg.Connection) -> None:
-    """Move SQL's `now()` in sessions to come as the processes' clocks are moved; nothing where they are not.
+    """Move SQL's `now()`, for sessions to come, as the processes' clocks are moved.
 
-    Before the first migration: a column's default is the function that was found when it was made.
+    Before the first migration, since a column's default is the function that was found when it was made; and
+    after it, since some functions say for themselves where they look.
     """
     shift = os.environ.get(CLOCK_SHIFT)
-    if shift is None:
-        return
-    connection.execute(
-        sql.SQL(
-            "create or replace function public.now() returns timestamptz stable language sql"
-            " return pg_catalog.now() + make_interval(secs => {})"
-        ).format(float(shift))
-    )
-    connection.execute(
-        sql.SQL("alter database {} set search_path = public, pg_catalog").format(
-            sql.Identifier(connection.info.dbname)
-        )
-    )
+    if shift is not None:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL(_SHIFTED).format(shift=float(shift), database=name))
+
+
+_SHIFTED = """
+    create or replace function public.now() returns timestamptz stable language sql
+        return pg_catalog.now() + make_interval(secs => {shift});
+    alter database {database} set search_path = public, pg_catalog;
+    do $$
+    declare
+        each regprocedure;
+    begin
+        for each in select oid from pg_proc
+            where pronamespace = 'public'::regnamespace and 'search_path=public, pg_temp' = any (proconfig)
+        loop
+            execute format('alter function %s set search_path = public, pg_catalog, pg_temp', each);
+        end loop;
+    end $$
+"""

@@ -60,7 +60,7 @@ def environment() -> dict[str, str]:
 def once(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
     """The summary of `hesper demo --once --json` in an empty folder."""
     command = [sys.executable, "-m", "hesper", "demo", "--once", "--json", "--data", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert isinstance(summary, dict)
@@ -77,7 +77,7 @@ def living(folder: Path, environment: dict[str, str], once: dict[str, Any]) -> I
         command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
     )
     try:
-        wait_until(lambda: b"Hesper lives" in (folder / "demo.out").read_bytes(), 240, "the demo's address")
+        wait_until(lambda: b"Hesper lives" in (folder / "demo.out").read_bytes(), 600, "the demo's address")
         runtime = json.loads((folder / "runtime.json").read_text())
         key = (folder / "demo-key").read_text()
         yield Living(process, runtime["api_url"], key, runtime["broker_port"])

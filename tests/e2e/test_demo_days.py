@@ -32,7 +32,7 @@ def test_the_demo_finds_what_was_planted_on_any_day(today: str, closes: str, tmp
         env={**os.environ, **shifted_to(datetime.fromisoformat(today).replace(tzinfo=TIME_ZONE))},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr

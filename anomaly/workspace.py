@@ -11,7 +11,7 @@ from anomaly.episodes import Episode
 from anomaly.input.block import Block, Register, edges
 from anomaly.input.local_time import local, midnight
 from anomaly.input.series import Evidence, Finding, FloatArray, Int64Array, Judgement
-from anomaly.parameters import P
+from anomaly.parameters import P, ParameterSet
 from metering.readings.rate import LearnedRates
 from telemetry.findings import Severity
 from telemetry.micro import from_micro
@@ -61,15 +61,27 @@ class Study:
         steps = self.steps
         return local((steps.begin + steps.end) // 2, self.block.zone) // 3_600_000_000
 
+    @cached_property
+    def _sets(self) -> tuple[list[ParameterSet], Int64Array]:
+        """The different sets of parameters, few beside the registers, and which of them each register has."""
+        sets = {id(each.parameters): each.parameters for each in self.block.registers}
+        place = {key: number for number, key in enumerate(sets)}
+        at = [place[id(each.parameters)] for each in self.block.registers]
+        return list(sets.values()), np.array(at, dtype=np.int64)
+
+    @cached_property
+    def _scales(self) -> FloatArray:
+        return np.array([scale(each) for each in self.block.registers], dtype=np.float64)
+
     def parameters(self, of: type[P], figure: Callable[[P], float | int]) -> FloatArray:
         """A figure of each register's parameters of a rule, NaN where it is off: float64, shape (k,)."""
-        on = [each.parameters.get(of) for each in self.block.registers]
-        return np.array([np.nan if each is None else figure(each) for each in on], dtype=np.float64)
+        sets, at = self._sets
+        on = [each.get(of) for each in sets]
+        return np.array([np.nan if each is None else figure(each) for each in on], dtype=np.float64)[at]
 
     def amounts(self, of: type[P], figure: Callable[[P], float | int]) -> FloatArray:
         """The same for an amount, in micro-units of the register's own unit."""
-        scales = np.array([scale(each) for each in self.block.registers], dtype=np.float64)
-        return np.asarray(self.parameters(of, figure) * scales)
+        return np.asarray(self.parameters(of, figure) * self._scales)
 
     def rows_with(self, of: type[P]) -> dict[int, P]:
         """The counters for which a rule is switched on, with its parameters."""

@@ -25,7 +25,7 @@ from metering.billing.verdict import VerdictContext, verdict
 from metering.periods.calendar import neighbour
 from store.billing.bulk_draft import BulkDrafted, BulkSetting, draft_ordinary
 from store.billing.changed_points import forget, is_comparable, note_touched, untouched
-from store.billing.closes import IssuedVersion, issued, last_run
+from store.billing.closes import LatestVersion, issued, last_run
 from store.billing.drafted import add_drafted, count_block
 from store.billing.drafts import DraftBlock, DraftRow, claim, narrow, progress
 from store.billing.measured import Points, unmetered, unread
@@ -138,7 +138,7 @@ def _unmeasured(
 
 
 def _versions(
-    billed: Sequence[BillingDraft], before: Mapping[tuple[int, str], IssuedVersion]
+    billed: Sequence[BillingDraft], before: Mapping[tuple[int, str], LatestVersion]
 ) -> list[BillingDraft]:
     """What has to be added, numbered."""
     fresh = []
@@ -172,7 +172,7 @@ def _counts(
     billed: Sequence[BillingDraft],
     fresh: Sequence[BillingDraft],
     excepted: Sequence[BillingException],
-    before: Mapping[tuple[int, str], IssuedVersion],
+    before: Mapping[tuple[int, str], LatestVersion],
 ) -> dict[str, Any]:
     corrected = sum(reading.version > 1 for reading in fresh)
     qualities = Counter(Quality(reading.quality).label for reading in billed)

@@ -24,7 +24,7 @@ from metering.billing.case import (
     lapse_within,
     verified_still,
 )
-from metering.billing.estimate import BilledBefore, Past
+from metering.billing.estimate import BilledBefore, BillingPast
 from metering.billing.evidence import FindingEvidence
 from metering.billing.method import Method
 from metering.billing.rule_set import last_day
@@ -86,10 +86,10 @@ def gather(connection: Connection, month: BillingMonth, keys: Sequence[tuple[int
     return [BillingCase(*key, tuple(of_case)) for key, of_case in cases]
 
 
-def past(connection: Connection, month: BillingMonth, cases: Sequence[BillingCase]) -> Past:
+def past(connection: Connection, month: BillingMonth, cases: Sequence[BillingCase]) -> BillingPast:
     """What estimates rest on, where the rules of the month estimate at all."""
     if not any(method.is_estimate for method in month.rules.ladder):
-        return Past({}, {})
+        return BillingPast({}, {})
     points = sorted({case.service_point_id for case in cases})
     far = max(month.rules.average.months, month.rules.average.at_most_periods)
     billed: dict[tuple[int, str], list[BilledBefore]] = defaultdict(list)
@@ -99,7 +99,7 @@ def past(connection: Connection, month: BillingMonth, cases: Sequence[BillingCas
     amounts: dict[int, dict[str, Decimal]] = defaultdict(dict)
     for (point, per), amount in coefficients(connection, points, month.first_day).items():
         amounts[point][per] = amount
-    return Past(billed, amounts)
+    return BillingPast(billed, amounts)
 
 
 def explanations(connection: Connection, cases: Sequence[BillingCase]) -> Explanations:

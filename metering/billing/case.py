@@ -11,7 +11,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from metering.billing.boundary import Boundary, Limits, Missing
-from metering.billing.consumption import Stretch
+from metering.billing.consumption import BilledStretch
 from metering.billing.evidence import CarriedEvidence, FindingEvidence, InstallationEvidence, RegisterEvent
 from metering.billing.rule_set import RuleSet, last_day
 from metering.periods.calendar import Period, UtilityCalendar
@@ -145,15 +145,15 @@ class InstallationPart:
     lapse: Boundary | None = None
 
     @property
-    def stretch(self) -> Stretch:
+    def stretch(self) -> BilledStretch:
         """What is billed of it, where both ends have a value."""
         assert isinstance(self.start, Boundary)
         assert isinstance(self.end, Boundary)
         return self.stretch_between(self.start, self.end)
 
-    def stretch_between(self, start: Boundary, end: Boundary) -> Stretch:
+    def stretch_between(self, start: Boundary, end: Boundary) -> BilledStretch:
         """Stretch of the same meter between other values."""
-        return Stretch(start, end, self.row.multiplier, self.row.capacity, self.events)
+        return BilledStretch(start, end, self.row.multiplier, self.row.capacity, self.events)
 
     def evidence(self) -> InstallationEvidence:
         """What is known of it, without what comes of it."""

@@ -16,7 +16,7 @@ from telemetry.quality import Quality
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class BilledStretch:
     """One meter's part of a period. `capacity` in micro-units; `events` in any order, from any time."""
 
     start: Boundary
@@ -39,7 +39,7 @@ class Unbillable:
     event: RegisterEvent | None = None
 
 
-def consumption(stretch: Stretch) -> int | Unbillable:
+def consumption(stretch: BilledStretch) -> int | Unbillable:
     """Micro-units used in the stretch, or why that cannot be said."""
     rollovers = 0
     for event in stretch.inside:

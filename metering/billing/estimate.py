@@ -51,7 +51,7 @@ class BilledBefore:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class BillingPast:
     """Past of a month: what its estimates rest on, by service point and register."""
 
     billed: Mapping[tuple[int, str], Sequence[BilledBefore]]
@@ -59,7 +59,7 @@ class Past:
 
 
 def estimated(
-    case: BillingCase, part: InstallationPart, month: BillingMonth, known: Past, last: ReadingAt | None
+    case: BillingCase, part: InstallationPart, month: BillingMonth, known: BillingPast, last: ReadingAt | None
 ) -> InstallationPart:
     """The part with an estimated end, or as it is, with the reasons why each estimate was not made.
 
@@ -105,7 +105,9 @@ def _measured(start: Boundary) -> MeasuredValue:
 _Daily = tuple[Fraction, EstimateBasis]  # micro-units a day after the multiplier, and where that comes from
 
 
-def _average(case: BillingCase, month: BillingMonth, known: Past, begun: EstimateBasis) -> _Daily | str:
+def _average(
+    case: BillingCase, month: BillingMonth, known: BillingPast, begun: EstimateBasis
+) -> _Daily | str:
     rule = month.rules.average
     rows = {row.period: row for row in known.billed.get(case.key, ())}
     running = 0
@@ -139,7 +141,9 @@ def _is_estimate(row: BilledBefore) -> bool:
     return Method(row.end_method).is_estimate
 
 
-def _normative(case: BillingCase, month: BillingMonth, known: Past, begun: EstimateBasis) -> _Daily | str:
+def _normative(
+    case: BillingCase, month: BillingMonth, known: BillingPast, begun: EstimateBasis
+) -> _Daily | str:
     day = month.first_day
     amounts = {"service_point": Decimal(1), **known.amounts.get(case.service_point_id, {})}
     found = normative(month.rules, case.obis, day, amounts)

@@ -10,7 +10,7 @@ from metering.billing.boundary import Boundary, Missing, ReadingAt
 from metering.billing.canonical_hash import BillingDraft, BillingException, decimal, instant
 from metering.billing.case import Beside, BillingCase, BillingMonth, InstallationPart, StoredReading
 from metering.billing.consumption import Unbillable, consumption, quality_of
-from metering.billing.estimate import ESTIMABLE, Past, Settlement, estimated, settle
+from metering.billing.estimate import ESTIMABLE, BillingPast, Settlement, estimated, settle
 from metering.billing.evidence import Evidence, InstallationEvidence
 from metering.billing.method import Method
 from telemetry.micro import from_micro
@@ -40,7 +40,7 @@ class VerdictContext:
     """Month, past and readings that all cases of a block share."""
 
     month: BillingMonth
-    past: Past
+    past: BillingPast
     explanations: Explanations
 
 

@@ -1,5 +1,6 @@
 """Approval of a draft: what was drafted becomes billing readings, in one transaction, or is withdrawn."""
 
+from dataclasses import asdict
 from typing import Any
 
 from psycopg import Connection
@@ -115,27 +116,20 @@ def _own_edits(connection: Connection[Any], draft: DraftRow, person: str) -> int
             join registers r on r.id = e.register_id
             join installations i on i.meter_id = r.meter_id and i.valid_from <= e.measured_at
                                  and (i.valid_to is null or i.valid_to >= e.measured_at)
-            left join closes c on c.utility_id = e.utility_id and c.period = %(period)s and c.run = %(run)s
-            where e.utility_id = %(utility)s and e.author = %(person)s
+            left join closes c on c.utility_id = e.utility_id and c.period = %(period)s
+                              and c.run = %(base_run)s
+            where e.utility_id = %(utility_id)s and e.author = %(person)s
               and (not e.needs_approval or a.edit_id is not null)
-              and e.measured_at between %(starts)s - greatest(u.boundary_tolerance, u.interpolation_limit)
-                                    and %(ends)s + greatest(u.boundary_tolerance, u.interpolation_limit)
+              and e.measured_at between %(starts_at)s - greatest(u.boundary_tolerance, u.interpolation_limit)
+                                    and %(ends_at)s + greatest(u.boundary_tolerance, u.interpolation_limit)
               and (c.id is null or coalesce(a.created_at, e.created_at) > c.drafted_at)
         )
         select count(distinct own.id) from own join (
-            select service_point_id, obis from draft_readings where draft_id = %(draft)s
-            union all select service_point_id, obis from draft_exceptions where draft_id = %(draft)s
+            select service_point_id, obis from draft_readings where draft_id = %(id)s
+            union all select service_point_id, obis from draft_exceptions where draft_id = %(id)s
         ) drafted using (service_point_id, obis)
         """,
-        {
-            "utility": draft.utility_id,
-            "period": draft.period,
-            "run": draft.base_run,
-            "person": person,
-            "starts": draft.starts_at,
-            "ends": draft.ends_at,
-            "draft": draft.id,
-        },
+        asdict(draft) | {"person": person},
     ).fetchone()
     assert row is not None
     return int(row[0])
@@ -143,22 +137,14 @@ def _own_edits(connection: Connection[Any], draft: DraftRow, person: str) -> int
 
 def _issue(connection: Connection[Any], draft: DraftRow) -> int:
     """Make what was drafted the next run of the period's close; the id of its row in `closes`."""
-    parameters = {
-        "utility": draft.utility_id,
-        "period": draft.period,
-        "starts": draft.starts_at,
-        "ends": draft.ends_at,
-        "start_offset": draft.start_offset,
-        "end_offset": draft.end_offset,
-        "draft": draft.id,
-    }
+    parameters = asdict(draft)
     row = connection.execute(
         """
         insert into closes (utility_id, period, starts_at, ends_at, run, author, summary, drafted_at, rules,
                             seen, cluster)
         select utility_id, period, starts_at, ends_at, base_run + 1, author, summary, begun_at, rules, seen,
                cluster
-        from close_drafts where id = %(draft)s returning id
+        from close_drafts where id = %(id)s returning id
         """,
         parameters,
     ).fetchone()
@@ -171,11 +157,12 @@ def _issue(connection: Connection[Any], draft: DraftRow) -> int:
             (utility_id, close_id, period, starts_at, ends_at, start_offset, end_offset, service_point_id,
              obis, version, start_value, end_value, consumption, unit, quality, start_method, end_method,
              evidence, content_hash, true_up, account)
-        select %(utility)s, %(close)s, %(period)s, %(starts)s, %(ends)s, %(start_offset)s, %(end_offset)s,
-               r.service_point_id, r.obis, r.version, r.start_value, r.end_value, r.consumption, r.unit,
-               r.quality, r.start_method, r.end_method, r.evidence, r.content_hash, r.true_up, p.account
+        select %(utility_id)s, %(close)s, %(period)s, %(starts_at)s, %(ends_at)s, %(start_offset)s,
+               %(end_offset)s, r.service_point_id, r.obis, r.version, r.start_value, r.end_value,
+               r.consumption, r.unit, r.quality, r.start_method, r.end_method, r.evidence, r.content_hash,
+               r.true_up, p.account
         from draft_readings r join service_points p on p.id = r.service_point_id
-        where r.draft_id = %(draft)s
+        where r.draft_id = %(id)s
         """,
         parameters,
     )
@@ -183,8 +170,8 @@ def _issue(connection: Connection[Any], draft: DraftRow) -> int:
         """
         insert into billing_exceptions
             (utility_id, close_id, period, service_point_id, obis, reason, detail, evidence)
-        select %(utility)s, %(close)s, %(period)s, service_point_id, obis, reason, detail, evidence
-        from draft_exceptions where draft_id = %(draft)s
+        select %(utility_id)s, %(close)s, %(period)s, service_point_id, obis, reason, detail, evidence
+        from draft_exceptions where draft_id = %(id)s
         """,
         parameters,
     )

@@ -66,14 +66,18 @@ def _json(sql: str) -> Any:
 
 
 def _text(sql: str) -> Any:
-    """Stand-in for a text that needs no escapes."""
-    return _json(f"""'"' || {sql} || '"'""")
+    """Stand-in for a text that needs no escapes: its quotes stay."""
+    return f"<[{sql}]>"
 
 
 def _written(content: object) -> str:
     """SQL of the canonical JSON of a struct with stand-ins."""
-    pieces = re.split(r'("<<.*?>>")', canonical(content))
-    return " || ".join(json.loads(piece)[2:-2] if n % 2 else _quoted(piece) for n, piece in enumerate(pieces))
+    *pieces, last = re.split(r'"<<(.*?)>>"|<\[(.*?)\]>', canonical(content))
+    parts = []
+    for literal, one, other in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+        value = json.loads(f'"{one or other}"')  # which was escaped as JSON
+        parts += [_quoted(literal), value]
+    return f"concat({', '.join([*parts, _quoted(last)])})"
 
 
 def _quoted(text: str) -> str:
@@ -90,7 +94,7 @@ def _end(end: str) -> BoundaryEvidence:
         status_labels=_json(f"(%(statuses)s::jsonb ->> {end}_status::text)"),
     )
     return BoundaryEvidence(
-        instant=_text(f"%({end}s_text)s"),
+        instant=_text(f"%({end}s_text)s::text"),
         passed_over=_json(f"case {end}_method when '{Method.SET_DAY}' then '[]' else {missing} end"),
         value=reading.value,
         method=_text(f"{end}_method"),
@@ -104,7 +108,7 @@ _INSTALLATION = InstallationEvidence(
     meter=_json("to_json(meter)"),
     register=_json("register_id"),
     multiplier=_text("trim_scale(multiplier)"),
-    capacity=_json("""coalesce('"' || decimal_text(capacity) || '"', 'null')"""),
+    capacity=_json("coalesce(to_json(decimal_text(capacity)), 'null')"),
     start=_end("start"),
     end=_end("end"),
     marks={},
@@ -119,9 +123,9 @@ _CONTENT = _written(
         utility=_json("to_json(%(utility)s::text)"),
         service_point=_json("to_json(point)"),
         obis=_text("obis"),
-        period=_text("%(period)s"),
-        starts_at=_text("%(starts_text)s"),
-        ends_at=_text("%(ends_text)s"),
+        period=_text("%(period)s::text"),
+        starts_at=_text("%(starts_text)s::text"),
+        ends_at=_text("%(ends_text)s::text"),
         start_value=_text("start_value_text"),
         end_value=_text("end_value_text"),
         consumption=_text("used_text"),

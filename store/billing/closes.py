@@ -19,7 +19,7 @@ from store.billing.evidence import with_evidence
 
 
 @dataclass(frozen=True, slots=True)
-class IssuedVersion:
+class LatestVersion:
     """Highest version of a billing reading that is there already."""
 
     service_point_id: int
@@ -45,9 +45,9 @@ def lock_period(connection: Connection, utility_id: int, period: str) -> None:
 
 def issued(
     connection: Connection, utility_id: int, period: str, points: Sequence[int]
-) -> list[IssuedVersion]:
+) -> list[LatestVersion]:
     """The highest version of each billing reading of a period at these service points."""
-    with connection.cursor(row_factory=with_evidence(IssuedVersion)) as cursor:
+    with connection.cursor(row_factory=with_evidence(LatestVersion)) as cursor:
         cursor.execute(
             """
             select distinct on (service_point_id, obis)

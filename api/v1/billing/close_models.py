@@ -1,17 +1,19 @@
-"""The documents of `/v1/closes`: closes and drafts, what they leave to people, and what is odd about them."""
+"""Documents of `/v1/closes`: closes and drafts, what they leave to people, and what is odd about them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.v1.billing.reading_models import Methods
+from api.v1.billing.reading_models import Amount, CodedQuality, Medium, Methods, written
 from api.v1.fields import Sparse
-from api.v1.models import QualityCode, ServicePoint
+from api.v1.models import ServicePoint, plain
+
+Ratio = Annotated[str, written(plain)]
 
 
 class Messages(BaseModel):
-    """How far the messages of a close are; `dead` are those that a person has to look at."""
+    """Messages of a close by how far they are; `dead` are those that a person has to look at."""
 
     sent: int
     taken: int
@@ -23,7 +25,7 @@ CloseState = Literal["drafting", "drafted", "approved", "delivered"]
 
 
 class Close(Sparse):
-    """A close by its period and run; a draft has the run that it will be.
+    """Close by its period and run; a draft has the run that it will be.
 
     `summary` has the counts: `billed`, `new`, `corrected`, `qualities`, `exceptions` by reason and more; null
     while it is drafting, when `blocks_done` of `blocks` say how far that is. `pulled`: a billing system
@@ -48,14 +50,14 @@ class Close(Sparse):
 
 
 class CloseList(BaseModel):
-    """The latest period and run first; `next_cursor` null: this is the last page."""
+    """Closes, the latest period and run first; `next_cursor` null: this is the last page."""
 
     closes: list[Close]
     next_cursor: str | None
 
 
 class CloseException(BaseModel):
-    """Why a register has no billing reading; `detail` says what can be done.
+    """Exception of a close: why a register has no billing reading; `detail` says what can be done.
 
     `standing`: what was issued for it before stands until then.
     """
@@ -68,33 +70,33 @@ class CloseException(BaseModel):
 
 
 class CloseExceptionList(BaseModel):
-    """By service point and register; `next_cursor` null: this is the last page."""
+    """Exceptions by service point and register; `next_cursor` null: this is the last page."""
 
     exceptions: list[CloseException]
     counts: dict[str, int] = Field(description="Of all exceptions, by reason.")
     next_cursor: str | None
 
 
-class Share(BaseModel):
-    """How many billing readings are alike in these respects, and their sums."""
+class QualityShare(BaseModel):
+    """Share of billing readings that are alike in these respects, and their sums."""
 
-    medium: str
+    medium: Medium
     unit: str
-    quality: QualityCode
+    quality: CodedQuality
     methods: Methods
     readings: int
-    consumption: str
-    true_up: str
+    consumption: Amount
+    true_up: Amount
 
 
 class Distribution(BaseModel):
-    """What holds as of a close or draft, counted and summed."""
+    """Distribution of what holds as of a close or draft, counted and summed."""
 
-    shares: list[Share]
+    shares: list[QualityShare]
 
 
 class Outlier(BaseModel):
-    """A register whose month is far from the last one, or from the same month a year before.
+    """Register whose month is far from the last one, or from the same month a year before.
 
     Ratios are to these; null where there is none or it is nothing. `factor` is the greater distance of both,
     up or down, with one unit added to either side.
@@ -103,17 +105,17 @@ class Outlier(BaseModel):
     service_point: ServicePoint
     obis: str
     unit: str
-    quality: QualityCode
-    consumption: str
-    last_month: str | None
-    last_year: str | None
-    ratio_to_last_month: str | None
-    ratio_to_last_year: str | None
-    factor: str
+    quality: CodedQuality
+    consumption: Amount
+    last_month: Amount | None
+    last_year: Amount | None
+    ratio_to_last_month: Ratio | None
+    ratio_to_last_year: Ratio | None
+    factor: Ratio
 
 
 class OutlierList(BaseModel):
-    """The furthest first; `next_cursor` null: this is the last page."""
+    """Outliers, the furthest first; `next_cursor` null: this is the last page."""
 
     outliers: list[Outlier]
     next_cursor: str | None

@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
@@ -17,18 +17,16 @@ from api.v1.billing.close_models import (
     CloseException,
     CloseExceptionList,
     CloseList,
-    CloseState,
     Distribution,
     Messages,
     Outlier,
     OutlierList,
-    Share,
+    QualityShare,
 )
-from api.v1.billing.reading_models import Methods
+from api.v1.billing.reading_models import document_of, methods_of, point_of
 from api.v1.conditional import UNCHANGED, Conditional
 from api.v1.fields import Fields, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.models import ServicePoint, decimal_text, medium_label, plain, quality_code
 from api.v1.parameters import Limit, Period, PeriodFilter
 from api.v1.routing import resources
 from api.v1.tasks import TaskDocument, document
@@ -113,16 +111,7 @@ def list_exceptions(
     )
     page = rows[:limit]
     return CloseExceptionList(
-        exceptions=[
-            CloseException(
-                service_point=_point(row.service_point, row.service_point_name, row.account),
-                obis=row.obis,
-                reason=row.reason,
-                detail=row.detail,
-                standing=row.standing,
-            )
-            for row in page
-        ],
+        exceptions=[document_of(CloseException, row, service_point=point_of(row)) for row in page],
         counts=close_list.exception_counts(store, caller.utility.id, period, run),
         next_cursor=f"{page[-1].obis} {page[-1].service_point}" if len(rows) > limit else None,
     )
@@ -138,15 +127,7 @@ def get_qualities(caller: KeyCaller, store: Store, period: Period, run: Run) -> 
     _found(caller, store, period, run)
     return Distribution(
         shares=[
-            Share(
-                medium=medium_label(row.medium),
-                unit=row.unit,
-                quality=quality_code(row.quality),
-                methods=Methods(start=row.start_method, end=row.end_method),
-                readings=row.readings,
-                consumption=decimal_text(row.consumption),
-                true_up=decimal_text(row.true_up),
-            )
+            document_of(QualityShare, row, methods=methods_of(row))
             for row in close_list.shares(store, caller.utility.id, period, run)
         ]
     )
@@ -174,21 +155,7 @@ def list_outliers(
     )
     page = rows[:limit]
     return OutlierList(
-        outliers=[
-            Outlier(
-                service_point=_point(row.service_point, row.service_point_name, row.account),
-                obis=row.obis,
-                unit=row.unit,
-                quality=quality_code(row.quality),
-                consumption=decimal_text(row.consumption),
-                last_month=None if row.last_month is None else decimal_text(row.last_month),
-                last_year=None if row.last_year is None else decimal_text(row.last_year),
-                ratio_to_last_month=_plain(row.ratio_to_last_month),
-                ratio_to_last_year=_plain(row.ratio_to_last_year),
-                factor=plain(row.factor),
-            )
-            for row in page
-        ],
+        outliers=[document_of(Outlier, row, service_point=point_of(row)) for row in page],
         next_cursor=f"{page[-1].obis} {page[-1].service_point}" if len(rows) > limit else None,
     )
 
@@ -255,36 +222,13 @@ def _found(caller: KeyCaller, store: Store, period: str, run: int) -> close_list
 
 
 def _close(row: close_list.CloseProgress) -> Close:
-    return Close(
-        period=row.period,
-        run=row.run,
-        state=cast(CloseState, row.state),
-        starts_at=row.starts_at,
-        ends_at=row.ends_at,
-        drafted_by=row.drafted_by,
-        drafted_at=row.drafted_at,
-        approved_by=row.approved_by,
-        approved_at=row.approved_at,
-        delivered_at=row.delivered_at,
-        summary=row.summary,
-        blocks_done=row.blocks_done,
-        blocks=row.blocks,
-        messages=Messages(
-            sent=row.messages,
-            taken=row.messages_taken,
-            acknowledged=row.messages_acknowledged,
-            dead=row.messages_dead,
-        ),
-        pulled=row.pulled,
+    messages = Messages(
+        sent=row.messages,
+        taken=row.messages_taken,
+        acknowledged=row.messages_acknowledged,
+        dead=row.messages_dead,
     )
-
-
-def _point(code: str, name: str, account: str) -> ServicePoint:
-    return ServicePoint(code=code, name=name, account=account or None)
-
-
-def _plain(ratio: Decimal | None) -> str | None:
-    return None if ratio is None else plain(ratio)
+    return document_of(Close, row, messages=messages)
 
 
 def _close_of(cursor: str | None) -> tuple[str, int] | None:

@@ -1,23 +1,56 @@
-"""Documents of billing readings, and of the acknowledgement of a period."""
+"""Documents of `/v1/billing` and `/v1/billing-readings`, made of rows by attribute."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api.v1.billing.evidence import EvidenceDocument
-from api.v1.models import DecimalText, Instant, QualityCode, ServicePoint
+from api.v1.models import (
+    DecimalText,
+    Instant,
+    QualityCode,
+    ServicePoint,
+    decimal_text,
+    medium_label,
+    quality_code,
+)
+
+
+def written(write: Callable[[Any], object]) -> BeforeValidator:
+    """Validator that writes a row's value, if there is one, as the document has it."""
+    return BeforeValidator(lambda value: None if value is None else write(value))
+
+
+Amount = Annotated[str, written(decimal_text)]  # of micro-units
+CodedQuality = Annotated[QualityCode, written(quality_code)]  # of its code
+Medium = Annotated[str, written(medium_label)]  # of an OBIS value group A
+Hash = Annotated[str, written(bytes.hex)]
+
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+def document_of(document: type[_Document], row: Any, **given: Any) -> _Document:
+    """Document with what is given, and all else by attribute of the row."""
+    names = document.model_fields.keys() - given.keys()
+    return document(**{name: getattr(row, name) for name in names}, **given)
+
+
+def point_of(row: Any) -> ServicePoint:
+    """Service point of a row."""
+    return ServicePoint(code=row.service_point, name=row.service_point_name, account=row.account or None)
 
 
 class Methods(BaseModel):
-    """How the values at both ends of the period were found."""
+    """Methods by which the values at both ends of the period were found."""
 
     start: str
     end: str
 
 
 class BillingReading(BaseModel):
-    """One version of a billing reading; a higher one of the same point and register replaces it."""
+    """Version of a billing reading; a higher one of the same point and register replaces it."""
 
     cursor: int
     service_point: ServicePoint
@@ -43,7 +76,7 @@ class BillingReading(BaseModel):
 
 
 class CloseRun(BaseModel):
-    """Who closed the period, and when; `run` counts the closes that changed something."""
+    """Run of a close: who closed the period, and when; `run` counts the closes that changed something."""
 
     run: int
     author: str
@@ -51,19 +84,19 @@ class CloseRun(BaseModel):
 
 
 class BillingVersion(BaseModel):
-    """One of the versions of a billing reading; the highest holds."""
+    """Version among those of a billing reading; the highest holds."""
 
     version: int
-    consumption: str
-    quality: QualityCode
-    content_hash: str
+    consumption: Amount
+    quality: CodedQuality
+    content_hash: Hash
     created_at: datetime
     close: CloseRun
     details: str
 
 
 class BillingReadingDetail(BillingReading):
-    """A billing reading with all that it rests on.
+    """Billing reading with all that it rests on.
 
     `content` is the text that `content_hash` is the SHA-256 of (in UTF-8); `intact`: the row still says it.
     """
@@ -92,7 +125,7 @@ class BillingVersions(BaseModel):
 
 
 class AcknowledgementRequest(BaseModel):
-    """What a billing system holds of a period, having taken everything up to `cursor`.
+    """Acknowledgement to be stored: what a billing system has of a period, having taken all up to `cursor`.
 
     Of each service point and register it counts and sums the highest version only.
     """
@@ -105,10 +138,15 @@ class AcknowledgementRequest(BaseModel):
 
 
 class Acknowledgement(BaseModel):
-    """The acknowledgement as it was stored."""
+    """Acknowledgement as it was stored."""
 
     period: str
     cursor: int
     count: int
     totals: dict[str, str]
     acknowledged_at: datetime
+
+
+def methods_of(row: Any) -> Methods:
+    """Methods of a row."""
+    return Methods(start=row.start_method, end=row.end_method)

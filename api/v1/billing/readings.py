@@ -22,17 +22,17 @@ from api.v1.billing.reading_models import (
     BillingVersion,
     BillingVersions,
     CloseRun,
+    document_of,
 )
 from api.v1.billing.trace import trace_of
 from api.v1.idempotency import ONCE
-from api.v1.models import decimal_text, quality_code
+from api.v1.models import decimal_text
 from api.v1.parameters import LARGEST_ID, Code, Id, Limit, Period, PeriodFilter
 from api.v1.routing import resources
 from api.web.problems import Problem, not_found
 from metering.access import Scope
 from metering.delivery.document import reading
 from store.billing import issued as queries
-from store.billing.trace import ReadingVersion
 
 router = resources("billing")
 
@@ -153,27 +153,15 @@ def get_billing_reading(caller: KeyCaller, store: Store, reading_id: Id) -> Bill
         raise not_found("This billing reading", "/v1/billing/{period} lists those of a period.")
     return BillingReadingDetail(
         **_reading(trace.row).model_dump(),
-        close=_close_run(trace.version),
+        close=document_of(CloseRun, trace.version),
         evidence=evidence_document(trace.evidence, trace.telegrams),
         versions=[
-            BillingVersion(
-                version=each.version,
-                consumption=decimal_text(each.consumption),
-                quality=quality_code(each.quality),
-                content_hash=each.content_hash.hex(),
-                created_at=each.created_at,
-                close=_close_run(each),
-                details=_details(each.id),
-            )
+            document_of(BillingVersion, each, close=document_of(CloseRun, each), details=_details(each.id))
             for each in trace.versions
         ],
         content=trace.issued.canonical(),
         intact=trace.issued.intact,
     )
-
-
-def _close_run(row: ReadingVersion) -> CloseRun:
-    return CloseRun(run=row.run, author=row.author, closed_at=row.closed_at)
 
 
 def _details(reading_id: int) -> str:

@@ -109,7 +109,7 @@ def test_every_accepted_reading_is_billed_where_its_receipt_says(town: Town, win
 
 
 def test_what_is_drafted_is_too_late_for_a_reading_and_what_was_excepted_waits_for_it(town: Town) -> None:
-    """June may be told until 5 July, and was drafted on the 2nd; BBB-2 had too short a past for an average."""
+    """June may be told until 5 July, and was drafted on the 2nd; BBB-2 had too short a past to estimate."""
     rules = RULES.replace("from_day = 15\nuntil_day = 25", "from_day = 25\nuntil_day = 5")
     under(town, rules)
     issue(town.connection, UTILITY, "portal")

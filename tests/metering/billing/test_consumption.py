@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.billing.boundary import Boundary
-from metering.billing.consumption import Stretch, Unbillable, consumption, multiplied, quality_of
+from metering.billing.consumption import BilledStretch, Unbillable, consumption, multiplied, quality_of
 from metering.billing.evidence import RegisterEvent
 from metering.billing.method import Method
 from telemetry.quality import Quality
@@ -26,36 +26,36 @@ def event(days: int, rule: str) -> RegisterEvent:
 
 
 def test_end_minus_start_times_the_multiplier() -> None:
-    assert consumption(Stretch(at(0, 1000), at(30, 1500), Decimal(40))) == 20_000
+    assert consumption(BilledStretch(at(0, 1000), at(30, 1500), Decimal(40))) == 20_000
 
 
 def test_rollover_adds_the_capacity() -> None:
-    stretch = Stretch(at(0, 900), at(30, 100), Decimal(2), 1000, (event(10, "rollover"),))
+    stretch = BilledStretch(at(0, 900), at(30, 100), Decimal(2), 1000, (event(10, "rollover"),))
     assert consumption(stretch) == 400
 
 
 def test_rollover_of_another_month_does_not_count() -> None:
     events = (event(0, "rollover"), event(31, "rollover"))
-    assert consumption(Stretch(at(0, 100), at(30, 200), capacity=1000, events=events)) == 100
+    assert consumption(BilledStretch(at(0, 100), at(30, 200), capacity=1000, events=events)) == 100
 
 
 def test_rollover_at_the_very_end_counts_in_this_month_only() -> None:
     events = (event(30, "rollover"),)
-    assert consumption(Stretch(at(0, 900), at(30, 0), capacity=1000, events=events)) == 100
-    assert consumption(Stretch(at(30, 0), at(60, 50), capacity=1000, events=events)) == 50
+    assert consumption(BilledStretch(at(0, 900), at(30, 0), capacity=1000, events=events)) == 100
+    assert consumption(BilledStretch(at(30, 0), at(60, 50), capacity=1000, events=events)) == 50
 
 
 def test_nothing_is_billed_across_a_reset_even_where_it_looks_positive() -> None:
     reset = event(10, "reset")
-    assert consumption(Stretch(at(0, 10), at(30, 500), events=(reset,))) == Unbillable("reset", reset)
+    assert consumption(BilledStretch(at(0, 10), at(30, 500), events=(reset,))) == Unbillable("reset", reset)
 
 
 def test_negative_consumption_is_not_billed() -> None:
-    assert consumption(Stretch(at(0, 10), at(30, 9))) == Unbillable("negative_consumption")
+    assert consumption(BilledStretch(at(0, 10), at(30, 9))) == Unbillable("negative_consumption")
 
 
 def test_rollover_without_a_known_capacity_is_not_billed() -> None:
-    found = consumption(Stretch(at(0, 900), at(30, 100), events=(event(10, "rollover"),)))
+    found = consumption(BilledStretch(at(0, 900), at(30, 100), events=(event(10, "rollover"),)))
     assert isinstance(found, Unbillable)
     assert found.reason == "rollover"
 
@@ -87,7 +87,7 @@ def test_months_add_up_to_the_difference_of_their_outer_boundaries(
         total += step
         boundaries.append(at(30 * month, total % capacity))
     months = [
-        consumption(Stretch(start, end, multiplier, capacity, tuple(events)))
+        consumption(BilledStretch(start, end, multiplier, capacity, tuple(events)))
         for start, end in pairwise(boundaries)
     ]
     assert all(isinstance(month, int) for month in months)

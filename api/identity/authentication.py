@@ -20,6 +20,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from api.web.problems import Problem, Refusal
 from api.web.services import Services, services
+from api.words.presentation import N_
 from metering.access import PRIVILEGED, Scope, UserRole, scopes_of
 from store import audit
 from store.access import api_keys, sessions, users
@@ -169,7 +170,7 @@ def _authenticated(
         raise Problem(
             HTTPStatus.TOO_MANY_REQUESTS,
             "too-many-requests",
-            "These are more requests than may come at once. Wait as long as Retry-After says.",
+            N_("Too many requests at once. Wait as long as Retry-After says."),
             headers={"Retry-After": str(int(wait.total_seconds()) + 1)},
         )
     audit.sign_as(store, caller.actor, client_address(request))
@@ -205,8 +206,11 @@ class Requires:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "forbidden",
-                f"This takes the right `{self.scope}`, which {caller.name} does not have at "
-                f"{caller.utility.name}. Ask whoever administers Hesper there.",
+                N_(
+                    "This needs the right `%(right)s`, which %(who)s does not have at %(utility)s. "
+                    "Ask the Hesper administrator there."
+                ),
+                values={"right": self.scope, "who": caller.name, "utility": caller.utility.name},
                 refusal=Refusal(
                     caller.actor, client_address(request), caller.utility.id, str(self.scope), request.method
                 ),
@@ -334,7 +338,9 @@ def check_form(request: Request, token: str, nonce: str) -> None:
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "form-expired",
-            "The form is too old or does not come from this site. Open the page again and repeat it.",
+            N_(
+                "The form is too old or was not sent from this site. Open the page again and repeat the step."
+            ),
         )
 
 

@@ -1,4 +1,4 @@
-"""Errors of the API as RFC 9457 problem details; for people's browsers, the same as a page.
+"""Errors of the API as RFC 9457 problem details; in a browser the same as a page, in its language.
 
 `detail` always says what to do next. Nothing of the inside (statements, traces, secrets) is ever in one.
 """
@@ -19,6 +19,8 @@ from starlette.exceptions import HTTPException
 
 from api.web.problem_types import TYPES, path_of
 from api.web.services import services
+from api.words.language import Language, language_of
+from api.words.presentation import N_
 from store import audit
 from store.postgres.roles import enter_utility
 
@@ -27,8 +29,8 @@ MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger(__name__)
 
 _ADVICE = {
-    404: "Nothing answers at this address; /v1/openapi.json lists what does.",
-    405: "This address does not take that method; the Allow header names those it takes.",
+    404: N_("There is nothing at this address; /v1/openapi.json lists all addresses."),
+    405: N_("This address does not accept that method; the Allow header lists those it accepts."),
 }
 _BY_THE_FRAMEWORK = ("not-found", "method-not-allowed", "body-too-large")  # anything else is a bad request
 
@@ -45,7 +47,10 @@ class Refusal:
 
 
 class Problem(Exception):  # noqa: N818 - the word of RFC 9457
-    """Raised anywhere below a route; `name` is one of `problem_types.TYPES`."""
+    """Raised anywhere below a route; `name` is one of `problem_types.TYPES`.
+
+    `detail` is a text for the catalogues where a page may show it, with `%(name)s` for each of `values`.
+    """
 
     def __init__(
         self,
@@ -55,15 +60,23 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         *,
         headers: Mapping[str, str] | None = None,
         refusal: Refusal | None = None,
+        values: Mapping[str, str] | None = None,
         **extensions: Any,
     ) -> None:
-        super().__init__(detail)
+        self.detail = detail % values if values else detail
+        super().__init__(self.detail)
         self.status = status
         self.name = name
-        self.detail = detail
+        self._text = detail
+        self._values = values or {}
         self.headers = dict(headers or {})
         self.refusal = refusal
         self.extensions = extensions
+
+    def told(self, language: Language) -> str:
+        """The detail in the reader's language, where there is one of it."""
+        values = {name: language.gettext(value) for name, value in self._values.items()}
+        return language.gettext(self._text, **values)
 
     def document(self) -> dict[str, Any]:
         """The members of the problem document."""
@@ -99,7 +112,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 def not_found(what: str, advice: str) -> Problem:
     """A 404 for something that this utility does not have (whether or not another has it)."""
-    return Problem(HTTPStatus.NOT_FOUND, "not-found", f"{what} is not known here. {advice}")
+    text = N_("%(what)s is not known here. %(advice)s")
+    return Problem(HTTPStatus.NOT_FOUND, "not-found", text, values={"what": what, "advice": advice})
 
 
 def invalid(parameter: str, detail: str) -> Problem:
@@ -121,7 +135,14 @@ def respond(request: Request, problem: Problem) -> Response:
     """The problem as JSON, or as a page where a browser navigates."""
     if wants_page(request):
         page = services(request).templates.TemplateResponse(
-            request, "frame/error.html", {"problem": problem}, status_code=problem.status
+            request,
+            "frame/error.html",
+            {
+                "status": problem.status,
+                "title": TYPES[problem.name].title,
+                "detail": problem.told(language_of(request)),
+            },
+            status_code=problem.status,
         )
         page.headers.update(problem.headers)
         return page
@@ -156,7 +177,8 @@ def install(app: FastAPI) -> None:
             Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "invalid-request",
-                f"Mend the request and send it again. {summary}",
+                N_("Correct the request and send it again. %(faults)s"),
+                values={"faults": summary},
                 errors=errors,
             ),
         )
@@ -171,9 +193,9 @@ def install(app: FastAPI) -> None:
             Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "database-unavailable",
-                "The question took the database too long: ask for a shorter time or a smaller page."
+                N_("The query took the database too long: ask for a shorter time span or a smaller page.")
                 if busy
-                else "The database does not answer now. Try again; if it lasts, tell the operator.",
+                else N_("The database does not answer now. Try again; if it persists, tell the operator."),
                 headers={"Retry-After": "5"},
             ),
         )
@@ -185,7 +207,7 @@ def install(app: FastAPI) -> None:
             Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "invalid-request",
-                "A parameter holds what the database cannot compare, such as a NUL character. Mend it.",
+                N_("A parameter contains what the database cannot compare, such as a NUL character."),
             ),
         )
 
@@ -197,7 +219,7 @@ def install(app: FastAPI) -> None:
             Problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "internal-error",
-                "This is a fault of ours, kept in the log. Try again; if it lasts, report it with the time.",
+                N_("Something went wrong on our side. Try again; if it persists, report it with the time."),
             ),
         )
 

@@ -1,17 +1,15 @@
-"""Steps of the ladder in words: how a boundary value was found, why better ways gave none, what an estimate
-rests on. The closes write those reasons in English (`metering/billing/boundary.py`, `estimate.py`).
-"""
+"""Steps of the ladder in words: how a boundary value was found, why better ways gave none, and what an
+estimate rests on."""
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from api.words.language import Language
 from api.words.presentation import N_
-from api.words.vocabulary import method_name, phrase
+from api.words.vocabulary import method_name
+from api.words.written import translated
 from metering.billing.evidence import BoundaryEvidence, EstimateBasis
 from telemetry.micro import to_micro
 
@@ -23,57 +21,6 @@ _FOUND = {
     "average": N_("Estimated by what was used in the months before that were measured."),
     "normative": N_("Estimated by the norm of the service point."),
 }
-_TIME = r"(?:[\d.]+ (?:h|days))"
-_WHY = tuple(
-    (re.compile(pattern), text)
-    for pattern, text in (
-        (
-            r"the meter's own value for this instant is not there",
-            N_("the meter's own value for this instant is not there"),
-        ),
-        (rf"no usable one within (?P<reach>{_TIME})", N_("no usable reading within %(reach)s")),
-        (
-            rf"the nearest is (?P<away>{_TIME}) away, the tolerance (?P<tolerance>{_TIME})",
-            N_("the nearest is %(away)s away, the tolerance is %(tolerance)s"),
-        ),
-        (
-            rf"no usable reading within (?P<reach>{_TIME}) before the boundary",
-            N_("no usable reading within %(reach)s before this instant"),
-        ),
-        (
-            rf"no usable reading within (?P<reach>{_TIME}) after the boundary",
-            N_("no usable reading within %(reach)s after this instant"),
-        ),
-        (
-            rf"the gap of (?P<gap>{_TIME}) exceeds the limit of (?P<limit>{_TIME})",
-            N_("the gap between the readings beside it is %(gap)s, the limit is %(limit)s"),
-        ),
-        (r"(?P<rule>\w+) between the readings", N_("between the readings beside it: %(rule)s")),
-        (
-            r"nothing that passed validation came in the submission window",
-            N_("nothing that passed validation was handed in"),
-        ),
-        (
-            r"it stood in for (?P<periods>\d+) periods running already",
-            N_("it stood in already, in months running: %(periods)s"),
-        ),
-        (
-            (
-                r"of the (?P<months>\d+) months before, (?P<measured>\d+) were measured, "
-                r"and (?P<needed>\d+) are needed"
-            ),
-            N_("months before: %(months)s, measured of them: %(measured)s, needed: %(needed)s"),
-        ),
-        (
-            r"it ran out after (?P<verified>\S+), so nothing that the meter shows on (?P<day>\S+) counts",
-            N_("it ran out after %(verified)s, so nothing that the meter shows on %(day)s counts"),
-        ),
-        (
-            r"no norm of (?P<obis>\S+) holds on (?P<day>\S+), or what it is per is not known of the point",
-            N_("no norm of %(obis)s holds on %(day)s, or what it is per is not known of the service point"),
-        ),
-    )
-)
 
 
 def found_by(boundary: BoundaryEvidence, language: Language) -> str:
@@ -96,30 +43,11 @@ def found_by(boundary: BoundaryEvidence, language: Language) -> str:
     return language.gettext("Found by: %(method)s.", method=method_name(method, language))
 
 
-def passed_over(boundary: BoundaryEvidence, language: Language) -> Iterator[tuple[str, str]]:
+def passed_over(boundary: BoundaryEvidence, zone: ZoneInfo, language: Language) -> Iterator[tuple[str, str]]:
     """(method, why it gave no value) for each better one than that which was taken."""
     for text in boundary.passed_over:
         method, _, why = text.partition(": ")
-        yield method_name(method, language), why_not(why, language)
-
-
-def why_not(why: str, language: Language) -> str:
-    """A close's reason in the reader's language; what is not known is told as it was written."""
-    for pattern, text in _WHY:
-        found = pattern.fullmatch(why)
-        if found:
-            values = {name: _value(name, value, language) for name, value in found.groupdict().items()}
-            return language.gettext(text, **values)
-    return why
-
-
-def _value(name: str, written: str, language: Language) -> str:
-    if name == "rule":
-        return phrase(written, language)
-    number, _, unit = written.partition(" ")
-    if unit not in {"h", "days"}:
-        return written
-    return language.duration(timedelta(hours=float(Decimal(number))) * (24 if unit == "days" else 1))
+        yield method_name(method, language), translated(why, language, zone)
 
 
 def rests_on(basis: EstimateBasis, unit: str, zone: ZoneInfo, language: Language) -> Iterator[str]:

@@ -3,10 +3,10 @@
 from enum import Enum
 from zoneinfo import ZoneInfo
 
+from api.words.evidence_words import evidence_name
 from api.words.explanations import explain, finding_title
 from api.words.language import Language
 from api.words.presentation import N_
-from api.words.vocabulary import phrase
 from store.validation.judged_readings import JudgedRow, Said
 from telemetry.findings import STEP, STEPS
 from telemetry.quality import Quality
@@ -69,7 +69,7 @@ def _reason(said: Said, unit: str, zone: ZoneInfo, language: Language) -> str:
     if sentence := explain(kind, said.evidence, unit, zone, language):
         return f"{title}: {sentence}"
     facts = ", ".join(
-        f"{phrase(name, language).lower()} {language.fact(value, zone)}"
+        f"{evidence_name(name, language).lower()} {language.fact(value, zone)}"
         for name, value in said.evidence.items()
         if not isinstance(value, dict | list)
     )

@@ -11,7 +11,7 @@ from api.v1.models import medium_label, quality_code
 from api.words.explanations import finding_title
 from api.words.language import Language
 from api.words.presentation import in_words
-from metering.access import UserRole
+from metering.access import Scope, UserRole
 from store.gateways.requests import CommandState, ConfigurationState
 from telemetry.obis import Medium, Obis, ObisError, known_names
 from telemetry.quality import Quality
@@ -82,6 +82,10 @@ _REASONS = {
         "No meter",
         "Record the installation with its start value, or end the service point in the registry.",
     ),
+    "tariff_sum": (
+        "Tariffs and total differ",
+        "Read the registers at the meter, and enter what was checked.",
+    ),
     "never_read": ("Never read", "See why the meter does not answer, or import a reading."),
 }
 # Rules that marks name, and what people do with readings.
@@ -93,6 +97,25 @@ _MARKS = {
     "enter": "Entered by hand",
     "accept": "Taken all the same",
     "restore": "As it was read",
+}
+# What a scope lets a key do.
+_SCOPES = {
+    Scope.OWN: "see its own account and the API's description",
+    Scope.METERS_READ: "see meters, gateways, sites, service points and last readings",
+    Scope.FINDINGS_READ: "see findings",
+    Scope.FINDINGS_WRITE: "deal with findings",
+    Scope.READINGS_READ: "see readings and consumption",
+    Scope.TELEGRAMS_READ: "see telegrams",
+    Scope.READINGS_WRITE: "enter and edit readings",
+    Scope.REGISTRY_WRITE: "change the registry",
+    Scope.GATEWAYS_WRITE: "command and configure gateways",
+    Scope.BILLING_READ: "see months and billing readings",
+    Scope.BILLING_ACKNOWLEDGE: "acknowledge billing readings",
+    Scope.BILLING_CLOSE: "draft months",
+    Scope.BILLING_APPROVE: "approve months and edits",
+    Scope.DELIVERIES_READ: "see deliveries",
+    Scope.DELIVERIES_WRITE: "send deliveries again",
+    Scope.AUDIT_READ: "see the audit log",
 }
 _NUMBERED = re.compile(r"(.+) (L?\d+)")  # 'tariff 2', 'voltage L3'
 
@@ -114,6 +137,7 @@ def terms() -> Iterator[str]:
     yield from (in_words(name) for name in _OUTCOMES)
     yield from (role.value for role in UserRole)
     yield from (reason.value for reason in MissReason)
+    yield from _SCOPES.values()
 
 
 def medium_name(code: int, language: Language) -> str:
@@ -127,7 +151,7 @@ def register_name(code: str, language: Language) -> str:
         name = Obis.parse(code).name
     except ObisError:
         return code
-    return ", ".join(_part(part, language) for part in name.split(", "))
+    return ", ".join(register_part(part, language) for part in name.split(", "))
 
 
 def quality_name(code: int, language: Language) -> str:
@@ -143,6 +167,11 @@ def method_name(method: str, language: Language) -> str:
 def state_name(word: str, language: Language) -> str:
     """A state, severity, role or other single word of the store."""
     return language.gettext(word.replace("_", " "))
+
+
+def scope_name(scope: Scope, language: Language) -> str:
+    """What the scope allows, as an infinitive: 'see telegrams'."""
+    return language.gettext(_SCOPES[scope])
 
 
 def phrase(name: str, language: Language) -> str:
@@ -162,7 +191,8 @@ def facts_of(detail: str) -> str:
     return detail.rpartition(": ")[0] or detail
 
 
-def _part(text: str, language: Language) -> str:
+def register_part(text: str, language: Language) -> str:
+    """A part of a register's name: 'tariff 2' by the word and its number."""
     match = _NUMBERED.fullmatch(text)
     return f"{language.gettext(match[1])} {match[2]}" if match else language.gettext(text)
 

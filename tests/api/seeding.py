@@ -42,7 +42,9 @@ KINDS = (
 _BY_HOUR = (2, 1, 1, 1, 2, 6, 14, 18, 12, 8, 7, 8, 10, 8, 7, 8, 10, 14, 18, 17, 14, 10, 6, 4)
 _MEAN = 9
 _NO_READING = (
-    "No usable reading within 3 days of 1 Nov 2026. Read the meter by hand, or wait for it to answer."
+    "KAM-00112233 has no usable reading for 2026-10-31T23:00:00Z; the last before is 191.5 at "
+    "2026-10-20T06:00:00Z, the first after missing: wait for or enter a later reading, or note the value at "
+    "the removal"
 )
 
 
@@ -354,7 +356,7 @@ def _meter(connection: Connection[Any], owners: _Owners, flat: int, kind: Kind, 
             service_point_id=point,
             obis=kind.obis,
             period=PERIOD,
-            reason="no_reading",
+            reason="no_reading_after",
             detail=_NO_READING,
             evidence=Jsonb({}),
         )
@@ -410,7 +412,7 @@ def _told(
         utility_id=owners.utility,
         topic=f"hesper/v1/{code}/gw-lindenhof/readings",
         reason="unknown_meter",
-        detail="no meter of this id is registered",
+        detail=f"QDS-00112233 is not registered at {code}",
         meter="QDS-00112233",
         payload=encode(Batch("e1", 1, at, [readout])),
         payload_hash=b"1",
@@ -434,7 +436,7 @@ def _findings(connection: Connection[Any], utility: int, registers: list[int], n
     for register, kind, severity, started, ended, state in (
         (registers[0], "negative_step.glitch", "warning", glitch, glitch + timedelta(hours=1), "open"),
         (registers[1], "stuck", "alarm", now - timedelta(days=3), None, "open"),
-        (registers[2], "rollover", "info", rollover, rollover, "resolved"),
+        (registers[2], "negative_step.rollover", "info", rollover, rollover, "resolved"),
     ):
         insert(
             connection,

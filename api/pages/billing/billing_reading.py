@@ -54,7 +54,7 @@ def show_billing_reading(
     utility = visitor.caller.utility
     trace = trace_of(store, utility.id, reading_id)
     if trace is None:
-        raise not_found("This billing reading", "A month's page lists its billing readings.")
+        raise not_found(N_("This billing reading"), N_("A month's page lists its billing readings."))
     language, parts = language_of(request), trace.evidence.installations
     why = _ESTIMATED if _is_estimated(parts) else _QUALITIES.get(trace.row.quality)
     return page(
@@ -69,7 +69,7 @@ def show_billing_reading(
         offsets=(offset_text(trace.row.start_offset), offset_text(trace.row.end_offset)),
         micro=to_micro,
         found_by=partial(found_by, language=language),
-        passed_over=lambda boundary: list(passed_over(boundary, language)),
+        passed_over=lambda boundary: list(passed_over(boundary, visitor.caller.utility.zone, language)),
         rests_on=lambda basis: list(rests_on(basis, trace.row.unit, utility.zone, language)),
         telegram_path=telegram_path,
         telegrams=_said(request, visitor, trace),

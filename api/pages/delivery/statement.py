@@ -14,7 +14,9 @@ from api.printing.statement_sheet import sheet
 from api.web.problems import invalid, not_found
 from api.web.services import services
 from api.words.language import Language, language_of
+from api.words.presentation import N_
 from api.words.vocabulary import facts_of, phrase, quality_name
+from api.words.written import translated
 from metering.access import Scope
 from metering.delivery.statement import Statement, StatementLine, statement_months
 from metering.periods.calendar import PeriodError
@@ -22,6 +24,11 @@ from store.delivery.accounts import account_points, accounts
 from store.delivery.statements import statement
 
 router = APIRouter(include_in_schema=False)
+
+_PERIOD_ERRORS = (  # of statement_months, for the catalogues
+    N_("Name the earlier month first: `from` is after `to`."),
+    N_("Ask for at most ten years at once."),
+)
 
 _ACCOUNTS = 50
 AccountPath = Annotated[str, Path(max_length=200)]
@@ -70,7 +77,7 @@ def _reconciled(
     utility = visitor.caller.utility
     points = account_points(store, utility.id, account)
     if not points:
-        raise not_found("This account", "The page of accounts lists those of your utility.")
+        raise not_found(N_("This account"), N_("The page of accounts lists those of your utility."))
     present = services(request).clock().astimezone(utility.zone)
     try:
         months = statement_months(first, last, f"{present:%Y-%m}")
@@ -126,7 +133,7 @@ def remarks(line: StatementLine, language: Language, visitor: Visitor) -> Sequen
         )
         if ours is not None:
             said += " " + language.gettext("What was issued before stands until then.")
-        found.append(Remark(said, language.local_instants(facts_of(line.excluded.detail), zone)))
+        found.append(Remark(said, translated(facts_of(line.excluded.detail), language, zone)))
     if ours is None:
         return found
     if not ours.measured:

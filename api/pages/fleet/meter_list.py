@@ -16,7 +16,7 @@ from api.pages.frame.rendering import page
 from api.web.problems import not_found
 from api.web.services import services
 from api.words.language import Language, language_of
-from api.words.presentation import Sparkline, local_midnights, sparkline
+from api.words.presentation import N_, Sparkline, local_midnights, sparkline
 from metering.access import Scope
 from store.fleet import overview as queries
 from store.fleet.overview import SiteWithParent, site_of_code
@@ -91,7 +91,7 @@ def find_site(store: Store, utility_id: int, code: str) -> SiteWithParent:
     """The site of this code. Raises Problem where there is none."""
     found = site_of_code(store, utility_id, code)
     if found is None:
-        raise not_found("This site", "The overview shows the sites of your utility.")
+        raise not_found(N_("This site"), N_("The overview shows the sites of your utility."))
     return found
 
 

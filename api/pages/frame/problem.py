@@ -12,6 +12,7 @@ from api.identity.authentication import OPEN
 from api.web.problem_types import TYPES, path_of
 from api.web.problems import not_found, wants_page
 from api.web.services import services
+from api.words.presentation import N_
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,7 +27,7 @@ def list_problems(request: Request) -> Response:
 def show_problem(request: Request, problem: Annotated[str, Path(max_length=100)]) -> Response:
     """One type."""
     if problem not in TYPES:
-        raise not_found("This type of problem", "/problems lists them.")
+        raise not_found(N_("This type of problem"), N_("/problems lists them."))
     return _shown(request, [problem])
 
 

@@ -15,10 +15,12 @@ from api.identity.authentication import Visitor
 from api.pages.meters.spans import bucket_name, chart_of
 from api.v1.models import plain
 from api.web.services import services
-from api.words import presentation, vocabulary
+from api.words import presentation, vocabulary, written
+from api.words.evidence_words import evidence_name
 from api.words.explanations import estimated_loss, explain, finding_title
 from api.words.language import Language, language_of, languages
 from api.words.presentation import N_
+from api.words.telegram_words import quantity_name
 from metering.access import Scope
 
 _TEMPLATES = Path(__file__).resolve().parents[1]
@@ -70,11 +72,14 @@ def templates() -> Jinja2Templates:
         "age": _spoken(Language.age),
         "duration": _spoken(Language.duration),
         "fact": _spoken(Language.fact),
-        "local_instants": _spoken(Language.local_instants),
         "month": _spoken(Language.month),
         "words": _told(vocabulary.phrase),
+        "evidence_name": _told(evidence_name),
+        "quantity": _told(quantity_name),
+        "scope_name": _told(vocabulary.scope_name),
         "remedy": _told(vocabulary.remedy),
         "facts_of": vocabulary.facts_of,
+        "written": _told(lambda text, zone, language: written.translated(text, language, zone)),
         "state_name": _told(vocabulary.state_name),
         "method": _told(vocabulary.method_name),
         "medium": _told(vocabulary.medium_name),

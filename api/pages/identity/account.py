@@ -65,7 +65,7 @@ def offer_second_factor(request: Request, visitor: PageVisitor, store: Store) ->
         raise Problem(
             HTTPStatus.CONFLICT,
             "second-factor-set",
-            "There is a second factor already. `hesper user reset` takes it away.",
+            N_("A second factor is set already. `hesper user reset` removes it."),
         )
     secret = shared.second_factor.new_secret()
     users.set_totp_pending(store, person.id, shared.second_factor.seal(secret))
@@ -112,7 +112,7 @@ def show_utility(
     _person(visitor)
     utility_id = users.utility_of_code(store, utility) if utility in visitor.roles else None
     if utility_id is None:
-        raise not_found("This utility", "Your account names those that you have a role for.")
+        raise not_found(N_("This utility"), N_("Your account names those that you have a role for."))
     sessions.move(store, visitor.session.id, utility_id)
     return RedirectResponse("/", HTTPStatus.SEE_OTHER)
 
@@ -126,7 +126,7 @@ def choose_language(
 ) -> Response:
     """Let the pages speak another language in this browser, from the page on that was shown."""
     if code not in languages():
-        raise not_found("This language", "The foot of each page names those that there are.")
+        raise not_found(N_("This language"), N_("The foot of each page names those that there are."))
     answer = RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
     answer.set_cookie(COOKIE, code, max_age=_YEAR, **session_cookie(services(request)))
     return answer
@@ -169,7 +169,7 @@ def _account(
 def _person(visitor: Visitor) -> users.User:
     if visitor.person is None:
         raise Problem(
-            HTTPStatus.FORBIDDEN, "no-account", "This session began with a key: it belongs to no person."
+            HTTPStatus.FORBIDDEN, "no-account", N_("This session was started with a key: it has no account.")
         )
     return visitor.person
 
@@ -180,7 +180,10 @@ def _with_password(visitor: Visitor) -> users.User:
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "no-password",
-            "Your organisation's provider keeps your password and second factor: change them there.",
+            N_(
+                "Your organisation's identity provider manages your password and second factor: "
+                "change them there."
+            ),
         )
     return person
 

@@ -18,6 +18,7 @@ from api.v1.models import decimal_text
 from api.web.problems import invalid
 from api.words.explanations import explain, finding_title
 from api.words.mark_words import EDIT, kind_of, reasons_of
+from api.words.presentation import N_
 from api.words.vocabulary import register_name, state_name
 from metering.access import Scope
 from metering.billing.differences import step
@@ -56,7 +57,7 @@ def chart(
     if since is not None and until is not None:
         start, end = datetime.fromtimestamp(since, UTC), min(about.now, datetime.fromtimestamp(until, UTC))
         if end <= start:
-            raise invalid("until", "The time has to end after it begins, and to begin in the past.")
+            raise invalid("until", N_("The time has to end after it begins, and to begin in the past."))
         bucket = finest(end - start, about.register)
     else:
         shown = shown_of(store, asked, register=about.register, now=about.now, zone=about.zone)

@@ -15,6 +15,7 @@ from api.pages.meters.subject import Subject
 from api.web.problems import not_found
 from api.web.services import services
 from api.words.language import language_of
+from api.words.presentation import N_
 from store.fleet import meters as meter_queries
 from store.fleet.meters import MeterRow, RegisterRow
 from store.readings import by_meter as reading_queries
@@ -66,7 +67,7 @@ def find_meter(store: psycopg.Connection, utility_id: int, meter_id: str) -> Met
     """The utility's meter. Raises Problem."""
     meter = meter_queries.meter(store, utility_id, meter_id)
     if meter is None:
-        raise not_found("This meter", "The overview lists the meters of your utility.")
+        raise not_found(N_("This meter"), N_("The overview lists the meters of your utility."))
     return meter
 
 
@@ -77,7 +78,7 @@ def choose(registers: list[RegisterRow], obis: str | None) -> RegisterRow | None
     for register in registers:
         if register.obis == obis:
             return register
-    raise not_found("This register", "The meter's page lists its registers.")
+    raise not_found(N_("This register"), N_("The meter's page lists its registers."))
 
 
 def subject(
@@ -88,7 +89,7 @@ def subject(
     meter = find_meter(store, utility.id, meter_id)
     register = choose(meter_queries.registers(store, meter.id), obis)
     if register is None:
-        raise not_found("A register of this meter", "Its first readings bring its registers.")
+        raise not_found(N_("A register of this meter"), N_("Its first readings bring its registers."))
     return Subject(store, utility, meter, register, services(request).clock(), language_of(request))
 
 

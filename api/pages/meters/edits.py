@@ -17,6 +17,7 @@ from api.pages.meters.choice import Asked, AskedFor, find_meter, subject
 from api.pages.meters.edit_drafts import Draft, FaultyError, edit_of
 from api.pages.meters.meter import meter_page
 from api.web.problems import not_found
+from api.words.presentation import N_
 from metering.access import Scope
 from store.validation import edits
 from store.validation.edits import EditError
@@ -66,7 +67,7 @@ def approve_edit(
     meter = find_meter(store, utility.id, asked.meter_id)
     found = edits.edit(store, utility.id, edit_id)
     if found is None or found.meter != meter.code:
-        raise not_found("This edit", "The meter's page lists its edits.")
+        raise not_found(N_("This edit"), N_("The meter's page lists its edits."))
     try:
         edits.approve(store, utility.id, edit_id, visitor.caller.actor)
     except EditError as error:

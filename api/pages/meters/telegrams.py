@@ -11,6 +11,7 @@ from api.pages.frame.rendering import page
 from api.pages.meters.choice import MeterId, find_meter
 from api.web.problems import not_found
 from api.web.services import services
+from api.words.presentation import N_
 from metering.access import Scope
 from store.readings import by_meter as reading_queries
 
@@ -37,7 +38,7 @@ def show_telegrams(
     if at is not None:
         shown = reading_queries.telegram(store, utility.id, meter.id, at)
         if shown is None:
-            raise not_found("A telegram of that instant", "The list has all that are kept.")
+            raise not_found(N_("A telegram of that instant"), N_("The list has all that are kept."))
     return page(
         request,
         visitor,

@@ -140,7 +140,7 @@ def show_entry(
     wanted = Selection([entry_id], state="", utility_id=visitor.caller.utility.id)
     found = quarantine.select(store, wanted, limit=1)
     if not found:
-        raise not_found("This entry", "The quarantine page lists those that wait.")
+        raise not_found(N_("This entry"), N_("The quarantine page lists those that wait."))
     (entry,) = found
     return page(
         request,
@@ -190,7 +190,7 @@ def accept(
 ) -> Response:
     """Register a new meter, with all that waits of it."""
     if stranger(store, visitor.caller.utility.id, meter) is None:
-        raise not_found("This meter", "The quarantine page lists those that wait.")
+        raise not_found(N_("This meter"), N_("The quarantine page lists those that wait."))
     known = {name: text.strip() for name, text in (("model", model), ("site", site)) if text.strip()}
     _write(visitor, store, TaskKind.ACCEPT, {"meter": meter, **known}, why)
     return _back()
@@ -199,7 +199,7 @@ def accept(
 def _chosen(reason: str | None, entry: int | None) -> dict[str, object]:
     """What a form means, as a request has it. Raises Problem."""
     if (reason is None) == (entry is None):
-        raise invalid("form", "Choose one entry, or all of a reason.")
+        raise invalid("form", N_("Choose one entry, or all of a reason."))
     return {"reason": reason} if entry is None else {"ids": [entry]}
 
 

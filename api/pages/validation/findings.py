@@ -16,6 +16,7 @@ from api.identity.authentication import PageVisitor, Store, Visitor, requires
 from api.pages.frame.rendering import page
 from api.web.problems import Problem, not_found
 from api.words.language import language_of
+from api.words.presentation import N_
 from metering.access import Scope
 from store.access.users import colleagues
 from store.validation.finding_changes import (
@@ -274,4 +275,4 @@ def _login(assignee: str, visitor: Visitor) -> str | None:
 
 
 def _unknown() -> Problem:
-    return not_found("This finding", "The list shows those of your utility.")
+    return not_found(N_("This finding"), N_("The list shows those of your utility."))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from anomaly.catalogue import RULES
 from anomaly.input.series import HOUR, Series
 from anomaly.judge import examine
+from api.words.evidence_words import NAMES
 from api.words.explanations import FINDINGS, estimated_loss, explain, finding_title
 from api.words.facts import FIELD, Either, Saying, Sentence, Text
 from api.words.language import english, languages
@@ -56,6 +57,10 @@ def evidence_of(kind: str) -> dict[str, object]:
         sample = next((value for end, value in _SAMPLES.items() if name.endswith(end)), None)
         told[name] = sample if sample is not None else str(3 + number)
     return told
+
+
+def test_every_name_of_evidence_has_words() -> None:
+    assert {name for kind in RULES for name in RULES[kind].evidence.split()} == set(NAMES)
 
 
 @pytest.mark.parametrize("kind", [*RULES])

@@ -8,8 +8,9 @@ import pytest
 
 from api.pages.billing.billing_reading import records_of
 from api.web.telegrams import Undecoded
-from api.words.ladder import found_by, passed_over, rests_on, why_not
+from api.words.ladder import found_by, passed_over, rests_on
 from api.words.language import english, languages
+from api.words.written import translated
 from metering.billing.boundary import Limits, Missing, ReadingAt, Surroundings, boundary
 from metering.billing.evidence import BoundaryEvidence, EstimateBasis, MeasuredValue
 from metering.billing.method import Method
@@ -18,6 +19,7 @@ from telemetry.explanation import ExplainedRecord, Explanation
 AT = datetime(2026, 10, 31, 23, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LIMITS = Limits(2 * HOUR, 3 * DAY, (Method.SET_DAY, Method.READING, Method.INTERPOLATION, Method.HANDED_IN))
+ZONE = ZoneInfo("Europe/Prague")
 EN, RU, UK = english(), languages()["ru"], languages()["uk"]
 BEFORE, AFTER = ReadingAt(AT - 50 * HOUR, 1_000_000), ReadingAt(AT + 60 * HOUR, 2_000_000)
 
@@ -32,7 +34,7 @@ def test_every_reason_of_a_close_is_said_in_the_readers_language(
     for text in found.passed_over:
         why = text.partition(": ")[2]
         for language in (RU, UK):
-            assert why_not(why, language) != why_not(why, EN), why
+            assert translated(why, language, ZONE) != translated(why, EN, ZONE), why
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_every_reason_of_a_close_is_said_in_the_readers_language(
     ],
 )
 def test_a_reason_keeps_its_figures(why: str, said: str) -> None:
-    assert why_not(why, RU) == said
+    assert translated(why, RU, ZONE) == said
 
 
 def test_an_estimate_says_what_it_rests_on() -> None:
@@ -63,7 +65,7 @@ def test_an_estimate_says_what_it_rests_on() -> None:
     )
     end = BoundaryEvidence(AT, ("set_day: none",), Decimal("418.8"), Method.AVERAGE, basis=basis)
     assert found_by(end, EN) == "Estimated by what was used in the months before that were measured."
-    assert list(passed_over(end, EN)) == [("set day", "none")]
+    assert list(passed_over(end, ZONE, EN)) == [("set day", "none")]
     months, daily, settled = rests_on(basis, "m3", ZoneInfo("Europe/Berlin"), EN)
     assert months.startswith("In the measured months August 2026, September 2026 together 12.2\u202fm³")
     assert "0.2\u202fm³ a day" in daily

@@ -56,7 +56,7 @@ def test_the_gravest_comes_first_with_its_sentence_its_loss_and_its_chart(
     ("query", "kinds"),
     [
         ("", {"stuck", "negative_step.glitch"}),
-        ("state=all", {"stuck", "negative_step.glitch", "rollover"}),
+        ("state=all", {"stuck", "negative_step.glitch", "negative_step.rollover"}),
         ("severity=alarm", {"stuck"}),
         ("kind=negative_step", {"negative_step.glitch"}),
         ("medium=8", {"negative_step.glitch"}),

@@ -95,8 +95,8 @@ def test_exceptions_qualities_and_outliers_of_a_close_are_told(client: TestClien
     assert client.get(path).json()["approved_at"]
     (exception,) = client.get(f"{path}/exceptions").json()["exceptions"]
     assert exception["service_point"] == {"code": "flat-02-9", "name": "Flat 2", "account": "40002"}
-    assert "Read the meter by hand" in exception["detail"]
-    assert client.get(f"{path}/exceptions").json()["counts"] == {"no_reading": 1}
+    assert "no usable reading for 2026-10-31T23:00:00Z" in exception["detail"]
+    assert client.get(f"{path}/exceptions").json()["counts"] == {"no_reading_after": 1}
     assert client.get(f"{path}/exceptions?reason=other").json()["exceptions"] == []
     shares = client.get(f"{path}/qualities").json()["shares"]
     assert sum(one["readings"] for one in shares) == len(ours.bills)

@@ -29,16 +29,16 @@ def audited(connection: psycopg.Connection, subject: str) -> list[str]:
 
 def test_findings_are_listed_by_what_they_are(client: TestClient, ours: Seeded) -> None:
     everything = client.get("/v1/findings").json()["findings"]
-    assert [one["kind"] for one in everything] == ["rollover", "stuck", "negative_step.glitch"]
+    assert [one["kind"] for one in everything] == ["negative_step.rollover", "stuck", "negative_step.glitch"]
     for query, kinds in {
         "state=open": ["stuck", "negative_step.glitch"],
         "severity=alarm": ["stuck"],
         "kind=negative_step": ["negative_step.glitch"],
         "kind=negative": [],
-        "medium=heat": ["rollover"],
-        "site=house-1": ["rollover", "stuck", "negative_step.glitch"],
+        "medium=heat": ["negative_step.rollover"],
+        "site=house-1": ["negative_step.rollover", "stuck", "negative_step.glitch"],
         "site=elsewhere": [],
-        "assignee=": ["rollover", "stuck", "negative_step.glitch"],
+        "assignee=": ["negative_step.rollover", "stuck", "negative_step.glitch"],
         "assignee=anna": [],
     }.items():
         found = client.get(f"/v1/findings?{query}").json()["findings"]

@@ -9,39 +9,54 @@ import { legend } from "./chart/signs.js";
 const SHORTEST = 2 * 3600; // s: closer than that there is nothing to see
 const CLOSER = 2;
 
+// The figures of the span, or with a query those of a time within it, as finely as they are.
+/** @param {string} address @returns {Promise<ChartContent>} */
+async function figures(address) {
+  const answer = await fetch(address, { headers: { accept: "application/json" } });
+  if (!answer.ok) throw new Error(`the figures did not come (${answer.status})`);
+  return answer.json();
+}
+
 class Chart {
-  constructor(place) {
+  /** @param {HTMLElement} place @param {ChartContent} content */
+  constructor(place, content) {
     this.place = place;
-    this.source = place.dataset.source;
+    this.source = place.dataset.source ?? "";
+    this.asked = "";
     this.drawing = element("div", "drawing");
     this.readout = element("div", "readout");
+    /** @type {HTMLDetailsElement | null} */
     this.details = document.querySelector("details.figures");
     this.details?.addEventListener("toggle", () => this.fill());
+    /** @type {Panes | null} */
+    this.panes = null;
+    this.content = content;
+    this.format = new Format(content);
+    this.whole = [content.from, content.to];
+    this.zoomed = false;
+    this.index = content.points.at.length - 1;
     place.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.resize()).observe(place);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    this.draw();
   }
 
-  // The figures of the span, or of a time within it as finely as they are; drawn when they are there.
+  // Draws the span, or a time within it, when its figures are there.
+  /** @param {[number, number] | null} zoom */
   async load(zoom = null) {
     const query = zoom ? `&since=${Math.floor(zoom[0])}&until=${Math.ceil(zoom[1])}` : "";
     this.asked = query;
-    const answer = await fetch(this.source + query, { headers: { accept: "application/json" } });
-    if (!answer.ok) throw new Error(`the figures did not come (${answer.status})`);
-    const content = await answer.json();
+    const content = await figures(this.source + query);
     if (this.asked !== query) return; // something else was asked for since
     this.content = content;
-    this.whole ??= [content.from, content.to];
     if (!zoom) this.whole = [content.from, content.to];
     this.zoomed = zoom !== null;
     this.format = new Format(content);
     this.index = content.points.at.length - 1;
     this.draw();
-    this.place.dataset.drawn = "true";
   }
 
   draw() {
-    if (!this.content) return;
     const { points, words } = this.content;
     this.panes?.destroy();
     this.drawing.replaceChildren();
@@ -54,7 +69,7 @@ class Chart {
         chosen: (from, to) => this.zoom(from, to),
         pointed: (index) => this.show(index),
       });
-      this.events();
+      this.events(this.panes);
       this.drawing.append(legend(this.content));
       if (this.content.more) {
         this.drawing.append(element("p", "muted", filled(words.cut, { count: this.content.marked.length })));
@@ -62,19 +77,22 @@ class Chart {
       this.show(this.index);
     }
     this.fill();
+    this.place.dataset.drawn = "true";
   }
 
-  events() {
-    drawAxis(this.panes.axis, this.content, this.format, (at) => this.panes.left(at), (one) => this.open(one));
+  /** @param {Panes} panes */
+  events(panes) {
+    drawAxis(panes.axis, this.content, this.format, (at) => panes.left(at), (one) => this.open(one));
   }
 
   resize() {
     if (!this.panes) return;
     this.panes.resize();
-    this.events();
+    this.events(this.panes);
   }
 
   // A bill's or a finding's own place, else its row of the table.
+  /** @param {Happening} one */
   open(one) {
     if (one.href) location.assign(one.href);
     else if (one.kind === "finding") location.hash = `finding-${one.id}`;
@@ -87,6 +105,7 @@ class Chart {
   bar() {
     const { words } = this.content;
     const bar = element("div", "zoom");
+    /** @param {string} sign @param {string} name @param {() => void} act */
     const button = (sign, name, act) => {
       const made = element("button", "plain", sign);
       made.type = "button";
@@ -111,19 +130,21 @@ class Chart {
     return bar;
   }
 
+  /** @param {number} from @param {number} to */
   zoom(from, to) {
     const [first, last] = this.whole;
     const length = Math.max(SHORTEST, to - from);
     if (length >= last - first) return this.reset();
     const start = Math.min(Math.max(first, (from + to - length) / 2), last - length);
-    return this.load([start, start + length]).catch((error) => this.fail(error));
+    return this.load([start, start + length]).catch((error) => fail(this.place, error));
   }
 
   reset() {
-    return this.zoomed ? this.load().catch((error) => this.fail(error)) : undefined;
+    return this.zoomed ? this.load().catch((error) => fail(this.place, error)) : undefined;
   }
 
   // So many times the time that is shown now, about the point under the cursor.
+  /** @param {number} factor */
   scale(factor) {
     const { from, to, points } = this.content;
     const middle = this.index >= 0 && this.index < points.at.length - 1 ? points.at[this.index] : (from + to) / 2;
@@ -131,14 +152,17 @@ class Chart {
     return this.zoom(middle - length / 2, middle + length / 2);
   }
 
+  /** @param {number} share */
   pan(share) {
     const { from, to } = this.content;
     if (this.zoomed) this.zoom(from + share * (to - from), to + share * (to - from));
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     if (event.target !== this.place || event.ctrlKey || event.altKey || event.metaKey || !this.panes) return;
     const last = this.content.points.at.length - 1;
+    /** @type {Record<string, () => void>} */
     const keys = {
       ArrowLeft: () => (event.shiftKey ? this.pan(-0.5) : this.move(this.index - 1)),
       ArrowRight: () => (event.shiftKey ? this.pan(0.5) : this.move(this.index + 1)),
@@ -155,12 +179,14 @@ class Chart {
     keys[event.key]();
   }
 
+  /** @param {number} index */
   move(index) {
-    if (this.content.points.at.length === 0) return;
+    if (!this.panes || this.content.points.at.length === 0) return;
     this.readout.setAttribute("aria-live", "polite");
     this.panes.point(Math.min(this.content.points.at.length - 1, Math.max(0, index)));
   }
 
+  /** @param {number} index */
   show(index) {
     const { points, findings, register, words } = this.content;
     if (index < 0 || index >= points.at.length) return;
@@ -168,22 +194,24 @@ class Chart {
     const { format } = this;
     const at = points.at[index];
     const parts = [element("span", "", format.moment(at)), this.figure(words.register, points.value[index])];
-    if (points.consumption[index] !== null && register.counter) {
-      const since = filled(words.since, { time: format.moment(points.since[index]) });
-      parts.push(this.figure(since, points.consumption[index], "+"));
+    const [used, since] = [points.consumption[index], points.since[index]];
+    if (used !== null && since !== null && register.counter) {
+      parts.push(this.figure(filled(words.since, { time: format.moment(since) }), used, "+"));
     }
     if (points.gap[index]) {
       const why = points.missed[index];
       parts.push(element("span", "mark", why ? `${words.missing}: ${why}` : words.missing));
     }
-    if (points.counted[index]) parts.push(element("span", "mark", words[points.counted[index]]));
-    const open = points.since[index] ?? at;
+    const counted = points.counted[index];
+    if (counted) parts.push(element("span", "mark", words[counted]));
+    const open = since ?? at;
     for (const finding of findings) {
       if (finding.from <= at && (finding.to ?? Infinity) >= open) parts.push(element("span", "mark", finding.title));
     }
     this.readout.replaceChildren(...parts);
   }
 
+  /** @param {string} label @param {string} decimal */
   figure(label, decimal, sign = "") {
     const part = element("span", "", `${label} `);
     part.append(element("b", "", sign + this.format.amount(decimal)));
@@ -191,26 +219,31 @@ class Chart {
   }
 
   fill() {
-    if (!this.details?.open || !this.content) return;
+    if (!this.details?.open) return;
     const target = this.details.querySelector("[data-figures]");
-    target.replaceChildren(table(this.content, this.format, this.place.dataset.change ?? ""));
-  }
-
-  fail(error) {
-    console.warn(error);
-    const told = element("p", "muted", this.place.dataset.failing);
-    told.setAttribute("role", "alert");
-    this.place.replaceChildren(told);
-    this.place.dataset.failed = "true";
+    target?.replaceChildren(table(this.content, this.format, this.place.dataset.change ?? ""));
   }
 }
 
-const place = document.getElementById("chart");
-if (place) {
-  const chart = new Chart(place);
-  const latest = () => document.querySelector("[data-last]")?.dataset.last;
+/** @param {HTMLElement} place @param {unknown} error */
+function fail(place, error) {
+  console.warn(error);
+  const told = element("p", "muted", place.dataset.failing);
+  told.setAttribute("role", "alert");
+  place.replaceChildren(told);
+  place.dataset.failed = "true";
+}
+
+function latest() {
+  /** @type {HTMLElement | null} */
+  const said = document.querySelector("[data-last]");
+  return said?.dataset.last;
+}
+
+/** @param {HTMLElement} place */
+async function begin(place) {
   let seen = latest();
-  chart.load().catch((error) => chart.fail(error));
+  const chart = new Chart(place, await figures(place.dataset.source ?? ""));
   // The live part of the page tells of the last reading, edit and finding: another one is drawn, too.
   document.body.addEventListener("htmx:after:swap", () => {
     if (latest() === seen || chart.zoomed) return;
@@ -218,3 +251,6 @@ if (place) {
     chart.load().catch((error) => console.warn(error));
   });
 }
+
+const place = document.getElementById("chart");
+if (place) begin(place).catch((error) => fail(place, error));

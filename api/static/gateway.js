@@ -1,27 +1,30 @@
 // The gateway page's charts: a small pane for each figure that it tells, all over the same time.
 // Lines of one pane differ by their dashes as well as by their hue, and the legend names them.
 
-const place = document.getElementById("trends");
-const status = place?.querySelector("[data-status]");
-
 const HUES = ["--accent", "--heat", "--cold", "--electricity", "--gas", "--good"];
 const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3], [1, 5], [12, 4]];
 const HEIGHT = 130;
 
+/** @param {string} name */
 function token(name) {
-  return getComputedStyle(place).getPropertyValue(name).trim();
+  return getComputedStyle(document.body).getPropertyValue(name).trim();
 }
 
 // Where no line can be drawn: nothing is known before and after.
+/** @param {(number | null)[]} values */
 function alone(values) {
-  const known = (index) => (values[index] ?? null) !== null;
+  const known = (/** @type {number} */ index) => (values[index] ?? null) !== null;
   return [...values.keys()].filter((index) => known(index) && !known(index - 1) && !known(index + 1));
 }
 
 class Trends {
-  constructor(content) {
+  /** @param {HTMLElement} place @param {TrendContent} content */
+  constructor(place, content) {
+    this.place = place;
     this.content = content;
+    /** @type {uPlot[]} */
     this.plots = [];
+    /** @type {Intl.DateTimeFormatOptions} */
     const options = { timeZone: content.zone, hourCycle: "h23" };
     this.moment = new Intl.DateTimeFormat(content.locale, { ...options, day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
     this.hours = new Intl.DateTimeFormat(content.locale, { ...options, hour: "2-digit", minute: "2-digit" });
@@ -31,24 +34,25 @@ class Trends {
   draw() {
     this.plots.forEach((plot) => plot.destroy());
     this.plots = [];
-    place.replaceChildren();
+    this.place.replaceChildren();
     for (const pane of this.content.panes) {
       if (pane.series.some((one) => one.values.some((value) => value !== null))) this.pane(pane);
     }
   }
 
+  /** @param {TrendPane} pane */
   pane(pane) {
     const box = document.createElement("div");
     box.className = "pane";
     const heading = document.createElement("h3");
     heading.textContent = pane.unit ? `${pane.title}, ${pane.unit}` : pane.title;
     box.append(heading);
-    place.append(box);
+    this.place.append(box);
     const axis = {
       stroke: token("--muted"), font: `12px ${getComputedStyle(document.body).fontFamily}`,
       grid: { stroke: token("--line"), width: 1 }, ticks: { show: false },
     };
-    const written = (value) => this.written(value) + (pane.unit ? `\u202f${pane.unit}` : "");
+    const written = (/** @type {number} */ value) => this.written(value) + (pane.unit ? `\u202f${pane.unit}` : "");
     this.plots.push(new uPlot(
       {
         width: box.clientWidth,
@@ -72,8 +76,8 @@ class Trends {
             stroke: token(HUES[index % HUES.length]),
             dash: DASHES[index % DASHES.length],
             width: 1.75,
-            points: { size: 5, filter: (plot, series) => alone(plot.data[series]) },
-            value: (_plot, value) => (value === null ? "" : written(value)),
+            points: { size: 5, filter: (/** @type {uPlot} */ plot, /** @type {number} */ series) => alone(plot.data[series]) },
+            value: (/** @type {uPlot} */ _plot, /** @type {number | null} */ value) => (value === null ? "" : written(value)),
           })),
         ],
       },
@@ -83,16 +87,19 @@ class Trends {
     box.append(this.figures(pane, written));
   }
 
+  /** @param {number} value */
   written(value) {
     return String(Math.round(value * 10) / 10).replace(".", this.content.decimal).replace("-", "\u2212");
   }
 
+  /** @param {number} at @param {number} step */
   label(at, step) {
     const hours = this.hours.format(at * 1000);
     return step >= 86400 || hours === "00:00" ? this.days.format(at * 1000) : hours;
   }
 
   // The same for those who do not see the lines.
+  /** @param {TrendPane} pane @param {(value: number) => string} written */
   figures(pane, written) {
     const hidden = document.createElement("div");
     hidden.className = "unseen";
@@ -113,24 +120,33 @@ class Trends {
       if (pane.series.every((one) => one.values[index] === null)) return;
       const row = body.insertRow();
       row.insertCell().textContent = this.moment.format(at * 1000);
-      for (const one of pane.series) row.insertCell().textContent = one.values[index] === null ? "" : written(one.values[index]);
+      for (const { values } of pane.series) row.insertCell().textContent = values[index] === null ? "" : written(values[index]);
     });
     return hidden;
   }
 
   resize() {
-    for (const plot of this.plots) plot.setSize({ width: plot.root.parentElement.clientWidth, height: HEIGHT });
+    for (const plot of this.plots) plot.setSize({ width: plot.root.parentElement?.clientWidth ?? 0, height: HEIGHT });
   }
 }
 
-async function begin() {
-  const answer = await fetch(place.dataset.source, { headers: { accept: "application/json" } });
+// A word in place of the charts.
+/** @param {HTMLElement} place @param {string} [text] */
+function tell(place, text) {
+  const status = place.querySelector("[data-status]");
+  if (status) status.textContent = text ?? "";
+}
+
+/** @param {HTMLElement} place */
+async function begin(place) {
+  const answer = await fetch(place.dataset.source ?? "", { headers: { accept: "application/json" } });
   if (!answer.ok) throw new Error(`the figures did not come (${answer.status})`);
+  /** @type {TrendContent} */
   const content = await answer.json();
   if (content.empty) {
-    status.textContent = place.dataset.nothing;
+    tell(place, place.dataset.nothing);
   } else {
-    const trends = new Trends(content);
+    const trends = new Trends(place, content);
     trends.draw();
     new ResizeObserver(() => trends.resize()).observe(place);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => trends.draw());
@@ -138,8 +154,9 @@ async function begin() {
   place.dataset.drawn = "true";
 }
 
-if (place) begin().catch((error) => {
-  status.textContent = place.dataset.failed;
+const place = document.getElementById("trends");
+if (place) begin(place).catch((error) => {
+  tell(place, place.dataset.failed);
   place.dataset.drawn = "true";
   console.warn(error);
 });

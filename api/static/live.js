@@ -2,19 +2,26 @@
 // which htmx asks (hx-trigger="live"), when the server says that something of these topics changed.
 
 const REST = 4000; // ms between two refreshes of a part
-const due = new Map(); // element -> timer
+/** @type {Map<HTMLElement, number>} */
+const due = new Map(); // part -> timer
 
+/** @param {string | null} topic @returns {HTMLElement[]} */
 function parts(topic) {
-  return [...document.querySelectorAll("[data-live]")].filter(
-    (part) => topic === null || part.dataset.live.split(" ").includes(topic),
+  /** @type {NodeListOf<HTMLElement>} */
+  const all = document.querySelectorAll("[data-live]");
+  return [...all].filter(
+    (part) => topic === null || part.dataset.live?.split(" ").includes(topic),
   );
 }
 
+/** @param {HTMLElement} part */
 function busy(part) {
   // somebody is choosing or writing in it: what they do must not go away under their hands
-  return part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+  const active = document.activeElement;
+  return part.contains(active) && active?.matches("input, select, textarea");
 }
 
+/** @param {HTMLElement} part */
 function refresh(part) {
   if (due.has(part)) return;
   const last = Number(part.dataset.liveAt ?? 0);
@@ -22,8 +29,8 @@ function refresh(part) {
   due.set(part, setTimeout(() => {
     due.delete(part);
     if (!part.isConnected) return;
-    if (busy(part)) { part.dataset.liveAt = Date.now(); refresh(part); return; }
-    part.dataset.liveAt = Date.now();
+    part.dataset.liveAt = String(Date.now());
+    if (busy(part)) { refresh(part); return; }
     part.dispatchEvent(new CustomEvent("live", { bubbles: false }));
   }, wait));
 }

@@ -1,8 +1,12 @@
 // The figures under the chart as a table: readings, those that were left out, and what happened, the latest first.
 
+/** @import { Format } from "./format.js" */
 import { element, filled } from "./format.js";
 import { icon } from "./signs.js";
 
+/** @typedef {{ at: number, index?: number, mark?: ChartMark, event?: Happening }} Row */
+
+/** @param {ChartContent} content @param {Format} format @param {string} change */
 export function table(content, format, change) {
   const { register, words } = content;
   const made = element("table");
@@ -21,6 +25,7 @@ export function table(content, format, change) {
   return made;
 }
 
+/** @param {ChartContent} content @returns {Row[]} */
 function rows(content) {
   const { points, marked, events, findings } = content;
   const said = new Map(marked.map((one) => [one.instant, one]));
@@ -28,10 +33,11 @@ function rows(content) {
   const shown = new Set(points.instant);
   const beside = marked.filter((one) => !shown.has(one.instant)).map((one) => ({ at: one.at, mark: one }));
   const happened = events.map((one) => ({ at: one.at, event: one }));
-  const found = findings.map((one) => ({ at: one.from, event: { ...one, kind: "finding" } }));
+  const found = findings.map((one) => ({ at: one.from, event: { ...one, at: one.from, kind: /** @type {SignKind} */ ("finding") } }));
   return [...read, ...beside, ...happened, ...found].sort((one, other) => other.at - one.at);
 }
 
+/** @param {Row} row @param {ChartContent} content @param {Format} format @param {string} change */
 function row({ at, index, mark, event }, content, format, change) {
   const { points, register, words } = content;
   const made = element("tr", mark ? `row-${mark.kind}` : "");
@@ -50,7 +56,7 @@ function row({ at, index, mark, event }, content, format, change) {
   made.append(notes);
   if (change) {
     const cell = element("td");
-    const instant = mark?.instant ?? points.instant[index];
+    const instant = mark?.instant ?? (index === undefined ? undefined : points.instant[index]);
     if (instant) {
       const link = element("a", "", words.change);
       link.href = change + encodeURIComponent(instant) + "#edit";
@@ -62,6 +68,7 @@ function row({ at, index, mark, event }, content, format, change) {
   return made;
 }
 
+/** @param {SignKind} kind @param {string} title @param {string | null} reason */
 function note(kind, title, reason) {
   const made = element("span", "said");
   made.append(icon(kind), element("strong", "", title));

@@ -4,30 +4,36 @@
 const THIN_SPACE = "\u202f";
 
 export class Format {
+  /** @param {Pick<ChartContent, "language" | "zone" | "register">} content */
   constructor({ language, zone, register }) {
     this.locale = language === "en" ? "en-GB" : language;
     this.zone = zone;
-    this.mark = new Intl.NumberFormat(this.locale).formatToParts(1.5).find((part) => part.type === "decimal").value;
+    this.mark = new Intl.NumberFormat(this.locale).formatToParts(1.5).find((part) => part.type === "decimal")?.value;
     this.unit = register.unit ? THIN_SPACE + register.unit : "";
+    /** @type {Intl.DateTimeFormatOptions} */
     const day = { day: "numeric", month: "short", year: "numeric" };
     this.days = this.clock(day);
     this.moments = this.clock({ ...day, hour: "2-digit", minute: "2-digit" });
   }
 
+  /** @param {Intl.DateTimeFormatOptions} options */
   clock(options) {
     return new Intl.DateTimeFormat(this.locale, { timeZone: this.zone, hourCycle: "h23", ...options });
   }
 
+  /** @param {string} text */
   decimal(text) {
     const [whole, fraction] = text.replace("-", "\u2212").split(".");
     const apart = whole.replace(/\B(?=(\d{3})+(?!\d))/g, THIN_SPACE);
     return fraction === undefined ? apart : apart + this.mark + fraction;
   }
 
+  /** @param {string} text */
   amount(text) {
     return this.decimal(text) + this.unit;
   }
 
+  /** @param {number} seconds */
   moment(seconds) {
     return this.moments.format(seconds * 1000);
   }
@@ -42,6 +48,7 @@ export class Format {
       number: new Intl.DateTimeFormat("en", { timeZone: this.zone, month: "numeric" }),
       midnight: new Intl.DateTimeFormat("en", { timeZone: this.zone, hour: "numeric", minute: "2-digit", hourCycle: "h23" }),
     };
+    /** @type {(plot: uPlot, splits: number[], axis: number, space: number, step: number) => string[]} */
     return (_plot, splits, _axis, _space, step) =>
       splits.map((seconds) => {
         const at = seconds * 1000;
@@ -52,18 +59,26 @@ export class Format {
   }
 
   // Labels of the axis of values, with the digits that their distance needs.
+  /** @param {number[]} splits */
   values(splits) {
     const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-    const whole = (places) => Math.abs(step * 10 ** places - Math.round(step * 10 ** places)) < 1e-6;
+    const whole = (/** @type {number} */ places) => Math.abs(step * 10 ** places - Math.round(step * 10 ** places)) < 1e-6;
     const places = [0, 1, 2, 3, 4, 5].find(whole) ?? 6;
     return splits.map((value) => this.decimal(value.toFixed(places)));
   }
 }
 
+/** @param {string} text @param {Record<string, string | number>} values */
 export function filled(text, values) {
-  return text.replace(/\{(\w+)\}/g, (_whole, name) => values[name]);
+  return text.replace(/\{(\w+)\}/g, (_whole, name) => String(values[name]));
 }
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {string} [className]
+ * @param {string} [text]
+ */
 export function element(name, className, text) {
   const made = document.createElement(name);
   if (className) made.className = className;
@@ -72,8 +87,9 @@ export function element(name, className, text) {
 }
 
 // A colour of the style sheet, as it is in the chart: --hue is that of its medium.
+/** @param {string} name */
 export function token(name) {
-  return getComputedStyle(document.getElementById("chart")).getPropertyValue(name).trim();
+  return getComputedStyle(document.getElementById("chart") ?? document.body).getPropertyValue(name).trim();
 }
 
 export function font(weight = 400) {

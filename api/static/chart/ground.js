@@ -4,11 +4,15 @@ import { font, token } from "./format.js";
 
 const LENGTHS = { year: 365.25 * 86400, month: 30.44 * 86400, day: 86400, hour: 3600, reading: 0 };
 
+/** @typedef {{ index: number, from: number, to: number }} Gap */
+
+/** @param {ChartContent} content @returns {Gap[]} */
 export function gapsOf({ points }) {
-  return points.at.flatMap((at, index) => (points.gap[index] ? [{ index, from: points.since[index], to: at }] : []));
+  return points.at.flatMap((at, index) => (points.gap[index] ? [{ index, from: points.since[index] ?? at, to: at }] : []));
 }
 
 // What was counted over a gap, in each bucket of it; null where that is not known.
+/** @param {ChartContent} content @param {Gap} gap */
 export function average(content, gap) {
   const counted = content.points.consumption[gap.index];
   const length = LENGTHS[content.bucket];
@@ -17,6 +21,7 @@ export function average(content, gap) {
 }
 
 // Hatched from top to bottom, with a dashed way across the register or the average of what was counted.
+/** @param {uPlot} plot @param {ChartContent} content @param {boolean} bars */
 export function drawGaps(plot, content, bars) {
   const { ctx, bbox } = plot;
   const { points, words } = content;
@@ -56,6 +61,7 @@ export function drawGaps(plot, content, bars) {
   }
 }
 
+/** @param {CanvasRenderingContext2D} ctx @param {number} left @param {number} right @param {uPlot["bbox"]} bbox */
 function hatch(ctx, left, right, bbox) {
   ctx.strokeStyle = token("--line");
   ctx.lineWidth = devicePixelRatio;
@@ -67,6 +73,13 @@ function hatch(ctx, left, right, bbox) {
   ctx.stroke();
 }
 
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string} text
+ * @param {number} left
+ * @param {number} right
+ * @param {number} y
+ */
 function caption(ctx, text, left, right, y) {
   ctx.font = font();
   if (ctx.measureText(text).width + 12 * devicePixelRatio > right - left) return;
@@ -76,6 +89,7 @@ function caption(ctx, text, left, right, y) {
 }
 
 // A band for the time of a finding under a flag where it begins, and in the upper pane its title.
+/** @param {uPlot} plot @param {ChartContent} content @param {boolean} named */
 export function drawFindings(plot, content, named) {
   const { ctx, bbox } = plot;
   const pixel = devicePixelRatio;
@@ -103,6 +117,13 @@ export function drawFindings(plot, content, named) {
 }
 
 // A finding's title beside its flag, on the side that has room; answers where the next one may begin.
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string} title
+ * @param {number} at
+ * @param {number} free
+ * @param {uPlot["bbox"]} bbox
+ */
 function name(ctx, title, at, free, bbox) {
   const apart = 9 * devicePixelRatio;
   ctx.font = font(600);
@@ -116,6 +137,7 @@ function name(ctx, title, at, free, bbox) {
 }
 
 // Boundaries, exchanges and ends of verification: a thin upright line through both panes.
+/** @param {uPlot} plot @param {ChartContent} content */
 export function drawEvents(plot, content) {
   const { ctx, bbox } = plot;
   ctx.save();

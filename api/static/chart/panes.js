@@ -1,13 +1,25 @@
 // The two panes: the register above, its consumption below, on one axis of time.
 
+/** @import { Format } from "./format.js" */
 import { element, token } from "./format.js";
 import { average, drawEvents, drawFindings, drawGaps, gapsOf } from "./ground.js";
 import { drawSigns } from "./signs.js";
 
 export class Panes {
   // `chosen(from, to)` is told of a time that was dragged over, `pointed(index)` of the point under the cursor.
+  /**
+   * @param {HTMLElement} place
+   * @param {ChartContent} content
+   * @param {Format} format
+   * @param {{ chosen: (from: number, to: number) => void, pointed: (index: number) => void }} told
+   */
   constructor(place, content, format, { chosen, pointed }) {
-    Object.assign(this, { place, content, format, chosen, pointed });
+    this.place = place;
+    this.content = content;
+    this.format = format;
+    this.chosen = chosen;
+    this.pointed = pointed;
+    /** @type {uPlot[]} */
     this.plots = [];
     const { points, register, bucket, words } = content;
     const narrow = place.clientWidth < 560;
@@ -17,13 +29,14 @@ export class Panes {
     place.append(this.axis);
     if (register.counter) {
       const measured = points.consumption.map((figure, index) => (points.gap[index] && bucket !== "reading" ? null : figure));
-      const doubtful = (index) => points.counted[index] !== null && points.counted[index] !== "noted";
+      const doubtful = (/** @type {number} */ index) => points.counted[index] !== null && points.counted[index] !== "noted";
       const figures = [false, true].map((doubt) => measured.map((figure, index) => (doubtful(index) === doubt ? figure : null)));
       this.pane(words[`by_${bucket}`], points.bucket, figures, narrow ? 140 : 170, [this.bars(false), this.bars(true)], true);
     }
   }
 
   // Letters of the longest label of a pane; the margin is the same for both, so that their times line up.
+  /** @param {(string | null)[]} figures @param {boolean} fromZero */
   longest(figures, fromZero) {
     const known = figures.filter((figure) => figure !== null).map(Number);
     if (known.length === 0) return 0;
@@ -40,12 +53,14 @@ export class Panes {
   }
 
   // The point that the keys have come to, under the cursor of both panes.
+  /** @param {number} index */
   point(index) {
     const [plot] = this.plots;
     plot.setCursor({ left: plot.valToPos(this.content.points.at[index], "x"), top: 10 });
   }
 
   // Pixels from the left edge of the chart.
+  /** @param {number} seconds */
   left(seconds) {
     const [plot] = this.plots;
     return plot.bbox.left / devicePixelRatio + plot.valToPos(seconds, "x");
@@ -55,13 +70,14 @@ export class Panes {
     const { points, register } = this.content;
     const broken = points.at.flatMap((at, index) => {
       const dropped = register.counter && points.since[index] !== null && points.consumption[index] === null;
-      return dropped || points.gap[index] ? [[points.since[index], at]] : [];
+      return dropped || points.gap[index] ? [[points.since[index] ?? at, at]] : [];
     });
-    const hidden = (plot) => broken.map(([from, to]) => [plot.valToPos(from, "x", true), plot.valToPos(to, "x", true) + devicePixelRatio]);
+    const hidden = (/** @type {uPlot} */ plot) => broken.map(([from, to]) => [plot.valToPos(from, "x", true), plot.valToPos(to, "x", true) + devicePixelRatio]);
     return { stroke: token("--hue"), width: 1.75, gaps: hidden, points: { show: points.at.length < 60, size: 5, fill: token("--hue") } };
   }
 
   // What rests on an estimated, questionable or entered reading is outlined only.
+  /** @param {boolean} doubtful */
   bars(doubtful) {
     const ends = this.content.bucket === "reading"; // a reading closes its interval, a bucket's start opens it
     const look = doubtful ? { fill: token("--card"), width: 1.5, dash: [4, 2] } : { fill: token("--hue"), width: 0 };
@@ -71,6 +87,14 @@ export class Panes {
     };
   }
 
+  /**
+   * @param {string} title
+   * @param {number[]} instants
+   * @param {(string | null)[][]} figures
+   * @param {number} height
+   * @param {PlotSeries[]} styles
+   * @param {boolean} fromZero
+   */
   pane(title, instants, figures, height, styles, fromZero) {
     const { content, format } = this;
     const pane = element("div", "pane");
@@ -118,8 +142,10 @@ export class Panes {
     return pane;
   }
 
+  /** @param {number | null} low @param {number | null} high @param {boolean} fromZero */
   range(low, high, fromZero) {
-    if (low === null || low === undefined) [low, high] = [0, 0];
+    low ??= 0;
+    high ??= 0;
     if (fromZero) {
       const averages = gapsOf(this.content).map((gap) => average(this.content, gap) ?? 0);
       const top = Math.max(high, ...averages);
@@ -129,11 +155,13 @@ export class Panes {
     return [low >= 0 ? Math.max(0, low - room) : low - room, high + room];
   }
 
+  /** @param {uPlot} plot */
   follow(plot) {
     const { idx, left } = plot.cursor;
     if (idx !== null && idx !== undefined && left >= 0) this.pointed(idx);
   }
 
+  /** @param {uPlot} plot */
   select(plot) {
     const { left, width } = plot.select;
     if (width < 8) return;

@@ -3,6 +3,7 @@
 import { element, token } from "./format.js";
 
 // Shapes in a box from -6 to 6; `filled` ones are painted, the others are outlines on the ground of the card.
+/** @type {Record<SignKind, { path: string, colour: string, filled?: boolean }>} */
 export const SIGNS = {
   excluded: { path: "M-4-4 4 4M4-4-4 4", colour: "--alarm" },
   questionable: { path: "M0-5 5 4H-5Z", colour: "--warning" },
@@ -17,6 +18,7 @@ export const SIGNS = {
 };
 
 // Of the readings that are marked, those whose value can be drawn: what was left out may lie far outside.
+/** @param {uPlot} plot @param {ChartContent} content */
 export function drawSigns(plot, content) {
   const { ctx, bbox } = plot;
   const pixel = devicePixelRatio;
@@ -38,6 +40,7 @@ export function drawSigns(plot, content) {
   ctx.restore();
 }
 
+/** @param {SignKind} kind */
 export function icon(kind) {
   const space = "http://www.w3.org/2000/svg";
   const picture = document.createElementNS(space, "svg");
@@ -52,14 +55,16 @@ export function icon(kind) {
 }
 
 // What the signs of this chart mean: only those that are on it.
+/** @param {ChartContent} content */
 export function legend(content) {
   const { points, words } = content;
+  /** @type {Set<SignKind>} */
   const there = new Set([...content.marked, ...content.events].map((one) => one.kind));
   if (content.findings.length) there.add("finding");
   if (points.gap.some(Boolean)) there.add("gap");
   const list = element("ul", "legend");
   list.setAttribute("aria-label", words.legend);
-  for (const kind of Object.keys(SIGNS).filter((name) => there.has(name))) {
+  for (const kind of /** @type {SignKind[]} */ (Object.keys(SIGNS)).filter((name) => there.has(name))) {
     const item = element("li");
     item.dataset.sign = kind;
     item.append(icon(kind), words[kind]);

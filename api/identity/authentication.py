@@ -1,7 +1,8 @@
-"""Who is asking, and may they: an API key in a header for `/v1`, a session cookie for the pages.
+"""Authentication: an API key in a header for `/v1`, a session cookie for the pages.
 
-Each is worth one utility, and there what its scopes or roles allow. `/v1` takes keys only and the pages take
-sessions only, so that no other site can make a browser call the API. Every route says what it takes:
+Each opens one utility, and there what its scopes or roles allow (`callers.py`). `/v1` takes keys only and the
+pages take sessions only, so that no other site can make a browser call the API. Every route says what it
+takes:
 
     @router.get("/meters", dependencies=[requires(Scope.METERS_READ)])
 
@@ -9,7 +10,7 @@ A form of a page is checked here too, for whatever route it is sent to.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -18,14 +19,14 @@ import psycopg
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from api.identity.callers import Caller, KeyHolder, Visitor, key_holder, visitor_of
+from api.identity.cookies import cookie_name
 from api.web.problems import Problem, Refusal
-from api.web.services import Services, services
+from api.web.services import services
 from api.words.presentation import N_
-from metering.access import PRIVILEGED, Scope, UserRole, scopes_of
+from metering.access import Scope
 from store import audit
-from store.access import api_keys, sessions, users
-from store.access.sessions import Session
-from store.fleet.utilities import UtilityRow, utility
+from store.access import api_keys, sessions
 
 _ADVICE = "Send `Authorization: Bearer <key>` or `X-API-Key: <key>`; `hesper key create` makes keys."
 _SAFE = {"GET", "HEAD"}
@@ -39,65 +40,6 @@ _NOTED = {
     Scope.BILLING_READ: "read billing data",
     Scope.AUDIT_READ: "read the audit log",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Somebody who is known now, the one utility whose rows they see, and what they may do there."""
-
-    utility: UtilityRow
-    name: str
-    scopes: frozenset[Scope]
-
-    @property
-    def actor(self) -> str:
-        """The name in the audit log."""
-        return self.name
-
-    @property
-    def subject(self) -> str:
-        """Whose requests are counted together."""
-        return f"person {self.name}"
-
-    def may(self, scope: Scope | str) -> bool:
-        """Whether a route that requires this would answer."""
-        return scope in self.scopes
-
-
-@dataclass(frozen=True, slots=True)
-class KeyHolder(Caller):
-    """A program with an API key, or a browser that signed in with one."""
-
-    key: api_keys.ApiKey
-
-    @property
-    def key_id(self) -> int:
-        """The number of the key."""
-        return self.key.id
-
-    @property
-    def actor(self) -> str:
-        """The name in the audit log."""
-        return self.key.actor
-
-    @property
-    def subject(self) -> str:
-        """Whose requests are counted together."""
-        return f"key {self.key_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """A signed-in browser; `form_token` goes into every form shown to it.
-
-    `person` is None where the session began with a key.
-    """
-
-    caller: Caller
-    form_token: str = field(repr=False)
-    session: Session
-    person: users.User | None
-    roles: dict[str, frozenset[UserRole]]  # by the code of each utility that the session may show
 
 
 class SignInRequiredError(Exception):
@@ -247,57 +189,16 @@ def _holder_of(request: Request, store: Store, key: str) -> KeyHolder:
             f"The API key is not known, has expired or was revoked. {_ADVICE}",
             Refusal("", client_address(request), None, "no key in force", request.method),
         )
-    return _holder(store, found)
-
-
-def _holder(store: Store, key: api_keys.ApiKey) -> KeyHolder:
-    scopes = frozenset(scope for scope in Scope if scope in key.scopes) | {Scope.OWN}
-    return KeyHolder(utility(store, key.utility_id), key.name, scopes, key)
+    return key_holder(store, found)
 
 
 def _visitor_with(request: Request, store: Store, token: str) -> Visitor:
     shared = services(request)
     session = sessions.find(store, token, now=shared.clock(), idle=shared.settings.session_idle)
-    visitor = _visitor_of(store, session, shared.signer.form_token(token)) if session else None
+    visitor = visitor_of(store, session, shared.signer.form_token(token)) if session else None
     if visitor is None:
         raise SignInRequiredError(_back_to(request))
     return visitor
-
-
-def _visitor_of(store: Store, session: Session, form_token: str) -> Visitor | None:
-    """None where the account, the key or the last role has ended since the session began."""
-    if session.api_key_id is not None:
-        key = api_keys.find(store, session.api_key_id)
-        return Visitor(_holder(store, key), form_token, session, None, {}) if key else None
-    assert session.user_id is not None
-    person = users.enter(store, session.user_id)
-    if person is None:
-        return None
-    roles = roles_of(store, person, session.granted)
-    shown = utility(store, session.utility_id)
-    if shown.code not in roles:
-        return None
-    caller = Caller(shown, person.login, scopes_of(effective(roles[shown.code], person)) | {Scope.OWN})
-    return Visitor(caller, form_token, session, person, roles)
-
-
-def roles_of(
-    store: Store, person: users.User, granted: dict[str, list[str]]
-) -> dict[str, frozenset[UserRole]]:
-    """What the person who was entered is to each utility, by its code; `granted` is by claims."""
-    roles = {
-        one.utility: frozenset(UserRole(role) for role in one.roles)
-        for one in users.memberships(store, person.id)
-    }
-    for code, names in granted.items():
-        given = frozenset(role for role in UserRole if role in names)
-        roles[code] = roles.get(code, frozenset()) | given
-    return {code: held for code, held in roles.items() if held}
-
-
-def effective(roles: frozenset[UserRole], person: users.User) -> frozenset[UserRole]:
-    """The roles that count: those over money and people only with a second factor, ours or a provider's."""
-    return roles if person.totp_secret or person.issuer else roles - PRIVILEGED
 
 
 def client_address(request: Request) -> str:
@@ -326,11 +227,6 @@ def _back_to(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def cookie_name(shared: Services) -> str:
-    """`__Host-` binds the cookie to this host and https, where there is https."""
-    return "__Host-hesper-session" if shared.settings.secure_cookies else "hesper-session"
-
-
 def check_form(request: Request, token: str, nonce: str) -> None:
     """Refuse a form that our page did not make for this browser. Raises Problem."""
     site = request.headers.get("sec-fetch-site", "same-origin")
@@ -342,11 +238,3 @@ def check_form(request: Request, token: str, nonce: str) -> None:
                 "The form is too old or was not sent from this site. Open the page again and repeat the step."
             ),
         )
-
-
-def session_cookie(shared: Services) -> dict[str, Any]:
-    """The attributes of every cookie that we set.
-
-    Lax, not strict: a sign-in that began at a provider comes back from its site. No GET changes anything.
-    """
-    return {"httponly": True, "samesite": "lax", "secure": shared.settings.secure_cookies, "path": "/"}

@@ -5,7 +5,8 @@ from http import HTTPStatus
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 
-from api.identity.authentication import Caller, KeyCaller, requires
+from api.identity.authentication import KeyCaller, requires
+from api.identity.callers import Caller
 from api.v1.routing import resources
 from api.web.problems import Problem
 from api.web.services import services

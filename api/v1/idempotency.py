@@ -14,7 +14,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 
-from api.identity.authentication import Authenticated, KeyHolder, Store
+from api.identity.authentication import Authenticated, Store
+from api.identity.callers import KeyHolder
 from api.v1.routing import Answered
 from api.web.problems import Problem
 from store.access import idempotency

@@ -1,15 +1,18 @@
 """The seeded utility's pages on a real port, and a signed-in browser whose console has to stay silent."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from api.web.app import create_app
+from api.web.settings import ApiSettings
 from metering.access import ROLES_OF
 from store.access.api_keys import issue
-from tests.api.conftest import app, clock, connection, ours, settings  # noqa: F401 - fixtures of the app
+from tests.api.conftest import Clock, clock, connection, ours, settings  # noqa: F401 - fixtures of the app
 from tests.api.seeding import Seeded
 from tests.support.browsing import CHROMIUM, chromium, serving, sign_in_with_key
 
@@ -26,7 +29,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(app: FastAPI) -> Iterator[str]:  # noqa: F811
+def app(settings: ApiSettings, clock: Clock) -> FastAPI:  # noqa: F811
+    """The app for a browser: its clock stands still, so that no bucket of requests fills again."""
+    return create_app(replace(settings, address_burst=1_000_000), clock=clock)
+
+
+@pytest.fixture
+def site(app: FastAPI) -> Iterator[str]:
     """The address of the pages."""
     with serving(app) as url:
         yield url

@@ -10,7 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, Visitor, requires
+from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.callers import Visitor
 from api.pages.frame.rendering import page
 from api.v1.billing.evidence import telegram_path
 from api.v1.billing.trace import Trace, trace_of

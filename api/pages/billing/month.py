@@ -14,7 +14,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, Visitor, requires
+from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.callers import Visitor
 from api.pages.frame.rendering import page
 from api.web.services import services
 from api.words.presentation import neighbour_month

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, Visitor, requires
+from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.callers import Visitor
 from api.pages.billing.month import PeriodPath, show_month
 from api.web.services import services
 from api.words.language import language_of

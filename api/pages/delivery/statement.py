@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, Visitor, requires
+from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.callers import Visitor
 from api.pages.frame.rendering import page
 from api.printing.pdf import document, pdf_response
 from api.printing.statement_sheet import sheet

@@ -11,7 +11,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from api.identity.authentication import Visitor
+from api.identity.callers import Visitor
 from api.pages.meters.spans import bucket_name, chart_of
 from api.v1.models import plain
 from api.web.services import services
@@ -43,6 +43,9 @@ MENU = (
     Place("verification", N_("Verification"), "/verification", Scope.METERS_READ),
     Place("months", N_("Months"), "/months", Scope.BILLING_READ),
 )
+
+# Style sheets of every page (static/css), in the order in which they win over each other.
+STYLES = ["base", "frame", "findings", "tables", "forms", "gateways", "meters", "fleet", "billing", "narrow"]
 
 
 def templates() -> Jinja2Templates:
@@ -105,6 +108,7 @@ def templates() -> Jinja2Templates:
     environment.globals |= {
         "spark_height": presentation.SPARK_HEIGHT,
         "menu": MENU,
+        "styles": STYLES,
         "languages": languages(),
     }
     return Jinja2Templates(env=environment, context_processors=[_reader])

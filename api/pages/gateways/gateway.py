@@ -13,7 +13,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, Visitor, requires
+from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.callers import Visitor
 from api.pages.frame.rendering import page
 from api.pages.gateways.reply import told_by
 from api.pages.gateways.signs import FULL, SILENT_AFTER, signs_of

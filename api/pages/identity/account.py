@@ -6,7 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, Visitor, effective, requires, session_cookie
+from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.callers import Visitor, effective
+from api.identity.cookies import session_cookie
 from api.identity.passwords import LONGEST, SHORTEST, provisioning_uri, recovery_codes, recovery_hash
 from api.pages.frame.rendering import page
 from api.pages.identity.sign_in import own_path, renew_session

@@ -15,17 +15,9 @@ import structlog
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import (
-    OPEN,
-    PageVisitor,
-    Store,
-    check_form,
-    client_address,
-    cookie_name,
-    requires,
-    roles_of,
-    session_cookie,
-)
+from api.identity.authentication import OPEN, PageVisitor, Store, check_form, client_address, requires
+from api.identity.callers import roles_of
+from api.identity.cookies import cookie_name, session_cookie
 from api.identity.oidc import ATTEMPT_SECONDS, OidcError
 from api.identity.passwords import recovery_hash
 from api.web.services import Services, services

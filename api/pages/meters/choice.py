@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from fastapi import Depends, Path, Query, Request
 
-from api.identity.authentication import Visitor
+from api.identity.callers import Visitor
 from api.pages.meters.spans import Span, SpanCode, bounds, span_of
 from api.pages.meters.subject import Subject
 from api.web.problems import not_found

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime
 
-from api.identity.authentication import PageVisitor, Store, Visitor, requires
+from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.callers import Visitor
 from api.pages.frame.rendering import page
 from api.pages.meters.choice import Asked, AskedFor, choose, find_meter, shown_of
 from api.pages.meters.edit_drafts import Draft, chosen_reading

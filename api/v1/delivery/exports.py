@@ -17,7 +17,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, StringConstraints
 from starlette.concurrency import iterate_in_threadpool
 
-from api.identity.authentication import Caller, KeyCaller, requires
+from api.identity.authentication import KeyCaller, requires
+from api.identity.callers import Caller
 from api.v1.registry.registration import medium_code
 from api.v1.routing import resources
 from api.web.problems import Problem, invalid, not_found

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, get_args
 from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.identity.authentication import READ_PERSONAL, Caller, KeyCaller, Store, requires
+from api.identity.authentication import READ_PERSONAL, KeyCaller, Store, requires
+from api.identity.callers import Caller
 from api.v1.gateways.health import GatewayCode, find_gateway
 from api.v1.idempotency import ONCE
 from api.v1.routing import resources

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.identity.authentication import Caller, KeyCaller, Store, requires
+from api.identity.authentication import KeyCaller, Store, requires
+from api.identity.callers import Caller
 from api.v1.gateways.health import GatewayCode, find_gateway
 from api.v1.idempotency import ONCE
 from api.v1.routing import resources

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.identity.authentication import Caller, KeyCaller, Store, requires
+from api.identity.authentication import KeyCaller, Store, requires
+from api.identity.callers import Caller
 from api.v1.conditional import UNCHANGED, Conditional, Match
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.gateways.configuration_preview import ConfigurationText, look_at

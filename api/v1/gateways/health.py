@@ -8,7 +8,8 @@ import msgspec
 from fastapi import Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field
 
-from api.identity.authentication import Caller, KeyCaller, Store, requires
+from api.identity.authentication import KeyCaller, Store, requires
+from api.identity.callers import Caller
 from api.v1.routing import resources
 from api.web.problems import invalid, not_found
 from api.web.services import services

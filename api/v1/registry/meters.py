@@ -7,7 +7,8 @@ import msgspec
 from fastapi import Path, Query, Response
 from pydantic import Field, StringConstraints
 
-from api.identity.authentication import Caller, KeyCaller, Store, requires
+from api.identity.authentication import KeyCaller, Store, requires
+from api.identity.callers import Caller
 from api.v1.conditional import UNCHANGED, Conditional, Match, tagged
 from api.v1.fields import Fields, fields_of
 from api.v1.idempotency import ONCE

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from psycopg import Connection
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.identity.authentication import Caller
+from api.identity.callers import Caller
 from api.v1.models import medium_label
 from api.web.problems import Problem, invalid
 from metering.registry.checks import RegistryError

@@ -9,7 +9,8 @@ import msgspec
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, Field
 
-from api.identity.authentication import Caller, KeyCaller, Store, requires
+from api.identity.authentication import KeyCaller, Store, requires
+from api.identity.callers import Caller
 from api.v1.conditional import UNCHANGED, Conditional, Match, tagged
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE

@@ -16,7 +16,8 @@ from fastapi import Header, Path, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.identity.authentication import KeyCaller, KeyHolder, Store, requires
+from api.identity.authentication import KeyCaller, Store, requires
+from api.identity.callers import KeyHolder
 from api.v1.idempotency import reused
 from api.v1.routing import resources
 from api.web.problems import Problem, not_found, respond

@@ -73,7 +73,7 @@ def test_no_page_has_inline_script_or_style(browser: TestClient, ours: Seeded) -
 
 
 def test_every_page_has_the_security_headers_and_is_not_kept(browser: TestClient, ours: Seeded) -> None:
-    for path in (*_pages(ours.meters[0]), "/nowhere", "/static/hesper.css", "/health"):
+    for path in (*_pages(ours.meters[0]), "/nowhere", "/static/css/base.css", "/health"):
         headers = browser.get(path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'self'" in policy

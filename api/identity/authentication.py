@@ -21,7 +21,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from api.identity.callers import Caller, KeyHolder, Visitor, key_holder, visitor_of
 from api.identity.cookies import cookie_name
-from api.web.problems import Problem, Refusal
+from api.web.problems import Problem, RefusedRequest
 from api.web.services import services
 from api.words.presentation import N_
 from metering.access import Scope
@@ -153,7 +153,7 @@ class Requires:
                     "Ask the Hesper administrator there."
                 ),
                 values={"right": self.scope, "who": caller.name, "utility": caller.utility.name},
-                refusal=Refusal(
+                refusal=RefusedRequest(
                     caller.actor, client_address(request), caller.utility.id, str(self.scope), request.method
                 ),
             )
@@ -187,7 +187,7 @@ def _holder_of(request: Request, store: Store, key: str) -> KeyHolder:
     if found is None:
         raise _unauthenticated(
             f"The API key is not known, has expired or was revoked. {_ADVICE}",
-            Refusal("", client_address(request), None, "no key in force", request.method),
+            RefusedRequest("", client_address(request), None, "no key in force", request.method),
         )
     return key_holder(store, found)
 
@@ -210,7 +210,7 @@ def _is_api(request: Request) -> bool:
     return request.url.path.startswith("/v1/")
 
 
-def _unauthenticated(detail: str, refusal: Refusal | None = None) -> Problem:
+def _unauthenticated(detail: str, refusal: RefusedRequest | None = None) -> Problem:
     return Problem(
         HTTPStatus.UNAUTHORIZED,
         "unauthenticated",

@@ -114,7 +114,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProvidedIdentity:
     """Whom the provider vouches for."""
 
     subject: str
@@ -163,7 +163,7 @@ class Provider:
             cookie.encode(), int(self._clock().timestamp())
         ).decode()
 
-    def finish(self, cookie: str, state: str, code: str) -> tuple[Identity, str]:
+    def finish(self, cookie: str, state: str, code: str) -> tuple[ProvidedIdentity, str]:
         """(who it is, where they wanted to go). Raises OidcError."""
         attempt = self._attempt(cookie)
         if not secrets.compare_digest(attempt.state.encode(), state.encode()):
@@ -181,7 +181,7 @@ class Provider:
             raise OidcError("the provider gave no ID token")
         claims = self._claims(token, attempt.nonce)
         name = claims.get("name") or claims.get("preferred_username") or claims.get("email") or ""
-        return Identity(claims["sub"], str(name)[:100], self.settings.roles(claims)), attempt.back_to
+        return ProvidedIdentity(claims["sub"], str(name)[:100], self.settings.roles(claims)), attempt.back_to
 
     def _client_auth(self) -> httpx.Auth | None:
         """Our own secret (RFC 6749, 2.3.1); None for a client without one, which PKCE is enough for."""

@@ -36,7 +36,7 @@ _BY_THE_FRAMEWORK = ("not-found", "method-not-allowed", "body-too-large")  # any
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedRequest:
     """What the audit log says of a refused request; `utility_id` None: nobody knows whose it is."""
 
     actor: str
@@ -59,7 +59,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
-        refusal: Refusal | None = None,
+        refusal: RefusedRequest | None = None,
         values: Mapping[str, str] | None = None,
         **extensions: Any,
     ) -> None:
@@ -224,7 +224,7 @@ def install(app: FastAPI) -> None:
         )
 
 
-def _note_refusal(request: Request, refusal: Refusal) -> None:
+def _note_refusal(request: Request, refusal: RefusedRequest) -> None:
     """In a transaction of its own: that of the request was rolled back."""
     with services(request).pool.connection() as connection:
         if refusal.utility_id is not None:

@@ -38,7 +38,7 @@ MISSED = {  # telemetry.wire.MissReason: what it means and what to try
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class MeterDay:
     """What is known of a meter's day."""
 
     meter: meter_queries.MeterRow
@@ -104,7 +104,7 @@ def level(cell: queries.DayCell) -> str:
 
 def _reason(
     store: Store, utility: UtilityRow, rows: list[queries.MeterDays], place: tuple[str, date]
-) -> Reason | None:
+) -> MeterDay | None:
     """None where the rows have no cell of that meter and day."""
     code, day = place
     cell = next((cell for row in rows if row.code == code for cell in row.days if cell.day == day), None)
@@ -112,4 +112,4 @@ def _reason(
     if cell is None or meter is None:
         return None
     begins, ends = queries.local_day(day, utility.zone)
-    return Reason(meter, cell, begins, ends, queries.missed_reasons(store, meter.id, begins, ends))
+    return MeterDay(meter, cell, begins, ends, queries.missed_reasons(store, meter.id, begins, ends))

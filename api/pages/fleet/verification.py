@@ -25,7 +25,7 @@ Month = Annotated[str | None, Query(pattern=r"^([1-9]\d{3}-(0[1-9]|1[0-2])|expir
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class VerificationLine:
     """A row of the calendar: a month ('2026-10'), 'later' or 'unknown'."""
 
     month: str
@@ -62,7 +62,10 @@ def verification(
         after=after,
         **where,
     )
-    lines = [Line(one, counts.get(one, 0)) for one in (neighbour_month(this, n) for n in range(_MONTHS))]
+    lines = [
+        VerificationLine(one, counts.get(one, 0))
+        for one in (neighbour_month(this, n) for n in range(_MONTHS))
+    ]
     return page(
         request,
         visitor,

@@ -27,7 +27,7 @@ _TEMPLATES = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MenuEntry:
     """An entry of the main menu, for those who may go there."""
 
     section: str  # what a template sets to be shown as the present place
@@ -37,11 +37,11 @@ class Place:
 
 
 MENU = (
-    Place("overview", N_("Overview"), "/", Scope.METERS_READ),
-    Place("findings", N_("Findings"), "/findings", Scope.FINDINGS_READ),
-    Place("quarantine", N_("Quarantine"), "/quarantine", Scope.TELEGRAMS_READ),
-    Place("verification", N_("Verification"), "/verification", Scope.METERS_READ),
-    Place("months", N_("Months"), "/months", Scope.BILLING_READ),
+    MenuEntry("overview", N_("Overview"), "/", Scope.METERS_READ),
+    MenuEntry("findings", N_("Findings"), "/findings", Scope.FINDINGS_READ),
+    MenuEntry("quarantine", N_("Quarantine"), "/quarantine", Scope.TELEGRAMS_READ),
+    MenuEntry("verification", N_("Verification"), "/verification", Scope.METERS_READ),
+    MenuEntry("months", N_("Months"), "/months", Scope.BILLING_READ),
 )
 
 # Style sheets of every page (static/css), in the order in which they win over each other.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from api.pages.meters.subject import Subject
+from api.pages.meters.subject import RegisterView
 from api.words.language import Language
 from api.words.vocabulary import method_name
 from store.billing import issued as billing_queries
@@ -25,13 +25,13 @@ class Event:
     href: str | None = None
 
 
-def events(about: Subject, start: datetime, end: datetime) -> list[Event]:
+def events(about: RegisterView, start: datetime, end: datetime) -> list[Event]:
     """All of them from `start` to `end`, the earliest first."""
     found = [*_swaps(about), *_boundaries(about), *_verifications(about)]
     return sorted((one for one in found if start <= one.at <= end), key=lambda one: one.at)
 
 
-def _swaps(about: Subject) -> list[Event]:
+def _swaps(about: RegisterView) -> list[Event]:
     say = about.language.gettext
     others = meter_queries.exchanges(about.store, about.utility.id, about.meter.id)
     found = []
@@ -72,7 +72,7 @@ def _follows(later: InstallationRow, earlier: InstallationRow) -> bool:
     )
 
 
-def _boundaries(about: Subject) -> list[Event]:
+def _boundaries(about: RegisterView) -> list[Event]:
     """The ends of billed months, and the beginning of the first one."""
     bills = [
         bill
@@ -106,7 +106,7 @@ def _boundary(bill: IssuedReading, language: Language, *, at_the_end: bool) -> E
     )
 
 
-def _verifications(about: Subject) -> list[Event]:
+def _verifications(about: RegisterView) -> list[Event]:
     """The first instant that a verification does not cover, for each that no other takes up."""
     language, known = about.language, meter_queries.verifications(about.store, about.meter.id)
     last_days = {one.valid_until for one in known}

@@ -11,7 +11,7 @@ from fastapi import Depends, Path, Query, Request
 
 from api.identity.callers import Visitor
 from api.pages.meters.spans import Span, SpanCode, bounds, span_of
-from api.pages.meters.subject import Subject
+from api.pages.meters.subject import RegisterView
 from api.web.problems import not_found
 from api.web.services import services
 from api.words.language import language_of
@@ -54,7 +54,7 @@ AskedFor = Annotated[Asked, Depends()]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownSpan:
     """A span of time in buckets: from `start` (excluded) to `end`."""
 
     span: Span
@@ -83,22 +83,22 @@ def choose(registers: list[RegisterRow], obis: str | None) -> RegisterRow | None
 
 def subject(
     request: Request, visitor: Visitor, store: psycopg.Connection, meter_id: str, obis: str | None
-) -> Subject:
+) -> RegisterView:
     """The meter and its register, which has to have one. Raises Problem."""
     utility = visitor.caller.utility
     meter = find_meter(store, utility.id, meter_id)
     register = choose(meter_queries.registers(store, meter.id), obis)
     if register is None:
         raise not_found(N_("A register of this meter"), N_("Its first readings bring its registers."))
-    return Subject(store, utility, meter, register, services(request).clock(), language_of(request))
+    return RegisterView(store, utility, meter, register, services(request).clock(), language_of(request))
 
 
 def shown_of(
     store: psycopg.Connection, asked: Asked, *, register: RegisterRow | None, now: datetime, zone: ZoneInfo
-) -> Shown:
+) -> ShownSpan:
     """What was asked for, as far as it fits."""
     chosen = span_of(asked.span)
     bucket = chosen.bucket_for(register, asked.by) if register else chosen.bucket
     first = reading_queries.first_reading_at(store, register.id) if register and chosen is Span.LIFE else None
     start, end = bounds(chosen, asked.to, register, now, zone=zone, bucket=bucket, first=first)
-    return Shown(chosen, bucket, start, end)
+    return ShownSpan(chosen, bucket, start, end)

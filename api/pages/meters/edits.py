@@ -14,7 +14,7 @@ from pydantic import AwareDatetime
 
 from api.identity.authentication import PageVisitor, Store, requires
 from api.pages.meters.choice import Asked, AskedFor, find_meter, subject
-from api.pages.meters.edit_drafts import Draft, FaultyError, edit_of
+from api.pages.meters.edit_drafts import EditDraft, FaultyError, edit_of
 from api.pages.meters.meter import meter_page
 from api.web.problems import not_found
 from api.words.presentation import N_
@@ -43,7 +43,7 @@ def add_edit(
 ) -> Response:
     """Write the edit down and go back to the page, or show it with what is wrong."""
     about = subject(request, visitor, store, asked.meter_id, asked.register)
-    draft = Draft(at, action, local, value, reason, confirmed)
+    draft = EditDraft(at, action, local, value, reason, confirmed)
     try:
         edits.add(store, edit_of(draft, about, visitor.caller.actor))
     except FaultyError as error:
@@ -71,7 +71,7 @@ def approve_edit(
     try:
         edits.approve(store, utility.id, edit_id, visitor.caller.actor)
     except EditError as error:
-        return meter_page(request, visitor, store, asked, Draft(faults=(_told(error),)))
+        return meter_page(request, visitor, store, asked, EditDraft(faults=(_told(error),)))
     return _back(asked)
 
 

@@ -18,7 +18,7 @@ _CELL, _STEP = 9, 11
 
 
 @dataclass(frozen=True, slots=True)
-class DayCell:
+class StripCell:
     """A day of the strip: how high its bar is, and it in words. `state`: all, some, none, unknown; today."""
 
     x: int
@@ -28,14 +28,14 @@ class DayCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ReadingHealth:
     """`last` is (read at, received at); `arrived` the share of what was due in DAYS, None: nothing was."""
 
     last: tuple[datetime, datetime] | None
     due: int
     arrived: int
     missed: int
-    cells: list[DayCell]
+    cells: list[StripCell]
     reasons: list[ReasonRow]
     complaints: list[tuple[list[str], StatusRow]]
     width: int = DAYS * _STEP - (_STEP - _CELL)
@@ -48,14 +48,14 @@ class Health:
 
 def health_of(
     store: psycopg.Connection, utility: UtilityRow, meter: MeterRow, now: datetime, language: Language
-) -> Health:
+) -> ReadingHealth:
     """Of the last DAYS whole days and today."""
     today = now.astimezone(utility.zone).date()
     first = today - timedelta(days=DAYS - 1)
     rows = {row.day: row for row in queries.days(store, meter.id, first, today)}
     since = datetime(first.year, first.month, first.day, tzinfo=utility.zone)
     past = [row for row in rows.values() if row.day < today]
-    return Health(
+    return ReadingHealth(
         last=queries.last_arrival(store, meter.id),
         due=sum(row.due for row in past),
         arrived=sum(row.arrived for row in past),
@@ -71,11 +71,11 @@ def health_of(
     )
 
 
-def _cell(place: int, day: date, row: queries.DayRow | None, language: Language) -> DayCell:
+def _cell(place: int, day: date, row: queries.DayRow | None, language: Language) -> StripCell:
     x = place * _STEP
     if row is None or (not row.due and not row.missed):
         label = language.gettext("%(day)s: nothing known", day=language.day(day))
-        return DayCell(x, 1, "unknown", label)
+        return StripCell(x, 1, "unknown", label)
     share = row.arrived / row.due if row.due else 0.0
     label = language.gettext(
         "%(day)s: %(arrived)s of %(due)s arrived, %(missed)s polls without an answer",
@@ -85,4 +85,4 @@ def _cell(place: int, day: date, row: queries.DayRow | None, language: Language)
         missed=row.missed,
     )
     state = "today" if place == DAYS - 1 else "all" if share >= 1 else "some" if share > 0 else "none"
-    return DayCell(x, max(1.0, round(share * STRIP_HEIGHT, 1)), state, label)
+    return StripCell(x, max(1.0, round(share * STRIP_HEIGHT, 1)), state, label)

@@ -13,10 +13,10 @@ from api.identity.authentication import PageVisitor, Store, requires
 from api.identity.callers import Visitor
 from api.pages.frame.rendering import page
 from api.pages.meters.choice import Asked, AskedFor, choose, find_meter, shown_of
-from api.pages.meters.edit_drafts import Draft, chosen_reading
+from api.pages.meters.edit_drafts import EditDraft, chosen_reading
 from api.pages.meters.health import health_of
 from api.pages.meters.spans import Span
-from api.pages.meters.subject import Subject
+from api.pages.meters.subject import RegisterView
 from api.web.services import services
 from api.words.language import language_of
 from metering.access import Scope
@@ -45,11 +45,11 @@ def show_meter(
     at: AwareDatetime | None = None,
 ) -> Response:
     """The chart and the rest; `at` is the instant of a reading that somebody wants to change."""
-    return meter_page(request, visitor, store, asked, Draft(at=at))
+    return meter_page(request, visitor, store, asked, EditDraft(at=at))
 
 
 def meter_page(
-    request: Request, visitor: Visitor, store: psycopg.Connection, asked: Asked, draft: Draft
+    request: Request, visitor: Visitor, store: psycopg.Connection, asked: Asked, draft: EditDraft
 ) -> Response:
     """The page with what somebody is about to change, and what was wrong with it."""
     shared, may = services(request), visitor.caller.may
@@ -90,7 +90,7 @@ def meter_page(
         decoded=shared.decode(telegrams[0].raw, meter.model) if telegrams else None,
         months=_months(store, utility.id, meter.id, chosen),
         draft=draft,
-        reading=chosen_reading(Subject(store, utility, meter, chosen, now, language), draft.at)
+        reading=chosen_reading(RegisterView(store, utility, meter, chosen, now, language), draft.at)
         if chosen
         else None,
         edits=edits_page(store, utility.id, meter=meter.code, limit=_EDITS_SHOWN),

@@ -12,7 +12,7 @@ from store.fleet.utilities import UtilityRow
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class RegisterView:
     """A register of a meter of a utility, the time by the clock, and the reader's language."""
 
     store: psycopg.Connection

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from psycopg.types.json import Jsonb
 
 from api.pages.meters.chart_words import words
-from api.pages.meters.subject import Subject
+from api.pages.meters.subject import RegisterView
 from api.printing.meter_year import letterhead, months_of, story
 from api.printing.pdf import document
 from api.web.app import create_app
@@ -441,7 +441,7 @@ def printed_year(connection: psycopg.Connection, ours: Seeded, year: int, code: 
     meter = meter_queries.meter(connection, ours.id, ours.meters[0])
     assert meter is not None
     register = meter_queries.registers(connection, meter.id)[0]
-    about = Subject(connection, utility(connection, ours.id), meter, register, NOW, language)
+    about = RegisterView(connection, utility(connection, ours.id), meter, register, NOW, language)
     parts = story(about, year, months_of(about, year))
     content = document(letterhead(about, year, "Printed"), parts, language, compressed=False)
     return " ".join(pdf_text(content).split("\n"))

@@ -1,1 +1,1 @@
-"""Who is asking: keys, sessions, passwords, second factors, and providers."""
+"""Identity of callers: keys, sessions, passwords, second factors, and providers."""

@@ -82,7 +82,7 @@ async def _credential(
 
 
 async def _submitted_token(request: Request) -> str:
-    """What a form brought along: the hidden field, or the header of a request that a script of ours makes."""
+    """Token that a form brought along: its hidden field, or the header of a request by a script of ours."""
     if request.method in _SAFE or _is_api(request):
         return ""
     if token := request.headers.get("x-form-token"):

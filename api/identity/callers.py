@@ -70,7 +70,7 @@ class Visitor:
 
 
 def key_holder(store: psycopg.Connection, key: api_keys.ApiKey) -> KeyHolder:
-    """Who holds the key, with what it may do."""
+    """Holder of a key, with what it may do."""
     scopes = frozenset(scope for scope in Scope if scope in key.scopes) | {Scope.OWN}
     return KeyHolder(utility(store, key.utility_id), key.name, scopes, key)
 

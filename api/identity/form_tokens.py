@@ -21,5 +21,5 @@ class Signer:
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
     def accepts_form(self, nonce: str, token: str) -> bool:
-        """Whether the form was made for the holder of `nonce`."""
+        """True where the form was made for the holder of `nonce`."""
         return bool(nonce) and hmac.compare_digest(self.form_token(nonce).encode(), token.encode())

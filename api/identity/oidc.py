@@ -49,7 +49,7 @@ class OidcSettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who has `value` in the claim gets `roles` at the utility with this code."""
+    """Rule: who has `value` in the claim gets `roles` at the utility with this code."""
 
     value: str
     utility: str
@@ -78,7 +78,7 @@ class OidcSettings:
                 raise OidcSettingsError(f"{address}: write an https address (http is for this machine only)")
 
     def roles(self, claims: Mapping[str, Any]) -> dict[str, list[str]]:
-        """What the claims of an ID token give: roles by the code of each utility."""
+        """Roles that the claims of an ID token give, by the code of each utility."""
         given = claims.get(self.claim, [])
         values = {given} if isinstance(given, str) else {one for one in given if isinstance(one, str)}
         roles: dict[str, set[str]] = {}

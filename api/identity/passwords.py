@@ -43,7 +43,7 @@ class Passwords:
             return self._hasher.hash(password)
 
     def matches(self, password_hash: str | None, password: str) -> bool:
-        """Whether the hash is of this password; None, for nobody's, takes as long and is never right."""
+        """True where the hash is of this password; None, for nobody's, takes as long and is never right."""
         with self._turn:
             try:
                 right = self._hasher.verify(password_hash or self._nobodys, password)
@@ -52,7 +52,7 @@ class Passwords:
         return right and password_hash is not None
 
     def outdated(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """True where the hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(password_hash)
 
 
@@ -93,7 +93,7 @@ class SecondFactor:
 
 
 def provisioning_uri(secret: str, login: str) -> str:
-    """What an authenticator app reads."""
+    """Address that an authenticator app reads."""
     return pyotp.TOTP(secret).provisioning_uri(name=login, issuer_name="Hesper")
 
 
@@ -103,5 +103,5 @@ def recovery_codes() -> list[str]:
 
 
 def recovery_hash(code: str) -> bytes:
-    """What is kept of a recovery code; it is random, so that no dictionary holds it."""
+    """Hash that is kept of a recovery code; the code is random, so that no dictionary holds it."""
     return hashlib.sha256(code.strip().lower().encode()).digest()

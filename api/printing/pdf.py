@@ -41,7 +41,7 @@ _PAD = 3
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """Whose sheet it is and of what: `facts` are (name, value), `printed` says when and for whom."""
+    """Letterhead of a sheet: `facts` are (name, value), `printed` says when and for whom."""
 
     utility: str
     title: str

@@ -50,7 +50,7 @@ class _Conditional:
         self._known = _listed(if_none_match)
 
     def answer(self, document: Document, only: Fields = Fields()) -> Document:  # noqa: B008 - it is frozen
-        """What is asked for of the document, with its tag; to who has it, 304 by raising Answered."""
+        """Fields that were asked for, with the document's tag; 304 by raising Answered to whoever has it."""
         tag = etag(document)
         # compared weakly, as RFC 9110 has it for this header: a proxy that compresses makes tags weak
         if _ANY in self._known or tag in {known.removeprefix("W/") for known in self._known}:

@@ -1,4 +1,4 @@
-"""What lists and periods are asked for with: the parameters that modules of `/v1` share, and their bounds."""
+"""Parameters of lists and periods that modules of `/v1` share, and their bounds."""
 
 import re
 from datetime import UTC, datetime, timedelta

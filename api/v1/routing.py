@@ -1,4 +1,4 @@
-"""How an answer of `/v1` leaves its route: the one place where a route's transaction is still open and the
+"""Route of `/v1`: the one place where a route's transaction is still open and the
 response is already made.
 
 `resources("meters")` is the router of a module of `/v1`. Below its routes `Answered` may be raised to answer

@@ -32,7 +32,7 @@ class AdaptiveCache(Generic[T]):
         self._places: dict[Hashable, _Place[T]] = {}
 
     def get(self, key: Hashable, count: Callable[[], T]) -> T:
-        """What was counted for this key not long ago, or now. What `count` raises is not kept."""
+        """Value that was counted for this key not long ago, or now. What `count` raises is not kept."""
         with self._lock:
             place = self._places.setdefault(key, _Place())
         with place.lock:

@@ -1,4 +1,4 @@
-"""What can be said of a gateway's configuration before it is sent: the words of it, and who says them.
+"""Check of a gateway's configuration before it is sent: its words, and who says them.
 
 The gateway has the last word, with its ports, its files and its meters. What can be known before is told by
 a `ConfigurationCheck`: the API may not import the gateway's code, so it is given one where it is composed
@@ -24,7 +24,7 @@ class ConfigurationProblem:
 
 @dataclass(frozen=True, slots=True)
 class PlannedLine:
-    """Whether a line keeps its schedules. `utilisation`: the share of its time, 1 is all of it.
+    """Forecast for a line and its schedules. `utilisation`: the share of its time, 1 is all of it.
 
     `midnight_seconds`: until all that is due at midnight has been read; None: some of it never is.
     `unknown` meters have a wire time that is not known, and are not counted.
@@ -41,14 +41,14 @@ class PlannedLine:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found. With a problem the gateway would refuse it, so that no line is planned."""
+    """Result of a check. With a problem the gateway would refuse it, so that no line is planned."""
 
     problems: Sequence[ConfigurationProblem] = ()
     lines: Sequence[PlannedLine] = ()
 
     @property
     def fits(self) -> bool:
-        """Whether every schedule is kept, by what is known."""
+        """True where every schedule is kept, by what is known."""
         return not self.problems and all(line.fits for line in self.lines)
 
 

@@ -37,7 +37,7 @@ _BY_THE_FRAMEWORK = ("not-found", "method-not-allowed", "body-too-large")  # any
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """What the audit log says of a refused request; `utility_id` None: nobody knows whose it is."""
+    """Refused request as the audit log has it; `utility_id` None: nobody knows whose it is."""
 
     actor: str
     address: str
@@ -127,7 +127,7 @@ def invalid(parameter: str, detail: str) -> Problem:
 
 
 def wants_page(request: Request) -> bool:
-    """Whether a browser navigates, which is shown a page."""
+    """True where a browser navigates, which is shown a page."""
     return not request.url.path.startswith("/v1") and "text/html" in request.headers.get("accept", "")
 
 

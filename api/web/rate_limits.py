@@ -1,4 +1,4 @@
-"""How often somebody may ask, and how soon again after failing. In memory, so for one process each.
+"""Limits: how often somebody may ask, and how soon again after failing. In memory, so for one process each.
 
 The clock is an argument; what was not heard of for long is forgotten, the oldest first.
 """
@@ -54,7 +54,7 @@ class Lockout:
         self._lock = threading.Lock()
 
     def wait(self, subject: str) -> timedelta:
-        """How long the subject has to wait before it may try again; zero: it may."""
+        """Time until the subject may try again; zero: now."""
         with self._lock:
             failures, last = self._remembered(subject)
         if failures < self._free:

@@ -1,4 +1,4 @@
-"""What the API needs to be told, and the session secret of an installation."""
+"""Settings of the API, and the session secret of an installation."""
 
 import os
 import secrets
@@ -57,7 +57,7 @@ class ApiSettings:
 
     @property
     def session_idle(self) -> timedelta:
-        """How long a session may be idle."""
+        """Time for which a session may be idle."""
         return timedelta(minutes=self.session_idle_minutes)
 
 

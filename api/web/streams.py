@@ -83,7 +83,7 @@ class ChangeStreams:
         return stream
 
     async def messages(self, stream: Stream, clock: Callable[[], datetime]) -> AsyncIterator[str]:
-        """What the stream says, as text/event-stream, until its end; `clock` dates the changes."""
+        """Messages of the stream, as text/event-stream, until its end; `clock` dates the changes."""
         try:
             yield f"retry: {int(_AGAIN * 1000)}\nevent: hello\ndata: {{}}\n\n"
             while not self.closing.is_set() and (left := stream.ends - stream.loop.time()) > 0:

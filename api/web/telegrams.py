@@ -12,7 +12,7 @@ from telemetry.explanation import Explanation
 
 @dataclass(frozen=True, slots=True)
 class Undecoded:
-    """Why a telegram is shown as bytes alone; `reason` is a sentence in the words of its driver."""
+    """Telegram that is shown as bytes alone; `reason` is a sentence in the words of its driver."""
 
     reason: str
 

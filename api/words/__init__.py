@@ -1,1 +1,1 @@
-"""What pages say to people, in their languages."""
+"""Words that pages say to people, in their languages."""

@@ -24,7 +24,7 @@ _FOUND = {
 
 
 def found_by(boundary: BoundaryEvidence, language: Language) -> str:
-    """How the value at a boundary was found, as a sentence."""
+    """Sentence on how the value at a boundary was found."""
     if boundary.method == "reading" and boundary.readings:
         distance = boundary.readings[0].at - boundary.instant
         if not distance:
@@ -51,7 +51,7 @@ def passed_over(boundary: BoundaryEvidence, zone: ZoneInfo, language: Language) 
 
 
 def rests_on(basis: EstimateBasis, unit: str, zone: ZoneInfo, language: Language) -> Iterator[str]:
-    """What an estimate was computed from, in sentences."""
+    """Sentences on what an estimate was computed from."""
     if basis.periods is not None and basis.consumption is not None and basis.hours is not None:
         hours, used = Fraction(basis.hours), to_micro(basis.consumption)
         yield language.gettext(

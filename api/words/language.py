@@ -174,7 +174,7 @@ def english() -> Language:
 
 
 def language_of(request: Request) -> Language:
-    """What was chosen on a page, else the best of what the browser says that it wants, else English."""
+    """Language that was chosen on a page, else the best of those that the browser wants, else English."""
     offered = _languages()
     chosen = request.cookies.get(COOKIE, "")
     if chosen in offered:

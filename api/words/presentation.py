@@ -1,4 +1,4 @@
-"""How names, days and bytes look to people, whatever their language (which `api/words/language.py` knows)."""
+"""Presentation of names, days and bytes, whatever the language (which `api/words/language.py` knows)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def hex_lines(raw: bytes, width: int = 16) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """How a verification stands: `state` is good, soon or over, and the same in words."""
+    """Standing of a verification: `state` is good, soon or over, and the same in words."""
 
     state: str
     words: str
@@ -43,7 +43,7 @@ _SOON = 60  # days
 
 
 def expiry(last_day: date, today: date, language: Language) -> Expiry:
-    """What is left until the last day of something, or how long ago that was."""
+    """Time left until the last day of something, or since then."""
     days = (last_day - today).days
     if days < 0:
         return Expiry("over", language.ngettext("expired %(num)s day ago", "expired %(num)s days ago", -days))

@@ -160,7 +160,7 @@ def quality_name(code: int, language: Language) -> str:
 
 
 def method_name(method: str, language: Language) -> str:
-    """How a boundary value was found."""
+    """Method of a boundary value in words."""
     return language.gettext(_METHODS.get(method, method.replace("_", " ")))
 
 
@@ -170,7 +170,7 @@ def state_name(word: str, language: Language) -> str:
 
 
 def scope_name(scope: Scope, language: Language) -> str:
-    """What the scope allows, as an infinitive: 'see telegrams'."""
+    """Right that the scope gives, as an infinitive: 'see telegrams'."""
     return language.gettext(_SCOPES[scope])
 
 
@@ -182,7 +182,7 @@ def phrase(name: str, language: Language) -> str:
 
 
 def remedy(reason: str, language: Language) -> str | None:
-    """What can be done about an exception of a close; None where its own detail has to say it."""
+    """Remedy for an exception of a close; None where its own detail has to say it."""
     return language.gettext(_REASONS[reason][1]) if reason in _REASONS else None
 
 

@@ -175,7 +175,7 @@ def translated(text: str, language: Language, zone: ZoneInfo) -> str:
 
 
 def is_known(text: str) -> bool:
-    """Whether every part of a sentence has a translation."""
+    """True where every part of a sentence has a translation."""
     return all(any(pattern.fullmatch(part) for pattern, _ in _SENTENCES) for part in text.split("; "))
 
 

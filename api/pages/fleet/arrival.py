@@ -39,7 +39,7 @@ MISSED = {  # telemetry.wire.MissReason: what it means and what to try
 
 @dataclass(frozen=True, slots=True)
 class MeterDay:
-    """What is known of a meter's day."""
+    """Day of a meter: what arrived, and why the rest did not."""
 
     meter: meter_queries.MeterRow
     cell: queries.DayCell

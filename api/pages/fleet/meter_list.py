@@ -32,7 +32,7 @@ After = Annotated[str | None, Query(max_length=40)]
 
 
 class MeterState(StrEnum):
-    """What a row says of its meter, in words that are also its class in the style sheet."""
+    """State of a meter in its row; the word is also its class in the style sheet."""
 
     FINDING = "finding"
     LATE = "late"

@@ -1,1 +1,1 @@
-"""What every page stands in: layout, parts, errors."""
+"""Frame of every page: layout, parts, errors."""

@@ -133,7 +133,7 @@ def page(request: Request, visitor: Visitor, template: str, **context: Any) -> R
 
 
 def _reader(request: Request) -> dict[str, Any]:
-    """What each template knows of who reads it."""
+    """Context of every template: the reader's language."""
     return {"language": language_of(request)}
 
 

@@ -28,7 +28,7 @@ Password = Annotated[str, Form(max_length=LONGEST)]
 
 @router.get("/account", dependencies=_OWN)
 def account(request: Request, visitor: PageVisitor, store: Store) -> Response:
-    """What the signed-in person may do, and the forms to change what is theirs."""
+    """Page of the signed-in person: what they may do, and the forms to change what is theirs."""
     return _account(request, visitor, store)
 
 

@@ -43,7 +43,7 @@ _WAIT = N_("There were too many failed attempts. Try again in %(minutes)s min.")
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What a session will be for."""
+    """Subject of a session that is to begin."""
 
     actor: str
     utility_id: int
@@ -166,7 +166,7 @@ def renew_session(request: Request, store: Store, visitor: PageVisitor, answer: 
 
 
 def _person(shared: Services, store: Store, login: str, password: str, code: str) -> users.User | None:
-    """Who it is, if password and second factor are right; a code counts once."""
+    """Person, if password and second factor are right; a code counts once."""
     person = users.enter_by_login(store, login)
     if not shared.passwords.matches(person.password_hash if person else None, password) or person is None:
         return None

@@ -1,4 +1,4 @@
-"""What the chart of a register draws and its table tells: figures, what is said of readings, and events.
+"""Content of a register's chart and its table: figures, what is said of readings, and events.
 
 Figures are exact decimal strings, instants are seconds since 1970; words are in the reader's language.
 """

@@ -1,4 +1,4 @@
-"""What else stands on the axis of time: exchanges of meters, billing boundaries, ends of verification."""
+"""Events on the axis of time: exchanges of meters, billing boundaries, ends of verification."""
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -64,7 +64,7 @@ def _swaps(about: RegisterView) -> list[Event]:
 
 
 def _follows(later: InstallationRow, earlier: InstallationRow) -> bool:
-    """Whether a meter took the other one's place, within a week."""
+    """True where a meter took the other one's place, within a week."""
     return (
         later.point_code == earlier.point_code
         and earlier.valid_to is not None

@@ -1,4 +1,4 @@
-"""Which meter, register and time a page or a chart of a meter is about."""
+"""Choice of meter, register and time for a page or a chart."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -28,7 +28,7 @@ LastDay = Annotated[date | None, Query(ge=date(1970, 1, 2), le=date(2100, 1, 1))
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a page or a chart of a meter is to show, as its address says it.
+    """Query of a page or a chart of a meter, as its address says it.
 
     Of `register` (default: the leading one), `range` up to the end of local day `to`, added up `by` hour ...
     """
@@ -96,7 +96,7 @@ def subject(
 def shown_of(
     store: psycopg.Connection, asked: Asked, *, register: RegisterRow | None, now: datetime, zone: ZoneInfo
 ) -> ShownSpan:
-    """What was asked for, as far as it fits."""
+    """Span and bucket that were asked for, as far as they fit."""
     chosen = span_of(asked.span)
     bucket = chosen.bucket_for(register, asked.by) if register else chosen.bucket
     first = reading_queries.first_reading_at(store, register.id) if register and chosen is Span.LIFE else None

@@ -1,4 +1,4 @@
-"""How reliably a meter is read: the last success, the share that arrived, what was missed, and why."""
+"""Reading health of a meter: the last success, the share that arrived, what was missed, and why."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -42,7 +42,7 @@ class ReadingHealth:
 
     @property
     def share(self) -> float | None:
-        """What arrived of what was due; None where nothing was."""
+        """Share of what was due that arrived; None where nothing was."""
         return self.arrived / self.due if self.due else None
 
 

@@ -113,7 +113,7 @@ class MonthLine:
 def _months(
     store: psycopg.Connection, utility_id: int, meter_id: int, register: meter_queries.RegisterRow | None
 ) -> list[MonthLine]:
-    """What became of the register's last closed months, the latest first."""
+    """Last closed months of the register, the latest first."""
     if register is None:
         return []
     history = billing_queries.billing_history(store, utility_id, meter_id, _BILLS_SHOWN * _BILLED_REGISTERS)

@@ -1,4 +1,4 @@
-"""What time a chart shows: the spans to choose from, their bounds, and the one that shows a finding."""
+"""Spans of a chart: those to choose from, their bounds, and the one that shows a finding."""
 
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -42,12 +42,12 @@ _BUCKET_NAMES = {
 
 
 def bucket_name(bucket: Bucket, language: Language) -> str:
-    """What is added up, in words."""
+    """Title of the bars: what is added up."""
     return language.gettext(_BUCKET_NAMES[bucket])
 
 
 class Span(Enum):
-    """What a chart shows: (name in the URL, words, days, its usual bucket)."""
+    """Span of a chart: (name in the URL, words, days, its usual bucket)."""
 
     TWO_DAYS = ("2d", N_("2 days"), 2, Bucket.READING)
     WEEK = ("7d", N_("7 days"), 7, Bucket.HOUR)
@@ -130,7 +130,7 @@ def bounds(
 
 
 def gap_after(bucket: Bucket, expected_interval: timedelta | None) -> timedelta:
-    """How long two readings of a chart may lie apart before the time between them is shown as a gap."""
+    """Time that two readings of a chart may lie apart before the time between them is shown as a gap."""
     return max(1.5 * _BUCKET_LENGTH[bucket], _MISSED_READINGS * (expected_interval or _HOUR))
 
 

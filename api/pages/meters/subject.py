@@ -1,4 +1,4 @@
-"""What a page, a chart or a print of a meter is about: one of its registers, as somebody reads it now."""
+"""Register that a page, a chart or a print is about, as somebody reads it now."""
 
 from dataclasses import dataclass
 from datetime import datetime

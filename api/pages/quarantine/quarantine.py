@@ -197,7 +197,7 @@ def accept(
 
 
 def _chosen(reason: str | None, entry: int | None) -> dict[str, object]:
-    """What a form means, as a request has it. Raises Problem."""
+    """Subject of a request, as the form means it. Raises Problem."""
     if (reason is None) == (entry is None):
         raise invalid("form", N_("Choose one entry, or all of a reason."))
     return {"reason": reason} if entry is None else {"ids": [entry]}

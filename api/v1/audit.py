@@ -35,7 +35,9 @@ class AuditPage(BaseModel):
     next_cursor: int | None
 
 
-@router.get("/audit", dependencies=[requires(Scope.AUDIT_READ)], summary="Who did what, the newest first")
+@router.get(
+    "/audit", dependencies=[requires(Scope.AUDIT_READ)], summary="List audit log entries, the newest first"
+)
 def list_audit(
     caller: KeyCaller,
     store: Store,

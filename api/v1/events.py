@@ -49,7 +49,7 @@ _EVENTS = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}
     dependencies=[requires(Scope.METERS_READ)],
     response_class=EventStream,
     responses=_EVENTS,  # type: ignore[arg-type]
-    summary="Stream of changes",
+    summary="Stream changes",
 )
 async def events(request: Request, caller: KeyCaller) -> StreamingResponse:
     """Server-sent events: `hello`, then `readings`, `findings`, `edits`, `quarantine`, `gateways`, `months`

@@ -130,7 +130,7 @@ class Acceptance(BaseModel):
 @router.get(
     "/quarantine",
     dependencies=[requires(Scope.TELEGRAMS_READ)],
-    summary="What could not be used, oldest first",
+    summary="List quarantine entries, the oldest first",
 )
 def list_quarantine(
     *,
@@ -158,7 +158,7 @@ def list_quarantine(
 @router.get(
     "/quarantine/{entry_id}",
     dependencies=[requires(Scope.TELEGRAMS_READ)],
-    summary="Something that could not be used, with what it says",
+    summary="Get a quarantine entry with its content",
     responses=UNCHANGED,
 )
 def get_quarantined(
@@ -187,7 +187,7 @@ def get_quarantined(
     "/quarantine/replays",
     dependencies=[requires(Scope.READINGS_WRITE), ONCE],
     status_code=HTTPStatus.ACCEPTED,
-    summary="Have what waits taken as if it came now",
+    summary="Replay quarantine entries",
 )
 def replay(response: Response, caller: KeyCaller, store: Store, task: QuarantineTask) -> TaskDocument:
     """After its cause was mended. Nothing is stored twice; what is refused again waits on."""
@@ -198,7 +198,7 @@ def replay(response: Response, caller: KeyCaller, store: Store, task: Quarantine
     "/quarantine/discards",
     dependencies=[requires(Scope.READINGS_WRITE), ONCE],
     status_code=HTTPStatus.ACCEPTED,
-    summary="Say that something will never be used",
+    summary="Discard quarantine entries",
 )
 def discard(response: Response, caller: KeyCaller, store: Store, task: QuarantineTask) -> TaskDocument:
     """Discarded entries stay on record, and do not wait again when they are sent again."""
@@ -208,7 +208,7 @@ def discard(response: Response, caller: KeyCaller, store: Store, task: Quarantin
 @router.get(
     "/new-meters",
     dependencies=[requires(Scope.METERS_READ)],
-    summary="Meters that report and are not registered",
+    summary="List meters that report and are not registered",
 )
 def list_new_meters(
     caller: KeyCaller,
@@ -232,7 +232,7 @@ def list_new_meters(
     "/new-meters/{meter_id}/acceptance",
     dependencies=[requires(Scope.REGISTRY_WRITE), ONCE],
     status_code=HTTPStatus.ACCEPTED,
-    summary="Register a new meter, with all that waited of it",
+    summary="Register a new meter and replay its readouts",
 )
 def accept(
     response: Response,

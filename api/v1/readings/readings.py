@@ -90,7 +90,7 @@ class Consumption(BaseModel):
 @router.get(
     "/meters/{meter_id}/readings",
     dependencies=[requires(Scope.READINGS_READ)],
-    summary="A meter's readings with their quality",
+    summary="List the readings of a meter",
 )
 def list_readings(
     *,
@@ -154,7 +154,7 @@ def list_readings(
 @router.get(
     "/meters/{meter_id}/consumption",
     dependencies=[requires(Scope.READINGS_READ)],
-    summary="A register's consumption by the local calendar",
+    summary="List the consumption of a register by calendar",
 )
 def get_consumption(
     *,
@@ -208,7 +208,7 @@ def get_consumption(
 @router.get(
     "/telegrams/{meter_id}/{measured_at}",
     dependencies=[requires(Scope.TELEGRAMS_READ)],
-    summary="The bytes behind readings",
+    summary="Get the telegram behind a reading",
 )
 def get_telegram(
     caller: KeyCaller, store: Store, meter_id: MeterId, measured_at: AwareDatetime

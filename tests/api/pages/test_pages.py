@@ -165,8 +165,8 @@ def test_the_month_page_shows_how_the_close_went(
     page = browser.get("/months/2026-10").text
     text = _look(page).text
     assert 'data-close="closed"' in page
-    assert 'data-exception="no_reading"' in page
-    assert "Read the meter by hand" in text
+    assert 'data-exception="no_reading_after"' in page
+    assert "no usable reading for" in text
     assert "37\u202f319" in text
     assert "not yet" in text
     assert browser.get("/months").headers["location"] == "/months/2026-10"

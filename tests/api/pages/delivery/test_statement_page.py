@@ -53,7 +53,7 @@ def test_both_sides_agree_once_billing_has_acknowledged(
 
 def test_a_register_that_was_left_out_says_why_in_the_readers_language(browser: TestClient) -> None:
     english = browser.get("/accounts/40002/statement").text
-    assert "Left out of accounting: No reading." in english
+    assert "Left out of accounting: No later reading." in english
     russian = browser.get("/accounts/40002/statement", headers={"Accept-Language": "ru"}).text
     assert "Исключено из учёта" in russian
     assert "Акт сверки" in russian

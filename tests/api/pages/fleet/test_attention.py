@@ -105,7 +105,7 @@ def test_an_exchanged_meter_leads_to_the_one_before_and_after_it(
 
 def test_a_month_without_a_bill_says_why(browser: TestClient, ours: Seeded) -> None:
     unbilled = ours.meters[4]  # flat 2, hot water
-    assert 'data-unbilled="no_reading"' in browser.get(f"/meters/{unbilled}").text
+    assert 'data-unbilled="no_reading_after"' in browser.get(f"/meters/{unbilled}").text
 
 
 def test_a_gap_in_the_readings_is_marked_and_keeps_its_sum(

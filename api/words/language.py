@@ -117,16 +117,16 @@ class Language:
         return format_date(date.fromisoformat(period + "-01"), "LLLL y", locale=self.locale)
 
     def age(self, instant: datetime, now: datetime) -> str:
-        """How long ago, in one unit: '4 min ago'."""
+        """Time since then, in one unit: '4 minutes ago'."""
         seconds = int((now - instant).total_seconds())
         if seconds < 0:
             return self.gettext("in the future")
-        if seconds < 90:
-            return self.gettext("%(count)s s ago", count=seconds)
+        if seconds < 60:
+            return self.gettext("less than a minute ago")
         if seconds < 5400:
-            return self.gettext("%(count)s min ago", count=seconds // 60)
+            return self.ngettext("%(num)s minute ago", "%(num)s minutes ago", seconds // 60)
         if seconds < 172_800:
-            return self.gettext("%(count)s h ago", count=seconds // 3600)
+            return self.ngettext("%(num)s hour ago", "%(num)s hours ago", seconds // 3600)
         return self.ngettext("%(num)s day ago", "%(num)s days ago", seconds // 86_400)
 
     def duration(self, length: timedelta) -> str:

@@ -66,7 +66,14 @@ def test_times_are_written_as_the_language_does_by_the_utilitys_clocks() -> None
 
 @pytest.mark.parametrize(
     ("past", "text"),
-    [(5, "5 s ago"), (300, "5 min ago"), (7200, "2 h ago"), (400_000, "4 days ago"), (-5, "in the future")],
+    [
+        (5, "less than a minute ago"),
+        (73, "1 minute ago"),
+        (300, "5 minutes ago"),
+        (7200, "2 hours ago"),
+        (400_000, "4 days ago"),
+        (-5, "in the future"),
+    ],
 )
 def test_an_age_has_one_unit(past: int, text: str) -> None:
     assert EN.age(NOW - timedelta(seconds=past), NOW) == text

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from api.pages.meters.subject import Subject
+from api.pages.meters.subject import RegisterView
 from api.printing.pdf import Column, Letterhead, bars, heading, space, table, text
 from api.words.language import Language
 from api.words.mark_words import ReadingState, kind_of, reasons_of
@@ -40,7 +40,7 @@ class Month:
     sure: bool = False
 
 
-def months_of(about: Subject, year: int) -> list[Month]:
+def months_of(about: RegisterView, year: int) -> list[Month]:
     """The months of the year that have begun, January first."""
     store, utility, meter, register = about.store, about.utility, about.meter, about.register
     language = about.language
@@ -85,7 +85,7 @@ def months_of(about: Subject, year: int) -> list[Month]:
     return found
 
 
-def _read(about: Subject, year: int) -> dict[str, tuple[int | None, int]]:
+def _read(about: RegisterView, year: int) -> dict[str, tuple[int | None, int]]:
     """(start, end) of each month by the last usable readings of it and of the month before."""
     utility = about.utility
     series = reading_queries.series(
@@ -111,7 +111,7 @@ def _next(period: str) -> str:
     return f"{year + month // 12:04d}-{month % 12 + 1:02d}"
 
 
-def letterhead(about: Subject, year: int, printed: str) -> Letterhead:
+def letterhead(about: RegisterView, year: int, printed: str) -> Letterhead:
     """Whose meter it is, where it was in that year, and until when its verification counts."""
     utility, meter, register, language = about.utility, about.meter, about.register, about.language
     starts, ends = (datetime(one, 1, 1, tzinfo=utility.zone) for one in (year, year + 1))
@@ -136,7 +136,7 @@ def letterhead(about: Subject, year: int, printed: str) -> Letterhead:
     return Letterhead(utility.name, title, facts, printed)
 
 
-def story(about: Subject, year: int, months: Sequence[Month]) -> list[Any]:
+def story(about: RegisterView, year: int, months: Sequence[Month]) -> list[Any]:
     """The parts of the sheet below its letterhead."""
     language, register = about.language, about.register
     say, unit = language.gettext, language.unit(register.unit)
@@ -183,7 +183,7 @@ def _months_table(months: Sequence[Month], unit: str, language: Language) -> Any
     return table(columns, [*rows, total], total=True)
 
 
-def _left_out(about: Subject, year: int) -> list[Any]:
+def _left_out(about: RegisterView, year: int) -> list[Any]:
     """The readings that count for nothing, with the reason of each."""
     utility, register, language = about.utility, about.register, about.language
     say = language.gettext

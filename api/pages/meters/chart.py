@@ -13,7 +13,7 @@ from api.pages.meters.chart_events import Event, events
 from api.pages.meters.chart_words import words
 from api.pages.meters.choice import AskedFor, shown_of, subject
 from api.pages.meters.spans import finest, gap_after
-from api.pages.meters.subject import Subject
+from api.pages.meters.subject import RegisterView
 from api.v1.models import decimal_text
 from api.web.problems import invalid
 from api.words.explanations import explain, finding_title
@@ -87,7 +87,7 @@ def chart(
 
 
 def _points(
-    about: Subject, start: datetime, end: datetime, bucket: Bucket, said: list[JudgedRow]
+    about: RegisterView, start: datetime, end: datetime, bucket: Bucket, said: list[JudgedRow]
 ) -> dict[str, list[Any]]:
     register = about.register
     series = reading_queries.series(
@@ -127,7 +127,9 @@ def _points(
     return points
 
 
-def _missed(about: Subject, gaps: list[tuple[datetime, datetime]], flags: list[bool]) -> list[str | None]:
+def _missed(
+    about: RegisterView, gaps: list[tuple[datetime, datetime]], flags: list[bool]
+) -> list[str | None]:
     """Beside each point that ends a gap why nothing was read in it, where the gateway told."""
     told: dict[int, list[str]] = {}
     for row in judged_queries.missed_between(about.store, about.meter.id, gaps):
@@ -137,7 +139,7 @@ def _missed(about: Subject, gaps: list[tuple[datetime, datetime]], flags: list[b
     return [", ".join(told.get(next(places), [])) or None if flag else None for flag in flags]
 
 
-def _marked(row: JudgedRow, about: Subject) -> dict[str, Any]:
+def _marked(row: JudgedRow, about: RegisterView) -> dict[str, Any]:
     kind = kind_of(row)
     return {
         "at": row.measured_at.timestamp(),
@@ -150,7 +152,7 @@ def _marked(row: JudgedRow, about: Subject) -> dict[str, Any]:
     }
 
 
-def _finding(finding: ListedFinding, about: Subject) -> dict[str, Any]:
+def _finding(finding: ListedFinding, about: RegisterView) -> dict[str, Any]:
     return {
         "id": finding.id,
         "title": finding_title(finding.kind, about.language),

@@ -6,7 +6,7 @@ Faults are sentences in the reader's language that say what to do; nothing is wr
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from api.pages.meters.subject import Subject
+from api.pages.meters.subject import RegisterView
 from api.words.mark_words import EDIT, ReadingState, kind_of, reasons_of
 from store.validation import judged_readings as queries
 from store.validation.edits import Action, Edit
@@ -17,7 +17,7 @@ _LONGEST_AGO = timedelta(days=3 * 366)  # what can be disputed still
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class EditDraft:
     """`at` is the instant of a stored reading; `local` that of one to enter, by the utility's clocks."""
 
     at: datetime | None = None
@@ -55,7 +55,7 @@ class FaultyError(ValueError):
         self.fault = fault
 
 
-def chosen_reading(about: Subject, at: datetime | None) -> ChosenReading | None:
+def chosen_reading(about: RegisterView, at: datetime | None) -> ChosenReading | None:
     """The register's reading of that instant; None where there is none."""
     row = queries.reading_at(about.store, about.register.id, at) if at else None
     if row is None:
@@ -71,7 +71,7 @@ def chosen_reading(about: Subject, at: datetime | None) -> ChosenReading | None:
     )
 
 
-def edit_of(draft: Draft, about: Subject, author: str) -> Edit:
+def edit_of(draft: EditDraft, about: RegisterView, author: str) -> Edit:
     """The edit that was filled in. Raises FaultyError."""
     language, register = about.language, about.register
     reason = draft.reason.strip()
@@ -102,7 +102,7 @@ def edit_of(draft: Draft, about: Subject, author: str) -> Edit:
     return Edit(register.id, reading.at, Action(draft.action), author, reason)
 
 
-def _instant(text: str, about: Subject) -> datetime:
+def _instant(text: str, about: RegisterView) -> datetime:
     """A local wall time, in UTC. Raises FaultyError."""
     language = about.language
     try:
@@ -122,7 +122,7 @@ def _instant(text: str, about: Subject) -> datetime:
     return at
 
 
-def _micro(text: str, about: Subject) -> int:
+def _micro(text: str, about: RegisterView) -> int:
     """A figure with a decimal point or comma, in micro-units. Raises FaultyError."""
     language, register = about.language, about.register
     value: int | None
@@ -142,7 +142,7 @@ def _micro(text: str, about: Subject) -> int:
     return value
 
 
-def _check_neighbours(about: Subject, at: datetime, value: int) -> None:
+def _check_neighbours(about: RegisterView, at: datetime, value: int) -> None:
     """A counter does not run backwards. Raises FaultyError."""
     if about.register.kind != "counter":
         return

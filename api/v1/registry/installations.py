@@ -6,7 +6,8 @@ import msgspec
 from fastapi import Path, Query
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from api.identity.authentication import Caller, KeyCaller, Store, requires
+from api.identity.authentication import KeyCaller, Store, requires
+from api.identity.callers import Caller
 from api.v1.conditional import UNCHANGED, Conditional, Match
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE

@@ -16,7 +16,8 @@ from anomaly.judge import examine
 from anomaly.workspace import Study
 from bench.events import DELAYS, MONTH, Event, Score, Trial, first_said, score
 from bench.planted import Int64Array
-from hesper.demo.building import TIME_ZONE, BuildingMeter, build, microseconds
+from hesper.demo.building import TIME_ZONE, BuildingMeter, build
+from hesper.demo.faults import microseconds
 from telemetry.micro import MICRO
 from telemetry.obis import Medium, Obis, RegisterKind
 from telemetry.status import Status

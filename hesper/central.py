@@ -31,14 +31,14 @@ from hesper.supervise import Program, Supervisor, hesper_command, module_command
 from store.postgres.database import connect
 from store.postgres.embedded import STOP_SIGNAL, EmbeddedPostgres
 from store.postgres.migrate import migrate
-from store.postgres.roles import Role as DatabaseRole
+from store.postgres.roles import Role
 
 API_PORT = 8480
 BROKER_PORT = 1883
 _LOOPBACK = "127.0.0.1"
 
 
-class Role(StrEnum):
+class CentralProcess(StrEnum):
     """The processes of the central side, in the order in which they start."""
 
     DATABASE = "database"
@@ -89,7 +89,7 @@ class Central:
         self,
         data: Path,
         *,
-        roles: Collection[Role] = tuple(Role),
+        roles: Collection[CentralProcess] = tuple(CentralProcess),
         database_url: str | None = None,
         broker: str | None = None,
         api_host: str = _LOOPBACK,
@@ -161,7 +161,7 @@ class Central:
             "HESPER_DATA": str(self.data),
         }
 
-    def _environment_as(self, role: DatabaseRole) -> dict[str, str]:
+    def _environment_as(self, role: Role) -> dict[str, str]:
         """The same, with the embedded database's login of that role: its superuser is for migrations."""
         if self._embedded is None:
             return self.environment
@@ -169,21 +169,21 @@ class Central:
 
     def _programs(self) -> list[Program]:
         programs = [*self._database(), *self._broker()]
-        ingest, api = self._environment_as(DatabaseRole.INGEST), self._environment_as(DatabaseRole.API)
-        if Role.INGEST in self._roles:
+        ingest, api = self._environment_as(Role.INGEST), self._environment_as(Role.API)
+        if CentralProcess.INGEST in self._roles:
             arguments = ["ingest", "run", "--name", "central"]
             if self._given_broker is None:
                 arguments += ["--session-expiry", "0"]
             programs.append(Program("ingest", hesper_command(*arguments), ingest))
-        if Role.VALIDATE in self._roles:
+        if CentralProcess.VALIDATE in self._roles:
             programs.append(Program("validate", hesper_command("validate", "run"), ingest))
-        if Role.DELIVER in self._roles:
-            deliver = self._environment_as(DatabaseRole.DELIVER)
+        if CentralProcess.DELIVER in self._roles:
+            deliver = self._environment_as(Role.DELIVER)
             programs.append(Program("deliver", hesper_command("deliver", "run"), deliver))
-        if Role.WORKER in self._roles:
-            admin = self._environment_as(DatabaseRole.ADMIN)
+        if CentralProcess.WORKER in self._roles:
+            admin = self._environment_as(Role.ADMIN)
             programs.append(Program("worker", hesper_command("worker", "run"), admin))
-        if Role.API in self._roles:
+        if CentralProcess.API in self._roles:
             programs.append(self._api_program(api))
         return programs + self._extra(self)
 
@@ -191,7 +191,7 @@ class Central:
         if self._given_database is not None:
             self.database_url = self._given_database
             _migrate(self.database_url)
-            for role in DatabaseRole:  # a child that may not be its role would only die and be started again
+            for role in Role:  # a child that may not be its role would only die and be started again
                 connect(self.database_url, role=role).close()
             return []
         server = EmbeddedPostgres(self.data / "postgres")

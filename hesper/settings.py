@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class SettingsError(ValueError):
+class UnusableSettingError(ValueError):
     """A setting that cannot be used; the text names the variable and the remedy."""
 
 
@@ -27,12 +27,12 @@ class Settings(BaseSettings):
 
 
 def broker_address(url: str) -> tuple[str, int]:
-    """(host, port) of `mqtt://host:port`. Raises SettingsError."""
+    """(host, port) of `mqtt://host:port`. Raises UnusableSettingError."""
     try:
         parts = urlsplit(url)
         port = parts.port or 1883
     except ValueError:
         parts, port = urlsplit(""), 0
     if parts.scheme != "mqtt" or not parts.hostname:
-        raise SettingsError(f"HESPER_BROKER is {url!r}; write it as mqtt://host:port")
+        raise UnusableSettingError(f"HESPER_BROKER is {url!r}; write it as mqtt://host:port")
     return parts.hostname, port

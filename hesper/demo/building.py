@@ -7,16 +7,14 @@ live polls and a second start tell one story.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from hesper.demo.consumption import (
     Household,
-    Micro,
     Part,
-    Series,
+    SimulatedCounter,
     Sum,
     Use,
     cold_water,
@@ -25,6 +23,17 @@ from hesper.demo.consumption import (
     hot_water,
     household,
     steady,
+)
+from hesper.demo.faults import (
+    Fault,
+    Glitch,
+    Leak,
+    Leaking,
+    Reset,
+    Rollover,
+    Source,
+    Stuck,
+    microseconds,
 )
 from telemetry.meter_id import meter_id
 from telemetry.micro import MICRO
@@ -38,96 +47,7 @@ HISTORY_MONTHS = 13
 
 COLD, HOT, HEAT, POWER = "8-0:1.0.0", "9-0:1.0.0", "6-0:1.0.0", "1-0:1.8.0"
 
-_SECOND = 1_000_000
-_HOUR = 3600 * _SECOND
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-
-
-class Source(Protocol):
-    """What a register shows."""
-
-    def at(self, instants: Micro) -> Micro:
-        """Micro-units (int64, same shape) at instants (int64 microseconds since 1970)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """The wheel turns no more from `since` on."""
-
-    source: Source
-    since: int
-
-    def at(self, instants: Micro) -> Micro:
-        return self.source.at(np.minimum(instants, self.since))
-
-
-@dataclass(frozen=True, slots=True)
-class Glitch:
-    """One hour in which the meter says 0."""
-
-    source: Source
-    hour: int
-
-    def at(self, instants: Micro) -> Micro:
-        wrong = (instants >= self.hour) & (instants < self.hour + _HOUR)
-        return np.where(wrong, 0, self.source.at(instants))
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """The register begins again at 0 at an instant."""
-
-    source: Source
-    instant: int
-
-    def at(self, instants: Micro) -> Micro:
-        before = self.source.at(np.array([self.instant], dtype=np.int64))[0]
-        return self.source.at(instants) - np.where(instants >= self.instant, before, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Leak:
-    """Something runs day and night from `since` on, `per_hour` micro-units an hour."""
-
-    since: int
-    per_hour: int
-
-    def used(self, instants: Micro) -> Micro:
-        """Micro-units that ran until instants (int64 microseconds since 1970)."""
-        return np.maximum(instants - self.since, 0) // _SECOND * self.per_hour // 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Leaking:
-    """A register that counts a leak beside what is used on purpose."""
-
-    source: Source
-    leak: Leak
-    resolution: int
-
-    def at(self, instants: Micro) -> Micro:
-        return self.source.at(instants) + self.leak.used(instants) // self.resolution * self.resolution
-
-
-@dataclass(frozen=True, slots=True)
-class Rollover:
-    """The register has no more digits and goes on at 0."""
-
-    source: Source
-    capacity: int
-
-    def at(self, instants: Micro) -> Micro:
-        return self.source.at(instants) % self.capacity
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What was planted, for the demo's own page of truth."""
-
-    meter: str
-    kind: str
-    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +99,6 @@ class Building:
     def answering(self) -> list[BuildingMeter]:
         """Those of them that are not dead."""
         return [meter for meter in self.meters_now if meter.silent is None or meter.silent[1] <= self.born]
-
-
-def microseconds(instant: datetime) -> int:
-    """Microseconds since 1970 of an aware instant, exact."""
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def month_start(instant: datetime, months_back: int = 0) -> datetime:
@@ -259,7 +174,7 @@ class _Builder:
 
     def _add_flat_meter(self, flat: int, home: Household, number: int, kind: _Kind) -> None:
         random = np.random.default_rng([self.seed, 2, number, flat])
-        series = Series(
+        series = SimulatedCounter(
             (self.seed, 3, number, flat),
             self.origin,
             kind.use(home),
@@ -283,7 +198,9 @@ class _Builder:
         )
 
     def _add_house_meters(self) -> None:
-        common = Series((self.seed, 4, 0), self.origin, steady(1.1), start=5_321 * MICRO, resolution=1000)
+        common = SimulatedCounter(
+            (self.seed, 4, 0), self.origin, steady(1.1), start=5_321 * MICRO, resolution=1000
+        )
         house = {"account": "100000", "point_name": "House"}
         water = Sum(self.parts["cw"] + self.parts["hw"], factor=1.02, start=9_120 * MICRO, resolution=1000)
         self._add(
@@ -348,7 +265,7 @@ class _Builder:
     def _plant_rollover(self, point: str, at: datetime) -> None:
         index, meter = self._find(point)
         series = meter.source
-        assert isinstance(series, Series)
+        assert isinstance(series, SimulatedCounter)
         capacity = 10**meter.digits * MICRO
         used = int(series.used(np.array([microseconds(at)], dtype=np.int64))[0])
         series.start_at(capacity - used)

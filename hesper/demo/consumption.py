@@ -93,7 +93,7 @@ def steady(per_hour: float) -> Use:
     return lambda random, _day: np.asarray(per_hour * random.lognormal(0.0, 0.05, 24))
 
 
-class Series:
+class SimulatedCounter:
     """A counter's value over time: a start value and what was used since `origin`.
 
     `resolution` is the register's last digit, in micro-units: a meter shows no more than it has.

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from gateway.buffer.source import MAX_BATCH_READOUTS
-from hesper.demo.building import TIME_ZONE, Building, BuildingMeter, microseconds, month_start
+from hesper.demo.building import TIME_ZONE, Building, BuildingMeter, month_start
 from hesper.demo.consumption import Micro
+from hesper.demo.faults import microseconds
 from hesper.demo.meters import read_at
 from telemetry.micro import to_wire
 from telemetry.wire import Batch, Outcome, WireReadout, wire_readout

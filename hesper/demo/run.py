@@ -18,7 +18,7 @@ from typing import Any
 from drivers.driver import Clock
 from gateway.uplink.link import MqttSettings
 from gateway.uplink.publisher import Publisher
-from hesper.central import Central, Role
+from hesper.central import Central, CentralProcess
 from hesper.demo.building import GATEWAY, TIME_ZONE, UTILITY, Building, build, month_start
 from hesper.demo.gateway_config import gateway_config
 from hesper.demo.history import History
@@ -33,7 +33,7 @@ from store.access.api_keys import issue, verify
 from store.billing.measured import utility
 from store.billing.rule_sets import add_rules, rules_on
 from store.postgres.database import connect
-from store.postgres.roles import Role as DatabaseRole
+from store.postgres.roles import Role
 from store.readings.progress import ValidationProgress, meters_read_since, standing
 from store.registry import apply
 from store.validation.findings import counts
@@ -97,7 +97,7 @@ class Demo:
         clock: Clock,
         report: Report,
         api_port: int,
-        roles: set[Role],
+        roles: set[CentralProcess],
         schedule: str,
     ) -> None:
         self.folder = folder.resolve()
@@ -121,9 +121,7 @@ class Demo:
             self.central = central
             self.state = self._remember()
             self.building = build(self.state.seed, self.state.born, self.state.months)
-            with connect(
-                central.database_url, application="hesper demo", role=DatabaseRole.ADMIN
-            ) as connection:
+            with connect(central.database_url, application="hesper demo", role=Role.ADMIN) as connection:
                 connection.autocommit = True
                 self.connection = connection
                 apply(connection, registry_of(self.building))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hesper.central import Central, Role
+from hesper.central import Central, CentralProcess
 
-HERE = [Role.DATABASE, Role.BROKER, Role.INGEST]
+HERE = [CentralProcess.DATABASE, CentralProcess.BROKER, CentralProcess.INGEST]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from hesper.central import Central, Role
+from hesper.central import Central, CentralProcess
 from ingest.ingester import Ingester
 from ingest.mqtt.subscriber import Connection
 from store.postgres.database import connect
@@ -99,7 +99,9 @@ def test_an_import_through_mosquitto_is_stored_and_acknowledged(mosquitto: int, 
     arguments = ["import", str(history), "--utility", "u", "--tz", "Europe/Madrid", "--json"]
     mapping = ["--column-map", "meter=meter,at=time,8-0:1.0.0=litres:L"]
     central = Central(
-        tmp_path / "data", roles=[Role.DATABASE, Role.INGEST], broker=f"mqtt://127.0.0.1:{mosquitto}"
+        tmp_path / "data",
+        roles=[CentralProcess.DATABASE, CentralProcess.INGEST],
+        broker=f"mqtt://127.0.0.1:{mosquitto}",
     )
     with central:
         command = [sys.executable, "-m", "hesper", *arguments, *mapping, "--data", str(tmp_path / "data")]

@@ -8,12 +8,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from hesper.central import BusyError, Central, Role, running
+from hesper.central import BusyError, Central, CentralProcess, running
 
 
 @contextmanager
 def database_only(folder: Path) -> Iterator[Central]:
-    with Central(folder, roles=[Role.DATABASE], broker="mqtt://127.0.0.1:1") as central:
+    with Central(folder, roles=[CentralProcess.DATABASE], broker="mqtt://127.0.0.1:1") as central:
         yield central
 
 

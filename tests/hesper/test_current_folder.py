@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hesper.central import Central, Role
+from hesper.central import Central, CentralProcess
 from hesper.supervise import hesper_command, module_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def test_a_command_imports_nothing_from_the_current_folder(hostile: Path, comman
 
 def test_the_processes_of_serve_start_beside_such_files(hostile: Path, tmp_path: Path) -> None:
     with Central(tmp_path / "data", api_port=0, extra=lambda _: []) as central:
-        for role in Role:
+        for role in CentralProcess:
             assert central.supervisor.pid(role.value) is not None
         assert not any(central.supervisor.restarts().values())
     assert not (hostile / "executed").exists()

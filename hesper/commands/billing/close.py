@@ -15,7 +15,7 @@ from psycopg import Connection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from hesper.central import BusyError, Central, Role, running
+from hesper.central import BusyError, Central, CentralProcess, running
 from hesper.commands.billing.close_report import (
     remarks,
     show_common,
@@ -34,7 +34,7 @@ from metering.billing.rule_set import RulesError
 from metering.periods.calendar import PeriodError, names
 from store.billing.measured import utility_codes
 from store.postgres.database import StoreError, connect
-from store.postgres.roles import Role as DatabaseRole
+from store.postgres.roles import Role
 
 
 class Step(StrEnum):
@@ -104,7 +104,7 @@ def close(
         periods = [] if status and (period, first, last) == (None,) * 3 else _periods(period, first, last)
         with (
             _store(data, database_url) as url,
-            connect(url, application="hesper close", role=DatabaseRole.ADMIN) as store,
+            connect(url, application="hesper close", role=Role.ADMIN) as store,
         ):
             code = utility or _only_utility(store)
             store.commit()
@@ -164,7 +164,7 @@ def _close(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ExitStack() as open_sessions, Progress(*columns, console=console, transient=True) as progress:
         others = [
-            open_sessions.enter_context(connect(url, application="hesper close", role=DatabaseRole.ADMIN))
+            open_sessions.enter_context(connect(url, application="hesper close", role=Role.ADMIN))
             for _ in range(sessions - 1)
         ]
         validating = progress.add_task("validating", total=None)
@@ -232,7 +232,7 @@ def _store(data: Path | None, database_url: str | None) -> Iterator[str]:
     if found is not None:
         yield found.database_url
         return
-    with Central(folder, roles=(Role.DATABASE,)) as central:
+    with Central(folder, roles=(CentralProcess.DATABASE,)) as central:
         yield central.database_url
 
 

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 from rich.console import Console
 
-from hesper.central import BusyError, Central, Role, running
+from hesper.central import BusyError, Central, CentralProcess, running
 from hesper.importer.columns import EXAMPLE, ColumnMapError, parse_column_map
 from hesper.importer.report import as_json, progress_bar, summary
 from hesper.importer.session import GATEWAY, Destination, ImportSessionError, publish, register
 from hesper.importer.table import FileError, Table
 from hesper.logs import LogStyle, configure_logging
-from hesper.settings import Settings, SettingsError, broker_address
+from hesper.settings import Settings, UnusableSettingError, broker_address
 from hesper.supervise import StartError
 from store.postgres.database import StoreError
 from telemetry.meter_id import MeterIdError, meter_id
@@ -31,7 +31,7 @@ _UNUSABLE = (
     ImportSessionError,
     FileError,
     MeterIdError,
-    SettingsError,
+    UnusableSettingError,
     StartError,
     StoreError,
     TopicError,
@@ -122,7 +122,7 @@ def _central(
     if found is not None:
         yield found.database_url, (found.broker_host, found.broker_port)
         return
-    roles = (Role.DATABASE, Role.BROKER, Role.INGEST)
+    roles = (CentralProcess.DATABASE, CentralProcess.BROKER, CentralProcess.INGEST)
     with ExitStack() as stack:
         with console.status("starting database, broker, ingester"):
             central = stack.enter_context(

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hesper.central import API_PORT, BusyError, Role
+from hesper.central import API_PORT, BusyError, CentralProcess
 from hesper.clock import process_clock
 from hesper.demo.building import HISTORY_MONTHS
 from hesper.demo.run import LIVE_SCHEDULE, QUICK_SCHEDULE, Demo, DemoError, Summary
@@ -65,7 +65,7 @@ def demo(
 
 def _once(start: Callable[..., Demo], console: Console, as_json: bool) -> None:
     with _Steps(console) as steps:
-        roles = set(Role) - {Role.API}
+        roles = set(CentralProcess) - {CentralProcess.API}
         running = start(report=steps, api_port=API_PORT, roles=roles, schedule=QUICK_SCHEDULE)
         with running.course():
             summary = running.summary(running.close_months(1))
@@ -81,7 +81,7 @@ def _once(start: Callable[..., Demo], console: Console, as_json: bool) -> None:
 def _live(start: Callable[..., Demo], port: int, console: Console) -> None:
     with ExitStack() as stack:
         steps = stack.enter_context(_Steps(console))
-        running = start(report=steps, api_port=port, roles=set(Role), schedule=LIVE_SCHEDULE)
+        running = start(report=steps, api_port=port, roles=set(CentralProcess), schedule=LIVE_SCHEDULE)
         stack.enter_context(running.course())
         summary = running.summary(running.close_months())
         steps.stop()

@@ -12,7 +12,7 @@ import typer
 from hesper.clock import process_clock
 from hesper.commands.store_url import check_login
 from hesper.logs import LogStyle, configure_logging
-from hesper.settings import SettingsError, broker_address
+from hesper.settings import UnusableSettingError, broker_address
 from ingest.endpoint import Endpoint
 from ingest.ingester import INBOX_BYTES, PATIENCE, ROWS, Ingester, Pace
 from ingest.mqtt.subscriber import RECEIVE_MAXIMUM, SESSION_EXPIRY, Connection
@@ -72,7 +72,7 @@ def run(
     try:
         host, port = broker_address(broker)
         connection = Connection(host, port, _checked(name), receive_maximum, session_expiry)
-    except SettingsError as error:
+    except UnusableSettingError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     check_login(database_url, Role.INGEST)
@@ -100,9 +100,11 @@ def _endpoint(host: str, port: int, ingester: Ingester) -> Endpoint:
 
 
 def _checked(name: str | None) -> str:
-    """The name, or this machine's. Raises SettingsError."""
+    """The name, or this machine's. Raises UnusableSettingError."""
     if name is None:
         return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64] or "1"
     if not _NAME.fullmatch(name):
-        raise SettingsError(f"{name!r} cannot name an ingester: 1 to 64 letters, digits, '.', '_' or '-'")
+        raise UnusableSettingError(
+            f"{name!r} cannot name an ingester: 1 to 64 letters, digits, '.', '_' or '-'"
+        )
     return name

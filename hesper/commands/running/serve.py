@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from hesper.central import API_PORT, BusyError, Central, Runtime
-from hesper.settings import Settings, SettingsError
+from hesper.settings import Settings, UnusableSettingError
 from hesper.supervise import StartError
 from metering.registry.checks import RegistryError
 from store.postgres.database import StoreError
@@ -56,7 +56,7 @@ def serve(
             console.print(_where(central))
             stop.wait()
             console.print("ending all processes")
-    except (BusyError, StartError, SettingsError, StoreError, RegistryError) as error:
+    except (BusyError, StartError, UnusableSettingError, StoreError, RegistryError) as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
 

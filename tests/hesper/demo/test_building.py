@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from gateway.config.file import load_config
-from hesper.demo.building import Building, BuildingMeter, build, microseconds, month_start
+from hesper.demo.building import Building, BuildingMeter, build, month_start
+from hesper.demo.faults import microseconds
 from hesper.demo.gateway_config import gateway_config
 from hesper.demo.history import History
 from hesper.demo.meters import read_at

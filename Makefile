@@ -1,11 +1,13 @@
-# The two commands of the README: `make demo` and `make test`. Each sets up all that it needs.
+# The two commands of the README: `make demo` and `make test`. Each sets up all that it needs. While working:
+# `make quick`, and with another interpreter `make pure PYTHON=python3.13 VENV=.venv-3.13`.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PURE := tests/telemetry tests/metering tests/anomaly
 NODE_READY := tests/timescale/node_modules/.ready tests/browser/node_modules/.ready
 
-.PHONY: demo test check setup screenshot screenshots lock clean
+.PHONY: demo test quick pure check setup screenshot screenshots lock clean
 
 demo: $(READY)
 	@$(BIN)/hesper demo
@@ -14,12 +16,18 @@ test: check $(NODE_READY)
 	@scripts/doctor test
 	@$(BIN)/pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
+quick: check pure
+
+pure: $(READY)
+	@$(BIN)/pytest -q -n auto --dist worksteal $(PURE) $(PYTEST_ARGS)
+
 check: $(READY)
 	@echo "== ruff, mypy, import-linter"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@# $(BIN)/python scripts/names   (from the day on which it finds nothing)
 
 setup: $(READY) $(NODE_READY)
 
@@ -37,7 +45,7 @@ $(READY): requirements.lock pyproject.toml
 	@echo "== setting up $(VENV) from requirements.lock (about a minute, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e . $(if $(wildcard client/pyproject.toml),-e client)
 	@touch $@
 
 %/node_modules/.ready: %/package-lock.json

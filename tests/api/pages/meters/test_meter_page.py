@@ -189,7 +189,7 @@ def test_the_script_has_its_words_from_the_server(browser: TestClient, meter: st
     browser.cookies.set(COOKIE, "uk")
     content = chart(browser, meter)
     assert content["language"] == "uk"
-    assert content["words"]["excluded"] == "вилучено з розрахунку"
+    assert content["words"]["excluded"] == "вилучено з обліку"
     assert content["words"]["zoomed"].count("{") == 2
 
 

@@ -11,8 +11,9 @@ from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
+
+from store.postgres.rows import all_rows
 
 _UNANSWERED = timedelta(hours=1)  # after its end, for a command that the gateway said to have begun
 
@@ -61,22 +62,18 @@ def due_commands(
 
     One that runs is asked after beyond its end: only to begin it is too late then.
     """
-    with connection.cursor(row_factory=class_row(DueCommand)) as cursor:
-        cursor.execute(
-            """
-            select c.id, c.wire_id, u.code as utility, g.code as gateway, c.command, c.line, c.meter, c.level,
-                   c.expires_at
-            from gateway_commands c join gateways g on g.id = c.gateway_id
-            join utilities u on u.id = c.utility_id
-            where c.state in ('queued', 'sent', 'running')
-              and (c.sent_at is null or c.sent_at <= %(now)s - %(again)s)
-              and (c.expires_at > %(now)s or c.state = 'running')
-            order by c.id limit %(at_most)s
-            for update of c skip locked
-            """,
-            {"now": now, "again": again, "at_most": at_most},
-        )
-        return cursor.fetchall()
+    query = """
+        select c.id, c.wire_id, u.code as utility, g.code as gateway, c.command, c.line, c.meter, c.level,
+               c.expires_at
+        from gateway_commands c join gateways g on g.id = c.gateway_id
+        join utilities u on u.id = c.utility_id
+        where c.state in ('queued', 'sent', 'running')
+          and (c.sent_at is null or c.sent_at <= %(now)s - %(again)s)
+          and (c.expires_at > %(now)s or c.state = 'running')
+        order by c.id limit %(at_most)s
+        for update of c skip locked
+        """
+    return all_rows(connection, DueCommand, query, {"now": now, "again": again, "at_most": at_most})
 
 
 def command_sent(connection: Connection[Any], command_id: int, at: datetime) -> None:
@@ -120,19 +117,15 @@ def due_configurations(connection: Connection[Any], at_most: int) -> list[DueCon
             for update skip locked))
         """
     )
-    with connection.cursor(row_factory=class_row(DueConfiguration)) as cursor:
-        cursor.execute(
-            """
-            select c.id, u.code as utility, g.code as gateway, c.version, c.toml
-            from gateway_configurations c join gateways g on g.id = c.gateway_id
-            join utilities u on u.id = c.utility_id
-            where c.state = 'queued'
-            order by c.id limit %s
-            for update of c skip locked
-            """,
-            (at_most,),
-        )
-        return cursor.fetchall()
+    query = """
+        select c.id, u.code as utility, g.code as gateway, c.version, c.toml
+        from gateway_configurations c join gateways g on g.id = c.gateway_id
+        join utilities u on u.id = c.utility_id
+        where c.state = 'queued'
+        order by c.id limit %s
+        for update of c skip locked
+        """
+    return all_rows(connection, DueConfiguration, query, (at_most,))
 
 
 def configuration_sent(connection: Connection[Any], configuration_id: int, at: datetime) -> None:

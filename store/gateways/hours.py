@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
+
+from store.postgres.rows import all_rows
 
 _LOCK = 0x4845_4152  # "HEAR": one process looks at a gateway at a time
 KEPT = timedelta(days=100)
@@ -74,61 +75,45 @@ def heard_hours(connection: Connection[Any], since: datetime) -> set[datetime]:
 
 def watched_gateways(connection: Connection[Any], since: datetime) -> list[WatchedGateway]:
     """Gateways that were heard since then, with the meters that only they read."""
-    with connection.cursor(row_factory=class_row(WatchedGateway)) as cursor:
-        cursor.execute(
-            """
-            select g.id, g.utility_id,
-                   (select count(*)::int from meters m where m.gateway_id = g.id) as meters
-            from gateways g
-            where g.kind = 'field' and exists (
-                select from gateway_hours h where h.gateway_id = g.id and h.hour >= %s)
-            order by g.id
-            """,
-            (since,),
-        )
-        return cursor.fetchall()
+    query = """
+        select g.id, g.utility_id,
+               (select count(*)::int from meters m where m.gateway_id = g.id) as meters
+        from gateways g
+        where g.kind = 'field' and exists (
+            select from gateway_hours h where h.gateway_id = g.id and h.hour >= %s)
+        order by g.id
+        """
+    return all_rows(connection, WatchedGateway, query, (since,))
 
 
 def gateway_hours(connection: Connection[Any], gateway_id: int, since: datetime) -> list[GatewayHour]:
     """The hours in which it was heard, in order."""
-    with connection.cursor(row_factory=class_row(GatewayHour)) as cursor:
-        cursor.execute(
-            """
-            select hour, cpu_celsius, disk_used, unsynchronised, clock_ahead from gateway_hours
-            where gateway_id = %s and hour >= %s order by hour
-            """,
-            (gateway_id, since),
-        )
-        return cursor.fetchall()
+    query = """
+        select hour, cpu_celsius, disk_used, unsynchronised, clock_ahead from gateway_hours
+        where gateway_id = %s and hour >= %s order by hour
+        """
+    return all_rows(connection, GatewayHour, query, (gateway_id, since))
 
 
 def line_hours(connection: Connection[Any], gateway_id: int, since: datetime) -> list[LineHour]:
     """The counters of its lines, by line and hour."""
-    with connection.cursor(row_factory=class_row(LineHour)) as cursor:
-        cursor.execute(
-            """
-            select line, hour, exchanges, retries, crc_errors from line_hours
-            where gateway_id = %s and hour >= %s order by line, hour
-            """,
-            (gateway_id, since),
-        )
-        return cursor.fetchall()
+    query = """
+        select line, hour, exchanges, retries, crc_errors from line_hours
+        where gateway_id = %s and hour >= %s order by line, hour
+        """
+    return all_rows(connection, LineHour, query, (gateway_id, since))
 
 
 def missed_hours(
     connection: Connection[Any], gateway_id: int, since: datetime, others: Sequence[str]
 ) -> list[MissedHour]:
     """Missed polls by meter and hour. `others`: reasons for which the meter is not to blame."""
-    with connection.cursor(row_factory=class_row(MissedHour)) as cursor:
-        cursor.execute(
-            """
-            select meter_id, date_trunc('hour', due_at) as hour, count(*) as all,
-                   count(*) filter (where reason <> all(%s)) as own
-            from missed_polls where gateway_id = %s and due_at >= %s group by 1, 2 order by 1, 2
-            """,
-            (list(others), gateway_id, since),
-        )
-        return cursor.fetchall()
+    query = """
+        select meter_id, date_trunc('hour', due_at) as hour, count(*) as all,
+               count(*) filter (where reason <> all(%s)) as own
+        from missed_polls where gateway_id = %s and due_at >= %s group by 1, 2 order by 1, 2
+        """
+    return all_rows(connection, MissedHour, query, (list(others), gateway_id, since))
 
 
 def read_hours(
@@ -160,26 +145,22 @@ def places(connection: Connection[Any], gateway_id: int, meter_ids: Sequence[int
     A meter that any gateway may read is looked at with the one that missed it last. Meters without a register
     are left out.
     """
-    with connection.cursor(row_factory=class_row(MeterPlace)) as cursor:
-        cursor.execute(
-            """
-            select r.meter_id, (array_agg(r.id order by r.billed desc, r.kind, r.obis))[1] as register_id,
-                   array_agg(r.id) as register_ids
-            from registers r
-            where r.meter_id in (
-                select m.id from meters m
-                where m.id = any(%(meters)s) and %(gateway)s = coalesce(m.gateway_id, (
-                    select p.gateway_id from missed_polls p where p.meter_id = m.id
-                    order by p.due_at desc limit 1))
-                union
-                select m.id from meters m join registers o on o.meter_id = m.id
-                join findings f on f.register_id = o.id and f.kind = 'communication.missed_polls'
-                where m.gateway_id = %(gateway)s)
-            group by 1 order by 1
-            """,
-            {"meters": list(meter_ids), "gateway": gateway_id},
-        )
-        return cursor.fetchall()
+    query = """
+        select r.meter_id, (array_agg(r.id order by r.billed desc, r.kind, r.obis))[1] as register_id,
+               array_agg(r.id) as register_ids
+        from registers r
+        where r.meter_id in (
+            select m.id from meters m
+            where m.id = any(%(meters)s) and %(gateway)s = coalesce(m.gateway_id, (
+                select p.gateway_id from missed_polls p where p.meter_id = m.id
+                order by p.due_at desc limit 1))
+            union
+            select m.id from meters m join registers o on o.meter_id = m.id
+            join findings f on f.register_id = o.id and f.kind = 'communication.missed_polls'
+            where m.gateway_id = %(gateway)s)
+        group by 1 order by 1
+        """
+    return all_rows(connection, MeterPlace, query, {"meters": list(meter_ids), "gateway": gateway_id})
 
 
 def forget(connection: Connection[Any], before: datetime) -> int:

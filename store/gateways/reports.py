@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
+
+from store.postgres.rows import all_rows, one_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,107 +96,91 @@ _HEALTH = """
 
 def gateway(connection: Connection[Any], utility_id: int, code: str) -> GatewayReportRow | None:
     """A field gateway by its code; imports are no devices."""
-    with connection.cursor(row_factory=class_row(GatewayReportRow)) as cursor:
-        cursor.execute(
-            """
-            select g.id, g.code, s.code as site_code, s.name as site_name, g.state, g.state_at, g.health_at,
-                   g.health as said
-            from gateways g left join sites s on s.id = g.site_id
-            where g.utility_id = %s and g.code = %s and g.kind = 'field'
-            """,
-            (utility_id, code),
-        )
-        return cursor.fetchone()
+    query = """
+        select g.id, g.code, s.code as site_code, s.name as site_name, g.state, g.state_at, g.health_at,
+               g.health as said
+        from gateways g left join sites s on s.id = g.site_id
+        where g.utility_id = %s and g.code = %s and g.kind = 'field'
+        """
+    return one_row(connection, GatewayReportRow, query, (utility_id, code))
 
 
 def latest(connection: Connection[Any], gateway_id: int) -> HealthRow | None:
     """The last health message that is kept."""
-    with connection.cursor(row_factory=class_row(HealthRow)) as cursor:
-        cursor.execute(_HEALTH + "where gateway_id = %s order by at desc limit 1", (gateway_id,))
-        return cursor.fetchone()
+    query = _HEALTH + "where gateway_id = %s order by at desc limit 1"
+    return one_row(connection, HealthRow, query, (gateway_id,))
 
 
 def history(
     connection: Connection[Any], gateway_id: int, start: datetime, end: datetime, limit: int
 ) -> list[HealthRow]:
     """The health messages from `start` (included) to `end` (not), the newest first."""
-    with connection.cursor(row_factory=class_row(HealthRow)) as cursor:
-        cursor.execute(
-            _HEALTH + "where gateway_id = %s and at >= %s and at < %s order by at desc limit %s",
-            (gateway_id, start, end, limit),
-        )
-        return cursor.fetchall()
+    query = _HEALTH + "where gateway_id = %s and at >= %s and at < %s order by at desc limit %s"
+    return all_rows(connection, HealthRow, query, (gateway_id, start, end, limit))
 
 
 def states(connection: Connection[Any], gateway_id: int, limit: int) -> list[GatewayStateRow]:
     """The last changes of its connection, the newest first."""
-    with connection.cursor(row_factory=class_row(GatewayStateRow)) as cursor:
-        cursor.execute(
-            "select state, noticed_at from gateway_states where gateway_id = %s order by id desc limit %s",
-            (gateway_id, limit),
-        )
-        return cursor.fetchall()
+    query = "select state, noticed_at from gateway_states where gateway_id = %s order by id desc limit %s"
+    return all_rows(connection, GatewayStateRow, query, (gateway_id, limit))
 
 
 def trend(
     connection: Connection[Any], gateway_id: int, start: datetime, end: datetime, stretch: timedelta
 ) -> list[TrendRow]:
     """Its reports from `start` on, by stretches of time; none where it said nothing."""
-    with connection.cursor(row_factory=class_row(TrendRow)) as cursor:
-        cursor.execute(
-            """
-            select date_bin(%(stretch)s, at, %(start)s) as at, max(buffered_readouts) as buffered_readouts,
-                   max(1 - disk_free_bytes / nullif(disk_total_bytes, 0)::real) as disk_used,
-                   max(cpu_celsius) as cpu_celsius
-            from gateway_health where gateway_id = %(gateway)s and at >= %(start)s and at < %(end)s
-            group by 1 order by 1
-            """,
-            {"stretch": stretch, "gateway": gateway_id, "start": start, "end": end},
-        )
-        return cursor.fetchall()
+    query = """
+        select date_bin(%(stretch)s, at, %(start)s) as at, max(buffered_readouts) as buffered_readouts,
+               max(1 - disk_free_bytes / nullif(disk_total_bytes, 0)::real) as disk_used,
+               max(cpu_celsius) as cpu_celsius
+        from gateway_health where gateway_id = %(gateway)s and at >= %(start)s and at < %(end)s
+        group by 1 order by 1
+        """
+    return all_rows(
+        connection, TrendRow, query, {"stretch": stretch, "gateway": gateway_id, "start": start, "end": end}
+    )
 
 
 def line_trend(
     connection: Connection[Any], gateway_id: int, start: datetime, end: datetime, stretch: timedelta
 ) -> list[LineTrendRow]:
     """The load of its lines, by the same stretches of time."""
-    with connection.cursor(row_factory=class_row(LineTrendRow)) as cursor:
-        cursor.execute(
-            """
-            select date_bin(%(stretch)s, h.at, %(start)s) as at, l.line, avg(l.utilisation) as utilisation
-            from gateway_health h
-            cross join jsonb_to_recordset(h.lines) as l (line text, utilisation double precision)
-            where h.gateway_id = %(gateway)s and h.at >= %(start)s and h.at < %(end)s
-            group by 1, 2 order by 1, 2
-            """,
-            {"stretch": stretch, "gateway": gateway_id, "start": start, "end": end},
-        )
-        return cursor.fetchall()
+    query = """
+        select date_bin(%(stretch)s, h.at, %(start)s) as at, l.line, avg(l.utilisation) as utilisation
+        from gateway_health h
+        cross join jsonb_to_recordset(h.lines) as l (line text, utilisation double precision)
+        where h.gateway_id = %(gateway)s and h.at >= %(start)s and h.at < %(end)s
+        group by 1, 2 order by 1, 2
+        """
+    return all_rows(
+        connection,
+        LineTrendRow,
+        query,
+        {"stretch": stretch, "gateway": gateway_id, "start": start, "end": end},
+    )
 
 
 def meters(
     connection: Connection[Any], utility_id: int, gateway_id: int, since: datetime
 ) -> list[ReadMeterRow]:
     """The meters that the registry has at a gateway, with the polls that gave nothing since then."""
-    with connection.cursor(row_factory=class_row(ReadMeterRow)) as cursor:
-        cursor.execute(
-            """
-            select m.code, m.model, m.medium, p.name as point_name, coalesce(x.missed, 0) as missed, x.reason
-            from meters m
-            left join lateral (
-                select coalesce(nullif(p.name, ''), p.code) as name from installations i
-                join service_points p on p.id = i.service_point_id
-                where i.meter_id = m.id and i.valid_to is null order by i.valid_from desc limit 1
-            ) p on true
-            left join (
-                select meter_id, count(*)::int as missed, mode() within group (order by reason) as reason
-                from missed_polls where utility_id = %(utility)s and gateway_id = %(gateway)s
-                  and due_at >= %(since)s
-                group by meter_id
-            ) x on x.meter_id = m.id
-            where m.gateway_id = %(gateway)s
-            order by m.code
-            """,
-            {"utility": utility_id, "gateway": gateway_id, "since": since},
-        )
-        return cursor.fetchall()
+    query = """
+        select m.code, m.model, m.medium, p.name as point_name, coalesce(x.missed, 0) as missed, x.reason
+        from meters m
+        left join lateral (
+            select coalesce(nullif(p.name, ''), p.code) as name from installations i
+            join service_points p on p.id = i.service_point_id
+            where i.meter_id = m.id and i.valid_to is null order by i.valid_from desc limit 1
+        ) p on true
+        left join (
+            select meter_id, count(*)::int as missed, mode() within group (order by reason) as reason
+            from missed_polls where utility_id = %(utility)s and gateway_id = %(gateway)s
+              and due_at >= %(since)s
+            group by meter_id
+        ) x on x.meter_id = m.id
+        where m.gateway_id = %(gateway)s
+        order by m.code
+        """
+    return all_rows(
+        connection, ReadMeterRow, query, {"utility": utility_id, "gateway": gateway_id, "since": since}
+    )

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
+
+from store.postgres.rows import all_rows, one_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,72 +85,63 @@ def commands(
     connection: Connection[Any], gateway_id: int, *, before: int | None = None, limit: int
 ) -> list[CommandRow]:
     """The commands to a gateway, the newest first; those with a smaller id than `before`."""
-    with connection.cursor(row_factory=class_row(CommandRow)) as cursor:
-        cursor.execute(
-            _COMMANDS
-            + """
-            where c.gateway_id = %(gateway)s and (%(before)s::bigint is null or c.id < %(before)s)
-            order by c.id desc limit %(limit)s
-            """,
-            {"gateway": gateway_id, "before": before, "limit": limit},
-        )
-        return cursor.fetchall()
+    page = """
+        where c.gateway_id = %(gateway)s and (%(before)s::bigint is null or c.id < %(before)s)
+        order by c.id desc limit %(limit)s
+        """
+    return all_rows(
+        connection, CommandRow, _COMMANDS + page, {"gateway": gateway_id, "before": before, "limit": limit}
+    )
 
 
 def command(connection: Connection[Any], gateway_id: int, command_id: int) -> CommandRow | None:
     """One of a gateway's commands."""
-    with connection.cursor(row_factory=class_row(CommandRow)) as cursor:
-        cursor.execute(_COMMANDS + "where c.gateway_id = %s and c.id = %s", (gateway_id, command_id))
-        return cursor.fetchone()
+    one = _COMMANDS + "where c.gateway_id = %s and c.id = %s"
+    return one_row(connection, CommandRow, one, (gateway_id, command_id))
 
 
 def configurations(
     connection: Connection[Any], gateway_id: int, *, before: int | None = None, limit: int
 ) -> list[ConfigurationRow]:
     """The configurations that a gateway was to run, the newest first; earlier than version `before`."""
-    with connection.cursor(row_factory=class_row(ConfigurationRow)) as cursor:
-        cursor.execute(
-            _CONFIGURATIONS
-            + """
-            where c.gateway_id = %(gateway)s and (%(before)s::int is null or c.version < %(before)s)
-            order by c.version desc limit %(limit)s
-            """,
-            {"gateway": gateway_id, "before": before, "limit": limit},
-        )
-        return cursor.fetchall()
+    page = """
+        where c.gateway_id = %(gateway)s and (%(before)s::int is null or c.version < %(before)s)
+        order by c.version desc limit %(limit)s
+        """
+    return all_rows(
+        connection,
+        ConfigurationRow,
+        _CONFIGURATIONS + page,
+        {"gateway": gateway_id, "before": before, "limit": limit},
+    )
 
 
 def configuration(connection: Connection[Any], gateway_id: int, version: int) -> ConfigurationRow | None:
     """One of a gateway's configurations."""
-    with connection.cursor(row_factory=class_row(ConfigurationRow)) as cursor:
-        cursor.execute(_CONFIGURATIONS + "where c.gateway_id = %s and c.version = %s", (gateway_id, version))
-        return cursor.fetchone()
+    query = _CONFIGURATIONS + "where c.gateway_id = %s and c.version = %s"
+    return one_row(connection, ConfigurationRow, query, (gateway_id, version))
 
 
 def present(connection: Connection[Any], gateway_id: int) -> PresentConfiguration:
     """The configuration of a gateway: the text that we sent, else the one that it showed when asked."""
-    with connection.cursor(row_factory=class_row(PresentConfiguration)) as cursor:
-        cursor.execute(
-            """
-            select running.version, coalesce(ours.toml, shown.toml) as toml,
-                   case when ours.toml is null then shown.at end as told_at
-            from (
-                select id, coalesce(health ->> 'config_version', '') as version from gateways where id = %s
-            ) running
-            left join lateral (
-                select nullif(c.toml, '') as toml from gateway_configurations c
-                where c.gateway_id = running.id and c.version::text = running.version
-            ) ours on true
-            left join lateral (
-                select r.result ->> 'toml' as toml, r.received_at as at
-                from gateway_replies r join gateway_commands c on c.id = r.command_id
-                where c.gateway_id = running.id and c.command = 'show-config' and r.state = 'done'
-                  and r.result ->> 'version' = running.version
-                order by r.id desc limit 1
-            ) shown on true
-            """,
-            (gateway_id,),
-        )
-        row = cursor.fetchone()
+    query = """
+        select running.version, coalesce(ours.toml, shown.toml) as toml,
+               case when ours.toml is null then shown.at end as told_at
+        from (
+            select id, coalesce(health ->> 'config_version', '') as version from gateways where id = %s
+        ) running
+        left join lateral (
+            select nullif(c.toml, '') as toml from gateway_configurations c
+            where c.gateway_id = running.id and c.version::text = running.version
+        ) ours on true
+        left join lateral (
+            select r.result ->> 'toml' as toml, r.received_at as at
+            from gateway_replies r join gateway_commands c on c.id = r.command_id
+            where c.gateway_id = running.id and c.command = 'show-config' and r.state = 'done'
+              and r.result ->> 'version' = running.version
+            order by r.id desc limit 1
+        ) shown on true
+        """
+    row = one_row(connection, PresentConfiguration, query, (gateway_id,))
     assert row is not None
     return row

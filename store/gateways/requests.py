@@ -4,7 +4,7 @@ Rows are added here and sent by ingesters (`downlink.py`). What was asked is nev
 his mind asks again, and an earlier configuration comes back as a new version.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -68,21 +68,12 @@ def ask(connection: Connection[Any], gateway_id: int, request: CommandRequest) -
         insert into gateway_commands
             (utility_id, gateway_id, command, line, meter, level, author, reason, created_at,
              state_at, expires_at)
-        select utility_id, id, %s, %s, %s, %s, %s, %s, %s, %s, %s from gateways where id = %s
+        select utility_id, id, %(command)s, %(line)s, %(meter)s, %(level)s, %(author)s, %(reason)s,
+               %(created_at)s, %(created_at)s, %(expires_at)s
+        from gateways where id = %(gateway)s
         returning id
         """,
-        (
-            request.command,
-            request.line,
-            request.meter,
-            request.level,
-            request.author,
-            request.reason,
-            request.created_at,
-            request.created_at,
-            request.expires_at,
-            gateway_id,
-        ),
+        {**asdict(request), "gateway": gateway_id},
     ).fetchone()
     assert row is not None
     return int(row[0])
@@ -126,19 +117,11 @@ def put_configuration(
                 insert into gateway_configurations
                     (utility_id, gateway_id, version, toml, author, reason, restores, created_at,
                      state_at)
-                select utility_id, id, %(version)s, %(toml)s, %(author)s, %(reason)s, %(restores)s, %(at)s,
-                       %(at)s
+                select utility_id, id, %(version)s, %(toml)s, %(author)s, %(reason)s, %(restores)s,
+                       %(created_at)s, %(created_at)s
                 from gateways where id = %(gateway)s
                 """,
-                {
-                    "version": after + 1,
-                    "toml": request.toml,
-                    "author": request.author,
-                    "reason": request.reason,
-                    "restores": request.restores,
-                    "at": request.created_at,
-                    "gateway": gateway_id,
-                },
+                {**asdict(request), "version": after + 1, "gateway": gateway_id},
             )
     except UniqueViolation:  # two at the same moment
         return None

@@ -1,5 +1,6 @@
 """`/v1/gateways/{gateway}/findings`: the validator's findings at a gateway and its lines."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -62,16 +63,13 @@ def list_gateway_findings(
     return GatewayFindingPage(
         gateway=row.code,
         findings=[
-            GatewayFinding(
-                id=one.id,
-                line=one.line or None,
-                kind=one.kind,
-                severity=one.severity,
-                state=one.state,
-                started_at=local_instant(one.started_at, zone),
-                ended_at=local_instant(one.ended_at, zone) if one.ended_at else None,
-                detected_at=one.detected_at,
-                evidence=one.evidence,
+            GatewayFinding.model_validate(
+                {
+                    **asdict(one),
+                    "line": one.line or None,
+                    "started_at": local_instant(one.started_at, zone),
+                    "ended_at": local_instant(one.ended_at, zone) if one.ended_at else None,
+                }
             )
             for one in page
         ],

@@ -139,7 +139,7 @@ def get_health(caller: KeyCaller, store: Store, gateway: GatewayCode) -> Gateway
         health=_health(last) if last else None,
         versions={str(name): str(text) for name, text in said(row, "versions", {}).items()},
         states=[
-            GatewayState(state=one.state, noticed_at=one.noticed_at)
+            GatewayState.model_validate(one, from_attributes=True)
             for one in queries.states(store, row.id, _STATES_SHOWN)
         ],
     )

@@ -14,7 +14,7 @@ from drivers.dlms.address import parse_address
 from drivers.dlms.association import AccessError, Association, LoginError
 from drivers.dlms.codec.apdu import RangeSelection
 from drivers.dlms.codec.clock import encode_date_time
-from drivers.dlms.codec.data import Data, DataTag, array, long_unsigned, octet_string, structure
+from drivers.dlms.codec.data import array, octet_string, structure
 from drivers.dlms.codec.objects import (
     BUFFER,
     CAPTURE_TIME,
@@ -257,15 +257,8 @@ def _entries(
 
 def _range(column: CaptureColumn, since: datetime, until: datetime, target: Target) -> RangeSelection:
     """Selective access 1: a restricting object, from, to, and all columns."""
-    attribute = column.attribute
-    restricting = structure(
-        long_unsigned(attribute.class_id),
-        octet_string(attribute.name),
-        Data(DataTag.INTEGER, attribute.number),
-        long_unsigned(column.index),
-    )
     first, last = (octet_string(encode_date_time(one, target.time_zone)) for one in (since, until))
-    return RangeSelection(1, structure(restricting, first, last, array()))
+    return RangeSelection(1, structure(column.encode(), first, last, array()))
 
 
 def _shows_fault(association: Association) -> bool:

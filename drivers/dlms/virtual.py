@@ -5,11 +5,9 @@ from dataclasses import replace
 
 from drivers.dlms.codec.hdlc import Frame, HdlcAddress, HdlcControl, HdlcFrameReader, HdlcParameters
 from drivers.dlms.link import COMMAND, RESPONSE
-from drivers.dlms.opening import HEAD
 from drivers.dlms.server import DlmsServer, Objects, ServerAccess
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings, Transmission
-from drivers.optical.codec.telegram import MODE_C_BAUDS, Identification, find_option_select, find_sign_on
 
 DIRECT = SerialSettings(9600, 8, "N", 1)
 _TITLE = b"VRT\0\0\0\0\x01"
@@ -147,36 +145,3 @@ class _Connection:
 
     def _ready(self) -> Frame:
         return Frame(self.client, self.own, HdlcControl.RECEIVE_READY, receive=self._receive)
-
-
-class VirtualHead:
-    """A virtual meter behind an optical head: HDLC after a sign-on in mode E (IEC 62056-21, annex E).
-
-    `confirms`: whether it repeats the acknowledgement, as most meters do.
-    """
-
-    def __init__(
-        self, meter: VirtualDlmsMeter, identification: Identification, *, confirms: bool = True
-    ) -> None:
-        self.meter = meter
-        self.identification = identification
-        self.confirms = confirms
-        self._heard = b""
-
-    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
-        """See `VirtualMeter`."""
-        if settings.baud != HEAD.baud:
-            self._heard = b""
-            return self.meter.hear(data, settings)
-        self._heard = (self._heard + data)[-64:]
-        reaction = self.identification.reaction
-        if (sign_on := find_sign_on(self._heard)) is not None:
-            _, self._heard = sign_on
-            return [Transmission(self.identification.encode(), reaction, HEAD)]
-        if (found := find_option_select(self._heard)) is not None:
-            acknowledgement, self._heard = found
-            if acknowledgement.protocol == acknowledgement.purpose == "2":
-                baud = MODE_C_BAUDS.get(acknowledgement.baud, HEAD.baud)
-                self.meter.settings = replace(DIRECT, baud=baud)
-                return [Transmission(acknowledgement.encode(), reaction, HEAD)] if self.confirms else []
-        return []

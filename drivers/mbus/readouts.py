@@ -21,7 +21,7 @@ from drivers.mbus.codec import vif
 from drivers.mbus.codec.dif import Function
 from drivers.mbus.codec.header import Header, status_bits
 from drivers.mbus.codec.records import Record
-from drivers.mbus.codec.telegram import ApplicationError, Telegram, decode
+from drivers.mbus.codec.telegram import Telegram
 from drivers.mbus.codec.timepoint import TimePoint
 from drivers.mbus.obis import register
 from telemetry.micro import ValueOutOfRangeError, to_micro
@@ -58,20 +58,6 @@ class Interpretation:
 
     readouts: list[Readout]
     rejected: list[Rejected]
-
-
-def readouts(
-    telegrams: Sequence[bytes], at: datetime, time_zone: tzinfo = UTC, meter: str | None = None
-) -> list[Readout]:
-    """The readouts in the frames of one answer. Raises DecodeError (also for a meter's refusal)."""
-    return interpret([_data(raw) for raw in telegrams], at, time_zone, meter).readouts
-
-
-def _data(raw: bytes) -> Telegram:
-    answer = decode(raw)
-    if isinstance(answer, ApplicationError):
-        raise DecodeError(f"the meter answered: {answer.message}")
-    return answer
 
 
 def interpret(

@@ -20,14 +20,12 @@ from drivers.optical.codec.telegram import (
     SingleCharacter,
     TelegramReader,
     encode_block,
-    encode_push,
     find_option_select,
     find_sign_on,
 )
 from drivers.optical.virtual_programming import ProgrammingMode
 
 OPTICAL = SerialSettings(300, 7, "E", 1)
-PUSHED = SerialSettings(2400, 7, "E", 1)
 _MOST_HEARD = 256
 
 _Sets = Sequence[DataSet] | Callable[[], Sequence[DataSet]]
@@ -140,31 +138,6 @@ class VirtualOpticalMeter:
 
     def _readout(self, settings: SerialSettings) -> Transmission:
         return Transmission(encode_block(_encoded(self._sets), self.check), self.reaction, settings)
-
-
-class VirtualPushingMeter:
-    """Mode D: it sends its readout every `period` seconds, at its own settings, and hears nothing."""
-
-    def __init__(
-        self,
-        identification: Identification,
-        sets: _Sets,
-        *,
-        period: float = 2.0,
-        settings: SerialSettings = PUSHED,
-    ) -> None:
-        self.identification = identification
-        self.period = period
-        self.settings = settings
-        self._sets = sets
-
-    def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:  # noqa: ARG002 (deaf)
-        """See `VirtualMeter`."""
-        return []
-
-    def push(self, settings: SerialSettings) -> Transmission:  # noqa: ARG002 (it has its own)
-        """See `PushingMeter`."""
-        return Transmission(encode_push(self.identification, _encoded(self._sets)), 0.0, self.settings)
 
 
 def _encoded(sets: _Sets) -> bytes:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from drivers.errors import DecodeError
 from drivers.sml.messages import ListEntry, ListResponse, decode_messages
 from drivers.sml.registers import identity, readout
-from drivers.sml.transport import START, TransportReader
+from drivers.sml.transport import TransportReader
 from telemetry.explanation import ExplainedRecord, Explanation
 from telemetry.micro import from_micro
 from telemetry.obis import Obis
@@ -13,11 +13,6 @@ from telemetry.readout import Readout
 
 _EPOCH = datetime.fromtimestamp(0, UTC)  # stands for the instant of a readout, which a telegram does not tell
 _NOBODY = "XXX-0"
-
-
-def recognises(data: bytes) -> bool:
-    """True where an SML telegram begins somewhere in it."""
-    return START in data
 
 
 def explain(data: bytes) -> Explanation:

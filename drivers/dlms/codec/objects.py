@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from drivers.dlms.codec.apdu import Attribute
-from drivers.dlms.codec.data import Data
+from drivers.dlms.codec.data import Data, DataTag, long_unsigned, octet_string, structure
 from drivers.errors import DecodeError
 from telemetry.obis import Obis
 
@@ -107,6 +107,14 @@ class CaptureColumn:
             raise DecodeError("no capture object")
         class_id, number, index = (items[place].integer for place in (0, 2, 3))
         return cls(Attribute(class_id, items[1].octets, number), index)
+
+    def encode(self) -> Data:
+        """The structure that tells it."""
+        one = self.attribute
+        number = Data(DataTag.INTEGER, one.number)
+        return structure(
+            long_unsigned(one.class_id), octet_string(one.name), number, long_unsigned(self.index)
+        )
 
 
 def decode_object_list(data: Data) -> list[MeterObject]:

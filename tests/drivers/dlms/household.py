@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from drivers.dlms import virtual_objects as made
 from drivers.dlms.codec.clock import encode_date_time
 from drivers.dlms.codec.data import Data, DataTag, array, octet_string, structure
 from drivers.dlms.codec.objects import CLOCK, VALUE, ClassId, MeterObject, logical_name
@@ -17,6 +16,7 @@ from drivers.driver import Target
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.simulated import SimulatedLine
 from telemetry.readout import Quantity
+from tests.drivers.dlms import virtual_objects as made
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from drivers.dlms import virtual_objects as made
 from drivers.dlms.association import AccessError
 from drivers.dlms.codec.apdu import GetRequest, encode_apdu
 from drivers.dlms.codec.clock import ClockStatus, encode_date_time
@@ -19,6 +18,7 @@ from drivers.errors import (
 )
 from telemetry.readout import Quantity
 from telemetry.status import Status
+from tests.drivers.dlms import virtual_objects as made
 from tests.drivers.dlms.household import (
     BERLIN,
     CLOSED,

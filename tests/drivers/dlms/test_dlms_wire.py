@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from drivers.bus import VirtualBus
 from drivers.catalogue import open_driver, open_line
-from drivers.dlms import virtual_objects as made
 from drivers.dlms.codec.acse import AssociationRequest, Initiate
 from drivers.dlms.codec.apdu import (
     Attribute,
@@ -34,7 +33,7 @@ from drivers.dlms.codec.data import (
 from drivers.dlms.codec.hdlc import Frame, HdlcAddress, HdlcControl
 from drivers.dlms.codec.objects import CLOCK, LOAD_PROFILE, OBJECT_LIST
 from drivers.dlms.opening import HEAD
-from drivers.dlms.virtual import DIRECT, VirtualHead
+from drivers.dlms.virtual import DIRECT
 from drivers.driver import Found, SearchProgress, SearchScope, Suspicion, Target
 from drivers.errors import (
     DriverError,
@@ -47,6 +46,8 @@ from drivers.line import SerialSettings, Transmission
 from drivers.optical.codec.telegram import Identification
 from drivers.protocol import protocol_named
 from telemetry.readout import Quantity
+from tests.drivers.dlms import virtual_objects as made
+from tests.drivers.dlms.head import VirtualHead
 from tests.drivers.dlms.household import (
     CLOSED,
     HIGH,

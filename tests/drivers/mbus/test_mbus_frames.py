@@ -28,9 +28,9 @@ from drivers.mbus.codec.header import (
 )
 from drivers.mbus.codec.records import read_records
 from drivers.mbus.codec.telegram import Telegram, decode, decode_answer, encode_telegram
-from drivers.mbus.readouts import readouts
 from hesper.decode import explain
 from telemetry.status import Status
+from tests.drivers.mbus.from_frames import readouts
 
 BYTE = st.integers(0, 255)
 SHORT_FRAMES = st.builds(ShortFrame, BYTE, BYTE)

@@ -14,9 +14,10 @@ from drivers.mbus.codec.dif import Coding, Function
 from drivers.mbus.codec.encode import date_record, record
 from drivers.mbus.codec.header import Header
 from drivers.mbus.codec.telegram import Telegram, decode, encode_telegram
-from drivers.mbus.readouts import Interpretation, interpret, readouts, record_names
+from drivers.mbus.readouts import Interpretation, interpret, record_names
 from telemetry.readout import Quantity
 from telemetry.status import Status
+from tests.drivers.mbus.from_frames import readouts
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 MADRID = ZoneInfo("Europe/Madrid")

@@ -22,8 +22,9 @@ from drivers.optical.codec.telegram import (
     encode_block,
 )
 from drivers.optical.master import OpticalDriver
-from drivers.optical.virtual import OPTICAL, VirtualPushingMeter
+from drivers.optical.virtual import OPTICAL
 from tests.drivers.optical.meters import BERLIN, EMH, NOW, driver_of
+from tests.drivers.optical.pushing import VirtualPushingMeter
 
 texts = st.lists(
     st.sampled_from(

@@ -9,11 +9,12 @@ from drivers.line import SerialSettings
 from drivers.optical.codec.dataset import decode_sets
 from drivers.optical.codec.telegram import Identification
 from drivers.optical.master import OpticalDriver
-from drivers.optical.virtual import PUSHED, VirtualOpticalMeter, VirtualPushingMeter
+from drivers.optical.virtual import VirtualOpticalMeter
 from drivers.optical.virtual_programming import ProgrammingMode
 from drivers.simulated import SimulatedLine
 from drivers.tcp_line import TcpLine
 from tests.drivers.optical.meters import EMH, NOW, answers, driver_of, programmable
+from tests.drivers.optical.pushing import PUSHED, VirtualPushingMeter
 
 SETS = decode_sets(b"0.0.0(0012345678)1.8.0(005432.1*kWh)")
 

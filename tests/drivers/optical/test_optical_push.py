@@ -12,10 +12,10 @@ from drivers.host import PtyMeterHost, TcpMeterHost
 from drivers.line import SerialSettings, Transmission
 from drivers.optical.codec.dataset import DataSet, decode_sets
 from drivers.optical.codec.telegram import Identification
-from drivers.optical.virtual import PUSHED, VirtualPushingMeter
 from telemetry.readout import Quantity
 from telemetry.status import Status
 from tests.drivers.optical.meters import NOW, driver_of
+from tests.drivers.optical.pushing import PUSHED, VirtualPushingMeter
 
 # the form in which EasyMeter's Q3D sends, every two seconds, at 9600 Bd
 Q3D = Identification("ESY", "5", "Q3DA1004 V3.02")

@@ -13,9 +13,10 @@ from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.optical.codec.dataset import decode_sets
 from drivers.optical.codec.telegram import BlockCheck, Identification, encode_block
 from drivers.optical.master import OpticalDriver
-from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter, VirtualPushingMeter
+from drivers.optical.virtual import OPTICAL, VirtualOpticalMeter
 from drivers.tcp_line import TcpLine
 from tests.drivers.optical.meters import EKT, NOW, driver_of
+from tests.drivers.optical.pushing import VirtualPushingMeter
 
 WHO = Identification("LGZ", "5", "ZMD310AT.B")
 SETS = decode_sets(b"0.0.0(0012345678)1.8.0(005432.1*kWh)")
@@ -159,7 +160,7 @@ def test_an_empty_line_ends_the_search_with_nothing() -> None:
 def test_a_meter_of_mode_b_that_the_line_cannot_follow_is_told_with_advice() -> None:
     meter = VirtualOpticalMeter(Identification("ISK", "D", "MT171"), SETS, sign_on=RS485, reaction=0.02)
     with TcpMeterHost(meter, RS485) as host:
-        line = TcpLine(host.host, host.port, RS485)
+        line = TcpLine("127.0.0.1", host.port, RS485)
         events = list(OpticalDriver(line, lambda: NOW).search(SearchScope(timeout=0.2)))
         line.close()
     [suspicion, *_] = only(Suspicion, events)
@@ -169,7 +170,7 @@ def test_a_meter_of_mode_b_that_the_line_cannot_follow_is_told_with_advice() -> 
 def test_a_line_that_cannot_switch_is_searched_at_its_own_speed() -> None:
     meter = VirtualOpticalMeter(WHO, SETS, sign_on=RS485, reaction=0.02)
     with TcpMeterHost(meter, RS485) as host:
-        line = TcpLine(host.host, host.port, RS485)
+        line = TcpLine("127.0.0.1", host.port, RS485)
         events = list(OpticalDriver(line, lambda: NOW).search(SearchScope(timeout=0.2)))
         line.close()
     assert [(one.settings, one.meter) for one in only(Found, events)] == [(RS485, "LGZ-0012345678")]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from drivers.dlms.codec.apdu import Attribute
-from drivers.dlms.codec.data import Data, DataTag, array, long_unsigned, octet_string, structure
+from drivers.dlms.codec.data import Data, DataTag, array, octet_string, structure
 from drivers.dlms.codec.objects import (
     BUFFER,
     CAPTURE_OBJECTS,
@@ -14,6 +14,7 @@ from drivers.dlms.codec.objects import (
     SCALER_UNIT,
     SERIAL_NUMBER,
     VALUE,
+    CaptureColumn,
     ClassId,
     MeterObject,
     logical_name,
@@ -50,17 +51,7 @@ def clock(shown: Callable[[], bytes]) -> Objects:
 def profile(name: str, columns: Sequence[Attribute], rows: Content, period: int = 0) -> Objects:
     """A profile; `rows` is an array of structures, `period` in seconds, 0 for billing."""
     one = MeterObject(ClassId.PROFILE_GENERIC, logical_name(name))
-    captured = array(
-        *(
-            structure(
-                long_unsigned(column.class_id),
-                octet_string(column.name),
-                Data(DataTag.INTEGER, column.number),
-                long_unsigned(0),
-            )
-            for column in columns
-        )
-    )
+    captured = array(*(CaptureColumn(column).encode() for column in columns))
     return {
         one.attribute(BUFFER): rows,
         one.attribute(CAPTURE_OBJECTS): captured,

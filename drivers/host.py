@@ -17,7 +17,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from types import TracebackType
 
 from drivers.bus import garbled
 from drivers.line import PushingMeter, SerialSettings, VirtualMeter
@@ -77,9 +76,7 @@ class MeterHost(AbstractContextManager["MeterHost"], ABC):
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @abstractmethod
@@ -141,13 +138,11 @@ class TcpMeterHost(MeterHost):
         settings: SerialSettings = _SETTINGS,
         wiring: Wiring = PLAIN,
         *,
-        host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self._listener = socket.create_server((host, port))
-        self.host = host
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
-        self.spec = f"tcp://{host}:{self.port}"
+        self.spec = f"tcp://127.0.0.1:{self.port}"
         super().__init__(meter, settings, wiring)
 
     def _run(self) -> None:
@@ -182,10 +177,7 @@ class PtyMeterHost(MeterHost):
     """
 
     def __init__(
-        self,
-        meter: VirtualMeter,
-        settings: SerialSettings = _SETTINGS,
-        wiring: Wiring = PLAIN,
+        self, meter: VirtualMeter, settings: SerialSettings = _SETTINGS, wiring: Wiring = PLAIN
     ) -> None:
         self._master, self._slave = os.openpty()  # the slave stays open: no hang-up between two masters
         tty.setraw(self._slave)

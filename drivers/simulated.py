@@ -56,8 +56,8 @@ class _Burst:
 class SimulatedLine(Line):
     """Line with a virtual meter (or a `VirtualBus` of them) at the other end. `now()` starts at 0 s."""
 
-    def __init__(self, meter: VirtualMeter, settings: SerialSettings, *, name: str = "simulated") -> None:
-        self.name = name
+    def __init__(self, meter: VirtualMeter, settings: SerialSettings) -> None:
+        self.name = "simulated"
         self.settings = settings
         self.meter = meter
         self._now = 0.0

@@ -8,6 +8,7 @@ from drivers.errors import LineError
 from drivers.line import RealTimeLine, SerialSettings
 
 _READ = 4096
+_CONNECT_TIMEOUT = 5.0  # seconds
 _UNACKNOWLEDGED = 10_000  # milliseconds until a peer that vanished (power cut) is a lost connection
 
 # For a peer with no serial line behind it (Modbus TCP): a character takes a microsecond.
@@ -31,13 +32,10 @@ class TcpLine(RealTimeLine):
 
     can_switch = False
 
-    def __init__(
-        self, host: str, port: int, settings: SerialSettings = NO_WIRE, *, connect_timeout: float = 5.0
-    ) -> None:
+    def __init__(self, host: str, port: int, settings: SerialSettings = NO_WIRE) -> None:
         self.name = f"tcp://{f'[{host}]' if ':' in host else host}:{port}"
         self.settings = settings
         self._address = (host, port)
-        self._connect_timeout = connect_timeout
         self._socket: socket.socket | None = None
 
     def send(self, data: bytes) -> None:
@@ -92,7 +90,7 @@ class TcpLine(RealTimeLine):
     def _connected(self) -> socket.socket:
         if self._socket is None:
             try:
-                self._socket = socket.create_connection(self._address, self._connect_timeout)
+                self._socket = socket.create_connection(self._address, _CONNECT_TIMEOUT)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)

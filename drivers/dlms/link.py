@@ -5,7 +5,7 @@ a request again: so nothing is carried out twice, whichever of request and answe
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from drivers.dlms.codec.hdlc import Frame, HdlcAddress, HdlcControl, HdlcFrameReader, HdlcParameters
 from drivers.driver import Tally
@@ -29,16 +29,11 @@ _BUSY = 0.1  # seconds between them
 _PIECE_GAP = 0.3  # silence within a frame, where a network or USB converter delivers it in pieces
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Patience: `timeout` in seconds to the first byte (None: the usual), `retries` for each frame."""
-
-    timeout: float | None = None
-    retries: int = 2
-
-
 class HdlcLink:
-    """HDLC link of one client and one server on a line. Not connected until `connect`."""
+    """HDLC link of one client and one server on a line. Not connected until `connect`.
+
+    `timeout` in seconds to the first byte (None: the usual), `retries` for each frame.
+    """
 
     def __init__(
         self,
@@ -47,14 +42,16 @@ class HdlcLink:
         client: HdlcAddress,
         server: HdlcAddress,
         *,
-        patience: Patience,
+        timeout: float | None,
+        retries: int,
         proposed: HdlcParameters,
     ) -> None:
         self.line = line
         self.tally = tally
         self.client = client
         self.server = server
-        self.patience = patience
+        self.timeout = timeout or _RESPONSE_TIMEOUT
+        self.retries = retries
         self.proposed = proposed
         self.agreed = HdlcParameters()
         self._send = self._receive = 0  # V(S), V(R)
@@ -64,7 +61,7 @@ class HdlcLink:
         self.line.discard()
         self._send = self._receive = 0
         request = self._frame(HdlcControl.SET_NORMAL_RESPONSE_MODE, self.proposed.encode())
-        for attempt in range(1 + self.patience.retries):
+        for attempt in range(1 + self.retries):
             self.tally.retries += attempt > 0
             answer = self._ask(request)
             if answer is None:
@@ -124,7 +121,7 @@ class HdlcLink:
             answer = self._ask(sent)
             if answer is None:
                 silences += 1
-                if silences > self.patience.retries:
+                if silences > self.retries:
                     raise self._failure()
                 self.tally.retries += 1
                 sent = poll
@@ -153,7 +150,7 @@ class HdlcLink:
         self.line.send(request.encode())
         reader = HdlcFrameReader()
         self._heard = b""
-        wait = self.patience.timeout or _RESPONSE_TIMEOUT
+        wait = self.timeout
         while data := self.line.receive(wait):
             self._heard += data
             reader.add(data)

@@ -10,7 +10,7 @@ from drivers.dlms.association import Association, Credentials, LoginError
 from drivers.dlms.codec.hdlc import HdlcAddress, HdlcParameters
 from drivers.dlms.codec.objects import INVOCATION_COUNTERS
 from drivers.dlms.codec.security import Keys
-from drivers.dlms.link import HdlcLink, Patience
+from drivers.dlms.link import HdlcLink
 from drivers.dlms.opening import open_head
 from drivers.driver import Clock, Tally, Target
 from drivers.errors import DecodeError, DriverError, MeterError, NoAnswerError
@@ -71,8 +71,15 @@ class Sessions:
     @contextmanager
     def _link(self, target: Target, client: HdlcAddress, server: HdlcAddress) -> Iterator[HdlcLink]:
         self.line.configure(self.home)
-        patience = Patience(target.timeout, target.retries)
-        link = HdlcLink(self.line, self.tally, client, server, patience=patience, proposed=_INFORMATION)
+        link = HdlcLink(
+            self.line,
+            self.tally,
+            client,
+            server,
+            timeout=target.timeout,
+            retries=target.retries,
+            proposed=_INFORMATION,
+        )
         try:
             if self.through_head:
                 open_head(self.line)

@@ -162,27 +162,22 @@ class _Echo:
 
     def __init__(self, sent: bytes) -> None:
         self._sent = sent
-        self._held = b""
+        self.held = b""  # may be the beginning of the echo
         self.seen = False
 
     def removed(self, piece: bytes) -> bytes:
         """The bytes so far that are no echo; those that may yet become one are held back."""
         if self.seen:
             return piece
-        self._held += piece
-        before, found, after = self._held.partition(self._sent)
+        self.held += piece
+        before, found, after = self.held.partition(self._sent)
         if found:
-            self.seen, self._held = True, b""
+            self.seen, self.held = True, b""
             return before + after
-        beginnings = (n for n in range(len(self._sent) - 1, 0, -1) if self._held.endswith(self._sent[:n]))
-        fresh = len(self._held) - next(beginnings, 0)
-        piece, self._held = self._held[:fresh], self._held[fresh:]
+        beginnings = (n for n in range(len(self._sent) - 1, 0, -1) if self.held.endswith(self._sent[:n]))
+        fresh = len(self.held) - next(beginnings, 0)
+        piece, self.held = self.held[:fresh], self.held[fresh:]
         return piece
-
-    @property
-    def held(self) -> bytes:
-        """Bytes that may be the beginning of the echo."""
-        return self._held
 
 
 def _take(reader: MBusFrameReader, wanted: type[Frame]) -> Frame | None:

@@ -53,16 +53,11 @@ class _Defaults(Struct, forbid_unknown_fields=True):
     sentinels: list[int] | dict[Encoding, list[int]] = []
 
 
-class _Register(Struct, forbid_unknown_fields=True):
+class _Register(_Defaults, forbid_unknown_fields=True, kw_only=True):
     obis: str
     address: _Address
     unit: str
     comment: str = ""
-    function: _Function | None = None
-    encoding: Encoding | None = None
-    word_order: WordOrder | None = None
-    scale: int | str | None = None
-    sentinels: list[int] | None = None
     exponent: _Address | None = None
     bits: tuple[_Bit, _Bit] | None = None
 
@@ -179,33 +174,27 @@ def _read(path: Traversable) -> ModbusProfile:
 
 def _register(row: dict[str, int | str | list[int]], defaults: _Defaults, profile: str) -> ProfileRegister:
     try:
-        given = msgspec.convert(row, _Register)
-        encoding = given.encoding or defaults.encoding
-        function = given.function or defaults.function
+        given = msgspec.convert({**msgspec.to_builtins(defaults), **row}, _Register)
+        sentinels = given.sentinels
+        if isinstance(sentinels, dict):
+            sentinels = sentinels.get(given.encoding, [])
         register = ProfileRegister(
             obis=str(Obis.parse(given.obis)),
-            function=function,
+            function=given.function,
             address=given.address,
-            encoding=encoding,
-            word_order=given.word_order or defaults.word_order,
-            scale=Fraction(defaults.scale if given.scale is None else given.scale),
+            encoding=given.encoding,
+            word_order=given.word_order,
+            scale=Fraction(given.scale),
             unit=given.unit,
-            sentinels=frozenset(_sentinels(given, defaults, encoding)),
+            sentinels=frozenset(sentinels),
             comment=given.comment,
-            exponent=None if given.exponent is None else Exponent(function, given.exponent),
+            exponent=None if given.exponent is None else Exponent(given.function, given.exponent),
             bits=None if given.bits is None else Bits(*given.bits),
         )
         _check_meaning(register)
     except (msgspec.ValidationError, ValueError, ZeroDivisionError) as error:
         raise ProfileError(f"profile {profile}, register {row.get('obis', row)}: {error}") from None
     return register
-
-
-def _sentinels(given: _Register, defaults: _Defaults, encoding: Encoding) -> list[int]:
-    if given.sentinels is not None:
-        return given.sentinels
-    usual = defaults.sentinels
-    return usual.get(encoding, []) if isinstance(usual, dict) else usual
 
 
 def _check_meaning(register: ProfileRegister) -> None:

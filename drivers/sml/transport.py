@@ -35,33 +35,28 @@ class TransportReader:
     """Reader of telegrams: `add` what arrives, take them with `next`. `damaged` counts wrong CRCs."""
 
     def __init__(self) -> None:
-        self._pending = b""
+        self.pending = b""  # received, and no telegram yet
         self.damaged = 0
-
-    @property
-    def pending(self) -> bytes:
-        """Bytes that were received and have become no telegram."""
-        return self._pending
 
     def add(self, data: bytes) -> None:
         """Append bytes that arrived."""
-        self._pending += data
+        self.pending += data
 
     def next(self) -> Envelope | None:
         """The next whole telegram, or None until more bytes come."""
-        while (start := self._pending.find(START)) >= 0:
-            self._pending = self._pending[start:]
+        while (start := self.pending.find(START)) >= 0:
+            self.pending = self.pending[start:]
             try:
-                envelope = _open(self._pending)
+                envelope = _open(self.pending)
             except DecodeError:
                 self.damaged += 1
-                self._pending = self._pending[len(START) :]
+                self.pending = self.pending[len(START) :]
                 continue
             if envelope is None:
                 return None
-            self._pending = self._pending[len(envelope.raw) :]
+            self.pending = self.pending[len(envelope.raw) :]
             return envelope
-        self._pending = self._pending[-len(START) + 1 :]  # may be the beginning of a start
+        self.pending = self.pending[-len(START) + 1 :]  # may be the beginning of a start
         return None
 
 

@@ -142,47 +142,42 @@ class HdlcParameters:
 
 class HdlcFrameReader:
     """Reader of HDLC frames: `add` what arrives, take frames with `next`. Noise is passed over; `damaged`
-    counts wrong checks.
+    counts wrong checks, `pending` may be the beginning of a frame.
     """
 
     def __init__(self) -> None:
-        self._pending = b""
+        self.pending = b""
         self.damaged = 0
-
-    @property
-    def pending(self) -> bytes:
-        """Bytes that may be the beginning of a frame."""
-        return self._pending
 
     def add(self, data: bytes) -> None:
         """Append bytes that arrived."""
-        self._pending += data
+        self.pending += data
 
     def next(self) -> Frame | None:
         """The next whole frame, or None until more bytes come."""
-        while (start := self._pending.find(FLAG)) >= 0:
-            self._pending = self._pending[start:]
-            if self._pending[1:2] == bytes((FLAG,)):
-                self._pending = self._pending[1:]
+        while (start := self.pending.find(FLAG)) >= 0:
+            self.pending = self.pending[start:]
+            if self.pending[1:2] == bytes((FLAG,)):
+                self.pending = self.pending[1:]
                 continue
             try:
-                length = _length(self._pending)
-                if length is None or len(self._pending) < length + 2:
+                length = _length(self.pending)
+                if length is None or len(self.pending) < length + 2:
                     return None
-                frame = decode_frame(self._pending[: length + 2])
+                frame = decode_frame(self.pending[: length + 2])
             except DecodeError:
                 self.resync()
                 continue
-            self._pending = self._pending[length + 1 :]  # its last flag may be the next one's first
+            self.pending = self.pending[length + 1 :]  # its last flag may be the next one's first
             return frame
-        self._pending = b""
+        self.pending = b""
         return None
 
     def resync(self) -> None:
         """Give up that a frame begins at the first flag: at silence, a stray one must not hide a frame."""
-        if len(self._pending) > 2:
+        if len(self.pending) > 2:
             self.damaged += 1
-        self._pending = self._pending[1:]
+        self.pending = self.pending[1:]
 
 
 def decode_frame(data: bytes) -> Frame:

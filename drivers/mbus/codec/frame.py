@@ -148,34 +148,29 @@ class MBusFrameReader:
     """
 
     def __init__(self) -> None:
-        self._pending = b""
+        self.pending = b""  # may be the beginning of a frame
         self.skipped = 0
-
-    @property
-    def pending(self) -> int:
-        """Bytes that may be the beginning of a frame."""
-        return len(self._pending)
 
     def add(self, data: bytes) -> None:
         """Append bytes that arrived."""
-        self._pending += data
+        self.pending += data
 
     def next(self) -> Frame | None:
         """The next whole frame, or None until more bytes come."""
-        while self._pending:
+        while self.pending:
             try:
-                length = _length(self._pending)
-                if length is None or len(self._pending) < length:
+                length = _length(self.pending)
+                if length is None or len(self.pending) < length:
                     return None
-                frame = _decode(self._pending[:length])
+                frame = _decode(self.pending[:length])
             except DecodeError:
                 self.resync()
                 continue
-            self._pending = self._pending[length:]
+            self.pending = self.pending[length:]
             return frame
         return None
 
     def resync(self) -> None:
         """Give up that a frame begins where it seemed to: at silence, a stray 68 must not hide a frame."""
-        self._pending = self._pending[1:]
+        self.pending = self.pending[1:]
         self.skipped += 1

@@ -284,7 +284,7 @@ def test_a_search_on_a_pty_tells_collisions_from_echoes_and_pieces() -> None:
 
 def test_a_serial_server_that_keeps_its_speed_is_said_to() -> None:
     with TcpMeterHost(bus_of(SERIALS), FAST, Wiring(time_scale=0.2)) as host:
-        line = TcpLine(host.host, host.port, FAST)
+        line = TcpLine("127.0.0.1", host.port, FAST)
         events = searched(MBusDriver(line, lambda: NOW), "2", settings=[LINE_SETTINGS, FAST], timeout=0.25)
         line.close()
     assert [event.what for event in suspicions(events)] == ["this line cannot change its speed"]

@@ -19,10 +19,10 @@ from drivers.mbus.codec.frame import LongFrame
 from drivers.mbus.codec.header import Header
 from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.master import MAX_TELEGRAMS, MBusDriver
-from drivers.mbus.readouts import readouts
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.serial_line import SerialLine
 from drivers.tcp_line import TcpLine
+from tests.drivers.mbus.from_frames import readouts
 from tests.drivers.mbus.wire import (
     BUSY,
     LINE_SETTINGS,
@@ -269,7 +269,7 @@ AWKWARD = Wiring(piece=7, piece_gap=0.001, echo=True, stray=b"\xff\x00")
 def tcp(meter: VirtualMeter, wiring: Wiring) -> Iterator[Line]:
     host = TcpMeterHost(meter, FAST, wiring)
     with host:
-        line = TcpLine(host.host, host.port, FAST)
+        line = TcpLine("127.0.0.1", host.port, FAST)
         yield line
         line.close()
 

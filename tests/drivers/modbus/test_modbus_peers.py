@@ -283,7 +283,7 @@ def mbpoll(*arguments: str) -> str:
 
 def poll_energy(host: MeterHost, *arguments: str) -> str:
     """Import and export energy of unit 7 as another master reads them."""
-    where = host.host if isinstance(host, TcpMeterHost) else host.spec
+    where = "127.0.0.1" if isinstance(host, TcpMeterHost) else host.spec
     return mbpoll(*arguments, "-a", "7", "-0", "-r", "72", "-c", "2", "-t", "3:float", "-B", "-1", where)
 
 

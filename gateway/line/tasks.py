@@ -7,6 +7,7 @@ whole line is done meter by meter, so that polls that are due have their turn in
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -162,11 +163,5 @@ def _told(readout: Readout) -> dict[str, Any]:
 
 
 def _found(found: Found) -> dict[str, str]:
-    told = {
-        "address": found.address,
-        "meter": found.meter,
-        "settings": str(found.settings),
-        "profile": found.profile,
-        "description": found.description,
-    }
+    told = {**asdict(found), "settings": str(found.settings)}
     return {name: text for name, text in told.items() if text}

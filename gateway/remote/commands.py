@@ -45,14 +45,6 @@ class RunningLines(Protocol):
         ...
 
 
-class ShowConfiguration(Protocol):
-    """The text of the configuration that runs, and its version."""
-
-    def __call__(self) -> tuple[str, str]:
-        """Raises NotShownError, OSError or ValueError where there is none to show."""
-        ...
-
-
 class RefusedCommandError(Exception):
     """The command is not begun; the text says why and what is possible."""
 
@@ -60,7 +52,8 @@ class RefusedCommandError(Exception):
 class Commands:
     """Commands: `receive` and `watch` belong to one thread; answers come from the lines' threads, too.
 
-    `clock_is_right`: whether the gateway's clock may be given to meters.
+    `clock_is_right`: whether the gateway's clock may be given to meters. `shown` gives the text of the
+    configuration that runs, and its version; NotShownError, OSError or ValueError where none can be shown.
     """
 
     def __init__(
@@ -72,7 +65,7 @@ class Commands:
         clock: Clock,
         monotonic: Callable[[], float],
         clock_is_right: Callable[[], bool],
-        shown: ShowConfiguration,
+        shown: Callable[[], tuple[str, str]],
     ) -> None:
         self._shown = shown
         self._lines = lines
@@ -96,7 +89,9 @@ class Commands:
         except WireError as error:
             log.warning("command cannot be read", extra={"reason": str(error)})
             return
-        if (earlier := self._earlier(command.id)) is not None:
+        with self._lock:
+            earlier = self._replies.get(command.id)
+        if earlier is not None:
             self._reply(earlier)
             return
         log.info(
@@ -111,11 +106,14 @@ class Commands:
     def watch(self) -> None:
         """Call now and then: takes a log level back when its time is over."""
         if self._level_until is not None and self._monotonic() >= self._level_until:
-            self._restore_levels()
+            self.close()
 
     def close(self) -> None:
         """Leave the log as it was found."""
-        self._restore_levels()
+        for name, level in self._levels_before.items():
+            logging.getLogger(name).setLevel(level)
+        self._levels_before.clear()
+        self._level_until = None
 
     def _begin(self, command: Command) -> None:
         self._check_rate()
@@ -176,12 +174,6 @@ class Commands:
         result = {"version": version, "toml": text}
         self._answer(command, "done", f"version {version}" if version else "the installer's file", result)
 
-    def _restore_levels(self) -> None:
-        for name, level in self._levels_before.items():
-            logging.getLogger(name).setLevel(level)
-        self._levels_before.clear()
-        self._level_until = None
-
     def _submit(self, command: Command, line: str, task: LineTask) -> None:
         poller = self._poller(line)
         self._answer(command, "running", f"line {line} will do it")
@@ -225,10 +217,6 @@ class Commands:
                 f"too many commands; at most {self._allowed.commands_per_minute} a minute are taken"
             )
         self._recent.append(now)
-
-    def _earlier(self, id: str) -> Reply | None:  # noqa: A002 - the contract's own word
-        with self._lock:
-            return self._replies.get(id)
 
     def _answer(
         self, command: Command, state: State, detail: str, result: Mapping[str, Any] | None = None

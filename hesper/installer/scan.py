@@ -1,7 +1,8 @@
 """A search of one line in all protocols, one after the other."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 
 from drivers.catalogue import open_driver, open_line
 from drivers.driver import Clock, Found, SearchEvent, SearchProgress, SearchScope, Suspicion
@@ -28,13 +29,7 @@ class SearchOutcome:
         return {
             "protocol": self.protocol,
             "found": [
-                {
-                    "address": one.address,
-                    "settings": str(one.settings) if self.has_settings else None,
-                    "meter": one.meter,
-                    "profile": one.profile,
-                    "description": one.description,
-                }
+                {**asdict(one), "settings": str(one.settings) if self.has_settings else None}
                 for one in self.found
             ],
             "suspicions": [
@@ -88,9 +83,6 @@ def scan(wanted: ScanOrder, outcomes: list[SearchOutcome], clock: Clock) -> Iter
 
 def _search(wanted: ScanOrder, protocol: str, clock: Clock) -> Iterator[SearchEvent]:
     settings = wanted.scope.settings[0] if wanted.scope.settings else protocol_named(protocol).settings
-    line = open_line(wanted.port, settings)
-    try:
+    with closing(open_line(wanted.port, settings)) as line:
         driver = open_driver(protocol, line, clock, **driver_options(protocol, wanted.transport))
         yield from driver.search(wanted.scope)
-    finally:
-        line.close()

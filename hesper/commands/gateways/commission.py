@@ -1,6 +1,7 @@
 """`hesper gateway commission`: what is done to an M-Bus meter once, when it is installed."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -9,7 +10,6 @@ import typer
 from drivers.catalogue import open_line
 from drivers.driver import Target
 from drivers.errors import DriverError
-from drivers.line import Line
 from drivers.mbus.commissioning import application_reset, set_address, switch_baud
 from drivers.mbus.master import MBusDriver
 from drivers.protocol import protocol_named
@@ -39,16 +39,12 @@ def commission(  # noqa: PLR0917 - typer passes them by name
     what, deed = _deed(to_address, to_baud, reset=reset)
     if not yes:
         typer.confirm(f"The meter at {address} on {port}: {what}?", abort=True)
-    line: Line | None = None
+    chosen = parse_settings(settings) if settings else protocol_named("mbus").settings
     try:
-        line = open_line(port, parse_settings(settings) if settings else protocol_named("mbus").settings)
-        driver = MBusDriver(line, lambda: datetime.now(UTC))
-        deed(driver, Target(address, timeout=timeout))
+        with closing(open_line(port, chosen)) as line:
+            deed(MBusDriver(line, lambda: datetime.now(UTC)), Target(address, timeout=timeout))
     except DriverError as error:
         give_up(trouble(error, "mbus"), as_json=json)
-    finally:
-        if line is not None:
-            line.close()
     if json:
         echo_json({"done": what, "address": address})
     else:

@@ -60,11 +60,7 @@ def check(
         config = load_config(file)
     except ConfigError as error:
         if json:
-            problems = [
-                {"line": problem.line, "place": problem.place, "message": problem.message}
-                for problem in error.problems
-            ]
-            echo_json({"ok": False, "problems": problems})
+            echo_json({"ok": False, "problems": error.problems})
         else:
             typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -1,6 +1,7 @@
 """`hesper gateway read`: one meter now, as a table."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from drivers.catalogue import open_driver, open_line
 from drivers.driver import Target
 from drivers.errors import DriverError
-from drivers.line import Line, SerialSettings
+from drivers.line import SerialSettings
 from drivers.protocol import PROTOCOLS, protocol_named
 from gateway.config.document import GatewayConfig
 from hesper.commands.console import JSON_HELP, count, echo_json, give_up, load_or_exit, show_table
@@ -91,7 +92,9 @@ def read(  # noqa: PLR0917 - typer passes them by name
             key=_key(key_file),
             password=_password(password_file),
         )
-        question = _ad_hoc(port, protocol, settings, transport, target)
+        chosen = parse_settings(settings) if settings else protocol_named(check_protocol(protocol)).settings
+        options = driver_options(protocol, check_transport(transport))
+        question = _Question(port, protocol, chosen, options, target)
     else:
         raise typer.BadParameter(
             "name a configuration and a meter of it, or --port, --protocol and --address"
@@ -128,14 +131,6 @@ def _from_file(config: GatewayConfig, wanted: str | None, line_name: str | None)
     )
 
 
-def _ad_hoc(
-    port: str, protocol: str, settings: str | None, transport: str | None, target: Target
-) -> _Question:
-    """Raises typer.BadParameter."""
-    chosen = parse_settings(settings) if settings else protocol_named(check_protocol(protocol)).settings
-    return _Question(port, protocol, chosen, driver_options(protocol, check_transport(transport)), target)
-
-
 def _key(file: Path | None) -> bytes | None:
     if file is None:
         return None
@@ -158,17 +153,12 @@ def _password(file: Path | None) -> str | None:
 
 
 def _take(question: _Question, since: datetime | None) -> TimedReadouts:
-    line: Line | None = None
-    try:
-        line = open_line(question.port, question.settings)
+    with closing(open_line(question.port, question.settings)) as line:
         driver = open_driver(question.protocol, line, lambda: datetime.now(UTC), **question.options)
         if since is None:
             return take(driver, question.target)
         begin = since.replace(tzinfo=question.target.time_zone)
         return take_load_profile(driver, question.target, begin.astimezone(UTC), datetime.now(UTC))
-    finally:
-        if line is not None:
-            line.close()
 
 
 def _show(taken: TimedReadouts, zone: tzinfo) -> None:

@@ -54,8 +54,12 @@ def scan(  # noqa: PLR0917 - typer passes them by name
     All addresses at all usual settings take minutes: the more you name, the quicker it is. Ctrl-C ends the
     scan and proposes what was found until then. Exit code 0 if a meter was found, else 1, with what to try.
     """
-    wanted = _wanted(
-        port, transport, protocols=protocol, settings=settings, addresses=address, timeout=timeout
+    able = [name for name in PROTOCOLS if transport != "tcp" or driver_options(name, transport)]
+    wanted = ScanOrder(
+        port=port,
+        protocols=[check_protocol(name) for name in protocol or able],
+        scope=SearchScope([parse_settings(text) for text in settings or ()], tuple(address or ()), timeout),
+        transport=check_transport(transport),
     )
     if output is not None and output.exists():
         raise typer.BadParameter(f"{output} exists already; name a new file, and merge them by hand")
@@ -83,25 +87,6 @@ def scan(  # noqa: PLR0917 - typer passes them by name
             typer.echo("stopped before its end: there may be more on this line", err=True)
         _show(outcomes, proposed, output)
     raise typer.Exit(0 if any(outcome.found for outcome in outcomes) else 1)
-
-
-def _wanted(
-    port: str,
-    transport: str | None,
-    *,
-    protocols: Sequence[str] | None,
-    settings: Sequence[str] | None,
-    addresses: Sequence[str] | None,
-    timeout: float | None,
-) -> ScanOrder:
-    """Raises typer.BadParameter."""
-    able = [name for name in PROTOCOLS if transport != "tcp" or driver_options(name, transport)]
-    return ScanOrder(
-        port=port,
-        protocols=[check_protocol(name) for name in protocols or able],
-        scope=SearchScope([parse_settings(text) for text in settings or ()], tuple(addresses or ()), timeout),
-        transport=check_transport(transport),
-    )
 
 
 def _watch(wanted: ScanOrder, outcomes: list[SearchOutcome], *, quiet: bool) -> None:

@@ -91,13 +91,19 @@ def exchange(buffer: Buffer) -> int:
     return sum(len(batch.readouts) for batch in batches)
 
 
-def drained_per_second(folder: Path) -> float:
-    """After a day offline."""
+def day_offline(file: Path) -> Buffer:
+    """A buffer that holds the readouts of a day."""
     clock, noise = Clock(), random.Random(1)
-    buffer = Buffer(folder / "offline.sqlite", clock, monotonic=clock.monotonic)
+    buffer = Buffer(file, clock, monotonic=clock.monotonic)
     for first in range(0, DAY, 500):
         clock.elapsed += 300.0
         buffer.append([readout(number % METERS, clock(), noise) for number in range(first, first + 500)])
+    return buffer
+
+
+def drained_per_second(folder: Path) -> float:
+    """After a day offline."""
+    buffer = day_offline(folder / "offline.sqlite")
     begun = time.perf_counter()
     drained = 0
     while drained < DAY:

@@ -10,7 +10,6 @@ sent by buffer and publisher. Limits: 80 MB, one core, one disk block a readout,
 
 import argparse
 import multiprocessing
-import random
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import psutil
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from bench.buffer import BLOCK, DAY, METERS, Clock, drained_per_second, readout
+from bench.buffer import BLOCK, DAY, METERS, day_offline, drained_per_second
 from bench.measurement import Measurement, show
 from drivers.bus import VirtualBus
 from drivers.host import TcpMeterHost
@@ -36,7 +35,6 @@ from drivers.mbus.codec.encode import date_record, record
 from drivers.mbus.codec.header import Header
 from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
-from gateway.buffer.buffer import Buffer
 from gateway.uplink.link import MqttSettings
 from gateway.uplink.publisher import Publisher
 from hesper.ports import Ports
@@ -195,11 +193,7 @@ def _state(gateway: psutil.Process, receiver: Connection) -> tuple[float, float,
 def catching_up(folder: Path, port: int) -> Iterator[Measurement]:
     """Buffer and publisher after a day offline, beside the buffer alone."""
     alone = drained_per_second(folder)
-    clock, noise = Clock(), random.Random(1)
-    buffer = Buffer(folder / "day.sqlite", clock, monotonic=clock.monotonic)
-    for first in range(0, DAY, 500):
-        clock.elapsed += 300.0
-        buffer.append([readout(number % METERS, clock(), noise) for number in range(first, first + 500)])
+    buffer = day_offline(folder / "day.sqlite")
     settings = MqttSettings("127.0.0.1", port, "bench", "offline", session_expiry=0)
     publisher = Publisher(settings, buffer, clock=lambda: datetime.now(UTC), version="bench")
     with process(receiver_process, port) as receiver:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,7 +24,6 @@ from store.gateways.requests import CommandRequest
 router = resources("gateways")
 
 Name = Literal["read-now", "scan", "restart-line", "set-clock", "log-level", "show-config"]
-NAMES: tuple[Name, ...] = get_args(Name)
 _NEEDS: dict[Name, tuple[str, ...]] = {  # one of these
     "read-now": ("meter", "line"),
     "scan": ("line",),
@@ -154,14 +153,10 @@ def give(caller: Caller, store: Store, gateway: str, order: CommandOrder, now: d
         store,
         row.id,
         CommandRequest(
-            order.command,
-            caller.actor,
-            order.reason,
-            now,
-            now + timedelta(seconds=order.expires_in),
-            line=order.line,
-            meter=order.meter,
-            level=order.level,
+            **order.model_dump(exclude={"expires_in"}),
+            author=caller.actor,
+            created_at=now,
+            expires_at=now + timedelta(seconds=order.expires_in),
         ),
     )
 

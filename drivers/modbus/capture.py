@@ -10,22 +10,12 @@ from dataclasses import dataclass
 from drivers.errors import DecodeError
 from drivers.line import SerialSettings
 from drivers.modbus.blocks import RegisterBlock, plan, without_gaps
-from drivers.modbus.framing import crc_holds, exception_text, split_mbap
+from drivers.modbus.framing import ModbusRequest, crc_holds, exception_text, split_mbap
 from drivers.modbus.profile import ModbusProfile
 from drivers.modbus.search import USUAL
 from drivers.tcp_line import NO_WIRE
 
 _EXCEPTION_BIT = 0x80
-
-
-@dataclass(frozen=True, slots=True)
-class CapturedRequest:
-    """A request: `count` words of a unit from `address` on."""
-
-    unit: int
-    function: int
-    address: int
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +27,7 @@ class CapturedAnswer:
     words: tuple[int, ...]
 
 
-def captured(data: bytes) -> list[CapturedRequest | CapturedAnswer]:
+def captured(data: bytes) -> list[ModbusRequest | CapturedAnswer]:
     """The frames in bytes that hold nothing else. Raises DecodeError, also for a meter's refusal."""
     pdus = list(_mbap(data) if data[2:4] == b"\0\0" and not _rtu_sizes(data) else _rtu(data))
     if not pdus:
@@ -46,7 +36,7 @@ def captured(data: bytes) -> list[CapturedRequest | CapturedAnswer]:
 
 
 def memory_of(
-    frames: Sequence[CapturedRequest | CapturedAnswer], profile: ModbusProfile, first: int | None = None
+    frames: Sequence[ModbusRequest | CapturedAnswer], profile: ModbusProfile, first: int | None = None
 ) -> dict[tuple[int, int], int]:
     """The words by (function, address).
 
@@ -66,12 +56,12 @@ def memory_of(
     return memory
 
 
-def _starts(frames: Sequence[CapturedRequest | CapturedAnswer], first: int | None) -> list[int] | None:
+def _starts(frames: Sequence[ModbusRequest | CapturedAnswer], first: int | None) -> list[int] | None:
     """The address of each answer's first word, by the request before it; None where one has none."""
     starts: list[int] = []
-    asked: CapturedRequest | None = None
+    asked: ModbusRequest | None = None
     for frame in frames:
-        if isinstance(frame, CapturedRequest):
+        if isinstance(frame, ModbusRequest):
             asked = frame
             continue
         if asked and (asked.unit, asked.function, asked.count) == (
@@ -140,12 +130,12 @@ def _mbap(data: bytes) -> Iterator[tuple[int, bytes]]:
         yield unit, pdu
 
 
-def _frame(unit: int, pdu: bytes) -> CapturedRequest | CapturedAnswer:
+def _frame(unit: int, pdu: bytes) -> ModbusRequest | CapturedAnswer:
     function = pdu[0]
     if function & _EXCEPTION_BIT and len(pdu) == 2:
         raise DecodeError(f"the meter answered with a refusal: {exception_text(pdu[1])}")
     if function in (3, 4) and len(pdu) == 5:  # an answer has an even length
-        return CapturedRequest(unit, function, *struct.unpack(">HH", pdu[1:]))
+        return ModbusRequest(unit, function, *struct.unpack(">HH", pdu[1:]))
     if function in (3, 4) and len(pdu) >= 4 and len(pdu) == 2 + pdu[1] and not pdu[1] % 2:
         return CapturedAnswer(unit, function, struct.unpack(f">{pdu[1] // 2}H", pdu[2:]))
     raise DecodeError(f"not a reading of registers: {pdu.hex(' ')}")

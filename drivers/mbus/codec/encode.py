@@ -68,15 +68,7 @@ def _says(meaning: Meaning, quantity: str, unit: str | None, digit: Decimal) -> 
     return convert(one, own.code, asked.code) == digit
 
 
-def date_record(
-    point: date | datetime | TimePoint,
-    *,
-    function: Function = Function.INSTANTANEOUS,
-    storage: int = 0,
-    tariff: int = 0,
-    subunit: int = 0,
-    extensions: bytes = b"",
-) -> bytes:
+def date_record(point: date | datetime | TimePoint, *, storage: int = 0, extensions: bytes = b"") -> bytes:
     """A date as type G, a date and time (the meter's local time) as type F. Raises ValueError."""
     if isinstance(point, datetime):
         summer = bool(point.dst())
@@ -86,7 +78,7 @@ def date_record(
     quantity, coding = (DATE, Coding.INT16) if point.clock is None else (DATE_TIME, Coding.INT32)
     vif = find_vif(lambda meaning: meaning.quantity == quantity)
     assert vif is not None
-    information = DataInformation(coding, function, storage, tariff, subunit)
+    information = DataInformation(coding, storage=storage)
     return information.encode() + _extended(vif, extensions) + encode_timepoint(point, coding.size)
 
 

@@ -8,6 +8,7 @@ Schedules can be combined, and one can run free of the clock, from an instant on
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
@@ -181,10 +182,9 @@ def parse_schedule(texts: str | Sequence[str], zone: tzinfo) -> Schedule:
 def _parse_one(text: str, zone: tzinfo) -> Schedule:
     if text == "midnight":
         return Midnight(zone)
-    match = _INTERVAL.fullmatch(text.strip())
-    if match:
-        interval = timedelta(seconds=int(match["count"]) * _SECONDS[match["unit"]])
-        if interval and not _HOUR % interval:
+    with suppress(ScheduleError):
+        interval = parse_interval(text)
+        if not _HOUR % interval:
             return Every(interval, zone)
     raise ScheduleError(
         f"{text!r} is not a schedule; use an interval that divides the hour, such as 15min, 1h or 10s, "

@@ -8,10 +8,10 @@ as unsynchronised, is sent with the dates that it shows.
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 
 from drivers.driver import Clock
+from gateway.buffer.buffer import Buffer
 from gateway.buffer.source import SourceError
 from gateway.clock.kernel import ClockReference
 from gateway.log_once import LogOnce
@@ -22,25 +22,13 @@ LONGEST_WAIT = timedelta(hours=1)
 _AGAIN = 60.0  # seconds; a line may have been in the middle of an exchange when the time came
 
 
-class HeldReadouts(Protocol):
-    """Readouts that the buffer holds until the time is known. Both raise SourceError."""
-
-    def synchronise(self, boot: str, wall_at_monotonic_zero: datetime) -> None:
-        """Date what was read in this boot."""
-        ...
-
-    def release_unsynchronised(self) -> None:
-        """Let all that is held go with the dates it has."""
-        ...
-
-
 class ClockCorrection:
     """Correction of held readouts; call `watch` once a second. `boot` names what `monotonic` counts from."""
 
     def __init__(
         self,
         reference: ClockReference,
-        held: HeldReadouts,
+        held: Buffer,
         *,
         clock: Clock,
         monotonic: Callable[[], float],

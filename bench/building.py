@@ -71,56 +71,48 @@ def _grown(values: Int64Array, first: int, last: int, factor: float) -> Int64Arr
     return np.asarray(values[0] + np.cumsum(steps))
 
 
-def _with(copy: Copy, **changed: Int64Array) -> Copy:
-    names = {
-        "energy": ENERGY,
-        "volume": VOLUME,
-        "flow": FLOW,
-        "back": RETURN,
-        "imported": IMPORT,
-        "exported": EXPORT,
-    }
-    return replace(copy, values=copy.values | {names[name]: each for name, each in changed.items()})
+def _with(copy: Copy, changed: dict[str, Int64Array]) -> Copy:
+    return replace(copy, values=copy.values | changed)
 
 
 def _return_temperature(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
     hotter = copy.values[RETURN].copy()
     hotter[first:last] += int(random.integers(22, 30)) * MICRO
-    return _with(copy, back=hotter)
+    return _with(copy, {RETURN: hotter})
 
 
 def _small_difference(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
-    return _with(copy, volume=_grown(copy.values[VOLUME], first, last, float(random.uniform(7, 12))))
+    return _with(copy, {VOLUME: _grown(copy.values[VOLUME], first, last, float(random.uniform(7, 12)))})
 
 
 def _swapped(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
     flow, back = copy.values[FLOW].copy(), copy.values[RETURN].copy()
     flow[first:last], back[first:last] = copy.values[RETURN][first:last], copy.values[FLOW][first:last]
-    return _with(copy, flow=flow, back=back, energy=_grown(copy.values[ENERGY], first, last, 0.0))
+    return _with(copy, {FLOW: flow, RETURN: back, ENERGY: _grown(copy.values[ENERGY], first, last, 0.0)})
 
 
 def _no_volume(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
-    return _with(copy, volume=_grown(copy.values[VOLUME], first, last, 0.0))
+    return _with(copy, {VOLUME: _grown(copy.values[VOLUME], first, last, 0.0)})
 
 
 def _no_energy(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
-    return _with(copy, energy=_grown(copy.values[ENERGY], first, last, 0.0))
+    return _with(copy, {ENERGY: _grown(copy.values[ENERGY], first, last, 0.0)})
 
 
 def _off_season(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
     hours = np.clip(np.arange(len(copy.times)) - first, 0, last - first)
     more = np.floor(hours * float(random.uniform(0.2, 0.6))).astype(np.int64) * MICRO
-    return _with(copy, energy=copy.values[ENERGY] + more, volume=copy.values[VOLUME] + more // 30)
+    return _with(copy, {ENERGY: copy.values[ENERGY] + more, VOLUME: copy.values[VOLUME] + more // 30})
 
 
 def _theft(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
-    return _with(copy, imported=_grown(copy.values[IMPORT], first, last, float(random.uniform(0.1, 0.5))))
+    return _with(copy, {IMPORT: _grown(copy.values[IMPORT], first, last, float(random.uniform(0.1, 0.5)))})
 
 
 def _base_load(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
     hours = np.clip(np.arange(len(copy.times)) - first, 0, last - first)
     more = (hours * float(random.uniform(0.15, 0.4)) * MICRO).astype(np.int64)
-    return _with(copy, imported=copy.values[IMPORT] + more)
+    return _with(copy, {IMPORT: copy.values[IMPORT] + more})
 
 
 def _imbalance(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
@@ -133,12 +125,12 @@ def _imbalance(random: np.random.Generator, copy: Copy, first: int, last: int) -
         code: np.cumsum(np.rint(part * used).astype(np.int64))
         for code, part in zip(PHASES, parts, strict=True)
     }
-    return replace(copy, values=copy.values | phases)
+    return _with(copy, phases)
 
 
 def _fed_in(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
     hours = np.clip(np.arange(len(copy.times)) - first, 0, last - first)
-    return _with(copy, exported=(hours * float(random.uniform(0.02, 0.2)) * MICRO).astype(np.int64))
+    return _with(copy, {EXPORT: (hours * float(random.uniform(0.02, 0.2)) * MICRO).astype(np.int64)})
 
 
 def _tamper(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
@@ -149,7 +141,7 @@ def _tamper(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
 
 def _party(random: np.random.Generator, copy: Copy, first: int, _: int) -> Copy:
     hours = np.clip(np.arange(len(copy.times)) - first, 0, int(random.integers(4, 9)))
-    return _with(copy, imported=copy.values[IMPORT] + hours * int(random.integers(1_000_000, 2_500_000)))
+    return _with(copy, {IMPORT: copy.values[IMPORT] + hours * int(random.integers(1_000_000, 2_500_000))})
 
 
 _HEAT, _POWER = Medium.HEAT, Medium.ELECTRICITY

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from drivers.errors import DecodeError, DriverError
@@ -88,7 +89,7 @@ def run(source: str, as_json: bool, profile: str | None = None, first: int | Non
         if as_json:
             sys.stdout.write(json.dumps({"error": str(error)}, ensure_ascii=False) + "\n")
         else:
-            Console(stderr=True).print(f"[red]Cannot decode:[/] {_escaped(error)}\n{_advice(error)}")
+            Console(stderr=True).print(f"[red]Cannot decode:[/] {escape(str(error))}\n{_advice(error)}")
         return 1
     if as_json:
         sys.stdout.write(json.dumps(asdict(explanation), ensure_ascii=False, indent=2) + "\n")
@@ -103,10 +104,6 @@ def _advice(error: Exception) -> str:
     if isinstance(error, ProfileError):
         return error.advice
     return "Check that the telegram is whole, from its first byte to its last, without an echo in front."
-
-
-def _escaped(error: Exception) -> str:
-    return str(error).replace("[", r"\[")
 
 
 def _print(explanation: Explanation) -> None:

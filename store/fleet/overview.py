@@ -43,7 +43,7 @@ class MeterStateRow:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayStateRow:
+class GatewayOverview:
     """A gateway's state as it, or its last will, said; `health` is the last health message."""
 
     code: str
@@ -175,9 +175,9 @@ def exception_count(connection: Connection[Any], close_id: int) -> int:
     return count or 0
 
 
-def gateways(connection: Connection[Any], utility_id: int) -> list[GatewayStateRow]:
+def gateways(connection: Connection[Any], utility_id: int) -> list[GatewayOverview]:
     """The utility's field gateways (imports are not devices)."""
-    with connection.cursor(row_factory=class_row(GatewayStateRow)) as cursor:
+    with connection.cursor(row_factory=class_row(GatewayOverview)) as cursor:
         cursor.execute(
             """
             select g.code, s.name as site_name, g.state, g.state_at, g.health_at, g.health

@@ -81,14 +81,14 @@ def fleet(
     )
 
 
-def is_silent(gateway: overview.GatewayStateRow, now: datetime) -> bool:
+def is_silent(gateway: overview.GatewayOverview, now: datetime) -> bool:
     """Whether a gateway says that it is gone, or says nothing any more."""
     if gateway.state != "online":
         return True
     return gateway.health_at is not None and now - gateway.health_at > _SILENT_AFTER
 
 
-def _full_lines(gateway: overview.GatewayStateRow) -> list[FullLine]:
+def _full_lines(gateway: overview.GatewayOverview) -> list[FullLine]:
     """From the last health message, which a gateway of another version may have written."""
     lines: Any = (gateway.health or {}).get("lines")
     found = []

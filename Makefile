@@ -14,7 +14,7 @@ demo: $(READY)
 
 test: check $(NODE_READY)
 	@scripts/doctor test
-	@$(BIN)/pytest -n auto --dist loadscope $(PYTEST_ARGS)
+	@$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 quick: check pure
 

@@ -38,6 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes comes first, so that no process is left alone with it at the end (with
+    --no-loadscope-reorder: else the modules of many tests come first, which are the quick ones)."""
+    items.sort(key=lambda item: item.path.parent.name not in {"e2e", "bench"})
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With --no-skips only the absence of the real inputs excuses a test."""

@@ -4,6 +4,7 @@ def test_something(database: str) -> None:          # the URL of a database of i
 def test_other(connection: psycopg.Connection) -> None:   # a session with it
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.migrate import migrate
 
 TEMPLATE = "hesper_template"
+_ROOM = 2_000_000_000  # bytes
 _FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}  # a test's data may be lost
 
 
@@ -25,7 +27,7 @@ _FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}  #
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """The running server of this worker, with a migrated template database."""
     with (
-        tempfile.TemporaryDirectory(prefix="hesper-test-") as folder,
+        tempfile.TemporaryDirectory(prefix="hesper-test-", dir=in_memory()) as folder,
         EmbeddedPostgres(Path(folder) / "postgres", _FAST) as server,
     ):
         with _administrator(server) as administrator:
@@ -67,6 +69,13 @@ def copied(server: EmbeddedPostgres, template: str) -> Iterator[str]:
     yield server.url_of(name)
     with _administrator(server) as administrator:
         administrator.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def in_memory() -> Path | None:
+    """A file system in memory, where the machine has one with room: copies of a database are three times as
+    quick there, and more while others use the disk."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM else None
 
 
 def _administrator(server: EmbeddedPostgres) -> psycopg.Connection:

@@ -7,13 +7,13 @@ changes nothing. So a command is sent again until it is answered, whatever is lo
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, LiteralString
+from typing import Any, Literal
 from uuid import UUID
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from store.postgres.rows import all_rows
+from store.postgres.rows import all_rows, one_value
 
 _UNANSWERED = timedelta(hours=1)  # after its end, for a command that the gateway said to have begun
 
@@ -186,9 +186,9 @@ def keep_reply(connection: Connection[Any], utility: str, gateway: str, reply: G
 def _asked(connection: Connection[Any], utility: str, gateway: str, to: str) -> tuple[int | None, int | None]:
     """The command, or else the configuration, that a reply of this gateway is to."""
     if (wire_id := _uuid(to)) is not None:
-        return _one(connection, _COMMAND, wire_id, utility, gateway), None
+        return one_value(connection, _COMMAND, (wire_id, utility, gateway)), None
     if to.isascii() and to.isdecimal() and len(to) < 10:
-        return None, _one(connection, _CONFIGURATION, int(to), utility, gateway)
+        return None, one_value(connection, _CONFIGURATION, (int(to), utility, gateway))
     return None, None
 
 
@@ -202,11 +202,6 @@ _CONFIGURATION = """
     join utilities u on u.id = g.utility_id
     where c.version = %s and u.code = %s and g.code = %s
 """
-
-
-def _one(connection: Connection[Any], statement: LiteralString, *values: object) -> int | None:
-    row = connection.execute(statement, values).fetchone()
-    return None if row is None else int(row[0])
 
 
 def _uuid(text: str) -> UUID | None:

@@ -12,6 +12,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.errors import UniqueViolation
 
+from store.postgres.rows import one_value
+
 
 class CommandState(StrEnum):
     """State of a command."""
@@ -63,8 +65,7 @@ class ConfigurationRequest:
 
 def ask(connection: Connection[Any], gateway_id: int, request: CommandRequest) -> int:
     """Queue a command; its id."""
-    row = connection.execute(
-        """
+    query = """
         insert into gateway_commands
             (utility_id, gateway_id, command, line, meter, level, author, reason, created_at,
              state_at, expires_at)
@@ -72,33 +73,23 @@ def ask(connection: Connection[Any], gateway_id: int, request: CommandRequest) -
                %(created_at)s, %(created_at)s, %(expires_at)s
         from gateways where id = %(gateway)s
         returning id
-        """,
-        {**asdict(request), "gateway": gateway_id},
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+        """
+    return int(one_value(connection, query, {**asdict(request), "gateway": gateway_id}))
 
 
 def open_commands(connection: Connection[Any], gateway_id: int, now: datetime) -> int:
     """The number of commands to a gateway that wait for their end."""
-    row = connection.execute(
-        """
+    query = """
         select count(*) from gateway_commands
         where gateway_id = %s and state in ('queued', 'sent', 'running') and expires_at > %s
-        """,
-        (gateway_id, now),
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+        """
+    return int(one_value(connection, query, (gateway_id, now)))
 
 
 def latest_version(connection: Connection[Any], gateway_id: int) -> int:
     """The highest version of a gateway's configurations; 0 where there is none."""
-    row = connection.execute(
-        "select coalesce(max(version), 0) from gateway_configurations where gateway_id = %s", (gateway_id,)
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    query = "select coalesce(max(version), 0) from gateway_configurations where gateway_id = %s"
+    return int(one_value(connection, query, (gateway_id,)))
 
 
 def put_configuration(

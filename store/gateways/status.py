@@ -4,6 +4,8 @@ from datetime import datetime
 
 from psycopg import Connection
 
+from store.postgres.rows import one_value
+
 
 def set_state(connection: Connection, utility: str, gateway: str, state: str, at: datetime) -> bool:
     """Note that a gateway is 'online' or 'offline' since `at`; False for a gateway that is not registered.
@@ -26,10 +28,8 @@ def set_state(connection: Connection, utility: str, gateway: str, state: str, at
         )
         select exists (select from known)
     """
-    row = connection.execute(
-        statement, {"utility": utility, "gateway": gateway, "state": state, "at": at}
-    ).fetchone()
-    return bool(row and row[0])
+    values = {"utility": utility, "gateway": gateway, "state": state, "at": at}
+    return bool(one_value(connection, statement, values))
 
 
 def set_health(connection: Connection, utility: str, gateway: str, health: str, at: datetime) -> bool:
@@ -67,7 +67,5 @@ def set_health(connection: Connection, utility: str, gateway: str, health: str, 
         )
         select exists (select from known)
     """
-    row = connection.execute(
-        statement, {"utility": utility, "gateway": gateway, "health": health, "at": at}
-    ).fetchone()
-    return bool(row and row[0])
+    values = {"utility": utility, "gateway": gateway, "health": health, "at": at}
+    return bool(one_value(connection, statement, values))

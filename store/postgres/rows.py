@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 _Row = TypeVar("_Row")
 _Values = Sequence[Any] | Mapping[str, Any]
@@ -22,3 +22,8 @@ def one_row(
 ) -> _Row | None:
     """The first row, None where there is none."""
     return connection.cursor(row_factory=class_row(kind)).execute(query, values).fetchone()
+
+
+def one_value(connection: Connection[Any], query: LiteralString, values: _Values = ()) -> Any:
+    """The first column of the first row, None where there is none."""
+    return connection.cursor(row_factory=scalar_row).execute(query, values).fetchone()

@@ -1,6 +1,5 @@
 """Objects of a meter: asked for once, then remembered while the same meter answers."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -27,7 +26,6 @@ from drivers.dlms.codec.objects import (
 from drivers.dlms.readouts import ProfileBuffer, identity, text_of
 from telemetry.readout import Quantity
 
-log = logging.getLogger(__name__)
 _MOST_REGISTERS = 120
 
 

@@ -1,6 +1,5 @@
 """Readouts from COSEM values: scaled numbers, texts of identity, and the entries of profiles."""
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -12,8 +11,6 @@ from drivers.dlms.codec.objects import VALUE, CaptureColumn, ClassId, MeterObjec
 from drivers.errors import DecodeError
 from telemetry.meter_id import MeterIdError, meter_id
 from telemetry.readout import Quantity
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,14 +133,7 @@ class MBusDriver(Driver):
         self._forget_links()
         retries = self._begin(address, target, _Session(), target.retries)
         request = LongFrame(SND_UD | FCB, _on_wire(address), control_information, data).encode()
-        self._link.ask(
-            f"address {address}",
-            request,
-            SingleCharacterFrame,
-            _any,
-            timeout=self._link.patience(target.timeout),
-            retries=retries,
-        )
+        self._acknowledged(address, target, request, retries)
         self._forget_links()
 
     def search(self, scope: SearchScope) -> Iterator[SearchEvent]:
@@ -205,15 +198,14 @@ class MBusDriver(Driver):
         if self._selected is None or session.silent:
             self._reset(PrimaryAddress.SELECTED, patience if self._selected else self._link.window())
         self._selected = None
-        self._link.ask(
-            f"address {address}",
-            address.selection(),
-            SingleCharacterFrame,
-            _any,
-            timeout=patience,
-            retries=0 if session.silent else retries,
-        )
+        self._acknowledged(address, target, address.selection(), 0 if session.silent else retries)
         self._selected = address
+
+    def _acknowledged(self, address: MeterAddress, target: Target, request: bytes, retries: int) -> None:
+        """Send what is answered with E5, which says nothing but that it is one."""
+        patience = self._link.patience(target.timeout)
+        name = f"address {address}"
+        self._link.ask(name, request, SingleCharacterFrame, lambda _: True, timeout=patience, retries=retries)
 
     def _request(self, address: MeterAddress, target: Target, session: _Session, retries: int) -> Telegram:
         """The next telegram. Raises MeterError for a refusal, DecodeError."""
@@ -262,10 +254,6 @@ class MBusDriver(Driver):
 
 def _on_wire(address: MeterAddress) -> int:
     return PrimaryAddress.SELECTED if isinstance(address, Secondary) else address
-
-
-def _any(frame: Frame) -> bool:  # noqa: ARG001 - an E5 says nothing but that it is one
-    return True
 
 
 def _check_identity(target: Target, telegram: Telegram) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from drivers.driver import Driver, IdentityError, Target, UnnamedError
 from drivers.protocol import protocol_named
@@ -15,8 +16,7 @@ from telemetry.units import UNITS
 UNNAMED = "NEW-1"  # stands for the meter id that Modbus needs, and nobody has given
 
 
-@dataclass(frozen=True, slots=True)
-class ShownRegister:
+class ShownRegister(NamedTuple):
     """Register of a readout, as a person reads it."""
 
     obis: str

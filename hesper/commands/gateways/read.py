@@ -164,11 +164,7 @@ def _take(question: _Question, since: datetime | None) -> TimedReadouts:
 def _show(taken: TimedReadouts, zone: tzinfo) -> None:
     for readout in taken.readouts:
         typer.echo(_heading(readout, zone))
-        show_table(
-            ("register", "name", "value", "unit"),
-            [(row.obis, row.name, row.value, row.unit) for row in rows(readout)],
-            right=("value",),
-        )
+        show_table(("register", "name", "value", "unit"), rows(readout), right=("value",))
         typer.echo("")
     _show_cost(taken)
 
@@ -178,7 +174,7 @@ def _show_periods(taken: TimedReadouts, zone: tzinfo) -> None:
     show_table(
         ("period until", "register", "name", "value", "unit"),
         [
-            (f"{readout.at.astimezone(zone):%Y-%m-%d %H:%M %Z}", row.obis, row.name, row.value, row.unit)
+            (f"{readout.at.astimezone(zone):%Y-%m-%d %H:%M %Z}", *row)
             for readout in taken.readouts
             for row in rows(readout)
         ],

@@ -22,12 +22,12 @@ pure: $(READY)
 	@$(BIN)/pytest -q -n auto --dist worksteal $(PURE) $(PYTEST_ARGS)
 
 check: $(READY)
-	@echo "== ruff, mypy, import-linter"
+	@echo "== ruff, mypy, import-linter, names"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
-	@# $(BIN)/python scripts/names   (from the day on which it finds nothing)
+	@$(BIN)/python scripts/names
 
 setup: $(READY) $(NODE_READY)
 

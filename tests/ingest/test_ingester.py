@@ -277,13 +277,13 @@ def test_a_gateways_death_is_noticed_by_its_last_will(
 ) -> None:
     dying = (
         "import os, signal, sys\n"
-        "from gateway.uplink.link import Link, MqttSettings\n"
+        "from gateway.uplink.link import MqttLink, MqttSettings\n"
         "from queue import SimpleQueue\n"
         "from telemetry.topics import Kind\n"
         "from telemetry.wire import GatewayStatus, encode\n"
         "events = SimpleQueue()\n"
         "settings = MqttSettings('127.0.0.1', int(sys.argv[1]), 'aurora', 'house', session_expiry=0)\n"
-        "link = Link(settings, events, encode(GatewayStatus('offline', 1)))\n"
+        "link = MqttLink(settings, events, encode(GatewayStatus('offline', 1)))\n"
         "link.open()\n"
         "events.get()\n"
         "link.publish(Kind.STATUS, encode(GatewayStatus('online', 2)), retain=True)\n"

@@ -229,7 +229,7 @@ def test_every_problem_that_the_code_names_is_in_the_catalogue_and_each_of_that_
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
-            position = {"Problem": 1, "Refusal": 0}.get(node.func.id)
+            position = {"Problem": 1, "SubmissionRefusal": 0}.get(node.func.id)
             if position is None or len(node.args) <= position:
                 continue
             name = node.args[position]
@@ -244,7 +244,7 @@ def test_the_type_of_a_problem_leads_to_what_it_means(client: TestClient) -> Non
     client.headers.pop("Authorization")
     told = client.get(problem["type"])
     assert told.headers["content-type"] == "application/json"
-    assert told.json()["title"] == problem["title"] == "Not known here"
+    assert told.json()["title"] == problem["title"] == "Not found"
     assert told.json()["remedy"]
     page = client.get(problem["type"], headers={"Accept": "text/html"})
     assert page.headers["content-type"].startswith("text/html")

@@ -24,6 +24,8 @@ TRIAL_SECONDS = 2_400.0  # longer than two polls at the usual distance of 15 min
 _MOST_ATTEMPTS = 2  # of one that the gateway did not survive
 _NOT_SURVIVED = "the gateway stopped while this was tried, more than once; send it under another version"
 State = Literal["running", "done", "failed"]
+# publishes a `Reply`: its id, state, detail and result
+Tell = Callable[[str, State, str, Mapping[str, object]], None]
 
 
 class ConfigurableGateway(Protocol):
@@ -43,18 +45,6 @@ class ConfigurableGateway(Protocol):
     def answering(self) -> Mapping[str, bool | None]:
         """Of each line, whether any meter has answered since the last `apply`; None: too early to say."""
         ...
-
-
-class Tell(Protocol):
-    """Publishes a `Reply` of this id."""
-
-    def __call__(
-        self,
-        id: str,  # noqa: A002 - the contract's own word
-        state: State,
-        detail: str = "",
-        result: Mapping[str, object] | None = None,
-    ) -> None: ...
 
 
 @dataclass(slots=True)
@@ -120,13 +110,13 @@ class RemoteConfiguration:
         applied = self._files.applied()
         wanted = desired.version if desired.toml else ""
         if (applied.of(desired) if applied else not desired.toml) and self._site.config_version == wanted:
-            self._tell(desired.version, "done", "this is what runs")
+            self._tell(desired.version, "done", "this is what runs", {})
             return
         earlier = self._files.refused()
         if earlier is None or not earlier.of(desired):
             earlier = StoredConfiguration(desired.version)
         if earlier.final or earlier.attempts >= _MOST_ATTEMPTS:
-            self._tell(desired.version, "failed", earlier.reason)
+            self._tell(desired.version, "failed", earlier.reason, {})
             return
         try:
             self._try(desired, earlier.attempts + 1)
@@ -134,7 +124,7 @@ class RemoteConfiguration:
             log.error(
                 "desired configuration refused", extra={"version": desired.version, "reason": str(error)}
             )
-            self._tell(desired.version, "failed", str(error))
+            self._tell(desired.version, "failed", str(error), {})
 
     def _try(self, desired: DesiredConfig, attempt: int) -> None:
         config = self._files.load(desired.toml)
@@ -154,7 +144,7 @@ class RemoteConfiguration:
         until = self._monotonic() + self._trial_seconds
         self._trial = _Trial(desired, before, version, must_answer, until, attempt)
         log.info("desired configuration is tried", extra={"version": desired.version})
-        self._tell(desired.version, "running", "applied; waiting for meters to answer")
+        self._tell(desired.version, "running", "applied; waiting for meters to answer", {})
 
     def _keep(self, trial: _Trial) -> None:
         answers = self._site.answering()
@@ -177,7 +167,7 @@ class RemoteConfiguration:
         self._site.apply(trial.before)
         self._site.config_version = trial.version_before
         log.error("desired configuration taken back", extra={"version": desired.version, "reason": reason})
-        self._tell(desired.version, "failed", reason)
+        self._tell(desired.version, "failed", reason, {})
         try:
             self._files.refuse(
                 StoredConfiguration(desired.version, desired.toml, reason, trial.attempt, final)

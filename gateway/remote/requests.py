@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, Full, Queue
-from typing import Any, Protocol
+from typing import Protocol
 
 from drivers.driver import Clock
 from gateway.config.document import RemoteConfig
@@ -49,13 +49,8 @@ class RemoteRequests:
         None: they are not taken. `clock_is_right`: whether the clock may be given to meters.
         """
 
-        def tell(
-            id: str,  # noqa: A002 - the contract's own word
-            state: State,
-            detail: str = "",
-            result: Mapping[str, Any] | None = None,
-        ) -> None:
-            reply(Reply(id, max(0, to_milliseconds(clock())), state, detail, dict(result or {})))
+        def tell(version: str, state: State, detail: str, result: Mapping[str, object]) -> None:
+            reply(Reply(version, max(0, to_milliseconds(clock())), state, detail, dict(result)))
 
         files = None if installed is None else ConfigurationFiles(installed)
 

@@ -72,7 +72,7 @@ class Desk:
 
     def tell(
         self,
-        id: str,  # noqa: A002 - as in `Tell`
+        id: str,  # noqa: A002 - the contract's own word
         state: str,
         detail: str = "",
         result: Mapping[str, Any] | None = None,

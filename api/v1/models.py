@@ -5,7 +5,7 @@ Values are exact decimal strings, instants UTC with the utility's local offset.
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -162,6 +162,15 @@ class ServiceHealth(BaseModel):
     status: str
     database: str
     version: str
+
+
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+def document_of(document: type[_Document], row: Any, **given: Any) -> _Document:
+    """Document with what is given, and all else by attribute of the row."""
+    names = document.model_fields.keys() - given.keys()
+    return document(**{name: getattr(row, name) for name in names}, **given)
 
 
 def decimal_text(micro: int) -> str:

@@ -23,10 +23,11 @@ from api.v1.billing.close_models import (
     OutlierList,
     QualityShare,
 )
-from api.v1.billing.reading_models import document_of, methods_of, point_of
+from api.v1.billing.reading_models import methods_of, point_of
 from api.v1.conditional import UNCHANGED, Conditional
 from api.v1.fields import Fields, fields_of
 from api.v1.idempotency import ONCE
+from api.v1.models import document_of
 from api.v1.parameters import Limit, Period, PeriodFilter
 from api.v1.routing import resources
 from api.v1.tasks import TaskDocument, document

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
@@ -27,14 +27,6 @@ Amount = Annotated[str, written(decimal_text)]  # of micro-units
 CodedQuality = Annotated[QualityCode, written(quality_code)]  # of its code
 Medium = Annotated[str, written(medium_label)]  # of an OBIS value group A
 Hash = Annotated[str, written(bytes.hex)]
-
-_Document = TypeVar("_Document", bound=BaseModel)
-
-
-def document_of(document: type[_Document], row: Any, **given: Any) -> _Document:
-    """Document with what is given, and all else by attribute of the row."""
-    names = document.model_fields.keys() - given.keys()
-    return document(**{name: getattr(row, name) for name in names}, **given)
 
 
 def point_of(row: Any) -> ServicePoint:

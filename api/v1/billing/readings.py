@@ -22,11 +22,10 @@ from api.v1.billing.reading_models import (
     BillingVersion,
     BillingVersions,
     CloseRun,
-    document_of,
 )
 from api.v1.billing.trace import trace_of
 from api.v1.idempotency import ONCE
-from api.v1.models import decimal_text
+from api.v1.models import decimal_text, document_of
 from api.v1.parameters import LARGEST_ID, Code, Id, Limit, Period, PeriodFilter
 from api.v1.routing import resources
 from api.web.problems import Problem, not_found

@@ -14,7 +14,7 @@ from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.conditional import UNCHANGED, Conditional
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.models import Instant, decimal_text, local_instant
+from api.v1.models import Instant, decimal_text, document_of, local_instant
 from api.v1.parameters import Before, Code, Id, Limit
 from api.v1.routing import resources
 from api.web.problems import Problem, invalid, not_found
@@ -154,18 +154,9 @@ def _refused(error: EditError) -> Problem:
 
 
 def _document(row: EditRow, utility: UtilityRow) -> EditDocument:
-    return EditDocument(
-        id=row.id,
-        meter=row.meter,
-        obis=row.obis,
+    return document_of(
+        EditDocument,
+        row,
         measured_at=local_instant(row.measured_at, utility.zone),
-        action=Action(row.action),
         value=None if row.value is None else decimal_text(row.value),
-        unit=row.unit,
-        undoes=row.undoes,
-        waits=row.waits,
-        approved_by=row.approved_by,
-        author=row.author,
-        reason=row.reason,
-        created_at=row.created_at,
     )

@@ -6,7 +6,7 @@ is a row of history with who made it, when and why; no validation takes it back
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,7 @@ from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.conditional import UNCHANGED, Conditional, Match
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.models import Instant, Site, local_instant, medium_label
+from api.v1.models import Instant, Site, document_of, local_instant, medium_label
 from api.v1.parameters import LARGEST_ID, Before, Code, Id, Limit, MediumFilter
 from api.v1.registry.registration import medium_code
 from api.v1.routing import resources
@@ -29,7 +29,6 @@ from store.validation.finding_changes import (
     ChangeOutcome,
     FindingChange,
     FindingChangeError,
-    FindingChangeRow,
     FindingState,
 )
 from store.validation.finding_list import FindingFilter, ListedFinding, finding, findings_page
@@ -72,6 +71,9 @@ class FindingDetail(FindingSummary):
 
     evidence: dict[str, Any]
     history: list[FindingChanged]
+
+
+_Summary = TypeVar("_Summary", bound=FindingSummary)
 
 
 class FindingList(BaseModel):
@@ -142,7 +144,7 @@ def list_findings(
     rows = findings_page(store, caller.utility.id, wanted, before=before, limit=limit + 1)
     page = rows[:limit]
     return FindingList(
-        findings=[only.of(FindingSummary(**_summary(row, caller.utility))) for row in page],
+        findings=[only.of(_document(FindingSummary, row, caller.utility)) for row in page],
         next_cursor=page[-1].id if len(rows) > limit else None,
     )
 
@@ -204,34 +206,18 @@ def _detail(caller: KeyCaller, store: Store, finding_id: int) -> FindingDetail:
     if row is None:
         raise not_found("This finding", "/v1/findings lists them.")
     changes = finding_changes.changes_of(store, caller.utility.id, finding_id)
-    return FindingDetail(
-        **_summary(row, caller.utility), evidence=row.evidence, history=[_changed(one) for one in changes]
-    )
+    history = [document_of(FindingChanged, one, at=one.created_at) for one in changes]
+    return _document(FindingDetail, row, caller.utility, history=history)
 
 
-def _summary(row: ListedFinding, utility: UtilityRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "meter": row.meter,
-        "obis": row.obis,
-        "unit": row.unit,
-        "medium": medium_label(row.medium),
-        "site": Site(code=row.site, name=row.site_name or "") if row.site else None,
-        "kind": row.kind,
-        "severity": row.severity,
-        "state": row.state,
-        "assignee": row.assignee or None,
-        "started_at": local_instant(row.started_at, utility.zone),
-        "ended_at": local_instant(row.ended_at, utility.zone) if row.ended_at else None,
-        "detected_at": row.detected_at,
-    }
-
-
-def _changed(row: FindingChangeRow) -> FindingChanged:
-    return FindingChanged(
-        at=row.created_at,
-        author=row.author,
-        state=FindingState(row.state) if row.state else None,
-        assignee=row.assignee,
-        note=row.note,
+def _document(document: type[_Summary], row: ListedFinding, utility: UtilityRow, **given: Any) -> _Summary:
+    return document_of(
+        document,
+        row,
+        medium=medium_label(row.medium),
+        site=Site(code=row.site, name=row.site_name or "") if row.site else None,
+        assignee=row.assignee or None,
+        started_at=local_instant(row.started_at, utility.zone),
+        ended_at=local_instant(row.ended_at, utility.zone) if row.ended_at else None,
+        **given,
     )

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.fields import Fields, Sparse, fields_of
-from api.v1.models import Instant, QualityCode, local_instant, quality_code
+from api.v1.models import Instant, QualityCode, document_of, local_instant, quality_code
 from api.v1.parameters import Code, From, Limit, ObisFilter, To, cursor_of, place_of, span
 from api.v1.routing import resources
 from api.web.services import services
@@ -76,14 +76,5 @@ def list_marks(
 
 
 def _mark(row: ListedMark, utility: UtilityRow) -> ReadingMark:
-    return ReadingMark(
-        meter=row.meter,
-        obis=row.obis,
-        measured_at=local_instant(row.measured_at, utility.zone),
-        rule=row.rule,
-        quality=quality_code(row.quality),
-        usable=row.usable,
-        author=row.author,
-        created_at=row.created_at,
-        evidence=row.evidence,
-    )
+    at = local_instant(row.measured_at, utility.zone)
+    return document_of(ReadingMark, row, measured_at=at, quality=quality_code(row.quality))

@@ -1,4 +1,1 @@
-"""The month close: boundary values, consumption, and versioned billing readings.
-
-Start reading at `close.py`; the pure parts are `calendar.py`, `boundary.py` and `consumption.py`.
-"""
+"""The month close: cases gathered, drafted and approved. Start reading at `close.py`."""

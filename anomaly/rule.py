@@ -41,9 +41,9 @@ class Rule:
 
     kind: str
     says: str
-    verdict: Verdict | None
     severities: tuple[Severity, ...]
     evidence: str
+    verdict: Verdict | None = Verdict.INFO
     lasts: Duration = Duration.READINGS
     parameters: type | None = None
     uses: str = ""

@@ -112,27 +112,24 @@ def _chain_value(series: Series, life: Lifeline, index: int) -> int:
     return int(series.values[nearest]) if nearest is not None else 0
 
 
-def _level(series: Series, index: int | None) -> dict[str, str]:
-    """Evidence for a reading: its value and instant."""
-    if index is None:
-        return {"value": "none", "at": "none"}
-    return {"value": str(from_micro(int(series.values[index]))), "at": iso(int(series.times[index]))}
+def _ends(series: Series, before: int | None, after: int | None) -> dict[str, str | int]:
+    """Evidence for the readings on both sides: their values and instants."""
+    told: dict[str, str | int] = {}
+    for name, index in (("before", before), ("after", after)):
+        told[name] = "none" if index is None else str(from_micro(int(series.values[index])))
+        told[f"{name}_at"] = "none" if index is None else iso(int(series.times[index]))
+    return told
 
 
 def _around(series: Series, life: Lifeline, stretch: Stretch) -> tuple[dict[str, str | int], int | None]:
     before, after = _neighbours(life, stretch)
-    old, new = _level(series, before), _level(series, after)
     part = series.values[stretch[0] : stretch[1] + 1]
     evidence: dict[str, str | int] = {
         "readings": int(np.count_nonzero(~life.chain[stretch[0] : stretch[1] + 1])),
         "lowest": str(from_micro(int(part.min()))),
         "highest": str(from_micro(int(part.max()))),
-        "before": old["value"],
-        "before_at": old["at"],
-        "after": new["value"],
-        "after_at": new["at"],
     }
-    return evidence, after
+    return evidence | _ends(series, before, after), after
 
 
 def _glitch(series: Series, life: Lifeline, stretch: Stretch) -> tuple[Finding, list[Mark]]:
@@ -171,14 +168,8 @@ def _mix_up(series: Series, life: Lifeline, group: list[Stretch]) -> tuple[Findi
 
 def _break(series: Series, rates: LearnedRates, before: int, after: int, kind: Link) -> tuple[Finding, Mark]:
     rule = "rollover" if kind is Link.ROLLOVER else _kind_of_break(series, rates, before, after)
-    old, new = _level(series, before), _level(series, after)
-    evidence: dict[str, str | int] = {
-        "before": old["value"],
-        "before_at": old["at"],
-        "after": new["value"],
-        "after_at": new["at"],
-        "capacity": "unknown" if series.capacity is None else str(from_micro(series.capacity)),
-    }
+    evidence = _ends(series, before, after)
+    evidence["capacity"] = "unknown" if series.capacity is None else str(from_micro(series.capacity))
     if rule == "swap_suspect":
         evidence["pattern"] = "other level"
     at = int(series.times[after])
@@ -221,15 +212,14 @@ RULES = (
     Rule(
         GLITCH,
         "up to three readings beside an unbroken level",
-        Verdict.REJECT,
         (Severity.INFO, Severity.WARNING),
         "readings lowest highest before before_at after after_at",
         lasts=Duration.BREAK,
+        verdict=Verdict.REJECT,
     ),
     Rule(
         JITTER,
         "back by no more than it commonly moves in an hour",
-        Verdict.INFO,
         (Severity.INFO,),
         "steps largest total",
         joins=JITTER_APART,
@@ -237,7 +227,6 @@ RULES = (
     Rule(
         ROLLOVER,
         "across the register's capacity",
-        Verdict.INFO,
         (Severity.INFO,),
         "before before_at after after_at capacity",
         lasts=Duration.BREAK,
@@ -245,17 +234,17 @@ RULES = (
     Rule(
         RESET,
         "down to near zero and on from there",
-        Verdict.QUESTIONABLE,
         (Severity.ALARM,),
         "before before_at after after_at capacity",
         lasts=Duration.BREAK,
+        verdict=Verdict.QUESTIONABLE,
     ),
     Rule(
         SWAP_SUSPECT,
         "on from another level, or two levels in turn (then neither is usable)",
-        Verdict.QUESTIONABLE,
         (Severity.ALARM,),
         "before before_at after after_at capacity pattern readings lowest highest visits",
         lasts=Duration.BREAK,
+        verdict=Verdict.QUESTIONABLE,
     ),
 )

@@ -22,7 +22,7 @@ from anomaly.input.past import Standing
 from anomaly.input.series import DAY, BoolArray, Finding, Int64Array, Series, iso
 from anomaly.parameters import Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
-from telemetry.findings import STUCK, Severity, Verdict
+from telemetry.findings import STUCK, Severity
 from telemetry.micro import from_micro
 
 KIND = STUCK
@@ -148,7 +148,6 @@ RULES = (
     Rule(
         ZERO,
         "no use for longer than is usual here, until it is `stuck`",
-        Verdict.INFO,
         (Severity.INFO,),
         "value since until hours longest_before_hours limit_hours",
         lasts=Duration.STANDSTILL,
@@ -157,7 +156,6 @@ RULES = (
     Rule(
         KIND,
         "unchanged for longer than this meter ever was",
-        Verdict.INFO,
         (Severity.WARNING,),
         "value since until hours longest_before_hours limit_hours",
         lasts=Duration.STANDSTILL,

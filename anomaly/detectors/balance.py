@@ -111,19 +111,19 @@ RULES = (
     Rule(
         DRIFT,
         "more goes missing between the house and its flats than in past weeks",
-        None,
         (Severity.WARNING,),
         "house flats difference difference_share usual_share lost estimated_share days",
         parameters=BalanceParameters,
         uses="above days history estimated",
+        verdict=None,
     ),
     Rule(
         NEGATIVE,
         "the flats used more than the house",
-        None,
         (Severity.ALARM,),
         "house flats difference difference_share usual_share lost estimated_share days",
         parameters=BalanceParameters,
         uses="below",
+        verdict=None,
     ),
 )

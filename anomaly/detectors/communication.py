@@ -102,6 +102,6 @@ def increments(counters: Int64Array) -> FloatArray:
 
 
 RULES = tuple(
-    Rule(limit.kind, limit.says, None, (limit.severity,), "worst limit well_again_at periods")
+    Rule(limit.kind, limit.says, (limit.severity,), "worst limit well_again_at periods", verdict=None)
     for limit in LIMITS.values()
 )

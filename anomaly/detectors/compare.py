@@ -136,18 +136,18 @@ RULES = (
     Rule(
         SIBLING,
         "tariffs or phases do not add up to the total of the day",
-        Verdict.QUESTIONABLE,
         (Severity.WARNING,),
         "parts total sum difference allowed_share days",
         parameters=SumParameters,
+        verdict=Verdict.QUESTIONABLE,
     ),
     Rule(
         SUM_CHECK,
         "the load profile's day is not what the register moved by",
-        Verdict.QUESTIONABLE,
         (Severity.WARNING,),
         "register total sum difference allowed_share days",
         parameters=SumParameters,
+        verdict=Verdict.QUESTIONABLE,
     ),
 )
 DETECTORS = (sibling, sum_check)

@@ -16,7 +16,7 @@ FUTURE, TOO_OLD, CLOCK_DRIFT = "future", "too_old", "clock_drift"
 
 
 def _bit(kind: str, says: str, verdict: Verdict, severity: Severity) -> Rule:
-    return Rule(kind, says, verdict, (severity,), "bit readings since until")
+    return Rule(kind, says, (severity,), "bit readings since until", verdict)
 
 
 _BITS = {
@@ -175,39 +175,20 @@ def _with_distance(study: Study, hit: Hit, distance: np.ndarray) -> Hit:
     )
 
 
+def _instant(kind: str, says: str, verdict: Verdict, severity: Severity, uses: str) -> Rule:
+    evidence = "readings since until seconds limit_seconds"
+    return Rule(kind, says, (severity,), evidence, verdict, parameters=ClockParameters, uses=uses)
+
+
+_LATE = "arrived long after it was taken, and nobody kept it"
 RULES = (
-    Rule(
-        FUTURE,
-        "taken after it arrived",
-        Verdict.REJECT,
-        (Severity.WARNING,),
-        "readings since until seconds limit_seconds",
-        parameters=ClockParameters,
-        uses="future",
-    ),
-    Rule(
-        TOO_OLD,
-        "arrived long after it was taken, and nobody kept it",
-        Verdict.QUESTIONABLE,
-        (Severity.INFO,),
-        "readings since until seconds limit_seconds",
-        parameters=ClockParameters,
-        uses="age",
-    ),
-    Rule(
-        CLOCK_DRIFT,
-        "the meter's clock is off",
-        Verdict.INFO,
-        (Severity.WARNING,),
-        "readings since until seconds limit_seconds",
-        parameters=ClockParameters,
-        uses="drift",
-    ),
+    _instant(FUTURE, "taken after it arrived", Verdict.REJECT, Severity.WARNING, "future"),
+    _instant(TOO_OLD, _LATE, Verdict.QUESTIONABLE, Severity.INFO, "age"),
+    _instant(CLOCK_DRIFT, "the meter's clock is off", Verdict.INFO, Severity.WARNING, "drift"),
     *_BITS.values(),
     Rule(
         VERIFICATION_EXPIRED,
         "read after the verification ended, once a meter; the close reads the date itself",
-        Verdict.INFO,
         (Severity.WARNING,),
         "verified_until",
         lasts=Duration.DATE,

@@ -13,7 +13,7 @@ from anomaly.input.series import DAY, iso
 from anomaly.parameters import WATT_HOUR, Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, groups, mean, said, scale, share
-from telemetry.findings import Severity, Verdict
+from telemetry.findings import Severity
 from telemetry.obis import Medium, Obis, RegisterKind
 
 THEFT_LIKE, BASE_LOAD = "theft_like_drop", "base_load_jump"
@@ -201,7 +201,6 @@ RULES = (
     Rule(
         THEFT_LIKE,
         "nights and days both at a part of their level",
-        Verdict.INFO,
         (Severity.ALARM,),
         "usual_day day_since usual_night_per_hour night_since_per_hour days missing",
         lasts=Duration.DAYS,
@@ -211,7 +210,6 @@ RULES = (
     Rule(
         BASE_LOAD,
         "nights above their level",
-        Verdict.INFO,
         (Severity.WARNING,),
         "usual_night_per_hour night_since_per_hour days more",
         lasts=Duration.DAYS,
@@ -221,7 +219,6 @@ RULES = (
     Rule(
         PHASE_IMBALANCE,
         "one phase carries far more than a third",
-        Verdict.INFO,
         (Severity.WARNING,),
         "share_l1 share_l2 share_l3 limit",
         lasts=Duration.DAYS,
@@ -231,7 +228,6 @@ RULES = (
     Rule(
         NEGATIVE_LOAD,
         "energy fed in, or power below zero, where nothing is generated",
-        Verdict.INFO,
         (Severity.WARNING,),
         "fed_in days readings lowest until",
         parameters=ElectricityParameters,

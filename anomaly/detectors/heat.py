@@ -14,20 +14,16 @@ from anomaly.input.series import DAY, BoolArray, FloatArray, Int64Array
 from anomaly.parameters import LITRE, WATT_HOUR, Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, mean, said, scale
-from telemetry.findings import Severity, Verdict
+from telemetry.findings import Severity
 from telemetry.obis import Medium
 from telemetry.units import ratio
 
-RETURN_TEMPERATURE, SMALL_DIFFERENCE, SWAPPED_SENSORS = (
-    "heat.return_temperature",
-    "heat.small_difference",
-    "heat.swapped_sensors",
-)
-NO_VOLUME, NO_ENERGY, OFF_SEASON = (
-    "heat.energy_without_volume",
-    "heat.volume_without_energy",
-    "heat.off_season",
-)
+RETURN_TEMPERATURE = "heat.return_temperature"
+SMALL_DIFFERENCE = "heat.small_difference"
+SWAPPED_SENSORS = "heat.swapped_sensors"
+NO_VOLUME = "heat.energy_without_volume"
+NO_ENERGY = "heat.volume_without_energy"
+OFF_SEASON = "heat.off_season"
 _KWH_PER_M3_KELVIN = 1.163
 _BEFORE = 56  # days
 _NO_COOLING = 0.5  # kelvin: less than this is no energy at all
@@ -189,66 +185,27 @@ def _levels(study: Study, row: int | None, count: int) -> FloatArray:
     return np.full(count, np.nan) if row is None else study.days.level[row]
 
 
+def _rule(kind: str, says: str, severity: Severity, uses: str, *more: str) -> Rule:
+    evidence = ("energy volume cooling flow_temperature return_temperature days", *more)
+    return Rule(
+        kind,
+        says,
+        (severity,),
+        " ".join(evidence),
+        lasts=Duration.DAYS,
+        parameters=HeatParameters,
+        uses=uses,
+    )
+
+
+_HOT = "the return is too hot while water flows"
+_LOST = "water without energy; what it would have carried"
 RULES = (
-    Rule(
-        RETURN_TEMPERATURE,
-        "the return is too hot while water flows",
-        Verdict.INFO,
-        (Severity.WARNING,),
-        "energy volume cooling flow_temperature return_temperature days limit",
-        lasts=Duration.DAYS,
-        parameters=HeatParameters,
-        uses="return_high volume days",
-    ),
-    Rule(
-        SMALL_DIFFERENCE,
-        "water flows and hardly cools",
-        Verdict.INFO,
-        (Severity.WARNING,),
-        "energy volume cooling flow_temperature return_temperature days limit",
-        lasts=Duration.DAYS,
-        parameters=HeatParameters,
-        uses="difference",
-    ),
-    Rule(
-        SWAPPED_SENSORS,
-        "the return is hotter than the flow",
-        Verdict.INFO,
-        (Severity.ALARM,),
-        "energy volume cooling flow_temperature return_temperature days",
-        lasts=Duration.DAYS,
-        parameters=HeatParameters,
-        uses="volume",
-    ),
-    Rule(
-        NO_VOLUME,
-        "energy without the water that carries it",
-        Verdict.INFO,
-        (Severity.ALARM,),
-        "energy volume cooling flow_temperature return_temperature days",
-        lasts=Duration.DAYS,
-        parameters=HeatParameters,
-        uses="energy",
-    ),
-    Rule(
-        NO_ENERGY,
-        "water without energy; what it would have carried",
-        Verdict.INFO,
-        (Severity.ALARM,),
-        "energy volume cooling flow_temperature return_temperature days lost",
-        lasts=Duration.DAYS,
-        parameters=HeatParameters,
-        uses="volume",
-    ),
-    Rule(
-        OFF_SEASON,
-        "heating in summer",
-        Verdict.INFO,
-        (Severity.INFO,),
-        "energy volume cooling flow_temperature return_temperature days",
-        lasts=Duration.DAYS,
-        parameters=HeatParameters,
-        uses="energy summer",
-    ),
+    _rule(RETURN_TEMPERATURE, _HOT, Severity.WARNING, "return_high volume days", "limit"),
+    _rule(SMALL_DIFFERENCE, "water flows and hardly cools", Severity.WARNING, "difference", "limit"),
+    _rule(SWAPPED_SENSORS, "the return is hotter than the flow", Severity.ALARM, "volume"),
+    _rule(NO_VOLUME, "energy without the water that carries it", Severity.ALARM, "energy"),
+    _rule(NO_ENERGY, _LOST, Severity.ALARM, "volume", "lost"),
+    _rule(OFF_SEASON, "heating in summer", Severity.INFO, "energy summer"),
 )
 DETECTORS = (detect,)

@@ -5,7 +5,7 @@ import numpy as np
 from anomaly.input.series import iso
 from anomaly.rule import Rule
 from anomaly.workspace import Hit, Study, exact
-from telemetry.findings import Severity, Verdict
+from telemetry.findings import Severity
 
 INACTIVE_CONSUMPTION = "inactive_consumption"
 
@@ -61,7 +61,6 @@ RULES = (
     Rule(
         INACTIVE_CONSUMPTION,
         "used while nobody had a contract",
-        Verdict.INFO,
         (Severity.WARNING,),
         "used no_contract_since last_used_at",
     ),

@@ -33,13 +33,8 @@ class HighLowParameters(LearningParameters):
     @classmethod
     def usual(cls, of: CountedRegister) -> Self | None:
         """Water, gas and electricity."""
-        match of.counts:
-            case Counted.VOLUME:
-                return cls()
-            case Counted.ELECTRICITY:
-                return cls(least=5_000 * WATT_HOUR)
-            case _:  # the weather of a season moves heat more than anything that goes wrong
-                return None
+        # the weather of a season moves heat more than anything that goes wrong
+        return {Counted.VOLUME: cls(), Counted.ELECTRICITY: cls(least=5_000 * WATT_HOUR)}.get(of.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +50,10 @@ class SpikeParameters(LearningParameters):
     @classmethod
     def usual(cls, of: CountedRegister) -> Self | None:
         """Water, gas, electricity and heat energy."""
-        match of.counts:
-            case Counted.VOLUME:
-                return cls()
-            case Counted.HEAT | Counted.COOLING:
-                return cls(least=10_000 * WATT_HOUR)
-            case Counted.ELECTRICITY:
-                return cls(least=3_000 * WATT_HOUR)
-            case _:
-                return None
+        heat = cls(least=10_000 * WATT_HOUR)
+        electricity = cls(least=3_000 * WATT_HOUR)
+        by_counted = {Counted.VOLUME: cls(), Counted.HEAT: heat, Counted.COOLING: heat}
+        return (by_counted | {Counted.ELECTRICITY: electricity}).get(of.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +201,13 @@ RULES = (
     Rule(
         MAX_RATE,
         "more than the meter's Qmax or the fuse lets through",
-        Verdict.QUESTIONABLE,
         (Severity.ALARM,),
         "per_hour possible_per_hour moved since until",
+        verdict=Verdict.QUESTIONABLE,
     ),
     Rule(
         HIGH,
         "a day far above past days",
-        Verdict.INFO,
         (Severity.INFO,),
         "day_of_use limit usual_day learned_from_days days",
         lasts=Duration.DAYS,
@@ -228,7 +217,6 @@ RULES = (
     Rule(
         LOW,
         "a day far below past days",
-        Verdict.INFO,
         (Severity.INFO,),
         "day_of_use limit usual_day learned_from_days days",
         lasts=Duration.DAYS,
@@ -238,7 +226,6 @@ RULES = (
     Rule(
         SPIKE,
         "the highest interval of a day far above its third highest, and above the past",
-        Verdict.INFO,
         (Severity.INFO,),
         "highest_per_hour third_highest_per_hour highest_of_past_per_hour learned_from_days",
         parameters=SpikeParameters,
@@ -246,10 +233,10 @@ RULES = (
     Rule(
         UNIT,
         "ten, hundred or thousand times (or a part of) the level, until it is back",
-        Verdict.REJECT,
         (Severity.ALARM,),
         "factor before after before_at after_at readings",
         parameters=UnitParameters,
+        verdict=Verdict.REJECT,
     ),
 )
 DETECTORS = (max_rate, high_low, spike, unit_or_multiplier)

@@ -34,13 +34,7 @@ class ReverseParameters(RuleParameters):
     @classmethod
     def usual(cls, of: CountedRegister) -> Self | None:
         """Water, gas and electricity."""
-        match of.counts:
-            case Counted.VOLUME:
-                return cls()
-            case Counted.ELECTRICITY:
-                return cls(least=500 * WATT_HOUR)
-            case _:
-                return None
+        return {Counted.VOLUME: cls(), Counted.ELECTRICITY: cls(least=500 * WATT_HOUR)}.get(of.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +106,9 @@ RULES = (
     Rule(
         KIND,
         "runs backward, reading after reading",
-        Verdict.QUESTIONABLE,
         (Severity.ALARM,),
         "before after ran_back since until",
         parameters=ReverseParameters,
+        verdict=Verdict.QUESTIONABLE,
     ),
 )

@@ -9,7 +9,7 @@ from anomaly.input.series import DAY, HOUR, BoolArray, FloatArray, Int64Array, i
 from anomaly.parameters import RuleParameters
 from anomaly.rule import Rule
 from anomaly.workspace import Hit, Study, groups
-from telemetry.findings import Severity, Verdict
+from telemetry.findings import Severity
 
 MISSING, INTERVAL = "missing", "interval"
 
@@ -130,7 +130,6 @@ RULES = (
     Rule(
         MISSING,
         "scheduled readings are absent; gaps within a day are one",
-        Verdict.INFO,
         (Severity.INFO, Severity.WARNING),
         "absent gaps longest_hours scheduled_minutes last_before next",
         parameters=ScheduleParameters,
@@ -139,7 +138,6 @@ RULES = (
     Rule(
         INTERVAL,
         "readings at another distance than scheduled",
-        Verdict.INFO,
         (Severity.INFO,),
         "distances scheduled_minutes median_minutes since until",
         parameters=ScheduleParameters,

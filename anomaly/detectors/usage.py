@@ -10,7 +10,7 @@ from anomaly.input.series import HOUR, FloatArray
 from anomaly.parameters import LITRE, WATT_HOUR, Counted, CountedRegister, LearningParameters, RuleParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, mean, said, scale
-from telemetry.findings import Severity, Verdict
+from telemetry.findings import Severity
 from telemetry.obis import RegisterKind
 
 LEVEL_SHIFT, SEASONAL_OUTLIER = "level_shift", "seasonal_outlier"
@@ -34,13 +34,8 @@ class ShiftParameters(LearningParameters):
     @classmethod
     def usual(cls, of: CountedRegister) -> Self | None:
         """Water, gas and electricity."""
-        match of.counts:
-            case Counted.VOLUME:
-                return cls(least=150 * LITRE, days=14)
-            case Counted.ELECTRICITY:
-                return cls(least=1_000 * WATT_HOUR, days=14)
-            case _:
-                return None
+        least = {Counted.VOLUME: 150 * LITRE, Counted.ELECTRICITY: 1_000 * WATT_HOUR}.get(of.counts)
+        return None if least is None else cls(least=least, days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +202,6 @@ RULES = (
     Rule(
         LEVEL_SHIFT,
         "days in a row at another level, until it is back or the new normal",
-        Verdict.INFO,
         (Severity.INFO,),
         "usual_day day_since difference_a_day learned_from_days days",
         lasts=Duration.DAYS,
@@ -217,7 +211,6 @@ RULES = (
         SEASONAL_OUTLIER,
         "hours unlike the same hours of past weeks (robust z on median and MAD), once three quarters of "
         "these are known",
-        Verdict.INFO,
         (Severity.INFO,),
         "hours used normal worst_hour worst_hour_normal worst_z learned_from_weeks",
         parameters=SeasonalParameters,

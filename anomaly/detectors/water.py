@@ -12,7 +12,7 @@ from anomaly.input.series import DAY, HOUR, FloatArray, iso
 from anomaly.parameters import LITRE, Counted, CountedRegister, LearningParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, exact, groups, said, scale
-from telemetry.findings import Severity, Verdict
+from telemetry.findings import Severity
 
 LEAK, BURST, CATCH_UP = "leak", "burst", "catch_up"
 _LOOK_BACK = 28  # days before a silence ends, for what was usual before it
@@ -233,7 +233,6 @@ RULES = (
         LEAK,
         "no interval without flow for days (not a house), or nights above their own past weeks; ended by "
         "dry nights; off where flats are metered behind it",
-        Verdict.INFO,
         (Severity.WARNING, Severity.ALARM),
         "night_flow_per_hour usual_night_flow_per_hour highest_night_flow_per_hour hours lost",
         lasts=Duration.DAYS,
@@ -242,7 +241,6 @@ RULES = (
     Rule(
         BURST,
         "two hours far above those of busy days",
-        Verdict.INFO,
         (Severity.ALARM,),
         "per_hour limit_per_hour busy_days_per_hour learned_from_days ran since until",
         parameters=BurstParameters,
@@ -251,7 +249,6 @@ RULES = (
         CATCH_UP,
         "went on during a silence in which readings were due (by schedule, or the distance before was "
         "less than a third); a warning where its days are not like others",
-        Verdict.INFO,
         (Severity.INFO, Severity.WARNING),
         "used silent_hours used_a_day usual_day since until",
         parameters=CatchUpParameters,

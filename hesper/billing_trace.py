@@ -25,7 +25,6 @@ from store.billing.trace import (
     EditBehind,
     InstallationBehind,
     MarkBehind,
-    RegisterSpan,
     TelegramBehind,
     earlier,
     edits_behind,
@@ -73,7 +72,7 @@ def chain_of(store: Connection[Any], utility_id: int, reading_id: int) -> Chain 
     if trace is None:
         return None
     parts = trace.evidence.installations
-    spans = [RegisterSpan(part.register, min(part.instants), max(part.instants)) for part in parts]
+    spans = [(part.register, min(part.instants), max(part.instants)) for part in parts]
     bases = [part.end.basis for part in parts if part.end.basis is not None]
     periods = sorted({period for basis in bases for period in basis.periods or ()})
     return Chain(

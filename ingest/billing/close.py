@@ -143,8 +143,15 @@ def draft(
         if not _news(connection, begun, summary):
             remove(connection, begun)
             return replace(summary, run=begun.base_run, state=CloseState.APPROVED)
-        complete(connection, begun, _told(summary))
-        _note(connection, begun, summary)
+        counts = _told(summary)
+        complete(connection, begun, counts)
+        note(
+            *(connection, begun.utility_id, period),
+            run=summary.run,
+            state=summary.state,
+            author=begun.author,
+            summary=counts,
+        )
     return summary
 
 
@@ -254,15 +261,3 @@ def _told(summary: CloseSummary) -> dict[str, Any]:
     for known in ("utility", "period", "starts_at", "ends_at", "run", "state"):
         del told[known]
     return told
-
-
-def _note(connection: Connection, draft: DraftRow, summary: CloseSummary) -> None:
-    note(
-        connection,
-        draft.utility_id,
-        draft.period,
-        run=summary.run,
-        state=summary.state,
-        author=draft.author,
-        summary=_told(summary),
-    )

@@ -31,7 +31,6 @@ from store.gateways.hours import (
 from store.validation.findings import (
     Concerned,
     FindingRow,
-    GatewayFindingRow,
     open_since,
     sync_findings,
     sync_gateway_findings,
@@ -115,11 +114,12 @@ def _look_at(connection: Connection, gateway: WatchedGateway, hours: _Hours, lis
     registers = sorted(register for place in met for register in place.register_ids)
     began = open_since(connection, registers, gateway.id, KINDS)
     of_gateway = [
-        GatewayFindingRow(
-            gateway.id,
-            line,
+        FindingRow(
+            None,
             gateway.utility_id,
             *_told(event, hours, began.get(((None, gateway.id, line), event.kind))),
+            gateway_id=gateway.id,
+            line=line,
         )
         for line, event in found
     ]

@@ -60,6 +60,7 @@ class Judged:
 
     def is_open(self, finding: FindingRow) -> bool:
         """Whether a stored finding is not final."""
+        assert finding.register_id is not None
         past = self.settled.get(finding.register_id)
         return past is None or microseconds(finding.started_at) >= open_from(past, finding.kind)
 

@@ -1,19 +1,22 @@
-"""What the validator's process looks after beside series: buildings' balances, and whether all can be heard.
+"""What the validator's process looks after beside series: arrivals, buildings' balances, who can be heard.
 
-Both are functions of what is stored, and counted by one process at a time, so any number may go their rounds.
+All are functions of what is stored, and counted by one process at a time, so any number may go their rounds.
+A day of a block of registers is counted whenever new readings of it came, but not with each of them: so a
+reading costs nothing when it is written.
 """
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
 
 from ingest.validation import buildings, communication
-from store.gateways.hours import KEPT, forget
+from store.gateways import hours
+from store.readings import completeness
 
-BALANCE_SECONDS = 15.0  # between two looks for days to count
+COUNT_SECONDS = 15.0  # between two looks for days to count, of arrivals and of balances
 LOOK_SECONDS = 600.0  # between two looks at gateways
 _DAY = 86_400.0
 
@@ -31,17 +34,21 @@ class Rounds:
         self._connection = connection
         self._monotonic = monotonic
         self._clock = clock
-        self._balance_due = self._look_due = self._forget_due = monotonic()
+        self._arrivals_due = self._balance_due = self._look_due = self._forget_due = monotonic()
 
     def step(self) -> None:
-        """Do what is due."""
-        now = self._monotonic()
-        if now >= self._balance_due and not buildings.count(self._connection, self._clock()):
-            self._balance_due = now + BALANCE_SECONDS  # else there may be more, and the next step sees to it
+        """Do what is due. Where something was counted there may be more, and the next step sees to it."""
+        connection, now = self._connection, self._monotonic()
+        if now >= self._arrivals_due and not completeness.count(connection):
+            self._arrivals_due = now + COUNT_SECONDS
+        if now >= self._balance_due and not buildings.count(connection, self._clock()):
+            self._balance_due = now + COUNT_SECONDS
         if now >= self._look_due:
             self._look_due = now + LOOK_SECONDS
-            communication.look(self._connection, self._clock())
+            communication.look(connection, self._clock())
         if now >= self._forget_due:
             self._forget_due = now + _DAY
-            with self._connection.transaction():
-                forget(self._connection, self._clock() - KEPT)
+            with connection.transaction():
+                hours.forget(connection, self._clock() - hours.KEPT)
+                oldest = self._clock().date() - timedelta(days=completeness.KEPT_DAYS)
+                completeness.forget(connection, oldest)

@@ -19,7 +19,6 @@ from psycopg.pq import TransactionStatus
 
 from anomaly.catalogue import REGISTER_KINDS
 from ingest.validation.alarms import MailServer, tell
-from ingest.validation.completeness import ArrivalCount
 from ingest.validation.judging import judge_registers
 from ingest.validation.parameters import Parameters
 from ingest.validation.periodic import Rounds
@@ -172,7 +171,6 @@ class _Work:
         self._clock = clock
         self._mail = mail
         self._validator = Validator(connection)
-        self._arrivals = ArrivalCount(connection, clock=clock)
         self._rounds = Rounds(connection, clock=clock)
         self._tell_due = self._upkeep_due = 0.0
 
@@ -181,7 +179,6 @@ class _Work:
         if time.monotonic() >= self._tell_due:
             tell(self._connection, self._clock(), self._mail)
             self._tell_due = time.monotonic() + TELL_SECONDS
-        self._arrivals.step()
         self._rounds.step()
         progress = self._validator.step()
         if progress is not None:

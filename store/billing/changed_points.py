@@ -6,7 +6,8 @@ registry, and the month before was not closed again. So they would come to the s
 drafted: each condition errs on that side.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -158,9 +159,9 @@ def untouched(connection: Connection[Any], draft: DraftRow) -> Untouched:
             select distinct on (service_point_id, obis) service_point_id, obis, quality, end_method,
                    end_value, evidence
             from billing_readings b
-            where utility_id = %(utility)s and period = %(period)s
+            where utility_id = %(utility_id)s and period = %(period)s
               and not exists (select from draft_points t
-                              where t.draft_id = %(draft)s and t.service_point_id = b.service_point_id)
+                              where t.draft_id = %(id)s and t.service_point_id = b.service_point_id)
             order by service_point_id, obis, version desc
         )
         select h.quality, h.end_method, count(*), count(*) filter (where next.moved)
@@ -176,18 +177,12 @@ def untouched(connection: Connection[Any], draft: DraftRow) -> Untouched:
             order by n.version desc limit 1) next on true
         group by 1, 2
         """.encode(),  # noqa: S608 - paths
-        {
-            "utility": draft.utility_id,
-            "period": draft.period,
-            "draft": draft.id,
-            "next": neighbour(draft.period, 1),
-        },
+        asdict(draft) | {"next": neighbour(draft.period, 1)},
     ).fetchall()
-    qualities: dict[int, int] = {}
-    methods: dict[str, int] = {}
+    qualities, methods = Counter[int](), Counter[str]()
     for quality, method, count, _ in rows:
-        qualities[quality] = qualities.get(quality, 0) + count
-        methods[method] = methods.get(method, 0) + count
+        qualities[quality] += count
+        methods[method] += count
     return Untouched(sum(row[2] for row in rows), qualities, methods, sum(row[3] for row in rows))
 
 

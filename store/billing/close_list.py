@@ -131,7 +131,7 @@ def states(
     last one seen."""
     before_period, before_run = before or (None, None)
     with connection.cursor(row_factory=class_row(CloseProgress)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             _STATES,
             {
                 "utility": utility_id,
@@ -140,8 +140,7 @@ def states(
                 "before_period": before_period,
                 "before_run": before_run,
             },
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def state(connection: Connection[Any], utility_id: int, period: str, run: int) -> CloseProgress | None:
@@ -175,7 +174,7 @@ def exceptions_page(
     row seen."""
     after_point, after_obis = after or (None, None)
     with connection.cursor(row_factory=class_row(ExceptionRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             f"""
             select p.code as service_point, p.name as service_point_name, p.account, e.obis, e.reason,
                    e.detail, exists (select from billing_readings b
@@ -195,8 +194,7 @@ def exceptions_page(
                 "after_obis": after_obis,
                 "reason": reason,
             },
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def exception_counts(connection: Connection[Any], utility_id: int, period: str, run: int) -> dict[str, int]:
@@ -227,7 +225,7 @@ HOLDS = """
 def shares(connection: Connection[Any], utility_id: int, period: str, run: int) -> list[ShareRow]:
     """What holds as of a close or draft, counted and summed by medium, unit, quality and methods."""
     with connection.cursor(row_factory=class_row(ShareRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             f"""
             select p.medium, b.unit, b.quality, b.start_method, b.end_method, count(*)::int as readings,
                    sum(b.consumption)::bigint as consumption, coalesce(sum(b.true_up), 0)::bigint as true_up
@@ -235,5 +233,4 @@ def shares(connection: Connection[Any], utility_id: int, period: str, run: int) 
             group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
             """,  # noqa: S608 - a constant
             {"utility": utility_id, "period": period, "run": run},
-        )
-        return cursor.fetchall()
+        ).fetchall()

@@ -6,11 +6,9 @@ What billing systems and pages read back is in `store/billing/issued.py`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from metering.billing.canonical_hash import BillingException
@@ -48,7 +46,7 @@ def issued(
 ) -> list[LatestVersion]:
     """The highest version of each billing reading of a period at these service points."""
     with connection.cursor(row_factory=with_evidence(LatestVersion)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select distinct on (service_point_id, obis)
                    service_point_id, obis, version, start_value, end_value, evidence, content_hash
@@ -56,8 +54,7 @@ def issued(
             order by service_point_id, obis, version desc
             """,
             (list(points), period, utility_id),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def last_run(connection: Connection, utility_id: int, period: str) -> int:
@@ -72,26 +69,14 @@ def last_run(connection: Connection, utility_id: int, period: str) -> int:
 def exceptions_of(connection: Connection, utility_id: int, period: str, run: int) -> list[BillingException]:
     """What a close left for people, by service point and register."""
     with connection.cursor(row_factory=with_evidence(BillingException)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select service_point_id, obis, reason, detail, evidence from billing_exceptions
             where close_id = (select id from closes where utility_id = %s and period = %s and run = %s)
             order by service_point_id, obis
             """,
             (utility_id, period, run),
-        )
-        return cursor.fetchall()
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """Step of a period's close: drafted, approved or withdrawn, by whom and when."""
-
-    run: int
-    state: str
-    author: str
-    at: datetime
-    summary: dict[str, Any]
+        ).fetchall()
 
 
 def note(
@@ -112,16 +97,3 @@ def note(
         """,
         (utility_id, period, run, state, author, Jsonb(summary)),
     )
-
-
-def events(connection: Connection, utility_id: int, period: str) -> list[EventRow]:
-    """The steps of a period's closes, the first one first."""
-    with connection.cursor(row_factory=class_row(EventRow)) as cursor:
-        cursor.execute(
-            """
-            select run, state, author, at, summary from close_events
-            where utility_id = %s and period = %s order by id
-            """,
-            (utility_id, period),
-        )
-        return cursor.fetchall()

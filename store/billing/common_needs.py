@@ -18,7 +18,7 @@ def common_needs(
     what lies behind them is. Points that had ended by `starts_at` are left out.
     """
     with connection.cursor(row_factory=class_row(CommonNeeds)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             with recursive tree (house, part) as (
                 select parent_id, id from sites where utility_id = %(utility)s and parent_id is not null
@@ -52,5 +52,4 @@ def common_needs(
             group by 1, 2, 3, 4 order by 1, 2
             """,
             {"utility": utility_id, "period": period, "estimates": list(ESTIMATES), "starts": starts_at},
-        )
-        return cursor.fetchall()
+        ).fetchall()

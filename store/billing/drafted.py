@@ -68,14 +68,13 @@ def counted(connection: Connection, draft: DraftRow) -> list[dict[str, Any]]:
 def drafted_exceptions(connection: Connection, draft: DraftRow) -> list[BillingException]:
     """What there is to work off, by service point and register."""
     with connection.cursor(row_factory=with_evidence(BillingException)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select service_point_id, obis, reason, detail, evidence from draft_exceptions
             where draft_id = %s order by service_point_id, obis
             """,
             (draft.id,),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def to_work_off(connection: Connection, utility_id: int, period: str) -> list[tuple[str, str, str, str]]:

@@ -5,7 +5,7 @@ to the next one. What is drafted is in `drafted.py`, and how it becomes billing 
 """
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -112,24 +112,18 @@ def cut(connection: Connection[Any], draft: DraftRow, size: int) -> None:
     connection.execute(
         """
         insert into draft_blocks (utility_id, draft_id, block, first_point, last_point)
-        select %(utility)s, %(draft)s, block,
+        select %(utility_id)s, %(id)s, block,
                case when block = 0 then 0 else min(id) end,
                coalesce(lead(min(id)) over (order by block) - 1, %(last)s)
         from (select id, (row_number() over (order by id) - 1) / %(size)s as block
               from service_points p
-              where utility_id = %(utility)s
+              where utility_id = %(utility_id)s
                 and (%(whole)s or exists (select from draft_points t
-                                          where t.draft_id = %(draft)s and t.service_point_id = p.id))
+                                          where t.draft_id = %(id)s and t.service_point_id = p.id))
              ) numbered
         group by block
         """,
-        {
-            "utility": draft.utility_id,
-            "draft": draft.id,
-            "size": size,
-            "last": LAST_POINT,
-            "whole": draft.whole,
-        },
+        asdict(draft) | {"size": size, "last": LAST_POINT},
     )
 
 

@@ -30,8 +30,9 @@ _ISSUED = """
 def issued_content(connection: Connection[Any], utility_id: int, reading_id: int) -> IssuedContent | None:
     """Content of the utility's billing reading with this id."""
     with connection.cursor(row_factory=with_evidence(IssuedContent)) as cursor:
-        cursor.execute(_ISSUED + " where b.utility_id = %s and b.id = %s", (utility_id, reading_id))
-        return cursor.fetchone()
+        return cursor.execute(
+            _ISSUED + " where b.utility_id = %s and b.id = %s", (utility_id, reading_id)
+        ).fetchone()
 
 
 def verify(connection: Connection[Any], utility_id: int, period: str) -> HashCheck:

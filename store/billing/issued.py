@@ -76,11 +76,10 @@ def billing_page(
     to the end asks again from the same cursor.
     """
     with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             _BILLING + " where b.utility_id = %s and b.period = %s and b.id > %s order by b.id limit %s",
             (utility_id, period, after, limit),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def billing_versions(
@@ -96,7 +95,7 @@ def billing_versions(
 ) -> list[IssuedReading]:
     """At most `limit` billing readings behind the cursor `after`; `current`: only versions that hold."""
     with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             _BILLING
             + """
             where b.utility_id = %(utility)s and b.id > %(after)s
@@ -118,15 +117,15 @@ def billing_versions(
                 "account": account,
                 "current": current,
             },
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def billing_reading(connection: Connection[Any], utility_id: int, reading_id: int) -> IssuedReading | None:
     """The utility's billing reading with this id, whatever its version."""
     with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
-        cursor.execute(_BILLING + " where b.utility_id = %s and b.id = %s", (utility_id, reading_id))
-        return cursor.fetchone()
+        return cursor.execute(
+            _BILLING + " where b.utility_id = %s and b.id = %s", (utility_id, reading_id)
+        ).fetchone()
 
 
 def current_billing_readings(
@@ -145,7 +144,7 @@ def current_billing_readings(
     quality, and of which an end was found by one of these.
     """
     with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             _CURRENT
             + """
               and b.period = %(period)s
@@ -162,8 +161,7 @@ def current_billing_readings(
                 "quality": quality,
                 "methods": list(methods),
             },
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def billing_history(
@@ -171,7 +169,7 @@ def billing_history(
 ) -> list[IssuedReading]:
     """Current billing readings of where and while a meter was installed, latest first."""
     with connection.cursor(row_factory=class_row(IssuedReading)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             f"""
             {_CURRENT}
               and b.service_point_id = any(array(  -- by index, not through all months
@@ -183,8 +181,7 @@ def billing_history(
             order by b.period desc, b.obis limit %(limit)s
             """,  # noqa: S608 - a constant of this module
             {"utility": utility_id, "meter": meter_id, "limit": limit},
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def control_totals(
@@ -245,7 +242,7 @@ def record_acknowledgement(
 def acknowledgements(connection: Connection[Any], utility_id: int, period: str) -> list[AcknowledgementRow]:
     """The last acknowledgement of each key for a period, the latest first."""
     with connection.cursor(row_factory=class_row(AcknowledgementRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select * from (
                 select distinct on (a.api_key_id) k.name as key_name, a.cursor, a.readings, a.totals, a.at
@@ -254,18 +251,16 @@ def acknowledgements(connection: Connection[Any], utility_id: int, period: str) 
             ) latest order by at desc
             """,
             (utility_id, period),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def closes(connection: Connection[Any], utility_id: int, limit: int) -> list[CloseRow]:
     """The last close of each period, the latest period first."""
     with connection.cursor(row_factory=class_row(CloseRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select distinct on (period) id, period, run, starts_at, ends_at, author, closed_at, summary
             from closes where utility_id = %s order by period desc, run desc limit %s
             """,
             (utility_id, limit),
-        )
-        return cursor.fetchall()
+        ).fetchall()

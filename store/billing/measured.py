@@ -51,7 +51,7 @@ def installed(
     Only of these (service point id, register), in order of service point, register and time.
     """
     with connection.cursor(row_factory=class_row(InstalledRegister)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select i.id as installation_id, p.id as service_point_id, p.code as service_point,
                    m.code as meter, r.id as register_id, r.obis, r.unit, r.capacity,
@@ -70,8 +70,7 @@ def installed(
             order by p.code, r.obis, i.valid_from, i.id
             """,
             ([point for point, _ in keys], [obis for _, obis in keys], utility_id, until, since),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def unmetered(
@@ -82,7 +81,7 @@ def unmetered(
     Left out are those that had ended by then, and those whose nearest meter has registers, but none billed.
     """
     with connection.cursor(row_factory=class_row(UnmeteredPoint)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select p.id as service_point_id, p.medium, r.obis,
                    (select max(i.valid_to) from installations i
@@ -107,14 +106,13 @@ def unmetered(
             order by p.code, r.obis
             """,
             asdict(points) | {"since": since, "until": until},
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def unread(connection: Connection, points: Points, since: datetime, until: datetime) -> list[UnreadMeter]:
     """Meters installed at some time from `since` to `until` of which no register is known."""
     with connection.cursor(row_factory=class_row(UnreadMeter)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select p.id as service_point_id, p.medium, m.code as meter
             from service_points p
@@ -128,55 +126,49 @@ def unread(connection: Connection, points: Points, since: datetime, until: datet
             order by p.code, i.valid_from
             """,
             asdict(points) | {"since": since, "until": until},
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
-_USABLE = """
-    r.register_id = place.register_id and r.measured_at < g.validated_until
+def _beside(rules: str, condition: str) -> bytes:
+    """Statement of the last reading at or before each place's instant and the first at or after it.
+
+    With the `rules` that forbid its use, and of the readings alone that meet a condition.
+    """
+    return f"""
+        select b.*, a.*
+        from unnest(%(registers)s::int[], %(instants)s::timestamptz[], %(earliest)s::timestamptz[],
+                    %(latest)s::timestamptz[])
+             with ordinality as place (register_id, instant, earliest, latest, position)
+        join registers g on g.id = place.register_id
+        left join lateral (
+            select r.measured_at, r.value, r.status, {rules} as rules from readings r
+            where r.register_id = place.register_id and r.measured_at <= place.instant
+              and r.measured_at >= place.earliest and {condition}
+            order by r.measured_at desc limit 1) b on true
+        left join lateral (
+            select r.measured_at, r.value, r.status, {rules} as rules from readings r
+            where r.register_id = place.register_id and r.measured_at >= place.instant
+              and r.measured_at <= place.latest and {condition}
+            order by r.measured_at limit 1) a on true
+        order by place.position
+    """.encode()  # noqa: S608 - fragments of this module
+
+
+_USABLE_BESIDE = _beside(
+    "'{}'::text[]",
+    """
+    r.measured_at < g.validated_until and r.status & %(without)s = 0
     and not exists (select from marks m where m.register_id = r.register_id
                     and m.measured_at = r.measured_at and not m.usable)
-"""
-_USABLE_BESIDE = f"""
-    select b.measured_at, b.value, b.status, a.measured_at, a.value, a.status
-    from unnest(%(registers)s::int[], %(instants)s::timestamptz[], %(earliest)s::timestamptz[],
-                %(latest)s::timestamptz[])
-         with ordinality as place (register_id, instant, earliest, latest, position)
-    join registers g on g.id = place.register_id
-    left join lateral (
-        select r.measured_at, r.value, r.status from readings r
-        where {_USABLE} and r.measured_at <= place.instant and r.measured_at >= place.earliest
-          and r.status & %(without)s = 0
-        order by r.measured_at desc limit 1) b on true
-    left join lateral (
-        select r.measured_at, r.value, r.status from readings r
-        where {_USABLE} and r.measured_at >= place.instant and r.measured_at <= place.latest
-          and r.status & %(without)s = 0
-        order by r.measured_at limit 1) a on true
-    order by place.position
-"""  # noqa: S608 - a fragment of this module
-
-_STORED_BESIDE = """
-    select b.measured_at, b.value, b.status, b.rules, a.measured_at, a.value, a.status, a.rules
-    from unnest(%(registers)s::int[], %(instants)s::timestamptz[], %(earliest)s::timestamptz[],
-                %(latest)s::timestamptz[])
-         with ordinality as place (register_id, instant, earliest, latest, position)
-    left join lateral (
-        select r.measured_at, r.value, r.status,
-               array(select m.rule from marks m where m.register_id = r.register_id
-                     and m.measured_at = r.measured_at and not m.usable order by 1) as rules
-        from readings r where r.register_id = place.register_id and r.measured_at <= place.instant
-          and r.measured_at >= place.earliest
-        order by r.measured_at desc limit 1) b on true
-    left join lateral (
-        select r.measured_at, r.value, r.status,
-               array(select m.rule from marks m where m.register_id = r.register_id
-                     and m.measured_at = r.measured_at and not m.usable order by 1) as rules
-        from readings r where r.register_id = place.register_id and r.measured_at >= place.instant
-          and r.measured_at <= place.latest
-        order by r.measured_at limit 1) a on true
-    order by place.position
-"""
+    """,
+)
+_STORED_BESIDE = _beside(
+    """
+    array(select m.rule from marks m where m.register_id = r.register_id
+          and m.measured_at = r.measured_at and not m.usable order by 1)
+    """,
+    "true",
+)
 
 
 def usable_beside(connection: Connection, places: Sequence[BoundaryPlace], without: int = 0) -> list[Beside]:
@@ -184,26 +176,18 @@ def usable_beside(connection: Connection, places: Sequence[BoundaryPlace], witho
 
     Usable is what is validated and has no mark against it, of any author, and no status bit of `without`.
     """
-    rows = connection.execute(_USABLE_BESIDE.encode(), _columns(places) | {"without": without})
-    return [
-        (
-            None if row[0] is None else StoredReading(row[0], row[1], row[2]),
-            None if row[3] is None else StoredReading(row[3], row[4], row[5]),
-        )
-        for row in rows
-    ]
+    rows = connection.execute(_USABLE_BESIDE, _columns(places) | {"without": without})
+    return [(_reading(*row[:4]), _reading(*row[4:])) for row in rows]
 
 
 def stored_beside(connection: Connection, places: Sequence[BoundaryPlace]) -> list[Beside]:
     """The same of all readings, whatever is said of them: to explain what is missing."""
     rows = connection.execute(_STORED_BESIDE, _columns(places))
-    return [
-        (
-            None if row[0] is None else StoredReading(row[0], row[1], row[2], tuple(row[3])),
-            None if row[4] is None else StoredReading(row[4], row[5], row[6], tuple(row[7])),
-        )
-        for row in rows
-    ]
+    return [(_reading(*row[:4]), _reading(*row[4:])) for row in rows]
+
+
+def _reading(at: datetime | None, value: int, status: int, rules: Sequence[str]) -> StoredReading | None:
+    return None if at is None else StoredReading(at, value, status, tuple(rules))
 
 
 def _columns(places: Sequence[BoundaryPlace]) -> dict[str, Any]:
@@ -220,12 +204,11 @@ def marks_between(
 ) -> list[RegisterMark]:
     """Marks on readings of the registers from `since` to `until` (both included), by register and instant."""
     with connection.cursor(row_factory=class_row(RegisterMark)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select register_id, measured_at, rule, usable from marks
             where register_id = any(%s) and measured_at between %s and %s
             order by register_id, measured_at, rule
             """,
             (list(register_ids), since, until),
-        )
-        return cursor.fetchall()
+        ).fetchall()

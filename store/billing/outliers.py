@@ -83,7 +83,7 @@ def outliers_page(
     """
     after_point, after_obis = after or (None, None)
     with connection.cursor(row_factory=class_row(OutlierRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             _OUTLIERS,
             {
                 "utility": utility_id,
@@ -96,5 +96,4 @@ def outliers_page(
                 "after_point": after_point,
                 "after_obis": after_obis,
             },
-        )
-        return cursor.fetchall()
+        ).fetchall()

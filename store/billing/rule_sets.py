@@ -61,14 +61,13 @@ def add_rules(
 def all_rules(connection: Connection, utility_id: int) -> list[RulesRow]:
     """Every rule set that a utility was ever given, by validity."""
     with connection.cursor(row_factory=class_row(RulesRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select id, valid_from, name, version, content, author, added_at from billing_rules
             where utility_id = %s order by valid_from, id
             """,
             (utility_id,),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def add_coefficient(
@@ -111,7 +110,7 @@ def billed_before(
 ) -> list[BilledBefore]:
     """Current versions of these periods at these service points, the latest period first."""
     with connection.cursor(row_factory=class_row(BilledBefore)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             f"""
             select distinct on (period, service_point_id, obis)
                    service_point_id, obis, period, consumption, start_method, end_method,
@@ -122,8 +121,7 @@ def billed_before(
             order by period desc, service_point_id, obis, version desc
             """.encode(),  # noqa: S608 - paths
             (list(points), list(periods)),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def verified_until(

@@ -53,7 +53,7 @@ def utility_of_billing_reading(connection: Connection[Any], reading_id: int) -> 
 def versions(connection: Connection[Any], utility_id: int, reading_id: int) -> list[ReadingVersion]:
     """All versions of the billing reading of which one has this id, the first one first."""
     with connection.cursor(row_factory=class_row(ReadingVersion)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select b.id, b.version, b.consumption, b.quality, b.content_hash, b.created_at,
                    c.run, c.author, c.closed_at
@@ -63,8 +63,7 @@ def versions(connection: Connection[Any], utility_id: int, reading_id: int) -> l
             where one.utility_id = %s and one.id = %s order by b.version
             """,
             (utility_id, reading_id),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def telegrams_behind(
@@ -86,13 +85,8 @@ def telegrams_behind(
         return {(row.meter, row.measured_at): row for row in cursor.fetchall()}
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterSpan:
-    """Readings of a register from `since` to `until`, both included."""
-
-    register_id: int
-    since: datetime
-    until: datetime
+RegisterSpan = tuple[int, datetime, datetime]
+"""Register, and its readings from one instant to another, both included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +151,7 @@ class EarlierReading:
 def marks_behind(connection: Connection[Any], stretches: Sequence[RegisterSpan]) -> list[MarkBehind]:
     """The marks on the readings of these stretches, by register, instant and rule."""
     with connection.cursor(row_factory=class_row(MarkBehind)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select distinct m.register_id, m.measured_at, r.value, m.rule, m.quality, m.usable, m.evidence,
                    m.author, m.created_at
@@ -168,14 +162,13 @@ def marks_behind(connection: Connection[Any], stretches: Sequence[RegisterSpan])
             order by 1, 2, 4
             """,
             _columns(stretches),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def edits_behind(connection: Connection[Any], stretches: Sequence[RegisterSpan]) -> list[EditBehind]:
     """The edits of readings of these stretches, in the order in which they were made."""
     with connection.cursor(row_factory=class_row(EditBehind)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select distinct e.register_id, e.id, e.measured_at, e.action, e.value, e.undoes, e.author,
                    e.reason, e.created_at, e.needs_approval, a.author as approved_by,
@@ -187,16 +180,11 @@ def edits_behind(connection: Connection[Any], stretches: Sequence[RegisterSpan])
             order by e.id
             """,
             _columns(stretches),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def _columns(stretches: Sequence[RegisterSpan]) -> tuple[list[int], list[datetime], list[datetime]]:
-    return (
-        [part.register_id for part in stretches],
-        [part.since for part in stretches],
-        [part.until for part in stretches],
-    )
+    return [each[0] for each in stretches], [each[1] for each in stretches], [each[2] for each in stretches]
 
 
 def installations_behind(
@@ -220,7 +208,7 @@ def earlier(
 ) -> list[EarlierReading]:
     """What was billed of the same register for these periods when this one was issued, in order."""
     with connection.cursor(row_factory=class_row(EarlierReading)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select distinct on (b.period) b.id, b.period, b.version, b.consumption, b.start_value,
                    b.end_value, b.quality
@@ -230,5 +218,4 @@ def earlier(
             order by b.period, b.version desc
             """,
             (utility_id, reading_id, list(periods)),
-        )
-        return cursor.fetchall()
+        ).fetchall()

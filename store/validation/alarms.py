@@ -141,7 +141,7 @@ def untold(connection: Connection, route: AlarmRoute, severity: str) -> list[Tol
     Not more than one message should hold.
     """
     with connection.cursor(row_factory=class_row(ToldFinding)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select f.id, coalesce(m.code, '') as meter, coalesce(g.obis, '') as register,
                    coalesce(w.code, '') as gateway, f.line, f.kind, f.severity, f.started_at, f.ended_at,
@@ -156,8 +156,7 @@ def untold(connection: Connection, route: AlarmRoute, severity: str) -> list[Tol
             order by f.id limit %s
             """,
             (route.id, list(SEVERITIES), list(SEVERITIES), severity, _AT_ONCE),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def note_told(

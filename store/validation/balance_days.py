@@ -71,7 +71,7 @@ def balances(
     By name and medium.
     """
     with connection.cursor(row_factory=class_row(BalanceRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             with day as (
                 select b.* from balance_days b join sites s on s.id = b.site_id
@@ -103,8 +103,7 @@ def balances(
             order by s.name, s.code, h.medium, h.obis, h.unit
             """,
             {"utility": utility_id, "first": first, "last": last, "site": site},
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def balance_days(
@@ -113,7 +112,7 @@ def balance_days(
     """A house's medium from `first` to `last` (both included), day by day; days without a count are left
     out."""
     with connection.cursor(row_factory=class_row(BalanceDayRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select s.code as site_code, b.medium, b.obis, b.unit, b.day, b.house, f.used as flats,
                    b.house - f.used as difference, cardinality(b.points) as points, f.reporting,
@@ -130,5 +129,4 @@ def balance_days(
             order by b.day
             """,
             (utility_id, first, last, site, medium),
-        )
-        return cursor.fetchall()
+        ).fetchall()

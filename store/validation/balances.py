@@ -82,7 +82,7 @@ class BalanceDay:
 def houses_at(connection: Connection[Any], site_id: int) -> list[House]:
     """The media of a site that are measured for the whole house and behind it."""
     with connection.cursor(row_factory=class_row(House)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             with recursive below (part) as (
                 select id from sites where parent_id = %(site)s
@@ -122,8 +122,7 @@ def houses_at(connection: Connection[Any], site_id: int) -> list[House]:
             where s.id = %(site)s order by o.medium
             """,
             {"site": site_id},
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def stretches(
@@ -131,7 +130,7 @@ def stretches(
 ) -> list[MeasuredStretch]:
     """The meters at points on local days, by point and instant; of an ended point those up to its end."""
     with connection.cursor(row_factory=class_row(MeasuredStretch)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             with bounds as (
                 select day, day::timestamp at time zone %(zone)s as starts,
@@ -152,8 +151,7 @@ def stretches(
             order by p.id, begins
             """,
             {"points": list(points), "obis": obis, "days": list(days), "zone": zone},
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def edges(
@@ -220,14 +218,13 @@ def keep_days(
 def days_of(connection: Connection[Any], house: House) -> list[BalanceDay]:
     """All days of a house that were counted in the register and unit of today, in order."""
     with connection.cursor(row_factory=class_row(BalanceDay)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select day, obis, unit, house, points, used, measured from balance_days
             where site_id = %s and medium = %s and obis = %s and unit = %s order by day
             """,
             (house.site_id, house.medium, house.obis, house.unit),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def register_at(connection: Connection[Any], house: House, at: datetime) -> int:

@@ -10,7 +10,7 @@ without a right to readings.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any, LiteralString
@@ -108,20 +108,12 @@ def add(connection: Connection, edit: Edit) -> EditRow:
             """
             insert into edits
                 (utility_id, register_id, measured_at, action, value, undoes, author, reason, needs_approval)
-            select r.utility_id, r.id, %(at)s, %(action)s, %(value)s, %(undoes)s, %(author)s, %(reason)s,
-                   false
-            from registers r where r.id = %(register)s
+            select r.utility_id, r.id, %(measured_at)s, %(action)s, %(value)s, %(undoes)s, %(author)s,
+                   %(reason)s, false
+            from registers r where r.id = %(register_id)s
             returning id
             """,
-            {
-                "register": edit.register_id,
-                "at": edit.measured_at,
-                "action": edit.action.value,
-                "value": edit.value,
-                "undoes": undoes,
-                "author": edit.author,
-                "reason": edit.reason,
-            },
+            asdict(edit) | {"action": edit.action.value, "undoes": undoes},
         ).fetchone()
     assert row is not None
     return _row(connection, row[0])
@@ -154,21 +146,16 @@ def edit(connection: Connection, utility_id: int, edit_id: int) -> EditRow | Non
     return found[0] if found else None
 
 
-def edits_of(connection: Connection, utility_id: int) -> list[EditRow]:
-    """All edits of a utility, the last one first."""
-    return _rows(connection, "e.utility_id = %(utility)s", utility=utility_id)
-
-
 def edits_page(
     connection: Connection,
     utility_id: int,
     *,
-    limit: int,
+    limit: int | None = None,
     before: int | None = None,
     meter: str | None = None,
     waiting: bool | None = None,
 ) -> list[EditRow]:
-    """At most `limit` edits, the last one first; `before` is the id of the last one seen.
+    """At most `limit` edits (None: all), the last one first; `before` is the id of the last one seen.
 
     `waiting`: those that wait for an approval, or those that do not.
     """
@@ -191,15 +178,14 @@ def edits_page(
 def decisions(connection: Connection, register_ids: Sequence[int]) -> list[Decision]:
     """What holds of the edited readings of some registers."""
     with connection.cursor(row_factory=class_row(Decision)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select register_id, measured_at, coalesce(action = 'exclude', entered) as excluded,
                    coalesce(action = 'accept', false) as accepted
             from edited_readings where register_id = any(%s) order by 1, 2
             """,
             (list(register_ids),),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def _undone(connection: Connection, edit: Edit) -> int:
@@ -253,5 +239,6 @@ _EDITS = """
 
 def _rows(connection: Connection, condition: LiteralString, **values: Any) -> list[EditRow]:
     with connection.cursor(row_factory=class_row(EditRow)) as cursor:
-        cursor.execute(_EDITS + condition + " order by e.id desc limit %(limit)s", {"limit": None} | values)
-        return cursor.fetchall()
+        return cursor.execute(
+            _EDITS + condition + " order by e.id desc limit %(limit)s", {"limit": None} | values
+        ).fetchall()

@@ -5,7 +5,7 @@ change says. Validation re-opens and removes none of them: a finding that somebo
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any
@@ -94,14 +94,7 @@ def change(
         order by id
         returning finding_id
         """,
-        {
-            "utility": utility_id,
-            "ids": ids,
-            "state": wanted.state,
-            "assignee": wanted.assignee,
-            "note": wanted.note,
-            "author": author,
-        },
+        asdict(wanted) | {"utility": utility_id, "ids": ids, "author": author},
     ).fetchall()
     return (
         dict.fromkeys(ids, ChangeOutcome.UNKNOWN)
@@ -145,14 +138,13 @@ def _check(connection: Connection[Any], ids: Sequence[int], wanted: FindingChang
 def changes_of(connection: Connection[Any], utility_id: int, finding_id: int) -> list[FindingChangeRow]:
     """The history of a finding, the first change first."""
     with connection.cursor(row_factory=class_row(FindingChangeRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select id, finding_id, state, assignee, note, author, created_at from finding_changes
             where utility_id = %s and finding_id = %s order by id
             """,
             (utility_id, finding_id),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def last_changes(

@@ -93,7 +93,7 @@ def findings_page(
 ) -> list[ListedFinding]:
     """At most `limit` findings, the last detected first; `before` is the id of the last one seen."""
     with connection.cursor(row_factory=class_row(ListedFinding)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             _FINDING
             + """
             where (%(before)s::bigint is null or f.id < %(before)s) and
@@ -103,15 +103,15 @@ def findings_page(
             order by f.id desc limit %(limit)s
             """,
             asdict(wanted) | {"utility": utility_id, "before": before, "limit": limit},
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def finding(connection: Connection[Any], utility_id: int, finding_id: int) -> ListedFinding | None:
     """One finding."""
     with connection.cursor(row_factory=class_row(ListedFinding)) as cursor:
-        cursor.execute(_FINDING + " where f.utility_id = %s and f.id = %s", (utility_id, finding_id))
-        return cursor.fetchone()
+        return cursor.execute(
+            _FINDING + " where f.utility_id = %s and f.id = %s", (utility_id, finding_id)
+        ).fetchone()
 
 
 def gravest_findings(
@@ -127,7 +127,7 @@ def gravest_findings(
     `after` is the id of the last one seen.
     """
     with connection.cursor(row_factory=class_row(ListedFinding)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             _FINDING
             + """
             left join findings seen on seen.id = %(after)s and seen.utility_id = f.utility_id
@@ -150,8 +150,7 @@ def gravest_findings(
                 "limit": limit,
                 "severities": list(reversed(SEVERITIES)),
             },
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +190,14 @@ def findings_of_register(
 ) -> list[ListedFinding]:
     """A register's findings that touch the time between two instants, the earliest first."""
     with connection.cursor(row_factory=class_row(ListedFinding)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             _FINDING
             + """
             where f.register_id = %s and f.started_at < %s and coalesce(f.ended_at, 'infinity') >= %s
             order by f.started_at limit %s
             """,
             (register_id, end, start, limit),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +228,7 @@ def gateway_findings(
 ) -> list[ListedGatewayFinding]:
     """At most `limit` findings of gateways, the last detected first; `before` is the last id seen."""
     with connection.cursor(row_factory=class_row(ListedGatewayFinding)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select f.id, g.code as gateway, f.line, s.name as site_name, f.kind, f.severity, f.state,
                    f.started_at, f.ended_at, f.detected_at, f.evidence
@@ -242,5 +240,4 @@ def gateway_findings(
             order by f.id desc limit %(limit)s
             """,
             {"utility": utility_id, "gateway": gateway, "state": state, "before": before, "limit": limit},
-        )
-        return cursor.fetchall()
+        ).fetchall()

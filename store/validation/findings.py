@@ -9,28 +9,38 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+Subject = tuple[int | None, int | None, str]
+"""(register, gateway, line) that a finding is about."""
 
-class _Event:
-    """What events of registers and of gateways have in common."""
 
-    __slots__ = ()
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """Event of a register, of a gateway, or of the one of its lines that `line` names.
+
+    `ended_at` is None while it still goes on.
+    """
+
+    register_id: int | None
+    utility_id: int
     kind: str
     severity: str
     started_at: datetime
     ended_at: datetime | None
     evidence: dict[str, Any]
+    gateway_id: int | None = None
+    line: str = ""
 
     @property
-    def subject(self) -> tuple[int | None, int | None, str]:
-        """(register, gateway, line) that it is about."""
-        raise NotImplementedError
+    def subject(self) -> Subject:
+        """What it is about."""
+        return self.register_id, self.gateway_id, self.line
 
     @property
-    def key(self) -> tuple[tuple[int | None, int | None, str], str, datetime]:
+    def key(self) -> tuple[Subject, str, datetime]:
         """The row's identity."""
         return self.subject, self.kind, self.started_at
 
-    def overlaps(self, other: "_Event") -> bool:
+    def overlaps(self, other: "FindingRow") -> bool:
         """Whether both tell of one event: same subject and kind, and at the same time."""
         return (
             (self.subject, self.kind) == (other.subject, other.kind)
@@ -40,48 +50,10 @@ class _Event:
 
 
 @dataclass(frozen=True, slots=True)
-class FindingRow(_Event):
-    """An event of a register; `ended_at` is None while it still goes on."""
-
-    register_id: int
-    utility_id: int
-    kind: str
-    severity: str
-    started_at: datetime
-    ended_at: datetime | None
-    evidence: dict[str, Any]
-
-    @property
-    def subject(self) -> tuple[int | None, int | None, str]:
-        return self.register_id, None, ""
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayFindingRow(_Event):
-    """An event of a gateway, or of the one of its lines that `line` names."""
-
-    gateway_id: int
-    line: str
-    utility_id: int
-    kind: str
-    severity: str
-    started_at: datetime
-    ended_at: datetime | None
-    evidence: dict[str, Any]
-
-    @property
-    def subject(self) -> tuple[int | None, int | None, str]:
-        return None, self.gateway_id, self.line
-
-
-_Row = FindingRow | GatewayFindingRow
-
-
-@dataclass(frozen=True, slots=True)
 class _Stored:
     id: int
     state: str
-    finding: _Row
+    finding: FindingRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,25 +100,26 @@ def sync_gateway_findings(
     connection: Connection,
     gateway_id: int,
     kinds: Sequence[str],
-    findings: Sequence[GatewayFindingRow],
+    findings: Sequence[FindingRow],
     looked_back_to: datetime,
 ) -> int:
     """The same for a gateway and its lines."""
     rows = connection.execute(
         """
-        select id, state, gateway_id, line, utility_id, kind, severity, started_at, ended_at, evidence
+        select id, state, register_id, utility_id, kind, severity, started_at, ended_at, evidence,
+               gateway_id, line
         from findings where gateway_id = %s and kind = any(%s) and (ended_at is null or ended_at > %s)
         order by line, kind, started_at
         """,
         (gateway_id, list(kinds), looked_back_to),
     )
-    stored = [_Stored(identity, state, GatewayFindingRow(*rest)) for identity, state, *rest in rows]
+    stored = [_Stored(identity, state, FindingRow(*rest)) for identity, state, *rest in rows]
     return _sync(connection, stored, findings, looked_back_to)
 
 
 def open_since(
     connection: Connection, register_ids: Sequence[int], gateway_id: int, kinds: Sequence[str]
-) -> dict[tuple[tuple[int | None, int | None, str], str], datetime]:
+) -> dict[tuple[Subject, str], datetime]:
     """When those began that still go on, by subject and kind: for who looks back over a while only."""
     rows = connection.execute(
         """
@@ -162,7 +135,7 @@ def open_since(
 def _sync(
     connection: Connection,
     rows: Sequence[_Stored],
-    findings: Sequence[_Row],
+    findings: Sequence[FindingRow],
     looked_back_to: datetime | None,
 ) -> int:
     stored = {row.finding.key: row for row in rows}
@@ -170,7 +143,7 @@ def _sync(
     fresh = [finding for key, finding in wanted.items() if key not in stored]
     touched, changed = 0, []
     for key, row in stored.items():
-        finding = wanted.get(key) or _successor(row.finding, fresh)
+        finding = wanted.get(key) or next((each for each in fresh if each.overlaps(row.finding)), None)
         if finding is None and looked_back_to is not None and row.finding.started_at < looked_back_to:
             touched += _end(connection, row, looked_back_to)
         elif finding is None:
@@ -182,10 +155,6 @@ def _sync(
     _update(connection, changed)
     _insert(connection, fresh)
     return touched + len(changed) + len(fresh)
-
-
-def _successor(finding: _Row, candidates: Sequence[_Row]) -> _Row | None:
-    return next((candidate for candidate in candidates if candidate.overlaps(finding)), None)
 
 
 def _withdraw(connection: Connection, row: _Stored) -> int:
@@ -205,7 +174,7 @@ def _end(connection: Connection, row: _Stored, at: datetime) -> int:
     ).rowcount
 
 
-def _update(connection: Connection, changed: Sequence[tuple[int, _Row]]) -> None:
+def _update(connection: Connection, changed: Sequence[tuple[int, FindingRow]]) -> None:
     """Write what is said now of findings, by id."""
     if not changed:
         return
@@ -227,7 +196,7 @@ def _update(connection: Connection, changed: Sequence[tuple[int, _Row]]) -> None
     )
 
 
-def _insert(connection: Connection, findings: Sequence[_Row]) -> None:
+def _insert(connection: Connection, findings: Sequence[FindingRow]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             """
@@ -269,7 +238,7 @@ def unresolved(
 ) -> list[OpenFinding]:
     """Findings of a kind that touch `since` to `until`, but for false alarms and resolved ones."""
     with connection.cursor(row_factory=class_row(OpenFinding)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select register_id, kind, started_at, ended_at from findings
             where register_id = any(%s) and kind = %s and started_at < %s
@@ -277,5 +246,4 @@ def unresolved(
             order by register_id, started_at
             """,
             (list(register_ids), kind, until, since),
-        )
-        return cursor.fetchall()
+        ).fetchall()

@@ -132,7 +132,7 @@ def missed_between(
     if not times:
         return []
     with connection.cursor(row_factory=class_row(MissedRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select (t.place - 1)::int as place, p.reason, count(*)::int as count
             from unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[])
@@ -145,5 +145,4 @@ def missed_between(
                 "starts": [start for start, _ in times],
                 "ends": [end for _, end in times],
             },
-        )
-        return cursor.fetchall()
+        ).fetchall()

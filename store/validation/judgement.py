@@ -9,7 +9,7 @@ register, its home. A block that holds further registers of such a meter passes 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -115,7 +115,7 @@ def waiting(connection: Connection) -> int:
 def registers_of(connection: Connection, blocks: Sequence[int]) -> list[JudgedRegister]:
     """All registers of the meters whose home is one of the blocks, by id."""
     with connection.cursor(row_factory=class_row(JudgedRegister)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select r.id, h.home / %(size)s as home, r.utility_id, u.time_zone as zone, m.code as meter,
                    r.obis, r.kind, r.unit, r.capacity, r.expected_interval as interval, m.qmax,
@@ -150,8 +150,7 @@ def registers_of(connection: Connection, blocks: Sequence[int]) -> list[JudgedRe
             order by r.id
             """,
             {"blocks": list(blocks), "size": BLOCK},
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def pass_on(connection: Connection, claims: Sequence[Claim]) -> None:
@@ -211,18 +210,12 @@ def await_validators(connection: Connection, points: Points) -> None:
         select from validation_blocks where block in (
             select r.id / %(size)s from service_points p join installations i on i.service_point_id = p.id
             join registers r on r.meter_id = i.meter_id
-            where p.utility_id = %(utility)s and p.id between %(first)s and %(last)s
+            where p.utility_id = %(utility_id)s and p.id between %(first)s and %(last)s
               and (%(of_draft)s::bigint is null or exists (select from draft_points t
                    where t.draft_id = %(of_draft)s and t.service_point_id = p.id)))
         order by block for share
         """,
-        {
-            "size": BLOCK,
-            "utility": points.utility_id,
-            "first": points.first,
-            "last": points.last,
-            "of_draft": points.of_draft,
-        },
+        asdict(points) | {"size": BLOCK},
     )
 
 

@@ -67,7 +67,7 @@ def marks_page(
     """At most `limit` marks by register, instant and rule; `after` names the last one seen by these."""
     after_register, after_at, after_rule = after or (None, None, None)
     with connection.cursor(row_factory=class_row(ListedMark)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select k.register_id, m.code as meter, r.obis, k.measured_at, k.rule, k.quality, k.usable,
                    k.evidence, k.author, k.created_at
@@ -88,8 +88,7 @@ def marks_page(
                 "after_rule": after_rule,
                 "limit": limit,
             },
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def sync_marks(

@@ -29,14 +29,13 @@ class ParameterRow:
 def parameters_of(connection: Connection, utility_ids: Sequence[int]) -> list[ParameterRow]:
     """All rows of the utilities, in the order in which they were set."""
     with connection.cursor(row_factory=class_row(ParameterRow)) as cursor:
-        cursor.execute(
+        return cursor.execute(
             """
             select id, utility_id, medium, obis, name, value, valid_from, author, reason
             from rule_parameters where utility_id = any(%s) order by id
             """,
             (list(utility_ids),),
-        )
-        return cursor.fetchall()
+        ).fetchall()
 
 
 def set_parameter(

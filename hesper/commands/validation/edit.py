@@ -102,7 +102,7 @@ def list_(
 ) -> None:
     """All edits, the last one first."""
     with _session(database_url, data, utility) as (connection, utility_id):
-        found = [row for row in edits.edits_of(connection, utility_id) if row.waits or not waiting]
+        found = edits.edits_page(connection, utility_id, waiting=waiting or None)
     if json_output:
         typer.echo(json.dumps([asdict(row) for row in found], default=str, indent=2))
         return

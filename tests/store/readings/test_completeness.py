@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
-from ingest.validation.completeness import ArrivalCount
+from ingest.validation.periodic import Rounds
 from metering.registry.entries import (
     GatewayEntry,
     InstallationEntry,
@@ -239,14 +239,16 @@ def test_counting_happens_now_and_then_and_old_days_are_forgotten(town: Town) ->
     town.read(A, hours(TODAY, [0]))
     town.read(A, hours(date(2025, 1, 1), [0]))
     town.count()
-    worker = ArrivalCount(town.connection, every=15.0, monotonic=lambda: now, clock=lambda: NOON)
-    assert worker.step() == 0
+    worker = Rounds(town.connection, monotonic=lambda: now, clock=lambda: NOON)
+    worker.step()
     assert town.connection.execute("select count(*) from arrivals").fetchone() == (1,)
     town.connection.commit()
     town.read(A, hours(TODAY, [1]))
-    assert worker.step() == 0, "not yet"
+    worker.step()
+    assert town.share()[A].today_arrived == 1, "not yet"
     now = 16.0
-    assert worker.step() > 0
+    worker.step()
+    assert town.share()[A].today_arrived == 2
 
 
 def test_the_command_shows_percentages_and_json(database: str, town: Town) -> None:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from anomaly.catalogue import PARAMETERS
 from hesper.clock import process_clock
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
@@ -117,8 +118,10 @@ def rules(
     else:
         table = Table("name", "value")
         in_force = Parameters(rows).of(place.id, obis, day)
-        for name, value in _flat(in_force):
-            table.add_row(name, value)
+        for name, rule in PARAMETERS.items():
+            given = in_force.get(rule)
+            for shown in [(name, "off")] if given is None else _flat(given, f"{name}."):
+                table.add_row(*shown)
     Console().print(table)
 
 
@@ -197,15 +200,14 @@ def _time(text: str) -> time:
         raise ParameterError(f"{text!r} is no time of day", advice="write 22:00") from None
 
 
-def _flat(rule: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(rule: Any, prefix: str) -> Iterator[tuple[str, str]]:
     """The parameters of a rule by their full names."""
     for field in fields(rule):
         value = getattr(rule, field.name)
         if is_dataclass(value):
             yield from _flat(value, f"{prefix}{field.name}.")
         else:
-            shown = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            yield prefix + field.name, "off" if value is None else shown
+            yield prefix + field.name, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _obis(text: str) -> Obis:

@@ -30,10 +30,8 @@ def _by_kind(rules: list[Rule]) -> dict[str, Rule]:
 
 RULES: Mapping[str, Rule] = _by_kind([rule for each in _modules() for rule in getattr(each, "RULES", ())])
 DETECTORS: tuple[Detector, ...] = tuple(one for each in _modules() for one in getattr(each, "DETECTORS", ()))
+# the others are of buildings, lines, gateways
 REGISTER_KINDS = tuple(kind for kind, rule in RULES.items() if rule.verdict is not None)
-OTHER_KINDS = tuple(
-    kind for kind, rule in RULES.items() if rule.verdict is None
-)  # of buildings, lines, gateways
 PARAMETERS: Mapping[str, type[RuleParameters]] = {
     rule.parameters.name: rule.parameters
     for rule in RULES.values()

@@ -1,5 +1,4 @@
-"""The entries for those who store the result: one counter's boundaries, or everything of a block of
-registers."""
+"""Entry for those who store the result: everything that is said of a block of registers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -129,21 +128,16 @@ def _counter(block: Block, row: int, rates: LearnedRates) -> Judgement:
     """Backward steps, reverse flow and standstills."""
     series, register, past = block.series(row), block.registers[row], block.past[row]
     given, before = register.parameters, None if past is None else past.standing
-    reverse, patient, less = (
-        given.get(ReverseParameters),
-        given.always(StuckParameters),
-        given.get(ZeroParameters),
-    )
+    reverse, less = given.get(ReverseParameters), given.get(ZeroParameters)
     backward = [] if reverse is None else reverse_flow.runs(series, rates, reverse, scale(register))
     steps = negative_step.detect(reverse_flow.allowed(series, backward), rates)
     findings, marks = reverse_flow.describe(series, backward)
-    standing = stuck.detect(series, steps.usable, patient, before=before)
-    zero = (
-        ()
-        if less is None
-        else stuck.detect(series, steps.usable, less, stuck.ZERO, Severity.INFO, before=before)
-    )
-    zero = tuple(each for each in zero if each.started_at not in {other.started_at for other in standing})
+    standing = stuck.detect(series, steps.usable, given.always(StuckParameters), before=before)
+    zero: tuple[Finding, ...] = ()
+    if less is not None:
+        told = {each.started_at for each in standing}
+        still = stuck.detect(series, steps.usable, less, stuck.ZERO, Severity.INFO, before=before)
+        zero = tuple(each for each in still if each.started_at not in told)
     return _ordered((*steps.findings, *findings, *standing, *zero), (*steps.marks, *marks), steps.usable)
 
 

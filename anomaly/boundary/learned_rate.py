@@ -1,4 +1,4 @@
-"""Learned rates of a block's registers and of one series; what a rate is: `metering/readings/rate.py`."""
+"""Learned rates of a block's registers; what a rate is: `metering/readings/rate.py`."""
 
 from dataclasses import replace
 
@@ -6,8 +6,6 @@ import numpy as np
 
 from anomaly.input.block import Block
 from anomaly.input.local_time import local
-from anomaly.input.series import Series
-from metering.readings import rate
 from metering.readings.rate import EARLIEST_WEEK, LearnedRates, WeeklyRates, rates_of, week_of, weekly
 
 
@@ -27,8 +25,3 @@ def of_block(block: Block) -> tuple[LearnedRates, WeeklyRates]:
         [np.nan if each.max_rate is None else each.max_rate for each in block.registers], dtype=np.float64
     )
     return rates_of(block.rows, week, weeks, settled, most), weeks
-
-
-def learn(series: Series, max_rate: int | None = None) -> LearnedRates:
-    """The rates of a series of any length, by weeks of UTC."""
-    return rate.learn(series.times, series.values, max_rate)

@@ -33,9 +33,8 @@ Stretch = tuple[int, int]  # first and last index, inclusive
 def detect(series: Series, rates: LearnedRates) -> Judgement:
     """Every backward step and impossible jump of the series, explained."""
     steps = series.steps()
-    if not (
-        (steps < 0) | impossible(steps, np.diff(series.times), rates.part(slice(1, None)))
-    ).any():  # the usual case
+    odd = (steps < 0) | impossible(steps, np.diff(series.times), rates.part(slice(1, None)))
+    if not odd.any():  # the usual case
         return Judgement((), (), np.ones(len(series), dtype=np.bool_))
     life = trace(series, rates)
     usable = life.chain.copy()

@@ -83,10 +83,8 @@ def _periods(study: Study, row: int) -> FloatArray:
 def _differences(
     study: Study, kind: str, total: int, other: FloatArray, evidence: dict[str, str | int]
 ) -> list[Hit]:
-    register, rule = (
-        study.block.registers[total],
-        study.block.registers[total].parameters.always(SumParameters),
-    )
+    register = study.block.registers[total]
+    rule = register.parameters.always(SumParameters)
     own = study.days.total[total]
     with np.errstate(invalid="ignore"):
         apart = np.abs(own - other)

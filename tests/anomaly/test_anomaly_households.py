@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from anomaly.boundary.consistent_chain import Link, trace
-from anomaly.boundary.learned_rate import learn
 from anomaly.input.block import Block
 from anomaly.input.series import Judgement, Series, iso
 from anomaly.judge import examine
 from tests.anomaly.test_catalogue import check
 from tests.support.blocks import register
-from tests.support.counters import judge
+from tests.support.counters import judge, learn
 from tests.support.households import ZONE, Household, households
 
 

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomaly.boundary.consistent_chain import Link, trace
-from anomaly.boundary.learned_rate import learn
 from anomaly.input.series import HOUR, Judgement, Series
-from tests.support.counters import judge
+from tests.support.counters import judge, learn
 
 CAPACITY = 10_000_000
 

@@ -1,9 +1,15 @@
 """Judgement of one counter's steps and standstills, whatever else rules say of it."""
 
 from anomaly.boundary import negative_step, stuck
-from anomaly.boundary.learned_rate import learn
 from anomaly.boundary.stuck import StuckParameters
 from anomaly.input.series import Judgement, Series
+from metering.readings import rate
+from metering.readings.rate import LearnedRates
+
+
+def learn(series: Series, max_rate: int | None = None) -> LearnedRates:
+    """The rates of a series of any length, by weeks of UTC."""
+    return rate.learn(series.times, series.values, max_rate)
 
 
 def judge(series: Series, parameters: StuckParameters | None = None) -> Judgement:

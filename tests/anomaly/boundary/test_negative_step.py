@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from anomaly.boundary.consistent_chain import Link, trace
-from anomaly.boundary.learned_rate import learn
 from anomaly.input.series import HOUR, Judgement, Series
 from telemetry.findings import Severity
-from tests.support.counters import judge
+from tests.support.counters import judge, learn
 
 UNIT = 1_000_000
 STEADY = [1000 + n for n in range(100)]  # a unit an hour

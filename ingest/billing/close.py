@@ -29,17 +29,6 @@ from store.billing.drafts import DraftRow, begin, complete, cut, draft_of, is_cu
 from store.billing.measured import utility as load_utility
 from store.billing.rule_sets import RulesRow, rules_on
 
-__all__ = [
-    "ApprovalError",
-    "CloseState",
-    "CloseSummary",
-    "DraftScope",
-    "approve",
-    "close",
-    "draft",
-    "withdraw",
-]
-
 
 class DraftScope(Enum):
     """Scope of a draft where the period was closed before."""

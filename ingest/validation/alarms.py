@@ -127,9 +127,8 @@ def _tell_route(connection: Connection, identity: int, now: datetime, ways: _Way
         if route is None or severity is None:
             return 0
         told = 0
-        while findings := untold(
-            connection, route, severity
-        ):  # a digest is due once a day, with all there is
+        # a digest is due once a day, with all there is
+        while findings := untold(connection, route, severity):
             try:
                 _hand_over(route, findings, now, ways)
             except NotTakenError as error:

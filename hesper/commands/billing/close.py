@@ -27,11 +27,12 @@ from hesper.commands.billing.close_report import (
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month
-from ingest.billing.close import ApprovalError, CloseState, CloseSummary
+from ingest.billing.close import CloseState, CloseSummary
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
 from metering.billing.rule_set import RulesError
 from metering.periods.calendar import PeriodError, names
+from store.billing.approval import ApprovalError
 from store.billing.measured import utility_codes
 from store.postgres.database import StoreError, connect
 from store.postgres.roles import Role

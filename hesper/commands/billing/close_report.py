@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
 
 import typer
 from psycopg import Connection
@@ -105,14 +104,10 @@ def show_status(store: Connection, code: str, periods: Sequence[str], *, json_ou
         rows += [row for row in page if not periods or row.period in periods]
         before = (page[-1].period, page[-1].run)
     if json_output:
-        typer.echo(json.dumps([asdict(row) for row in rows], indent=2, default=_instant))
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=2, default=instant))
         return
     for row in rows:
         typer.echo(f"{row.period} run {row.run}: {row.state}, {', '.join(_progress(row))}")
-
-
-def _instant(value: datetime) -> str:
-    return instant(value)
 
 
 def _progress(row: CloseProgress) -> Iterator[str]:

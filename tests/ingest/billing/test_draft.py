@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from ingest.billing import draft as drafting
-from ingest.billing.close import ApprovalError, CloseState, approve, close, draft, withdraw
+from ingest.billing.close import CloseState, approve, close, draft, withdraw
+from store.billing.approval import ApprovalError
 from store.billing.drafted import to_work_off
 from store.billing.measured import utility
 from store.postgres.database import connect

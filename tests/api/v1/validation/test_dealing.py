@@ -33,7 +33,7 @@ def test_findings_are_listed_by_what_they_are(client: TestClient, ours: Seeded) 
     for query, kinds in {
         "state=open": ["stuck", "negative_step.glitch"],
         "severity=alarm": ["stuck"],
-        "kind=negative_step": ["negative_step.glitch"],
+        "kind=negative_step": ["negative_step.rollover", "negative_step.glitch"],
         "kind=negative": [],
         "medium=heat": ["negative_step.rollover"],
         "site=house-1": ["negative_step.rollover", "stuck", "negative_step.glitch"],

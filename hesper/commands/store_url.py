@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -42,14 +42,25 @@ def store_url(database_url: str | None, data: Path | None) -> Iterator[str]:
 @contextmanager
 def administration(database_url: str | None, data: Path | None) -> Iterator[psycopg.Connection]:
     """Session as hesper_admin, committed at the end; what store or registry refuses changes nothing."""
-    try:
-        with store_url(database_url, data) as url, connect(url, application="hesper") as connection:
-            migrate(connection)
-            assume(connection, Role.ADMIN)
-            yield connection
-    except (StoreError, RegistryError) as error:
-        typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
-        raise typer.Exit(1) from None
+    with (
+        _refusals_told(1),
+        store_url(database_url, data) as url,
+        connect(url, application="hesper") as connection,
+    ):
+        migrate(connection)
+        assume(connection, Role.ADMIN)
+        yield connection
+
+
+@contextmanager
+def session(database_url: str | None, data: Path | None, *, application: str) -> Iterator[psycopg.Connection]:
+    """Session as hesper_admin with the store as it is: its schema is not brought to this version."""
+    with (
+        _refusals_told(1),
+        store_url(database_url, data) as url,
+        connect(url, application=application, role=Role.ADMIN) as connection,
+    ):
+        yield connection
 
 
 @contextmanager
@@ -66,10 +77,15 @@ def signed(database_url: str | None, data: Path | None) -> Iterator[psycopg.Conn
 
 def check_login(url: str, role: Role) -> None:
     """Ends a process at its start whose login may not be `role`; one that is away is waited for later."""
-    try:
+    with _refusals_told(2), suppress(UnreachableError):
         connect(url, role=role).close()
-    except UnreachableError:
-        return
+
+
+@contextmanager
+def _refusals_told(code: int) -> Iterator[None]:
+    """Ends the command with this code and advice where store or registry refuse."""
+    try:
+        yield
     except (StoreError, RegistryError) as error:
         typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(code) from None

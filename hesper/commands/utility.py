@@ -9,9 +9,17 @@ from store.postgres.errors import StoreError
 
 def the_utility(connection: Connection, code: str | None) -> UtilityCalendar:
     """The named utility; without a name, the only one. Raises StoreError."""
+    return utility(connection, utility_code(connection, code))
+
+
+def utility_code(connection: Connection, code: str | None) -> str:
+    """The code of `the_utility`. Raises StoreError."""
     codes = utility_codes(connection)
-    if code is None and len(codes) != 1:
-        raise StoreError("which utility?", advice=f"give --utility, one of: {', '.join(codes) or 'none'}")
-    if code is not None and code not in codes:
-        raise StoreError(f"no utility {code!r}", advice=f"there are: {', '.join(codes) or 'none'}")
-    return utility(connection, code or codes[0])
+    if code is None and len(codes) == 1:
+        return codes[0]
+    listed = ", ".join(codes) or "none"
+    if code is None:
+        raise StoreError("there is not just one utility", advice=f"name one with --utility: {listed}")
+    if code not in codes:
+        raise StoreError(f"no utility has the code {code!r}", advice=f"registered: {listed}")
+    return code

@@ -3,9 +3,7 @@
 `python -m hesper.demo.hosts FOLDER` reads `building.json` (seed, birth, ports) from the demo's folder.
 """
 
-import signal
 import sys
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from hesper.clock import process_clock
 from hesper.demo.building import Building, build
 from hesper.demo.meters import SETTINGS, virtual_meter
 from hesper.demo.state import DemoState
+from hesper.stop import until_told
 
 _TIME_SCALE = 0.1  # meters react ten times as quickly as real ones: a demo's patience is short
 
@@ -37,9 +36,7 @@ def host(name: str, bus: VirtualBus, state: DemoState) -> MeterHost:
 
 def main(folder: Path) -> None:
     """Serve until SIGTERM or SIGINT."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = until_told()
     state = DemoState.load(folder)
     with ExitStack() as stack:
         building = build(state.seed, state.born, state.months)

@@ -2,8 +2,6 @@
 
 import getpass
 import json
-import signal
-import threading
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -12,14 +10,15 @@ import typer
 
 from hesper.clock import process_clock
 from hesper.commands.delivery.files import AsJson, Utility, file_, statement
-from hesper.commands.delivery.shared import DeliveryError, period_name, show_table, utility_code
+from hesper.commands.delivery.shared import DeliveryError, period_name, show_table
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
+from hesper.commands.utility import the_utility, utility_code
+from hesper.stop import until_told
 from ingest.delivery.address import AddressError, parse
 from ingest.delivery.signature import new_secret
 from ingest.delivery.worker import main
 from metering.billing.canonical_hash import decimal, instant
 from metering.delivery.control_totals import differences
-from store.billing.measured import utility as utility_of
 from store.delivery import destinations as places
 from store.delivery import outbox
 from store.delivery.acknowledgements import last_report, sent_totals
@@ -136,7 +135,7 @@ def list_(
     """List messages with their state and last error. `hesper deliver retry` sends dead ones again."""
     state = outbox.MessageState.DEAD if dead else outbox.MessageState.WAITING if waiting else None
     with administration(database_url, data) as connection:
-        whose = utility_of(connection, utility_code(connection, utility)).id if utility else None
+        whose = the_utility(connection, utility).id if utility else None
         rows = outbox.messages(connection, utility_id=whose, state=state, period=period)
     if json_output:
         typer.echo(json.dumps([asdict(row) for row in rows], default=_text, indent=2))
@@ -191,9 +190,7 @@ def run(
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
 ) -> None:
     """Send waiting messages until told to stop. Any number of these may run."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = until_told()
     check_login(database_url, Role.DELIVER)
     main(database_url, stop, process_clock())
 

@@ -14,15 +14,14 @@ from hesper.commands.delivery.shared import (
     install_advice,
     period_name,
     show_table,
-    utility_code,
 )
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
+from hesper.commands.utility import the_utility, utility_code
 from metering.billing.canonical_hash import decimal
 from metering.delivery.format import BillingWriter, InexpressibleError
 from metering.delivery.formats import BILLING_WRITERS, DIALECTS, FORMATS
 from metering.delivery.statement import Statement
 from store.audit import note, sign_as
-from store.billing.measured import utility as utility_of
 from store.delivery.outgoing import held, issue
 from store.delivery.statements import statement as load_statement
 
@@ -78,13 +77,12 @@ def file_(
                 f"{path} was not written: {error}",
                 advice=install_advice(kind) if isinstance(error, ModuleNotFoundError) else "",
             ) from error
-        whose = utility_of(connection, found.utility).id
         sign_as(connection, f"{getpass.getuser()} at the command line")
         note(
             connection,
             "exported",
             f"billing readings of {found.period}",
-            utility_id=whose,
+            utility_id=the_utility(connection, found.utility).id,
             format=format_,
             cursor=found.cursor,
             readings=readings.count,
@@ -123,7 +121,7 @@ def statement(
     Exit code: 0 when both sides agree, 3 when they differ.
     """
     with administration(database_url, data) as connection:
-        whose = utility_of(connection, utility_code(connection, utility)).id
+        whose = the_utility(connection, utility).id
         found = load_statement(connection, whose, account, period_name(first), period_name(last or first))
     if not found.lines:
         typer.echo(f"nothing was issued or left out for account {account}", err=True)

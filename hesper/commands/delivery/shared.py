@@ -1,15 +1,13 @@
-"""Parts that commands of deliveries share: the utility, the period, tables, and the count of a stream."""
+"""Parts that commands of deliveries share: the period, tables, and the count of a stream."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-import psycopg
 from rich.console import Console
 from rich.table import Table
 
 from metering.delivery.format import Format
 from metering.periods.calendar import PeriodError, names
-from store.billing.measured import utility_codes
 from store.postgres.errors import StoreError
 
 T = TypeVar("T")
@@ -43,19 +41,6 @@ def show_table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     Console().print(table, markup=False)
-
-
-def utility_code(connection: psycopg.Connection, wanted: str | None) -> str:
-    """The code of the utility: the one that was named, or the only one. Raises DeliveryError."""
-    codes = utility_codes(connection)
-    if wanted is None and len(codes) == 1:
-        return codes[0]
-    if wanted not in codes:
-        raise DeliveryError(
-            f"no utility has the code {wanted!r}" if wanted else "there is not just one utility",
-            advice=f"name one with --utility: {', '.join(codes)}",
-        )
-    return wanted
 
 
 def period_name(text: str) -> str:

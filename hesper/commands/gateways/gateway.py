@@ -1,7 +1,5 @@
 """`hesper gateway`: the gateway's process, a look at its configuration before, and the installer's tools."""
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +16,7 @@ from hesper.commands.gateways.plan import plan
 from hesper.commands.gateways.read import read
 from hesper.commands.gateways.scan import scan
 from hesper.logs import LogStyle, configure_logging
+from hesper.stop import until_told
 
 app = typer.Typer(no_args_is_help=True)
 for _command in (scan, commission, read, decode, plan):
@@ -36,9 +35,7 @@ def run(
 
     load_or_exit(file)  # so that a mistake is told before there is a log
     configure_logging(log)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = until_told()
     try:
         code = run_gateway(file, stop=stop, clock=process_clock())
     except SourceError as error:

@@ -9,9 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
-from store.postgres.database import StoreError, connect
-from store.postgres.roles import Role
+from hesper.commands.store_url import DatabaseUrl, DataFolder, session
 from store.readings.completeness import ArrivalGroup, ArrivalShare, shares
 
 
@@ -32,17 +30,10 @@ def arrival(  # noqa: PLR0917 - typer passes them by name
     A reading is due once in every expected interval of a register, as the registry says it; registers without
     one, or with one above a day, are not counted. The lowest share of yesterday comes first.
     """
-    try:
-        with (
-            store_url(database_url, data) as url,
-            connect(url, application="hesper arrival", role=Role.ADMIN) as connection,
-        ):
-            found = shares(
-                connection, utility, datetime.now(UTC), by, site=site, gateway=gateway, meters=meter or None
-            )
-    except StoreError as error:
-        typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
-        raise typer.Exit(1) from None
+    with session(database_url, data, application="hesper arrival") as connection:
+        found = shares(
+            connection, utility, datetime.now(UTC), by, site=site, gateway=gateway, meters=meter or None
+        )
     if json_output:
         typer.echo(json.dumps([asdict(share) for share in found], indent=2))
     elif not found:

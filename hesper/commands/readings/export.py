@@ -14,11 +14,9 @@ import typer
 from psycopg import Connection
 
 from hesper.commands.delivery.shared import CountingIterator, install_advice
-from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
+from hesper.commands.store_url import DatabaseUrl, DataFolder, session
 from metering.delivery.formats import FORMATS, READINGS_WRITERS
 from store.audit import note, sign_as
-from store.postgres.database import StoreError, connect
-from store.postgres.roles import Role
 from store.readings.export import Range, blocks, registers
 
 
@@ -56,10 +54,7 @@ def export(  # noqa: PLR0917 - typer passes them by name
     if FORMATS[chosen].binary and str(output) == "-":
         _fail(f"{FORMATS[chosen].title} needs a file: name one with --output")
     try:
-        with (
-            store_url(database_url, data) as url,
-            connect(url, application="hesper export", role=Role.ADMIN) as connection,
-        ):
+        with session(database_url, data, application="hesper export") as connection:
             utility_id, zone = _utility(connection, utility)
             wanted = Range(utility, _instant(start, zone), _instant(end, zone), meter or None)
             _log(connection, utility_id, wanted, chosen)
@@ -67,8 +62,6 @@ def export(  # noqa: PLR0917 - typer passes them by name
             _write(READINGS_WRITERS[chosen](columns, registers(connection, wanted)), output)
             if str(output) != "-":
                 typer.echo(f"{columns.count} readings in {output}", err=True)
-    except StoreError as error:
-        _fail(f"{error}\n{error.advice}".rstrip())
     except ModuleNotFoundError as error:
         _fail(f"{error}\n{install_advice(FORMATS[chosen])}")
     except OSError as error:

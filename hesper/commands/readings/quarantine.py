@@ -1,26 +1,23 @@
 """`hesper quarantine`: what could not be used, why, and what becomes of it."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
-from psycopg import Connection
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
+from hesper.commands.store_url import DatabaseUrl, DataFolder, session
 from ingest.receive.quarantine import QuarantineReason
 from ingest.receive.replay import replay_all
 from store import quarantine
-from store.postgres.database import StoreError, connect
-from store.postgres.roles import Role
 from store.quarantine import QuarantineRow, Selection
 from telemetry.wire import Outcome, to_milliseconds
 
 app = typer.Typer(no_args_is_help=True)
+_NAME = "hesper quarantine"
 _SHOWN_BYTES = 512  # of a payload that is not text
 
 Ids = Annotated[list[int] | None, typer.Argument(help="Numbers of entries, as `list` shows them.")]
@@ -50,7 +47,7 @@ def list_(  # noqa: PLR0917 - typer passes them by name
 ) -> None:
     """List what waits, oldest first, and count it by reason."""
     selection = Selection(None, utility, gateway, reason, meter, "" if state == "all" else state)
-    with _store(database_url, data) as connection:
+    with session(database_url, data, application=_NAME) as connection:
         entries = quarantine.select(connection, selection, limit=limit)
         counts = quarantine.count(connection, selection)
     if json_output:
@@ -77,7 +74,7 @@ def show(
 
     Exit code: 0 when it is there, 1 when not.
     """
-    with _store(database_url, data) as connection:
+    with session(database_url, data, application=_NAME) as connection:
         found = quarantine.select(connection, Selection([number], state=""))
     if not found:
         _fail(f"there is no entry {number}; see `hesper quarantine list`")
@@ -110,7 +107,7 @@ def replay(  # noqa: PLR0917 - typer passes them by name
     """
     selection = _selection(Selection(ids, utility, gateway, reason, meter), everything)
     tried, outcomes = 0, list[Outcome]()
-    with _store(database_url, data) as connection:
+    with session(database_url, data, application=_NAME) as connection:
         for entries in quarantine.groups(connection, selection):
             tried += len(entries)
             outcomes += replay_all(connection, entries, to_milliseconds(datetime.now(UTC)))
@@ -145,7 +142,7 @@ def discard(  # noqa: PLR0917 - typer passes them by name
     """
     selection = _selection(Selection(ids, utility, gateway, reason, meter), everything)
     discarded = 0
-    with _store(database_url, data) as connection:
+    with session(database_url, data, application=_NAME) as connection:
         count = sum(quarantine.count(connection, selection).values())
         if count and not yes:
             typer.confirm(f"discard {count} entries for good?", abort=True, err=True)
@@ -163,9 +160,8 @@ def _selection(given: Selection, everything: bool) -> Selection:
 
 
 def _table(entries: Sequence[QuarantineRow]) -> Table:
-    shown = Table()
-    for heading in ("number", "received", "gateway", "meter", "reason", "what is wrong"):
-        shown.add_column(heading, justify="right" if heading == "number" else "left")
+    number = Column("number", justify="right")
+    shown = Table(number, "received", "gateway", "meter", "reason", "what is wrong")
     for entry in entries:
         received = f"{entry.received_at:%Y-%m-%d %H:%M}"
         whose = f"{entry.utility}/{entry.gateway}" if entry.gateway else entry.topic[:40]
@@ -203,19 +199,6 @@ def _decoded(payload: bytes) -> Any:
 def _tell(figures: dict[str, int], json_output: bool) -> None:
     told = ", ".join(f"{count} {name}" for name, count in figures.items())
     typer.echo(json.dumps(figures) if json_output else told)
-
-
-@contextmanager
-def _store(database_url: str | None, data: Any) -> Iterator[Connection[Any]]:
-    """A session with the store; ends the command with advice where there is none."""
-    try:
-        with (
-            store_url(database_url, data) as url,
-            connect(url, application="hesper quarantine", role=Role.ADMIN) as connection,
-        ):
-            yield connection
-    except StoreError as error:
-        _fail(f"{error}\n{error.advice}".rstrip())
 
 
 def _fail(text: str, code: int = 1) -> NoReturn:

@@ -8,14 +8,14 @@ from typing import Annotated
 import psycopg
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
+from hesper.commands.utility import utility_code
 from metering.registry.checks import RegistryError, medium_of
 from metering.registry.document import load
 from metering.registry.sheets import write_tables
 from metering.registry.tables import Tables, amend, read_tables
-from store.billing.measured import utility_codes
 from store.registry import RegistrySummary, rehearse
 from store.registry import apply as apply_registry
 from store.registry.exchange import Exchange
@@ -84,7 +84,7 @@ def import_(
     Exit code: 0 when all rows are (or could be) taken, 1 when not.
     """
     with administration(database_url, data) as connection:
-        tables = read_tables(folder, extract(connection, _the(connection, utility)))
+        tables = read_tables(folder, extract(connection, utility_code(connection, utility)))
         summary = _take(connection, tables, author, f"registry import {folder.name}", dry_run=dry_run)
     Console().print(table(summary))
 
@@ -99,7 +99,7 @@ def export(
 ) -> None:
     """Write a utility's registry as CSV files, as `hesper registry import` takes them."""
     with administration(database_url, data) as connection:
-        write_tables(folder, extract(connection, _the(connection, utility)))
+        write_tables(folder, extract(connection, utility_code(connection, utility)))
 
 
 @app.command()
@@ -130,7 +130,7 @@ def swap(
     """
     with administration(database_url, data) as connection:
         exchange = Exchange(
-            _the(connection, utility),
+            utility_code(connection, utility),
             service_point,
             installed,
             at,
@@ -168,7 +168,7 @@ def correct(
     key = [word for word in words if "=" not in word]
     fields = _pairs([word for word in words if "=" in word])
     with administration(database_url, data) as connection:
-        tables = amend(extract(connection, _the(connection, utility)), kind, key, fields)
+        tables = amend(extract(connection, utility_code(connection, utility)), kind, key, fields)
         summary = _take(connection, tables, author, reason, dry_run=dry_run)
     Console().print(table(summary))
 
@@ -183,7 +183,7 @@ def history(
 ) -> None:
     """History of the registry: who changed what, when and why."""
     with administration(database_url, data) as connection:
-        changes = changes_of(connection, _the(connection, utility), entry)
+        changes = changes_of(connection, utility_code(connection, utility), entry)
     for change in changes:
         what = "added" if change.before is None else "changed"
         typer.echo(
@@ -198,7 +198,7 @@ def history(
 def unknown(*, utility: Utility = None, database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
     """Meters that report and are not registered; `hesper registry accept` takes one with all that waits."""
     with administration(database_url, data) as connection:
-        found = strangers(connection, _the(connection, utility))
+        found = strangers(connection, utility_code(connection, utility))
     for stranger in found:
         since = f"{stranger.first_at:%Y-%m-%d %H:%MZ}"
         typer.echo(f"{stranger.meter}: {stranger.readouts} readouts wait since {since}")
@@ -225,7 +225,7 @@ def accept(
     from telemetry.wire import to_milliseconds
 
     with administration(database_url, data) as connection:
-        code = _the(connection, utility)
+        code = utility_code(connection, utility)
         entry = propose(connection, code, meter, model=model, site=site)
         shown = [medium_of(entry.medium).label, entry.model, f"gateway {entry.gateway}"]
         shown += [register.obis for register in entry.registers]
@@ -239,26 +239,11 @@ def accept(
 
 def table(summary: RegistrySummary) -> Table:
     """Table of what was done, for people."""
-    shown = Table()
-    shown.add_column("entries")
-    for heading in ("added", "changed", "unchanged"):
-        shown.add_column(heading, justify="right")
+    shown = Table("entries", *(Column(name, justify="right") for name in ("added", "changed", "unchanged")))
     for kind, count in summary.counts.items():
         figures = (str(count.added), str(count.changed), str(count.unchanged))
         shown.add_row(kind.replace("_", " "), *figures)
     return shown
-
-
-def _the(connection: psycopg.Connection, utility: str | None) -> str:
-    """The named utility, or the only one. Raises RegistryError."""
-    codes = utility_codes(connection)
-    if utility is not None or len(codes) == 1:
-        return utility or codes[0]
-    raise RegistryError(
-        "the registry",
-        f"holds {len(codes)} utilities",
-        f"name one with --utility: {', '.join(codes) or 'none'}",
-    )
 
 
 def _take(

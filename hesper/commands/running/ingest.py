@@ -1,9 +1,7 @@
 """`hesper ingest run`."""
 
 import re
-import signal
 import socket
-import threading
 from typing import Annotated
 
 import structlog
@@ -13,6 +11,7 @@ from hesper.clock import process_clock
 from hesper.commands.store_url import check_login
 from hesper.logs import LogStyle, configure_logging
 from hesper.settings import UnusableSettingError, broker_address
+from hesper.stop import until_told
 from ingest.endpoint import Endpoint
 from ingest.ingester import INBOX_BYTES, PATIENCE, ROWS, Ingester, Pace
 from ingest.mqtt.subscriber import RECEIVE_MAXIMUM, SESSION_EXPIRY, Connection
@@ -66,9 +65,7 @@ def run(
     embedded broker is not up to that, and needs --session-expiry 0.
     """
     configure_logging(log_style)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = until_told()
     try:
         host, port = broker_address(broker)
         connection = Connection(host, port, _checked(name), receive_maximum, session_expiry)

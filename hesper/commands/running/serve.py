@@ -1,7 +1,5 @@
 """`hesper serve`: the central side of a small utility on one machine."""
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +8,7 @@ from rich.console import Console
 
 from hesper.central import API_PORT, BusyError, Central, Runtime
 from hesper.settings import Settings, UnusableSettingError
+from hesper.stop import until_told
 from hesper.supervise import StartError
 from metering.registry.checks import RegistryError
 from store.postgres.database import StoreError
@@ -35,9 +34,7 @@ def serve(
     """
     settings = Settings()
     console = Console(stderr=True)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = until_told()
     try:
         with (
             console.status("starting database, broker, ingester, validator, API"),

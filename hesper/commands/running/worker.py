@@ -1,7 +1,5 @@
 """`hesper worker run`: the process that does what people asked for in the browser or over `/v1`."""
 
-import signal
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +11,7 @@ from psycopg import Connection
 from hesper.acceptance import accept, propose
 from hesper.clock import process_clock
 from hesper.commands.store_url import check_login
+from hesper.stop import until_told
 from ingest.tasks import TASKS, main
 from store.postgres.roles import Role
 from store.registry.extract import calendar
@@ -33,9 +32,7 @@ def run(
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
 ) -> None:
     """Do what is asked for until told to stop. Any number of these may run."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = until_told()
     check_login(database_url, Role.ADMIN)
     main(database_url, stop, process_clock(), {**TASKS, TaskKind.ACCEPT: accept_meter})
 

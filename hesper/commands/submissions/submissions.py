@@ -5,16 +5,14 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from psycopg import Connection
-from rich.console import Console
-from rich.table import Table
 
+from hesper.commands.delivery.shared import show_table
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
+from hesper.commands.utility import the_utility
 from metering.billing.canonical_hash import decimal, instant
 from metering.billing.rule_set import RulesError, parse_rules
 from metering.periods.submission_window import LateReading, SubmissionWindow
 from metering.submissions.window_setting import with_window
-from store.billing.measured import utility as utility_of
 from store.billing.rule_sets import add_rules, all_rules, rules_on
 from store.postgres.errors import StoreError
 from store.submissions.submissions import listing
@@ -78,7 +76,7 @@ def window(
             late=LateReading.REFUSE if refuse_late else LateReading.NEXT,
             since=since,
         )
-        whose = _id(connection, utility)
+        whose = the_utility(connection, utility).id
         row = rules_on(connection, whose, since)
         try:
             content = with_window(None if row is None else row.content, wanted)
@@ -104,26 +102,29 @@ def window(
 def windows(*, utility: Utility, database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
     """List the windows of a utility's rule sets; a medium without one is taken at any time."""
     with administration(database_url, data) as connection:
-        rows = all_rules(connection, _id(connection, utility))
-    table = Table("medium", "from", "opens", "closes", "counts in", "outside", "rule set")
+        rows = all_rules(connection, the_utility(connection, utility).id)
     counted = {
         None: "the period that ends next",
         -1: "the month before",
         0: "its own month",
         1: "the next month",
     }
-    for row in rows:
-        for each in parse_rules(row.content).submission:
-            table.add_row(
+    show_table(
+        ("medium", "from", "opens", "closes", "counts in", "outside", "rule set"),
+        (
+            (
                 ", ".join(Medium(medium).label for medium in each.media) or "all",
-                str(max(each.since, row.valid_from)),
-                str(each.from_day),
-                str(each.until_day),
+                max(each.since, row.valid_from),
+                each.from_day,
+                each.until_day,
                 counted[each.counts_in],
                 "refused" if each.late is LateReading.REFUSE else "counts with the next",
                 f"{row.name} {row.version}",
             )
-    Console().print(table)
+            for row in rows
+            for each in parse_rules(row.content).submission
+        ),
+    )
 
 
 @app.command("list")
@@ -136,24 +137,20 @@ def list_(
 ) -> None:
     """List what was handed in, accepted or not, with who read it and what they were told."""
     with administration(database_url, data) as connection:
-        rows = listing(connection, _id(connection, utility), limit)
-    table = Table("at", "service point", "value", "read at", "by", "verdict", "counts in", "photo")
-    for code, row in rows:
-        table.add_row(
-            instant(row.at),
-            code,
-            decimal(row.value),
-            instant(row.read_at),
-            f"{row.author} ({row.role})",
-            row.verdict,
-            row.counts_in or "",
-            row.photo,
-        )
-    Console().print(table, markup=False)
-
-
-def _id(connection: Connection, utility: str) -> int:
-    try:
-        return utility_of(connection, utility).id
-    except LookupError as error:
-        raise WindowError(str(error)) from None
+        rows = listing(connection, the_utility(connection, utility).id, limit)
+    show_table(
+        ("at", "service point", "value", "read at", "by", "verdict", "counts in", "photo"),
+        (
+            (
+                instant(row.at),
+                code,
+                decimal(row.value),
+                instant(row.read_at),
+                f"{row.author} ({row.role})",
+                row.verdict,
+                row.counts_in,
+                row.photo,
+            )
+            for code, row in rows
+        ),
+    )

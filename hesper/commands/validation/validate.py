@@ -1,8 +1,6 @@
 """`hesper validate`: the process that judges what was stored, and the rules that it judges by."""
 
 import getpass
-import signal
-import threading
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
@@ -17,6 +15,7 @@ from anomaly.catalogue import PARAMETERS
 from hesper.clock import process_clock
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
+from hesper.stop import until_told
 from ingest.delivery.address import AddressError, parse
 from ingest.delivery.signature import new_secret
 from ingest.validation import main
@@ -53,9 +52,7 @@ def run(
         server = None if mail is None else MailServer.parse(mail)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--mail") from None
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = until_told()
     check_login(database_url, Role.INGEST)
     main(database_url, stop, process_clock(), server)
 

@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel
 
 from api.identity.authentication import KeyCaller, Store, requires
+from api.v1.models import document_of
 from api.v1.routing import resources
 from metering.access import Scope
 from store import audit
@@ -49,16 +50,7 @@ def list_audit(
     page = rows[:limit]
     return AuditPage(
         entries=[
-            AuditEntry(
-                position=row.position,
-                at=row.at,
-                actor=row.actor,
-                address=row.address,
-                action=row.action,
-                subject=row.subject,
-                detail=json.loads(row.detail),
-                hash=bytes(row.hash).hex(),
-            )
+            document_of(AuditEntry, row, detail=json.loads(row.detail), hash=bytes(row.hash).hex())
             for row in page
         ],
         next_cursor=page[-1].position if len(rows) > limit else None,

@@ -1,15 +1,13 @@
 """Documents of `/v1/closes`: closes and drafts, what they leave to people, and what is odd about them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.v1.billing.reading_models import Amount, CodedQuality, Medium, Methods, written
+from api.v1.billing.reading_models import Methods
 from api.v1.fields import Sparse
-from api.v1.models import ServicePoint, plain
-
-Ratio = Annotated[str, written(plain)]
+from api.v1.models import Amount, CodedQuality, MediumLabel, Plain, ServicePoint
 
 
 class Messages(BaseModel):
@@ -80,7 +78,7 @@ class CloseExceptionList(BaseModel):
 class QualityShare(BaseModel):
     """Share of billing readings that are alike in these respects, and their sums."""
 
-    medium: Medium
+    medium: MediumLabel
     unit: str
     quality: CodedQuality
     methods: Methods
@@ -109,9 +107,9 @@ class Outlier(BaseModel):
     consumption: Amount
     last_month: Amount | None
     last_year: Amount | None
-    ratio_to_last_month: Ratio | None
-    ratio_to_last_year: Ratio | None
-    factor: Ratio
+    ratio_to_last_month: Plain | None
+    ratio_to_last_year: Plain | None
+    factor: Plain
 
 
 class OutlierList(BaseModel):

@@ -1,31 +1,21 @@
 """Documents of `/v1/billing` and `/v1/billing-readings`, made of rows by attribute."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.v1.billing.evidence import EvidenceDocument
 from api.v1.models import (
+    Amount,
+    CodedQuality,
     DecimalText,
     Instant,
     QualityCode,
     ServicePoint,
-    decimal_text,
-    medium_label,
-    quality_code,
+    written,
 )
 
-
-def written(write: Callable[[Any], object]) -> BeforeValidator:
-    """Validator that writes a row's value, if there is one, as the document has it."""
-    return BeforeValidator(lambda value: None if value is None else write(value))
-
-
-Amount = Annotated[str, written(decimal_text)]  # of micro-units
-CodedQuality = Annotated[QualityCode, written(quality_code)]  # of its code
-Medium = Annotated[str, written(medium_label)]  # of an OBIS value group A
 Hash = Annotated[str, written(bytes.hex)]
 
 

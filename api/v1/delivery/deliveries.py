@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.idempotency import ONCE
-from api.v1.models import DecimalText, decimal_text
+from api.v1.models import DecimalText, decimal_text, document_of
 from api.v1.routing import resources
 from api.web.problems import Problem, not_found, respond
 from api.web.services import services
@@ -48,8 +48,6 @@ class ReportedTotals(ControlTotals):
 
 class BillingDelivery(BaseModel):
     """A message with billing readings, waiting or sent. `cursors`: its first and last billing reading."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     message: str = Field(description="Its webhook-id.", examples=["msg_7a0c..."])
@@ -109,7 +107,7 @@ def list_deliveries(
     )
     page = rows[:limit]
     return DeliveryPage(
-        deliveries=[BillingDelivery.model_validate(row) for row in page],
+        deliveries=[document_of(BillingDelivery, row) for row in page],
         next_cursor=page[-1].id if len(rows) > limit else None,
     )
 
@@ -123,18 +121,13 @@ def get_delivery(caller: KeyCaller, store: Store, delivery_id: DeliveryId) -> De
     """The totals sent, those that billing reported last, and where they differ."""
     row = _found(caller, store, delivery_id)
     sent, report = _sent_totals(store, row), last_report(store, row.id)
-    return DeliveryDetail(
-        **BillingDelivery.model_validate(row).model_dump(),
+    return document_of(
+        DeliveryDetail,
+        row,
         sent=ControlTotals(count=row.readings, totals=sent),
         acknowledged=None
         if report is None
-        else ReportedTotals(
-            key=report.key_name,
-            count=report.readings,
-            totals=report.totals,
-            accepted=report.accepted,
-            at=report.at,
-        ),
+        else document_of(ReportedTotals, report, key=report.key_name, count=report.readings),
         differences={} if report is None else differences(sent, report.totals),
     )
 

@@ -6,7 +6,7 @@ from fastapi import Path, Query, Request
 from pydantic import BaseModel, Field
 
 from api.identity.authentication import KeyCaller, Store, requires
-from api.v1.models import decimal_text
+from api.v1.models import Amount, document_of
 from api.v1.routing import resources
 from api.web.problems import invalid
 from api.web.services import services
@@ -45,9 +45,9 @@ class AccountStatementTotal(BaseModel):
 
     period: str
     register_: str = Field(serialization_alias="register")
-    issued: str
-    acknowledged: str
-    difference: str
+    issued: Amount
+    acknowledged: Amount
+    difference: Amount
 
 
 class AccountStatement(BaseModel):
@@ -85,13 +85,6 @@ def get_statement(
         agreed=found.agreed,
         lines=[AccountStatementLine(**line.document()) for line in found.lines],
         totals=[
-            AccountStatementTotal(
-                period=total.period,
-                register_=total.register,
-                issued=decimal_text(total.issued),
-                acknowledged=decimal_text(total.acknowledged),
-                difference=decimal_text(total.difference),
-            )
-            for total in found.totals
+            document_of(AccountStatementTotal, total, register_=total.register) for total in found.totals
         ],
     )

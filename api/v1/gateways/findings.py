@@ -1,6 +1,5 @@
 """`/v1/gateways/{gateway}/findings`: the validator's findings at a gateway and its lines."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ from pydantic import BaseModel
 
 from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.gateways.health import GatewayCode, find_gateway
-from api.v1.models import Instant, local_instant
+from api.v1.models import Instant, TextOrNone, document_of, local_instant
 from api.v1.parameters import Before, Limit
 from api.v1.routing import resources
 from metering.access import Scope
@@ -22,7 +21,7 @@ class GatewayFinding(BaseModel):
     """Finding at a gateway, or at its line `line`; `ended_at` null: it still holds."""
 
     id: int
-    line: str | None
+    line: TextOrNone
     kind: str
     severity: str
     state: str
@@ -63,13 +62,11 @@ def list_gateway_findings(
     return GatewayFindingPage(
         gateway=row.code,
         findings=[
-            GatewayFinding.model_validate(
-                {
-                    **asdict(one),
-                    "line": one.line or None,
-                    "started_at": local_instant(one.started_at, zone),
-                    "ended_at": local_instant(one.ended_at, zone) if one.ended_at else None,
-                }
+            document_of(
+                GatewayFinding,
+                one,
+                started_at=local_instant(one.started_at, zone),
+                ended_at=one.ended_at and local_instant(one.ended_at, zone),
             )
             for one in page
         ],

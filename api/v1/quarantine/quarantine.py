@@ -6,7 +6,7 @@ is a request that a worker does; the answer tells where it says what came of it.
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -15,6 +15,7 @@ from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.conditional import UNCHANGED, Conditional
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
+from api.v1.models import document_of
 from api.v1.parameters import LARGEST_ID, MOST, Code, Id, Limit
 from api.v1.quarantine import payloads
 from api.v1.routing import resources
@@ -220,10 +221,7 @@ def list_new_meters(
     rows = strangers_page(store, caller.utility.id, after=cursor, limit=limit + 1)
     page = rows[:limit]
     return UnknownMeterList(
-        meters=[
-            UnknownMeter(meter=row.meter, readouts=row.readouts, first_at=row.first_at, last_at=row.last_at)
-            for row in page
-        ],
+        meters=[document_of(UnknownMeter, row) for row in page],
         next_cursor=page[-1].meter if len(rows) > limit else None,
     )
 
@@ -267,16 +265,7 @@ def _ask(
 
 
 def _waiting(row: QuarantineRow) -> Waiting:
-    return Waiting(
-        id=row.id,
-        state=cast(EntryState, row.state),
-        reason=row.reason,
-        detail=row.detail,
-        gateway=row.gateway,
-        meter=row.meter,
-        bytes=len(row.payload),
-        received_at=row.received_at,
-    )
+    return document_of(Waiting, row, bytes=len(row.payload))
 
 
 def _readout(readout: payloads.QuarantinedReadout) -> WaitingReadout:

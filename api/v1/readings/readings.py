@@ -21,8 +21,8 @@ from api.v1.models import (
     ReadingPage,
     StoredTelegram,
     decimal_text,
+    document_of,
     local_instant,
-    quality_code,
 )
 from api.v1.registry.meters import MeterId, find_meter
 from api.v1.routing import resources
@@ -134,15 +134,12 @@ def list_readings(
         to=until,
         view=view,
         readings=[
-            Reading(
-                obis=reading.obis,
+            document_of(
+                Reading,
+                reading,
                 measured_at=local_instant(reading.measured_at, zone),
-                value=decimal_text(reading.value),
-                unit=reading.unit,
-                quality=quality_code(reading.quality),
                 marks=reading.rules,
                 status=Status(reading.status).labels(),
-                received_at=reading.received_at,
                 telegram=telegram_path(row.code, reading.measured_at),
             )
             for reading in page
@@ -221,15 +218,7 @@ def get_telegram(
             f"A telegram of {row.code} at that instant",
             "Imported readings have none, and telegrams are kept for a limited time.",
         )
-    return StoredTelegram(
-        meter=row.code,
-        measured_at=found.measured_at,
-        received_at=found.received_at,
-        gateway=found.gateway,
-        epoch=found.epoch,
-        batch=found.batch,
-        raw=found.raw.hex(),
-    )
+    return document_of(StoredTelegram, found, meter=row.code, raw=found.raw.hex())
 
 
 def _counter(registers: list[meter_queries.RegisterRow], obis: str | None) -> meter_queries.RegisterRow:

@@ -7,6 +7,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from api.identity.authentication import KeyCaller, Store, requires
+from api.v1.models import document_of
 from api.v1.routing import resources
 from metering.access import Scope
 from store.registry.history import changes_page
@@ -51,18 +52,6 @@ def list_registry_changes(
     rows = changes_page(store, caller.utility.id, entry=entry, before=cursor, limit=limit + 1)
     page = rows[:limit]
     return RegistryChangePage(
-        changes=[
-            RegistryChange(
-                id=row.id,
-                changed_at=row.changed_at,
-                author=row.author,
-                reason=row.reason,
-                kind=row.entity,
-                entry=row.entry,
-                before=row.before,
-                after=row.after,
-            )
-            for row in page
-        ],
+        changes=[document_of(RegistryChange, row, kind=row.entity) for row in page],
         next_cursor=page[-1].id if len(rows) > limit else None,
     )

@@ -11,7 +11,16 @@ from api.identity.callers import Caller
 from api.v1.conditional import UNCHANGED, Conditional, Match
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.models import DecimalText, Instant, decimal_text, local_instant, medium_label, plain
+from api.v1.models import (
+    DecimalText,
+    Instant,
+    Plain,
+    decimal_text,
+    document_of,
+    local_instant,
+    medium_label,
+    written,
+)
 from api.v1.registry.registration import EntryChange, RegistryInstant, register
 from api.v1.routing import resources
 from api.web.problems import not_found
@@ -30,6 +39,11 @@ Values = Annotated[
     Field(max_length=50, description="By OBIS code, in its unit.", examples=[{"8-0:1.0.0": "412.318"}]),
 ]
 
+Amounts = Annotated[
+    dict[str, str],
+    written(lambda values: {obis: decimal_text(value) for obis, value in sorted(values.items())}),
+]
+
 
 class InstallationDetail(Sparse):
     """A meter's time at a service point; `valid_to` null: until now. `multiplier` is the CT/VT ratio.
@@ -42,9 +56,9 @@ class InstallationDetail(Sparse):
     meter: str
     valid_from: Instant
     valid_to: Instant | None
-    multiplier: str
-    start_values: dict[str, str]
-    end_values: dict[str, str]
+    multiplier: Plain
+    start_values: Amounts
+    end_values: Amounts
 
 
 class InstallationPage(BaseModel):
@@ -154,15 +168,11 @@ def point_entry(row: places.ServicePointRow) -> ServicePointEntry:
 def installation_document(caller: Caller, row: places.PlacedRow) -> InstallationDetail:
     """An installation with the instants of the caller's zone."""
     zone = caller.utility.zone
-    return InstallationDetail(
-        id=row.id,
-        service_point=row.service_point,
-        meter=row.meter,
+    return document_of(
+        InstallationDetail,
+        row,
         valid_from=local_instant(row.valid_from, zone),
-        valid_to=None if row.valid_to is None else local_instant(row.valid_to, zone),
-        multiplier=plain(row.multiplier),
-        start_values={obis: decimal_text(value) for obis, value in sorted(row.start_values.items())},
-        end_values={obis: decimal_text(value) for obis, value in sorted(row.end_values.items())},
+        valid_to=row.valid_to and local_instant(row.valid_to, zone),
     )
 
 

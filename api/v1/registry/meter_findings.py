@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import BaseModel
 
 from api.identity.authentication import KeyCaller, Store, requires
-from api.v1.models import Instant, local_instant
+from api.v1.models import Instant, document_of, local_instant
 from api.v1.registry.meters import MeterId, find_meter
 from api.v1.routing import resources
 from metering.access import Scope
@@ -65,17 +65,11 @@ def list_meter_findings(
     zone = caller.utility.zone
     return FindingPage(
         findings=[
-            FindingDocument(
-                id=finding.id,
-                meter=finding.meter,
-                obis=finding.obis,
-                kind=finding.kind,
-                severity=finding.severity,
-                state=finding.state,
+            document_of(
+                FindingDocument,
+                finding,
                 started_at=local_instant(finding.started_at, zone),
-                ended_at=local_instant(finding.ended_at, zone) if finding.ended_at else None,
-                detected_at=finding.detected_at,
-                evidence=finding.evidence,
+                ended_at=finding.ended_at and local_instant(finding.ended_at, zone),
             )
             for finding in page
         ],

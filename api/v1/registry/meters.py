@@ -1,7 +1,7 @@
 """`/v1/meters`: meters with their registers."""
 
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from fastapi import Path, Query, Response
@@ -24,8 +24,8 @@ from api.v1.models import (
     ServicePoint,
     Site,
     decimal_text,
+    document_of,
     medium_label,
-    plain,
     register_name,
 )
 from api.v1.registry.registration import (
@@ -44,6 +44,9 @@ from store.fleet import meters as meter_queries
 from store.postgres.locks import hold
 
 router = resources("meters")
+
+_Meter = TypeVar("_Meter", bound=MeterSummary)
+_Register = TypeVar("_Register", bound=MeterRegister)
 
 MeterId = Annotated[str, Path(max_length=40, examples=["KAM-06855817"])]
 Flow = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$")]
@@ -101,7 +104,7 @@ def list_meters(
     )
     page = rows[:limit]
     return MeterPage(
-        meters=[only.of(_meter(row)) for row in page],
+        meters=[only.of(_meter(MeterSummary, row)) for row in page],
         next_cursor=page[-1].code if len(rows) > limit else None,
     )
 
@@ -134,7 +137,7 @@ def list_registers(caller: KeyCaller, store: Store, meter_id: MeterId) -> Regist
     return RegisterList(
         meter=row.code,
         registers=[
-            RegisterWithReading(**_register(register).model_dump(), last=_last(register))
+            _register(RegisterWithReading, register, last=_last(register))
             for register in meter_queries.registers(store, row.id)
         ],
     )
@@ -183,17 +186,17 @@ def find_meter(caller: Caller, store: Store, meter_id: str) -> meter_queries.Met
 
 
 def _detail(caller: Caller, store: Store, row: meter_queries.MeterRow) -> MeterDetail:
-    return MeterDetail(
-        **_meter(row).model_dump(),
-        registers=[_register(register) for register in meter_queries.registers(store, row.id)],
+    return _meter(
+        MeterDetail,
+        row,
+        registers=[_register(MeterRegister, register) for register in meter_queries.registers(store, row.id)],
         installations=[
-            Installation(
+            document_of(
+                Installation,
+                place,
                 service_point=ServicePoint(
                     code=place.point_code, name=place.point_name, account=place.account or None
                 ),
-                valid_from=place.valid_from,
-                valid_to=place.valid_to,
-                multiplier=plain(place.multiplier),
             )
             for place in meter_queries.installations(store, caller.utility.id, row.id)
         ],
@@ -216,39 +219,30 @@ def meter_entry(row: meter_queries.MeterRow) -> MeterEntry:
     )
 
 
-def _meter(row: meter_queries.MeterRow) -> MeterSummary:
-    return MeterSummary(
+def _meter(kind: type[_Meter], row: meter_queries.MeterRow, **given: Any) -> _Meter:
+    return document_of(
+        kind,
+        row,
         id=row.code,
-        model=row.model,
-        medium=medium_label(row.medium),
         site=Site(code=row.site_code, name=row.site_name or "") if row.site_code else None,
-        gateway=row.gateway,
-        line=row.line,
-        qmax=None if row.qmax is None else decimal_text(row.qmax),
-        imax=None if row.imax is None else decimal_text(row.imax),
-        phases=row.phases,
         service_point=ServicePoint(code=row.point_code, name=row.point_name or "")
         if row.point_code
         else None,
-        verified_until=row.verified_until,
+        **given,
     )
 
 
-def _register(row: meter_queries.RegisterRow) -> MeterRegister:
-    return MeterRegister(
-        obis=row.obis,
+def _register(kind: type[_Register], row: meter_queries.RegisterRow, **given: Any) -> _Register:
+    interval = row.expected_interval
+    return document_of(
+        kind,
+        row,
         name=register_name(row.obis),
-        unit=row.unit,
-        kind=row.kind,
-        billed=row.billed,
-        rolls_over_at=None if row.capacity is None else decimal_text(row.capacity),
-        interval_seconds=None
-        if row.expected_interval is None
-        else row.expected_interval // timedelta(seconds=1),
+        rolls_over_at=row.capacity,
+        interval_seconds=None if interval is None else interval // timedelta(seconds=1),
+        **given,
     )
 
 
 def _last(row: meter_queries.RegisterRow) -> LastReading | None:
-    if row.measured_at is None or row.value is None:
-        return None
-    return LastReading(measured_at=row.measured_at, value=decimal_text(row.value))
+    return None if row.measured_at is None or row.value is None else document_of(LastReading, row)

@@ -16,7 +16,7 @@ from api.identity.callers import Caller
 from api.v1.conditional import UNCHANGED, Conditional, Match, tagged
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.models import medium_label
+from api.v1.models import MediumLabel, TextOrNone, document_of
 from api.v1.registry.installations import (
     InstallationDetail,
     Ratio,
@@ -55,9 +55,9 @@ class ServicePointSummary(Sparse):
 
     code: str
     name: str
-    medium: str
+    medium: MediumLabel
     site: str | None
-    account: str | None
+    account: TextOrNone
     ended_at: datetime | None
 
 
@@ -142,7 +142,7 @@ def list_service_points(
     )
     page = rows[:limit]
     return ServicePointPage(
-        service_points=[only.of(_summary(row)) for row in page],
+        service_points=[only.of(document_of(ServicePointSummary, row)) for row in page],
         next_cursor=page[-1].code if len(rows) > limit else None,
     )
 
@@ -232,19 +232,7 @@ def exchange_meter(
     _held(caller, store, code, match)
     sign_change(store, caller, exchange)
     try:
-        swap(
-            store,
-            Exchange(
-                caller.utility.code,
-                code,
-                exchange.installed,
-                exchange.at,
-                exchange.end_values,
-                exchange.start_values,
-                exchange.removed,
-                exchange.multiplier,
-            ),
-        )
+        swap(store, Exchange(caller.utility.code, code, **exchange.model_dump(exclude={"reason"})))
     except RegistryError as error:
         raise refused(error) from None
     return match.answer(_detail(caller, store, code))
@@ -264,20 +252,7 @@ def _held(caller: Caller, store: Store, code: str, match: Match) -> places.Servi
     return _found(caller, store, code)
 
 
-def _summary(row: places.ServicePointRow) -> ServicePointSummary:
-    return ServicePointSummary(
-        code=row.code,
-        name=row.name,
-        medium=medium_label(row.medium),
-        site=row.site,
-        account=row.account or None,
-        ended_at=row.ended_at,
-    )
-
-
 def _detail(caller: Caller, store: Store, code: str) -> ServicePointDetail:
     row = _found(caller, store, code)
-    return ServicePointDetail(
-        **_summary(row).model_dump(),
-        installations=[installation_document(caller, one) for one in places.placed_at(store, row.id)],
-    )
+    installations = [installation_document(caller, one) for one in places.placed_at(store, row.id)]
+    return document_of(ServicePointDetail, row, installations=installations)

@@ -7,7 +7,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel
 
 from api.identity.authentication import KeyCaller, Store, requires
-from api.v1.models import Instant, decimal_text, local_instant, medium_label
+from api.v1.models import Amount, Instant, MediumLabel, TextOrNone, document_of, local_instant
 from api.v1.registry.service_points import PointCode
 from api.v1.registry.sites import SiteCode
 from api.v1.routing import resources
@@ -28,7 +28,7 @@ class MainFuse(BaseModel):
     """The main circuit breaker from a local day on: its rating in A of each phase."""
 
     since: date
-    amperes: str
+    amperes: Amount
     phases: int
 
 
@@ -37,7 +37,7 @@ class SupplyContract(BaseModel):
 
     valid_from: Instant
     valid_to: Instant | None
-    account: str | None
+    account: TextOrNone
 
 
 class Supply(BaseModel):
@@ -54,13 +54,13 @@ class BalanceLine(BaseModel):
     `difference`: `house` less `flats`. Of the flats' days `uncertain_share` (0 to 1) was not measured.
     """
 
-    medium: str
+    medium: MediumLabel
     obis: str
     unit: str
     days: int
-    house: str | None
-    flats: str | None
-    difference: str | None
+    house: Amount | None
+    flats: Amount | None
+    difference: Amount | None
     points: int
     reporting: int
     uncertain_share: float
@@ -88,15 +88,13 @@ def get_supply(caller: KeyCaller, store: Store, code: PointCode) -> Supply:
     zone = caller.utility.zone
     return Supply(
         service_point=point.code,
-        fuses=[
-            MainFuse(since=one.since, amperes=decimal_text(one.amperes), phases=one.phases)
-            for one in queries.fuses(store, point.id)
-        ],
+        fuses=[document_of(MainFuse, one) for one in queries.fuses(store, point.id)],
         contracts=[
-            SupplyContract(
+            document_of(
+                SupplyContract,
+                one,
                 valid_from=local_instant(one.valid_from, zone),
-                valid_to=local_instant(one.valid_to, zone) if one.valid_to else None,
-                account=one.account or None,
+                valid_to=one.valid_to and local_instant(one.valid_to, zone),
             )
             for one in queries.contracts(store, point.id)
         ],
@@ -131,19 +129,5 @@ def get_balance(
         site=found.code,
         first=since,
         last=until,
-        media=[
-            BalanceLine(
-                medium=medium_label(row.medium),
-                obis=row.obis,
-                unit=row.unit,
-                days=row.days,
-                house=None if row.house is None else decimal_text(row.house),
-                flats=None if row.flats is None else decimal_text(row.flats),
-                difference=None if row.difference is None else decimal_text(row.difference),
-                points=row.points,
-                reporting=row.reporting,
-                uncertain_share=row.uncertain_share,
-            )
-            for row in rows
-        ],
+        media=[document_of(BalanceLine, row) for row in rows],
     )

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.idempotency import ONCE
+from api.v1.models import document_of
 from api.v1.registry.meters import MeterId, find_meter, meter_entry
 from api.v1.registry.registration import EntryChange, Text, already_registered, register
 from api.v1.routing import resources
@@ -54,10 +55,7 @@ def list_verifications(caller: KeyCaller, store: Store, meter_id: MeterId) -> Ve
         meter=row.code,
         verified_until=row.verified_until,
         verifications=[
-            MeterVerification(
-                verified_on=one.verified_on, valid_until=one.valid_until, certificate=one.certificate
-            )
-            for one in meter_queries.verifications(store, row.id)
+            document_of(MeterVerification, one) for one in meter_queries.verifications(store, row.id)
         ],
     )
 

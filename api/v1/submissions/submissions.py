@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from api.identity.authentication import KeyCaller, Store, requires
 from api.identity.callers import KeyHolder
 from api.v1.idempotency import reused
+from api.v1.models import document_of
 from api.v1.routing import resources
 from api.web.problems import Problem, not_found, respond
 from api.web.services import services
@@ -135,15 +136,7 @@ def _answer(request: Request, code: str, value: str, kept: StoredSubmission) -> 
             HTTPStatus.UNPROCESSABLE_ENTITY, kept.verdict, kept.detail, submission=kept.id, service_point=code
         )
         return respond(request, problem)  # returned, not raised: what was refused is kept
-    return Receipt(
-        id=kept.id,
-        service_point=code,
-        read_at=kept.read_at,
-        value=value,
-        counts_in=kept.counts_in,
-        detail=kept.detail,
-        at=kept.at,
-    )
+    return document_of(Receipt, kept, service_point=code, value=value)
 
 
 def _judged(

@@ -14,7 +14,7 @@ from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.conditional import UNCHANGED, Conditional
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.models import Instant, decimal_text, document_of, local_instant
+from api.v1.models import Amount, Instant, document_of, local_instant
 from api.v1.parameters import Before, Code, Id, Limit
 from api.v1.routing import resources
 from api.web.problems import Problem, invalid, not_found
@@ -36,7 +36,7 @@ class EditDocument(Sparse):
     obis: str
     measured_at: Instant
     action: Action
-    value: str | None
+    value: Amount | None
     unit: str
     undoes: int | None = Field(description="The edit that a `restore` takes back.")
     waits: bool
@@ -154,9 +154,4 @@ def _refused(error: EditError) -> Problem:
 
 
 def _document(row: EditRow, utility: UtilityRow) -> EditDocument:
-    return document_of(
-        EditDocument,
-        row,
-        measured_at=local_instant(row.measured_at, utility.zone),
-        value=None if row.value is None else decimal_text(row.value),
-    )
+    return document_of(EditDocument, row, measured_at=local_instant(row.measured_at, utility.zone))

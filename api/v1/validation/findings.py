@@ -15,7 +15,7 @@ from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.conditional import UNCHANGED, Conditional, Match
 from api.v1.fields import Fields, Sparse, fields_of
 from api.v1.idempotency import ONCE
-from api.v1.models import Instant, Site, document_of, local_instant, medium_label
+from api.v1.models import Instant, MediumLabel, Site, TextOrNone, document_of, local_instant
 from api.v1.parameters import LARGEST_ID, Before, Code, Id, Limit, MediumFilter
 from api.v1.registry.registration import medium_code
 from api.v1.routing import resources
@@ -45,12 +45,12 @@ class FindingSummary(Sparse):
     meter: str
     obis: str
     unit: str
-    medium: str
+    medium: MediumLabel
     site: Site | None
     kind: str
     severity: Literal["info", "warning", "alarm"]
     state: FindingState
-    assignee: str | None
+    assignee: TextOrNone
     started_at: Instant
     ended_at: Instant | None
     detected_at: datetime
@@ -214,10 +214,8 @@ def _document(document: type[_Summary], row: ListedFinding, utility: UtilityRow,
     return document_of(
         document,
         row,
-        medium=medium_label(row.medium),
         site=Site(code=row.site, name=row.site_name or "") if row.site else None,
-        assignee=row.assignee or None,
         started_at=local_instant(row.started_at, utility.zone),
-        ended_at=local_instant(row.ended_at, utility.zone) if row.ended_at else None,
+        ended_at=row.ended_at and local_instant(row.ended_at, utility.zone),
         **given,
     )

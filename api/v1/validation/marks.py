@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.fields import Fields, Sparse, fields_of
-from api.v1.models import Instant, QualityCode, document_of, local_instant, quality_code
+from api.v1.models import CodedQuality, Instant, document_of, local_instant
 from api.v1.parameters import Code, From, Limit, ObisFilter, To, cursor_of, place_of, span
 from api.v1.routing import resources
 from api.web.services import services
@@ -26,7 +26,7 @@ class ReadingMark(Sparse):
     obis: str
     measured_at: Instant
     rule: str
-    quality: QualityCode
+    quality: CodedQuality
     usable: bool
     author: str
     created_at: datetime
@@ -76,5 +76,4 @@ def list_marks(
 
 
 def _mark(row: ListedMark, utility: UtilityRow) -> ReadingMark:
-    at = local_instant(row.measured_at, utility.zone)
-    return document_of(ReadingMark, row, measured_at=at, quality=quality_code(row.quality))
+    return document_of(ReadingMark, row, measured_at=local_instant(row.measured_at, utility.zone))

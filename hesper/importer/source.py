@@ -5,8 +5,10 @@ the same batches with the same numbers in the same epoch.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from gateway.buffer.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS, SourceError
 from hesper.importer.table import FileError, RowError, Table
@@ -26,7 +28,7 @@ class ImportTally:
     stored: int = 0
     known: int = 0  # stored before with the same value
     conflicts: int = 0
-    quarantined: dict[str, int] = field(default_factory=dict)
+    quarantined: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0  # rows
     row_errors: list[RowError] = field(default_factory=list)  # the first of them
 
@@ -53,19 +55,14 @@ class FileSource:
 
     def next_batches(self, limit: int) -> Sequence[Batch]:
         """Up to `limit` batches more. Raises SourceError when the file turns out to be damaged."""
-        batches: list[Batch] = []
         try:
-            while not self._exhausted and len(batches) < limit:
-                batch = next(self._batches, None)
-                if batch is None:
-                    self._exhausted = True
-                    break
-                self._waiting[batch.batch] = len(batch.readouts)
-                batches.append(batch)
+            batches = list(islice(self._batches, limit))
         except (FileError, OSError) as error:
             self.failure = error if isinstance(error, FileError) else FileError(str(error))
             self.finished.set()
             raise SourceError(str(error)) from error
+        self._waiting |= {each.batch: len(each.readouts) for each in batches}
+        self._exhausted |= len(batches) < limit
         self._look_whether_finished()
         return batches
 
@@ -87,8 +84,7 @@ class FileSource:
         tally.stored += outcome.stored
         tally.known += outcome.known
         tally.conflicts += outcome.conflicts
-        for reason, readouts in outcome.quarantined.items():
-            tally.quarantined[reason] = tally.quarantined.get(reason, 0) + readouts
+        tally.quarantined.update(outcome.quarantined)
 
     def _look_whether_finished(self) -> None:
         if self._exhausted and not self._waiting:

@@ -1,8 +1,8 @@
 """The rules of a registry document that need no database. Each error names the entry and the remedy."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -82,7 +82,7 @@ def _problems_of_utility(utility: UtilityEntry) -> Iterator[RegistryError]:
             yield from _caught(_check_fuse, f"{place}, fuse of {fuse.since}", fuse)
         for contract in point.contracts:
             where = f"{place}, contract from {contract.valid_from}"
-            yield from _caught(_check_contract, where, contract)
+            yield from _caught(_check_span, where, contract)
 
 
 def _caught(rule: Callable[[str, Any], None], name: str, entry: Any) -> Iterator[RegistryError]:
@@ -96,18 +96,14 @@ def _check_utility(name: str, utility: UtilityEntry) -> None:
     _segment(name, utility.code)
     try:
         ZoneInfo(utility.time_zone)
-    except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise _bad_zone(name, utility.time_zone) from error
-    except KeyError as error:
-        raise _bad_zone(name, utility.time_zone) from error
+    except (ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise RegistryError(
+            name, f"unknown time zone {utility.time_zone!r}", "use an IANA name such as Europe/Madrid"
+        ) from error
     if utility.reading_day is not None and not 1 <= utility.reading_day <= 28:
         raise RegistryError(name, f"reading_day is {utility.reading_day}", "choose a day from 1 to 28")
     for limit in (utility.boundary_tolerance, utility.interpolation_limit):
         _positive(name, limit)
-
-
-def _bad_zone(name: str, zone: str) -> RegistryError:
-    return RegistryError(name, f"unknown time zone {zone!r}", "use an IANA name such as Europe/Madrid")
 
 
 def _check_meter(name: str, meter: MeterEntry) -> None:
@@ -176,11 +172,8 @@ def _check_register(name: str, register: RegisterEntry) -> None:
     _positive(name, register.boundary_tolerance)
 
 
-def _check_contract(name: str, contract: ContractEntry) -> None:
-    _check_span(name, contract.valid_from, contract.valid_to)
-
-
-def _check_span(name: str, start: datetime, end: datetime | None) -> None:
+def _check_span(name: str, entry: ContractEntry | InstallationEntry) -> None:
+    start, end = entry.valid_from, entry.valid_to
     if end is not None and (start.tzinfo is None) != (end.tzinfo is None):
         raise RegistryError(name, "one instant has an offset, the other none", "write both the same way")
     if end is not None and end <= start:
@@ -188,7 +181,7 @@ def _check_span(name: str, start: datetime, end: datetime | None) -> None:
 
 
 def check_installation(name: str, installation: InstallationEntry) -> None:
-    _check_span(name, installation.valid_from, installation.valid_to)
+    _check_span(name, installation)
     try:
         multiplier = Decimal(installation.multiplier)
     except InvalidOperation:
@@ -199,17 +192,12 @@ def check_installation(name: str, installation: InstallationEntry) -> None:
             f"multiplier is {installation.multiplier!r}",
             'write a positive number as text, such as "40"',
         )
-    for obis, value in _pairs(installation.start_values, installation.end_values):
+    for obis, value in (*installation.start_values.items(), *installation.end_values.items()):
         try:
             Obis.parse(obis)
             to_micro(value)
         except (ObisError, ValueOutOfRangeError) as error:
             raise RegistryError(name, str(error), 'write values as {"8-0:1.0.0" = "123.456"}') from error
-
-
-def _pairs(*values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for mapping in values:
-        yield from mapping.items()
 
 
 def _medium(name: str, medium: Medium | str) -> None:

@@ -36,6 +36,7 @@ from starlette.exceptions import StarletteDeprecationWarning
 from api.web.app import create_app
 from api.web.server import Server
 from api.web.settings import ApiSettings
+from bench.fresh_store import fresh_store
 from bench.measurement import Measurement, show
 from bench.queries import fill
 from bench.recording import Statement, recorded
@@ -43,8 +44,6 @@ from metering.access import UserRole
 from store.access import sessions, users
 from store.access.api_keys import issue
 from store.postgres.database import connect
-from store.postgres.embedded import EmbeddedPostgres
-from store.postgres.migrate import migrate
 from store.postgres.roles import Role
 
 with warnings.catch_warnings():  # starlette's test client wants httpx2, which the rest of us does not need
@@ -322,12 +321,8 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: `apt-get install wrk` (Debian), `brew install wrk` (macOS)")
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    with (
-        TemporaryDirectory(prefix="hesper-bench-") as folder,
-        EmbeddedPostgres(Path(folder) / "postgres", {"shared_buffers": "512MB"}) as server,
-    ):
+    with fresh_store({"shared_buffers": "512MB"}) as server:
         with connect(server.url) as connection:
-            migrate(connection)
             fill(connection, options.registers, options.days, options.per_day, now)
             fill_more(connection, options.registers)
         print(f"{options.registers} registers, {options.connections} connections, {options.seconds} s each")

@@ -13,16 +13,13 @@ writes as many rows: their two values and the difference, into a table with the 
 import argparse
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 
+from bench.fresh_store import fresh_store
 from bench.measurement import Measurement, show
 from ingest.billing.close import approve, draft
 from store.postgres.database import connect
-from store.postgres.embedded import EmbeddedPostgres
-from store.postgres.migrate import migrate
 from store.postgres.roles import Role
 
 PERIOD = "2026-10"
@@ -140,14 +137,8 @@ def main() -> None:
     parser.add_argument("points", type=int, nargs="?", default=100_000)
     parser.add_argument("--sessions", type=int, default=2)
     options = parser.parse_args()
-    with (
-        TemporaryDirectory(prefix="hesper-bench-") as folder,
-        EmbeddedPostgres(
-            Path(folder) / "postgres", {"shared_buffers": "1GB", "max_wal_size": "8GB"}
-        ) as server,
-    ):
+    with fresh_store({"shared_buffers": "1GB", "max_wal_size": "8GB"}) as server:
         with connect(server.url) as connection:
-            migrate(connection)
             begun = time.perf_counter()
             fill(connection, options.points)
         print(f"{options.points} service points made in {time.perf_counter() - begun:.0f} s", flush=True)

@@ -19,15 +19,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import psutil
 import psycopg
 
+from bench.fresh_store import fresh_store
 from bench.gateways import CODES, GATEWAYS, QUARTER_HOUR, START, UTILITY, Load
 from bench.insert_readings import BATCH, Columns, copy_rows
 from bench.measurement import Measurement, show
@@ -35,7 +35,6 @@ from hesper.ports import Ports
 from metering.registry.entries import GatewayEntry, MeterEntry, RegisterEntry, Registry, UtilityEntry
 from store.postgres.database import connect
 from store.postgres.embedded import EmbeddedPostgres
-from store.postgres.migrate import migrate
 from store.readings.raw import insert
 from store.registry import apply
 from telemetry.obis import Medium
@@ -71,22 +70,15 @@ def arrays(load: Load, registers: list[int]) -> Iterator[Columns]:
         yield ids[numbers % GATEWAYS].ravel(), instants, values, np.zeros(len(values), np.int16)
 
 
-def bare(connection: psycopg.Connection, load: Load, registers: list[int]) -> float:
-    """Rows a second of the bare insert loop into an empty table."""
+def rate(connection: psycopg.Connection, load: Load, registers: list[int], *, copied: bool = False) -> float:
+    """Rows a second of the bare insert loop, or of binary COPY, into an empty table."""
     empty(connection)
     begun = time.perf_counter()
     for columns in arrays(load, registers):
-        insert(connection, *columns)
-        connection.commit()
-    return load.readings / (time.perf_counter() - begun)
-
-
-def copied(connection: psycopg.Connection, load: Load, registers: list[int]) -> float:
-    """Rows a second of binary COPY into the same empty table."""
-    empty(connection)
-    begun = time.perf_counter()
-    for columns in arrays(load, registers):
-        copy_rows(connection, columns, "readings")
+        if copied:
+            copy_rows(connection, columns, "readings")
+        else:
+            insert(connection, *columns)
         connection.commit()
     return load.readings / (time.perf_counter() - begun)
 
@@ -137,9 +129,8 @@ def broker(kind: str, folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]
         yield port, process
 
 
-def until(condition: object, seconds: float = 30.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for a condition of the system around us."""
-    assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -168,7 +159,8 @@ class Bench:
     def run(self, load: Load, connection: psycopg.Connection) -> Iterator[Measurement]:
         """All figures."""
         registers = register(connection, load)
-        before, copy_limit = bare(connection, load, registers), copied(connection, load, registers)
+        before = rate(connection, load, registers)
+        copy_limit = rate(connection, load, registers, copied=True)
         empty(connection)
         with self._system() as (port, pids):
             new, used = self._send(load, port, pids)
@@ -176,7 +168,7 @@ class Bench:
             count = connection.execute("select count(*) from readings").fetchone()
             assert count == (load.readings,), count
             connection.rollback()
-        limit = (before + bare(connection, load, registers)) / 2
+        limit = (before + rate(connection, load, registers)) / 2
         yield Measurement("new readings, bare insert loop as limit", new, "readings/s", limit, WANTED)
         yield Measurement("new readings, binary COPY as limit", new, "readings/s", copy_limit)
         yield Measurement("repeated readings, new ones as limit", again, "readings/s", new, ">= 1")
@@ -277,13 +269,8 @@ def main() -> None:
     arguments = parser.parse_args()
     meters = 5 if arguments.small else 500
     load = Load(0, arguments.readings // (meters * REGISTERS), meters, REGISTERS, arguments.raw)
-    with (
-        TemporaryDirectory(prefix="hesper-bench-") as folder,
-        EmbeddedPostgres(Path(folder) / "postgres") as server,
-        connect(server.url) as connection,
-    ):
-        migrate(connection)
-        bench = Bench(arguments, Path(folder), server)
+    with fresh_store() as server, connect(server.url) as connection:
+        bench = Bench(arguments, server.folder.parent, server)
         run = bench.outage if arguments.outage else bench.run
         show(run(load, connection))
 

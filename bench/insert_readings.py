@@ -10,15 +10,12 @@ the limit: it cannot repeat itself, and checks nothing.
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import psycopg
 
+from bench.fresh_store import fresh_store
 from store.postgres.database import connect
-from store.postgres.embedded import EmbeddedPostgres
-from store.postgres.migrate import migrate
 from store.readings.raw import insert, mark_for_validation
 
 REGISTERS = 2_000
@@ -52,13 +49,8 @@ def batch(number: int) -> Columns:
     return ids, START + steps * QUARTER_HOUR, steps * 1_000, np.zeros(BATCH, np.int16)
 
 
-def copy(connection: psycopg.Connection, columns: Columns) -> None:
-    """The limit: the same rows, sorted, by binary COPY into a table of the same shape."""
-    copy_rows(connection, columns, "copied")
-
-
-def copy_rows(connection: psycopg.Connection, columns: Columns, table: str) -> None:
-    """Rows into a table, sorted, by binary COPY."""
+def copy_rows(connection: psycopg.Connection, columns: Columns, table: str = "copied") -> None:
+    """Rows into a table, sorted, by binary COPY: the limit."""
     ids, instants, values, status = columns
     order = np.lexsort((instants, ids))
     rows = np.zeros(len(ids), ROW)
@@ -89,14 +81,9 @@ def rate(
 
 def main() -> None:
     batches = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    with (
-        TemporaryDirectory(prefix="hesper-bench-") as folder,
-        EmbeddedPostgres(Path(folder) / "postgres") as server,
-        connect(server.url) as connection,
-    ):
-        migrate(connection)
+    with fresh_store() as server, connect(server.url) as connection:
         connection.execute("create table copied (like readings including all)")
-        limit = rate(connection, batches, copy)
+        limit = rate(connection, batches, copy_rows)
         print(f"limit: binary COPY {limit:11,.0f} rows/s")
         for name in ("new", "again"):
             reached = rate(connection, batches, store)

@@ -18,16 +18,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 
+from bench.fresh_store import fresh_store
 from bench.measurement import Measurement, show
 from store.postgres.database import connect
-from store.postgres.embedded import EmbeddedPostgres
-from store.postgres.migrate import migrate
 from store.postgres.roles import Role, enter_utility
 from store.readings.by_meter import Bucket, View, readings_page, series
 
@@ -215,12 +212,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     options = parser.parse_args()
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    with (
-        TemporaryDirectory(prefix="hesper-bench-") as folder,
-        EmbeddedPostgres(Path(folder) / "postgres", {"shared_buffers": "512MB"}) as server,
-    ):
+    with fresh_store({"shared_buffers": "512MB"}) as server:
         with connect(server.url) as connection:
-            migrate(connection)
             begun = time.perf_counter()
             fill(connection, options.registers, options.days, options.per_day, now)
             row = connection.execute("select count(*) from readings").fetchone()

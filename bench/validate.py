@@ -19,12 +19,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import psycopg
 
+from bench.fresh_store import fresh_store
 from bench.insert_readings import Columns, copy_rows
 from bench.measurement import Measurement, show
 from ingest.validation import Validator, drain
@@ -32,8 +31,6 @@ from ingest.validation.judging import judge_registers
 from ingest.validation.parameters import Parameters
 from ingest.validation.series_cache import SeriesMemory, whole_series
 from store.postgres.database import connect
-from store.postgres.embedded import EmbeddedPostgres
-from store.postgres.migrate import migrate
 from store.readings.raw import insert, mark_for_validation
 from store.validation.judgement import registers_of
 from telemetry.blocks import BLOCK
@@ -208,12 +205,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--validators", type=int, default=2)
     given = parser.parse_args()
-    with (
-        TemporaryDirectory(prefix="hesper-bench-") as folder,
-        EmbeddedPostgres(Path(folder) / "postgres") as server,
-    ):
-        with connect(server.url) as connection:
-            migrate(connection)
+    with fresh_store() as server:
         show(measure(server.url, given.meters, given.days, given.validators))
 
 

@@ -43,7 +43,7 @@ def store_url(database_url: str | None, data: Path | None) -> Iterator[str]:
 def administration(database_url: str | None, data: Path | None) -> Iterator[psycopg.Connection]:
     """Session as hesper_admin, committed at the end; what store or registry refuses changes nothing."""
     with (
-        _refusals_told(1),
+        refusals_told(1),
         store_url(database_url, data) as url,
         connect(url, application="hesper") as connection,
     ):
@@ -56,7 +56,7 @@ def administration(database_url: str | None, data: Path | None) -> Iterator[psyc
 def session(database_url: str | None, data: Path | None, *, application: str) -> Iterator[psycopg.Connection]:
     """Session as hesper_admin with the store as it is: its schema is not brought to this version."""
     with (
-        _refusals_told(1),
+        refusals_told(1),
         store_url(database_url, data) as url,
         connect(url, application=application, role=Role.ADMIN) as connection,
     ):
@@ -77,12 +77,12 @@ def signed(database_url: str | None, data: Path | None) -> Iterator[psycopg.Conn
 
 def check_login(url: str, role: Role) -> None:
     """Ends a process at its start whose login may not be `role`; one that is away is waited for later."""
-    with _refusals_told(2), suppress(UnreachableError):
+    with refusals_told(2), suppress(UnreachableError):
         connect(url, role=role).close()
 
 
 @contextmanager
-def _refusals_told(code: int) -> Iterator[None]:
+def refusals_told(code: int) -> Iterator[None]:
     """Ends the command with this code and advice where store or registry refuse."""
     try:
         yield

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
+from hesper.commands.utility import the_utility
 from metering.billing.rule_set import RulesError, parse_rules
 from store.billing.measured import utility as utility_of
 from store.billing.rule_sets import add_coefficient, add_rules, all_rules
@@ -63,15 +64,9 @@ def apply_rules(  # noqa: PLR0917 - typer passes them by name
 @app.command("list")
 def list_rules(utility: UtilityCode, database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
     """Show every rule set that a utility was given. Of one day the last holds."""
-    try:
-        with administration(database_url, data) as connection:
-            for row in all_rules(connection, utility_of(connection, utility).id):
-                typer.echo(
-                    f"{row.valid_from}  {row.name} {row.version}  ({row.author}, {row.added_at:%Y-%m-%d})"
-                )
-    except LookupError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    with administration(database_url, data) as connection:
+        for row in all_rules(connection, the_utility(connection, utility).id):
+            typer.echo(f"{row.valid_from}  {row.name} {row.version}  ({row.author}, {row.added_at:%Y-%m-%d})")
 
 
 @app.command()

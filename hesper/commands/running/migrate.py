@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from hesper.commands.store_url import DatabaseUrl, DataFolder, store_url
-from store.postgres.database import StoreError, connect
+from hesper.commands.store_url import DatabaseUrl, DataFolder, refusals_told, store_url
+from store.postgres.database import connect
 from store.postgres.migrate import migrate as apply_migrations
 from store.postgres.roles import Role, set_password
 
@@ -25,16 +25,13 @@ def migrate(
 
     Exit code: 0 when the schema is this version's, 1 when it could not be brought there.
     """
-    try:
-        with (
-            store_url(database_url, data) as url,
-            connect(url, application="hesper migrate") as connection,
-        ):
-            applied = apply_migrations(connection)
-            passwords = {role: set_password(connection, role) for role in password or ()}
-    except StoreError as error:
-        typer.echo(f"{error}\n{error.advice}".rstrip(), err=True)
-        raise typer.Exit(1) from None
+    with (
+        refusals_told(1),
+        store_url(database_url, data) as url,
+        connect(url, application="hesper migrate") as connection,
+    ):
+        applied = apply_migrations(connection)
+        passwords = {role: set_password(connection, role) for role in password or ()}
     for migration in applied:
         typer.echo(f"applied {migration}")
     if not applied:

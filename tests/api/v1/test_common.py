@@ -249,7 +249,7 @@ def test_the_type_of_a_problem_leads_to_what_it_means(client: TestClient) -> Non
     page = client.get(problem["type"], headers={"Accept": "text/html"})
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["vary"].startswith("Accept")
-    assert "Not known here" in page.text
+    assert "Not found" in page.text
     assert {one["type"] for one in client.get("/problems").json()["problems"]} == {
         f"/problems/{name}" for name in TYPES
     }

@@ -72,7 +72,7 @@ def entries(feed: ElementTree.Element) -> list[tuple[str, ElementTree.Element, E
     """(kind, entry, object) of each entry."""
     found = []
     for entry in feed.iter(f"{ATOM}entry"):
-        (inside,) = entry.find(f"{ATOM}content") or []
+        (inside,) = entry.iterfind(f"{ATOM}content/*")
         found.append((inside.tag.removeprefix(ESPI), entry, inside))
     return found
 

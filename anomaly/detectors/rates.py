@@ -177,6 +177,8 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
         last = int(block.bounds[row + 1])
         level = values[i + 1 : last] / (tens if grew else 1 / tens)
         returned = np.flatnonzero(np.abs(values[i + 1 : last] - before[i]) < np.abs(level - before[i]) + 1e-9)
+        if len(returned) and returned[0] == 0:
+            continue  # with the factor the reading is further from the level than without
         end = int(i) + 1 + int(returned[0]) if len(returned) else last
         back[row] = end
         start = int(block.bounds[row])

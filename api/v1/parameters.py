@@ -21,6 +21,7 @@ Before = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Code = Annotated[str | None, Query(max_length=100)]
+FindingStateFilter = Annotated[str | None, Query(pattern="^(open|acknowledged|resolved|false alarm)$")]
 ObisFilter = Annotated[str | None, Query(pattern=r"^\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}$")]
 MediumFilter = Annotated[str | None, Query(max_length=30, examples=["cold water"])]
 From = Annotated[

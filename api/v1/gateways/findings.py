@@ -1,15 +1,14 @@
 """`/v1/gateways/{gateway}/findings`: the validator's findings at a gateway and its lines."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
 from pydantic import BaseModel
 
 from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.gateways.health import GatewayCode, find_gateway
 from api.v1.models import Instant, TextOrNone, document_of, local_instant
-from api.v1.parameters import Before, Limit
+from api.v1.parameters import Before, FindingStateFilter, Limit
 from api.v1.routing import resources
 from metering.access import Scope
 from store.validation.finding_list import gateway_findings
@@ -49,7 +48,7 @@ def list_gateway_findings(
     caller: KeyCaller,
     store: Store,
     gateway: GatewayCode,
-    state: Annotated[str | None, Query(pattern="^(open|acknowledged|resolved|false alarm)$")] = None,
+    state: FindingStateFilter = None,
     cursor: Before = None,
     limit: Limit = 100,
 ) -> GatewayFindingPage:

@@ -1,13 +1,13 @@
 """`/v1/meters/{meter_id}/findings`: what validation and detectors found at a meter."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
 from pydantic import BaseModel
 
 from api.identity.authentication import KeyCaller, Store, requires
 from api.v1.models import Instant, document_of, local_instant
+from api.v1.parameters import Before, FindingStateFilter, Limit
 from api.v1.registry.meters import MeterId, find_meter
 from api.v1.routing import resources
 from metering.access import Scope
@@ -48,9 +48,9 @@ def list_meter_findings(
     caller: KeyCaller,
     store: Store,
     meter_id: MeterId,
-    state: Annotated[str | None, Query(pattern="^(open|acknowledged|resolved|false alarm)$")] = None,
-    cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    state: FindingStateFilter = None,
+    cursor: Before = None,
+    limit: Limit = 100,
 ) -> FindingPage:
     """The last detected first."""
     row = find_meter(caller, store, meter_id)

@@ -7,20 +7,17 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, requires
-from api.identity.callers import Visitor
-from api.pages.frame.rendering import page
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit, Visit
 from api.v1.billing.evidence import telegram_path
 from api.v1.billing.trace import Trace, trace_of
 from api.v1.models import offset_text
 from api.web.problems import not_found
-from api.web.services import services
 from api.web.telegrams import Telegram, Undecoded
 from api.words.ladder import found_by, passed_over, rests_on
-from api.words.language import language_of
 from api.words.presentation import N_
 from metering.access import Scope
 from metering.billing.evidence import InstallationEvidence
@@ -45,22 +42,15 @@ _ESTIMATED = N_("a value at one end was estimated, because nothing usable was me
 
 
 @router.get("/billing/{reading_id}", dependencies=[requires(Scope.BILLING_READ)])
-def show_billing_reading(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    reading_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
-) -> Response:
+def show_billing_reading(visit: PageVisit, reading_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
     """A version of a billing reading, whether or not it is the one that holds."""
-    utility = visitor.caller.utility
-    trace = trace_of(store, utility.id, reading_id)
+    utility, language = visit.utility, visit.language
+    trace = trace_of(visit.store, utility.id, reading_id)
     if trace is None:
         raise not_found(N_("This billing reading"), N_("A month's page lists its billing readings."))
-    language, parts = language_of(request), trace.evidence.installations
+    parts = trace.evidence.installations
     why = _ESTIMATED if _is_estimated(parts) else _QUALITIES.get(trace.row.quality)
-    return page(
-        request,
-        visitor,
+    return visit.page(
         "billing/billing_reading.html",
         trace=trace,
         row=trace.row,
@@ -70,27 +60,26 @@ def show_billing_reading(
         offsets=(offset_text(trace.row.start_offset), offset_text(trace.row.end_offset)),
         micro=to_micro,
         found_by=partial(found_by, language=language),
-        passed_over=lambda boundary: list(passed_over(boundary, visitor.caller.utility.zone, language)),
+        passed_over=lambda boundary: list(passed_over(boundary, utility.zone, language)),
         rests_on=lambda basis: list(rests_on(basis, trace.row.unit, utility.zone, language)),
         telegram_path=telegram_path,
-        telegrams=_said(request, visitor, trace),
-        touched={part.meter: _touched(store, utility.id, trace, part) for part in parts},
+        telegrams=_said(visit, trace),
+        touched={part.meter: _touched(visit, trace, part) for part in parts},
     )
 
 
 def _said(
-    request: Request, visitor: Visitor, trace: Trace
+    visit: Visit, trace: Trace
 ) -> dict[tuple[str, datetime], tuple[TelegramBehind, Telegram, frozenset[int]]]:
     """Telegrams behind the figure, decoded: with the records among them that it rests on."""
-    if not visitor.caller.may(Scope.TELEGRAMS_READ):
+    if not visit.caller.may(Scope.TELEGRAMS_READ):
         return {}
-    decode = services(request).decode
     found = {}
     for part in trace.evidence.installations:
         for reading in part.readings:
             behind = trace.telegrams.get((part.meter, reading.at))
             if behind is not None:
-                said = decode(behind.raw, behind.model)
+                said = visit.services.decode(behind.raw, behind.model)
                 records = records_of(said, trace.row.obis, reading.value)
                 found[part.meter, reading.at] = behind, said, records
     return found
@@ -125,13 +114,13 @@ class Touched:
     edits: list[EditRow]
 
 
-def _touched(store: Store, utility_id: int, trace: Trace, part: InstallationEvidence) -> Touched:
+def _touched(visit: Visit, trace: Trace, part: InstallationEvidence) -> Touched:
     first, last = min(part.instants), max(part.instants)
     wanted = MarkFilter(first, last + timedelta(microseconds=1), meter=part.meter, obis=trace.row.obis)
-    marks = marks_page(store, utility_id, wanted, limit=_MARKS + 1)
+    marks = marks_page(visit.store, visit.utility.id, wanted, limit=_MARKS + 1)
     edits = [
         edit
-        for edit in edits_page(store, utility_id, limit=_EDITS, meter=part.meter)
+        for edit in edits_page(visit.store, visit.utility.id, limit=_EDITS, meter=part.meter)
         if edit.obis == trace.row.obis and first <= edit.measured_at <= last
     ]
     return Touched(marks[:_MARKS], len(marks) > _MARKS, edits)

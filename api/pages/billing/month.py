@@ -7,17 +7,14 @@ it is in `month_actions.py`.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, requires
-from api.identity.callers import Visitor
-from api.pages.frame.rendering import page
-from api.web.services import services
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit, Visit
 from api.words.presentation import neighbour_month
 from metering.access import Scope
 from store.billing import close_list, outliers
@@ -43,6 +40,20 @@ RowSeen = Annotated[str | None, Query(max_length=200, pattern=r"^\S.* \S+$")]  #
 
 
 @dataclass(frozen=True, slots=True)
+class MonthQuery:
+    """Query of a month's page. `exception` and `after` are the last rows seen of either list.
+
+    `reason`, `quality` and `method` (`estimate`: any of them) narrow them; empty texts narrow nothing.
+    """
+
+    reason: Annotated[str | None, Query(max_length=100)] = None
+    exception: RowSeen = None
+    quality: Annotated[int | None, Query(ge=0, le=99)] = None
+    method: Annotated[str | None, Query(max_length=40)] = None
+    after: RowSeen = None
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """What a destination was sent of a month, how much of it is in which state, and what is dead."""
 
@@ -57,60 +68,24 @@ class Delivered:
 
 
 @router.get("/months", dependencies=[requires(Scope.BILLING_READ)])
-def latest_month(request: Request, visitor: PageVisitor, store: Store) -> Response:
+def latest_month(visit: PageVisit) -> Response:
     """On to the month that is drafted or closed last, or the one before this."""
-    utility = visitor.caller.utility
-    latest = close_list.states(store, utility.id, limit=1)
-    if latest:
-        period = latest[0].period
-    else:
-        now = services(request).clock().astimezone(utility.zone)
-        period = f"{now.replace(day=1) - timedelta(days=1):%Y-%m}"
+    latest = close_list.states(visit.store, visit.utility.id, limit=1)
+    period = latest[0].period if latest else neighbour_month(f"{visit.today:%Y-%m}", -1)
     return RedirectResponse(f"/months/{period}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/months/{period}", dependencies=[requires(Scope.BILLING_READ)])
-def month(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    period: PeriodPath,
-    reason: Annotated[str | None, Query(max_length=100)] = None,
-    exception: RowSeen = None,
-    quality: Annotated[int | None, Query(ge=0, le=99)] = None,
-    method: Annotated[str | None, Query(max_length=40)] = None,
-    after: RowSeen = None,
-) -> Response:
-    """One period, whatever its state. `exception` and `after`: the last rows seen of either list.
-
-    `reason`, `quality` and `method` (`estimate`: any of them) narrow them.
-    """
-    return show_month(
-        *(request, visitor, store, period),
-        reason=reason,
-        exception=exception,
-        quality=quality,
-        method=method or None,
-        after=after,
-    )
+def month(visit: PageVisit, period: PeriodPath, asked: Annotated[MonthQuery, Depends()]) -> Response:
+    """One period, whatever its state."""
+    return show_month(visit, period, asked)
 
 
 def show_month(
-    request: Request,
-    visitor: Visitor,
-    store: Store,
-    period: str,
-    *,
-    reason: str | None = None,
-    exception: str | None = None,
-    quality: int | None = None,
-    method: str | None = None,
-    after: str | None = None,
-    error: tuple[str, str] | None = None,
+    visit: Visit, period: str, asked: MonthQuery, error: tuple[str, str] | None = None
 ) -> Response:
     """The page of a period; `error`: why something was not done, in the reader's words and the store's."""
-    utility = visitor.caller.utility
+    store, utility = visit.store, visit.utility
     runs = close_list.states(store, utility.id, limit=_RUNS, period=period)
     current = runs[0] if runs else None
     exceptions: list[close_list.ExceptionRow] = []
@@ -120,55 +95,50 @@ def show_month(
     if current:
         about = (store, utility.id, period, current.run)
         exceptions = close_list.exceptions_page(
-            *about, limit=_EXCEPTIONS + 1, after=_seen(exception), reason=reason or None
+            *about, limit=_EXCEPTIONS + 1, after=_seen(asked.exception), reason=asked.reason or None
         )
         counts = close_list.exception_counts(*about)
         shares = close_list.shares(*about)
         odd = outliers.outliers_page(*about, limit=_OUTLIERS)
     rows = queries.current_billing_readings(
         *(store, utility.id, period),
-        after=after,
+        after=asked.after,
         limit=_PAGE + 1,
-        quality=quality,
-        methods=_ESTIMATES if method == "estimate" else (method,) if method else (),
+        quality=asked.quality,
+        methods=_ESTIMATES if asked.method == "estimate" else (asked.method,) if asked.method else (),
     )
     places = {row.service_point for row in exceptions} | {row.service_point for row in odd}
-    answer = page(
-        request,
-        visitor,
+    return visit.page(
         "billing/month.html",
+        status=HTTPStatus.CONFLICT if error else HTTPStatus.OK,
         period=period,
         earlier=neighbour_month(period, -1),
         later=neighbour_month(period, 1),
         last_year=neighbour_month(period, -12),
-        ended=period < f"{services(request).clock().astimezone(utility.zone):%Y-%m}",
+        ended=period < f"{visit.today:%Y-%m}",
         current=current,
         runs=runs,
         issued=next((run for run in runs if run.approved_at is not None), None),
-        asked=_asked(store, utility.id, period),
-        own_draft=current is not None and current.drafted_by == visitor.caller.actor,
+        asked=_draft_task(visit, period),
+        own_draft=current is not None and current.drafted_by == visit.caller.actor,
         exceptions=exceptions[:_EXCEPTIONS],
         next_exception=_row(exceptions[_EXCEPTIONS - 1]) if len(exceptions) > _EXCEPTIONS else None,
-        reason=reason or None,
+        reason=asked.reason or None,
         reasons=counts,
         excepted=sum(counts.values()),
         outliers=odd,
         meters=meters_at(store, utility.id, sorted(places)),
         **_distribution(shares),
         rows=rows[:_PAGE],
-        quality=quality,
-        method=method,
-        after=after,
+        quality=asked.quality,
+        method=asked.method or None,
         next_after=_row(rows[_PAGE - 1]) if len(rows) > _PAGE else None,
-        deliveries=_deliveries(store, visitor, period),
+        deliveries=_deliveries(visit, period),
         acknowledgements=queries.acknowledgements(store, utility.id, period),
         highest=queries.highest_cursor(store, utility.id, period),
         months=queries.closes(store, utility.id, _MONTHS),
         error=error,
     )
-    if error:
-        answer.status_code = HTTPStatus.CONFLICT
-    return answer
 
 
 def _distribution(shares: Sequence[close_list.ShareRow]) -> dict[str, object]:
@@ -192,18 +162,18 @@ def _distribution(shares: Sequence[close_list.ShareRow]) -> dict[str, object]:
     }
 
 
-def _asked(store: Store, utility_id: int, period: str) -> TaskRow | None:
+def _draft_task(visit: Visit, period: str) -> TaskRow | None:
     """The last draft that somebody asked for of this period in the browser or over `/v1`."""
-    asked = tasks_page(store, utility_id, limit=_REQUESTS, kinds=frozenset({TaskKind.DRAFT}))
+    asked = tasks_page(visit.store, visit.utility.id, limit=_REQUESTS, kinds=frozenset({TaskKind.DRAFT}))
     return next((one for one in asked if one.subject.get("period") == period), None)
 
 
-def _deliveries(store: Store, visitor: Visitor, period: str) -> list[Delivered]:
+def _deliveries(visit: Visit, period: str) -> list[Delivered]:
     """By destination, for those who may see them."""
-    if not visitor.caller.may(Scope.DELIVERIES_READ):
+    if not visit.caller.may(Scope.DELIVERIES_READ):
         return []
     found: dict[str, Delivered] = {}
-    for row in outbox.messages(store, utility_id=visitor.caller.utility.id, period=period, limit=_MESSAGES):
+    for row in outbox.messages(visit.store, utility_id=visit.utility.id, period=period, limit=_MESSAGES):
         destination = row.url.partition("?")[0]
         delivered = found.setdefault(row.url, Delivered(destination, Counter(), []))
         delivered.states[row.state] += 1

@@ -4,14 +4,12 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, requires
-from api.identity.callers import Visitor
-from api.pages.billing.month import PeriodPath, show_month
-from api.web.services import services
-from api.words.language import language_of
+from api.identity.authentication import requires
+from api.pages.billing.month import MonthQuery, PeriodPath, show_month
+from api.pages.frame.visit import PageVisit, Visit
 from api.words.presentation import N_
 from metering.access import Scope
 from store.billing import approval
@@ -27,70 +25,55 @@ _MOST = 1000  # messages
 
 
 @router.post("/months/{period}/draft", dependencies=[requires(Scope.BILLING_CLOSE)])
-def draft(request: Request, visitor: PageVisitor, store: Store, period: PeriodPath) -> Response:
+def draft(visit: PageVisit, period: PeriodPath) -> Response:
     """A worker makes it; the page tells how far it is."""
-    utility = visitor.caller.utility
-    if period >= f"{services(request).clock().astimezone(utility.zone):%Y-%m}":
-        return _refused(
-            *(request, visitor, store),
-            period=period,
-            said=N_("This month is not over yet: draft it after that."),
-        )
-    ask(store, utility.id, TaskKind.DRAFT, {"period": period}, author=visitor.caller.actor)
+    if period >= f"{visit.today:%Y-%m}":
+        return _refused(visit, period, N_("This month is not over yet: draft it after that."))
+    ask(visit.store, visit.utility.id, TaskKind.DRAFT, {"period": period}, author=visit.caller.actor)
     return _back(period)
 
 
 @router.post("/months/{period}/approve", dependencies=[requires(Scope.BILLING_APPROVE)])
-def approve(request: Request, visitor: PageVisitor, store: Store, period: PeriodPath) -> Response:
+def approve(visit: PageVisit, period: PeriodPath) -> Response:
     """Issue what another person drafted."""
-    allow_statements(store, _APPROVING)
+    allow_statements(visit.store, _APPROVING)
     try:
-        approval.approve(store, visitor.caller.utility.id, period, visitor.caller.actor)
+        approval.approve(visit.store, visit.utility.id, period, visit.caller.actor)
     except SecondPersonError as error:
         said = N_("Another person has to approve this: you drafted it, or edited what it rests on.")
-        return _refused(request, visitor, store, period=period, said=said, error=error)
+        return _refused(visit, period, said, error)
     except ApprovalError as error:
         said = N_("It cannot be approved as it is.")
-        return _refused(request, visitor, store, period=period, said=said, error=error)
+        return _refused(visit, period, said, error)
     return _back(period)
 
 
 @router.post("/months/{period}/withdraw", dependencies=[requires(Scope.BILLING_CLOSE)])
-def withdraw(request: Request, visitor: PageVisitor, store: Store, period: PeriodPath) -> Response:
+def withdraw(visit: PageVisit, period: PeriodPath) -> Response:
     """Leave nothing of the draft but the fact."""
     try:
-        approval.withdraw(store, visitor.caller.utility.id, period, visitor.caller.actor)
+        approval.withdraw(visit.store, visit.utility.id, period, visit.caller.actor)
     except ApprovalError as error:
         said = N_("There is no draft to withdraw.")
-        return _refused(request, visitor, store, period=period, said=said, error=error)
+        return _refused(visit, period, said, error)
     return _back(period)
 
 
 @router.post("/months/{period}/deliveries", dependencies=[requires(Scope.DELIVERIES_WRITE)])
 def send_again(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     period: PeriodPath,
     message: Annotated[list[int], Form(max_length=_MOST)] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Let dead messages wait again, with all their attempts."""
-    outbox.requeue(store, message, services(request).clock(), utility_id=visitor.caller.utility.id)
+    outbox.requeue(visit.store, message, visit.now, utility_id=visit.utility.id)
     return _back(period)
 
 
-def _refused(
-    request: Request,
-    visitor: Visitor,
-    store: Store,
-    *,
-    period: str,
-    said: str,
-    error: ApprovalError | None = None,
-) -> Response:
+def _refused(visit: Visit, period: str, said: str, error: ApprovalError | None = None) -> Response:
     """The page as it was, and why nothing was changed."""
-    told = (language_of(request).gettext(said), f"{error}." if error else "")
-    return show_month(request, visitor, store, period, error=told)
+    told = (visit.language.gettext(said), f"{error}." if error else "")
+    return show_month(visit, period, MonthQuery(), told)
 
 
 def _back(period: str) -> Response:

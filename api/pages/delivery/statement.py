@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, requires
-from api.identity.callers import Visitor
-from api.pages.frame.rendering import page
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit, Visit
 from api.printing.pdf import document, pdf_response
 from api.printing.statement_sheet import sheet
 from api.web.problems import invalid, not_found
-from api.web.services import services
-from api.words.language import Language, language_of
 from api.words.presentation import N_
 from api.words.vocabulary import facts_of, phrase, quality_name
 from api.words.written import translated
@@ -47,85 +45,58 @@ class Remark:
 
 
 @router.get("/accounts", dependencies=[requires(Scope.BILLING_READ)])
-def search_accounts(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    q: Annotated[str, Query(max_length=100)] = "",
-) -> Response:
+def search_accounts(visit: PageVisit, q: Annotated[str, Query(max_length=100)] = "") -> Response:
     """Accounts to choose from."""
-    found = accounts(store, visitor.caller.utility.id, text=q.strip() or None, limit=_ACCOUNTS + 1)
-    return page(
-        request,
-        visitor,
-        "delivery/accounts.html",
-        accounts=found[:_ACCOUNTS],
-        more=len(found) > _ACCOUNTS,
-        q=q.strip(),
-    )
+    found = accounts(visit.store, visit.utility.id, text=q.strip() or None, limit=_ACCOUNTS + 1)
+    more = len(found) > _ACCOUNTS
+    return visit.page("delivery/accounts.html", accounts=found[:_ACCOUNTS], more=more, q=q.strip())
 
 
 def _reconciled(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    account: AccountPath,
-    *,
-    first: First = "",
-    last: Last = "",
+    visit: PageVisit, account: AccountPath, first: First = "", last: Last = ""
 ) -> tuple[Statement, dict[str, str]]:
     """The statement, and the names of the account's service points by code. Raises Problem."""
-    utility = visitor.caller.utility
-    points = account_points(store, utility.id, account)
+    points = account_points(visit.store, visit.utility.id, account)
     if not points:
         raise not_found(N_("This account"), N_("The page of accounts lists those of your utility."))
-    present = services(request).clock().astimezone(utility.zone)
     try:
-        months = statement_months(first, last, f"{present:%Y-%m}")
+        months = statement_months(first, last, f"{visit.today:%Y-%m}")
     except PeriodError as error:
         raise invalid("query.to", str(error)) from None
-    return statement(store, utility.id, account, *months), points
+    return statement(visit.store, visit.utility.id, account, *months), points
 
 
 Reconciled = Annotated[tuple[Statement, dict[str, str]], Depends(_reconciled)]
 
 
 @router.get("/accounts/{account}/statement", dependencies=[requires(Scope.BILLING_READ)])
-def show_statement(request: Request, visitor: PageVisitor, reconciled: Reconciled) -> Response:
+def show_statement(visit: PageVisit, reconciled: Reconciled) -> Response:
     """The figures as issued and as acknowledged, by month; by default of the last twelve."""
     found, points = reconciled
-    language = language_of(request)
-    return page(
-        request,
-        visitor,
-        "delivery/statement.html",
-        statement=found,
-        points=points,
-        remarks=lambda line: remarks(line, language, visitor),
-        zone=visitor.caller.utility.zone,
+    return visit.page(
+        "delivery/statement.html", statement=found, points=points, remarks=partial(remarks, visit)
     )
 
 
 @router.get("/accounts/{account}/statement.pdf", dependencies=[requires(Scope.BILLING_READ)])
-def print_statement(request: Request, visitor: PageVisitor, reconciled: Reconciled) -> Response:
+def print_statement(visit: PageVisit, reconciled: Reconciled) -> Response:
     """The statement as a printed sheet."""
     found, points = reconciled
-    language = language_of(request)
     head, story = sheet(
         found,
         points,
-        language,
-        visitor.caller.utility,
-        lambda line: [f"{one.text} {one.detail}".strip() for one in remarks(line, language, visitor)],
-        printed_by=visitor.caller.name,
-        now=services(request).clock(),
+        visit.language,
+        visit.utility,
+        lambda line: [f"{one.text} {one.detail}".strip() for one in remarks(visit, line)],
+        printed_by=visit.caller.name,
+        now=visit.now,
     )
-    return pdf_response(document(head, story, language), f"statement-{found.first}-{found.last}")
+    return pdf_response(document(head, story, visit.language), f"statement-{found.first}-{found.last}")
 
 
-def remarks(line: StatementLine, language: Language, visitor: Visitor) -> Sequence[Remark]:
+def remarks(visit: Visit, line: StatementLine) -> Sequence[Remark]:
     """Reasons for a difference, an estimate, or no figure, in the reader's language."""
-    zone = visitor.caller.utility.zone
+    language, zone = visit.language, visit.utility.zone
     found = []
     ours, theirs = line.issued, line.acknowledged
     if line.excluded is not None:

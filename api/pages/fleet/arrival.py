@@ -4,17 +4,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.authentication import requires
 from api.pages.fleet.meter_list import After, find_site
-from api.pages.frame.rendering import page
-from api.web.services import services
+from api.pages.frame.visit import PageVisit, Visit
 from api.words.presentation import N_
 from metering.access import Scope
 from store.fleet import meters as meter_queries
-from store.fleet.utilities import UtilityRow
 from store.readings import arrival_days as queries
 
 router = APIRouter(include_in_schema=False)
@@ -51,9 +49,7 @@ class MeterDay:
 @router.get("/sites/{site}/arrival", dependencies=[requires(Scope.METERS_READ)])
 def arrival(
     *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     site: Annotated[str, Path(max_length=100)],
     to: date | None = None,
     after: After = None,
@@ -61,30 +57,29 @@ def arrival(
     day: date | None = None,
 ) -> Response:
     """31 days up to `to`; with `meter` and `day` also the reason of that cell."""
-    utility, now = visitor.caller.utility, services(request).clock()
-    found = find_site(store, utility.id, site)
-    today = now.astimezone(utility.zone).date()
+    found = find_site(visit, site)
+    today = visit.today
     last = min(to or today, today)
     first = last - timedelta(days=_DAYS - 1)
     rows = queries.meter_days(
-        store, utility.id, found.code, (first, last), now=now, limit=_PAGE + 1, after=after
+        *(visit.store, visit.utility.id, found.code, (first, last)),
+        now=visit.now,
+        limit=_PAGE + 1,
+        after=after,
     )
     shown = rows[:_PAGE]
-    return page(
-        request,
-        visitor,
+    return visit.page(
         "fleet/arrival.html",
         site=found,
         rows=shown,
         days=[first + timedelta(days=n) for n in range((last - first).days + 1)],
-        today=today,
         first=first,
         last=last,
         earlier=first - timedelta(days=1),
         later=min(last + timedelta(days=_DAYS), today) if last < today else None,
         after=after,
         next_after=shown[-1].code if len(rows) > _PAGE else None,
-        reason=_reason(store, utility, shown, (meter, day)) if meter and day else None,
+        reason=_reason(visit, shown, meter, day) if meter and day else None,
         missed_in_words=MISSED,
         level=level,
     )
@@ -102,11 +97,9 @@ def level(cell: queries.DayCell) -> str:
     return "some" if cell.arrived else "nothing"
 
 
-def _reason(
-    store: Store, utility: UtilityRow, rows: list[queries.MeterDays], place: tuple[str, date]
-) -> MeterDay | None:
+def _reason(visit: Visit, rows: list[queries.MeterDays], code: str, day: date) -> MeterDay | None:
     """None where the rows have no cell of that meter and day."""
-    code, day = place
+    store, utility = visit.store, visit.utility
     cell = next((cell for row in rows if row.code == code for cell in row.days if cell.day == day), None)
     meter = meter_queries.meter(store, utility.id, code) if cell else None
     if cell is None or meter is None:

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, requires
-from api.pages.frame.rendering import page
-from api.web.services import services
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit
 from metering.access import Scope
 from store.billing import issued as billing_queries
 from store.fleet import overview
@@ -36,31 +35,20 @@ class FullLine:
 
 
 @router.get("/", dependencies=[requires(Scope.METERS_READ)])
-def fleet(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    q: Annotated[str | None, Query(max_length=100)] = None,
-) -> Response:
+def fleet(visit: PageVisit, q: Annotated[str | None, Query(max_length=100)] = None) -> Response:
     """The whole utility, or what a search for `q` finds in it."""
-    caller, now = visitor.caller, services(request).clock()
-    utility = caller.utility
+    store, utility, now, today, may = visit.store, visit.utility, visit.now, visit.today, visit.caller.may
     text = (q or "").strip()
-    today = now.astimezone(utility.zone).date()
     gateways = overview.gateways(store, utility.id)
-    counts = services(request).fleets.get(
+    counts = visit.services.fleets.get(
         utility.id, lambda: queries.fleet_counts(store, utility.id, today, now, now - LATE_AFTER)
     )
-    closes = billing_queries.closes(store, utility.id, 1) if caller.may(Scope.BILLING_READ) else []
-    gravest = (
-        gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
-    )
-    of_gateways = (
-        gateway_findings(store, utility.id, limit=_FINDINGS_SHOWN) if caller.may(Scope.FINDINGS_READ) else []
-    )
-    return page(
-        request,
-        visitor,
+    closes = billing_queries.closes(store, utility.id, 1) if may(Scope.BILLING_READ) else []
+    gravest, of_gateways = [], []
+    if may(Scope.FINDINGS_READ):
+        gravest = gravest_findings(store, utility.id, limit=_FINDINGS_SHOWN)
+        of_gateways = gateway_findings(store, utility.id, limit=_FINDINGS_SHOWN)
+    return visit.page(
         "fleet/fleet.html",
         q=text,
         hits=queries.search(store, utility.id, text) if text else [],

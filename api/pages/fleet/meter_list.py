@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.authentication import requires
 from api.pages.fleet.fleet import LATE_AFTER
-from api.pages.frame.rendering import page
+from api.pages.frame.visit import PageVisit, Visit
 from api.web.problems import not_found
-from api.web.services import services
-from api.words.language import Language, language_of
 from api.words.presentation import N_, Sparkline, local_midnights, sparkline
 from metering.access import Scope
 from store.fleet import overview as queries
@@ -55,75 +52,51 @@ class MeterLine:
 
 
 @router.get("/meters", dependencies=[requires(Scope.METERS_READ)])
-def meters(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    q: Search = None,
-    after: After = None,
-) -> Response:
+def meters(visit: PageVisit, q: Search = None, after: After = None) -> Response:
     """All meters of the utility."""
-    return _list(request, visitor, store, site=None, q=q, after=after)
+    return _list(visit, None, q, after)
 
 
 @router.get("/sites/{site}", dependencies=[requires(Scope.METERS_READ)])
 def site_meters(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     site: Annotated[str, Path(max_length=100)],
     q: Search = None,
     after: After = None,
 ) -> Response:
     """The meters of a site and of all below it."""
-    return _list(
-        request,
-        visitor,
-        store,
-        site=find_site(store, visitor.caller.utility.id, site),
-        q=q,
-        after=after,
-    )
+    return _list(visit, find_site(visit, site), q, after)
 
 
-def find_site(store: Store, utility_id: int, code: str) -> SiteWithParent:
+def find_site(visit: Visit, code: str) -> SiteWithParent:
     """The site of this code. Raises Problem where there is none."""
-    found = site_of_code(store, utility_id, code)
+    found = site_of_code(visit.store, visit.utility.id, code)
     if found is None:
         raise not_found(N_("This site"), N_("The overview shows the sites of your utility."))
     return found
 
 
-def _list(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    *,
-    site: SiteWithParent | None,
-    q: str | None,
-    after: str | None,
-) -> Response:
+def _list(visit: Visit, site: SiteWithParent | None, q: str | None, after: str | None) -> Response:
     """In pages of 200; troubled ones first within their site."""
-    caller, now = visitor.caller, services(request).clock()
-    utility, language = caller.utility, language_of(request)
     rows = queries.meter_states(
-        store, utility.id, after=after, limit=_PAGE + 1, site=site.code if site else None, search=q or None
+        *(visit.store, visit.utility.id),
+        after=after,
+        limit=_PAGE + 1,
+        site=site.code if site else None,
+        search=q or None,
     )
     shown = rows[:_PAGE]
     counters = {row.register_id: row.capacity for row in shown if row.register_id and row.kind == "counter"}
     days = queries.consumption_between(
-        store,
-        counters if caller.may(Scope.READINGS_READ) else {},
-        local_midnights(now, utility.zone, DAYS),
+        visit.store,
+        counters if visit.caller.may(Scope.READINGS_READ) else {},
+        local_midnights(visit.now, visit.utility.zone, DAYS),
     )
     groups = []
     for name, site_rows in groupby(shown, lambda row: row.site_name):
-        lines = [_line(row, days.get(row.register_id or 0, []), now, language) for row in site_rows]
+        lines = [_line(visit, row, days.get(row.register_id or 0, [])) for row in site_rows]
         groups.append((name, sorted(lines, key=lambda line: (_RANK[line.state], not line.alarm))))
-    return page(
-        request,
-        visitor,
+    return visit.page(
         "fleet/meter_list.html",
         site=site,
         groups=groups,
@@ -134,9 +107,7 @@ def _list(
     )
 
 
-def _line(
-    row: queries.MeterStateRow, days: Sequence[int | None], now: datetime, language: Language
-) -> MeterLine:
+def _line(visit: Visit, row: queries.MeterStateRow, days: Sequence[int | None]) -> MeterLine:
     due = _MISSED_READINGS * row.expected_interval if row.expected_interval else LATE_AFTER
     if row.removed_at is not None:
         state = MeterState.REMOVED
@@ -144,9 +115,9 @@ def _line(
         state = MeterState.EMPTY
     elif row.open_findings:
         state = MeterState.FINDING
-    elif now - row.measured_at > due:
+    elif visit.now - row.measured_at > due:
         state = MeterState.LATE
     else:
         state = MeterState.GOOD
     alarm = state is MeterState.FINDING and row.gravest_severity == "alarm"
-    return MeterLine(row, state, alarm, sparkline(days, row.unit or "", language))
+    return MeterLine(row, state, alarm, sparkline(days, row.unit or "", visit.language))

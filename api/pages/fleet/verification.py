@@ -1,16 +1,14 @@
 """The verification calendar: which meters have to be verified again, and when."""
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.authentication import requires
 from api.pages.fleet.meter_list import After
-from api.pages.frame.rendering import page
-from api.web.services import services
+from api.pages.frame.visit import PageVisit
 from api.words.presentation import neighbour_month
 from metering.access import Scope
 from store.fleet import verification as queries
@@ -24,28 +22,16 @@ _SOON = timedelta(days=90)
 Month = Annotated[str | None, Query(pattern=r"^([1-9]\d{3}-(0[1-9]|1[0-2])|expired|unknown|later)$")]
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationLine:
-    """A row of the calendar: a month ('2026-10'), 'later' or 'unknown'."""
-
-    month: str
-    meters: int
-
-
 @router.get("/verification", dependencies=[requires(Scope.METERS_READ)])
 def verification(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     month: Month = None,
     site: Annotated[str | None, Query(max_length=100)] = None,
     medium: Annotated[int | None, Query(ge=0, le=9)] = None,
     after: After = None,
 ) -> Response:
     """Two years by month, and the meters of one of them; by default those that have expired."""
-    utility, now = visitor.caller.utility, services(request).clock()
-    today = now.astimezone(utility.zone).date()
+    store, utility, today = visit.store, visit.utility, visit.today
     where: dict[str, Any] = {"site": site or None, "medium": medium}
     by_month = queries.months(store, utility.id, **where)
     expired = queries.ending(store, utility.id, (None, today), **where)
@@ -62,16 +48,11 @@ def verification(
         after=after,
         **where,
     )
-    lines = [
-        VerificationLine(one, counts.get(one, 0))
-        for one in (neighbour_month(this, n) for n in range(_MONTHS))
-    ]
-    return page(
-        request,
-        visitor,
+    calendar = {one: counts.get(one, 0) for one in (neighbour_month(this, n) for n in range(_MONTHS))}
+    return visit.page(
         "fleet/verification.html",
-        lines=lines,
-        most=max([1, *(line.meters for line in lines)]),
+        calendar=calendar,
+        most=max(1, *calendar.values()),
         expired=expired,
         soon=queries.ending(store, utility.id, (today, today + _SOON), **where),
         later=sum(meters for one, meters in counts.items() if one >= horizon),
@@ -80,7 +61,6 @@ def verification(
         rows=rows[:_PAGE],
         next_after=rows[_PAGE - 1].code if len(rows) > _PAGE else None,
         after=after,
-        today=today,
         site=site,
         medium=medium,
     )

@@ -1,4 +1,4 @@
-"""Jinja with words and figures in the reader's language, and the context that every signed-in page has."""
+"""Jinja with words and figures in the reader's language, and the menu of every signed-in page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from api.identity.callers import Visitor
 from api.pages.meters.spans import bucket_name, chart_of
 from api.v1.models import plain
-from api.web.services import services
 from api.words import presentation, vocabulary, written
 from api.words.evidence_words import evidence_name
 from api.words.explanations import estimated_loss, explain, finding_title
@@ -112,24 +109,6 @@ def templates() -> Jinja2Templates:
         "languages": languages(),
     }
     return Jinja2Templates(env=environment, context_processors=[_reader])
-
-
-def page(request: Request, visitor: Visitor, template: str, **context: Any) -> Response:
-    """A signed-in page: whose it is, the zone of its times, and the token of its forms."""
-    shared = services(request)
-    return shared.templates.TemplateResponse(
-        request,
-        template,
-        {
-            "utility": visitor.caller.utility,
-            "zone": visitor.caller.utility.zone,
-            "who": visitor.caller.name,
-            "may": visitor.caller.may,
-            "form_token": visitor.form_token,
-            "now": shared.clock(),
-            **context,
-        },
-    )
 
 
 def _reader(request: Request) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, requires
-from api.identity.callers import Visitor
-from api.pages.frame.rendering import page
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit, Visit
 from api.pages.gateways.reply import told_by
 from api.pages.gateways.signs import FULL, SILENT_AFTER, signs_of
 from api.pages.gateways.trend import SpanCode, TrendSpan, span_of
@@ -42,8 +41,6 @@ from api.v1.gateways.health import (
 )
 from api.web.configuration_check import MAX_CHARACTERS, Checked
 from api.web.problems import Problem
-from api.web.services import services
-from api.words.language import language_of
 from api.words.presentation import N_
 from metering.access import Scope
 from store.gateways import reports, request_list
@@ -91,23 +88,18 @@ Toml = Annotated[str, Form(max_length=2 * MAX_CHARACTERS)]  # browsers send line
 
 @router.get("/gateways/{gateway}", dependencies=[requires(Scope.METERS_READ)])
 def show_gateway(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     gateway: GatewayCode,
     span: SpanCode = TrendSpan.DAY.code,
 ) -> Response:
     """The charts go back by `range`."""
-    return _show(request, visitor, store, gateway, span=span)
+    return _show(visit, gateway, span=span)
 
 
 @router.post("/gateways/{gateway}/commands", dependencies=[requires(Scope.GATEWAYS_WRITE)])
 def post_command(
     *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     gateway: GatewayCode,
     command: Annotated[Name, Form()],
     line: Annotated[str, Form(max_length=64)] = "",
@@ -119,54 +111,51 @@ def post_command(
     order = CommandOrder.model_validate(
         {"command": command, "line": line, "meter": meter, "level": level, "reason": reason}
     )
-    command_id = give(visitor.caller, store, gateway, order, services(request).clock())
-    if "hx-request" not in request.headers:
+    command_id = give(visit.caller, visit.store, gateway, order, visit.now)
+    if "hx-request" not in visit.request.headers:
         return RedirectResponse(f"{_address(gateway)}#commands", HTTPStatus.SEE_OTHER)
-    return _command(request, visitor, store, gateway, command_id)
+    return show_command(visit, gateway, command_id)
 
 
 @router.get("/gateways/{gateway}/commands/{command_id}", dependencies=[requires(Scope.METERS_READ)])
-def show_command(
-    request: Request, visitor: PageVisitor, store: Store, gateway: GatewayCode, command_id: CommandId
-) -> Response:
-    """State of a command, as a part of the page."""
-    return _command(request, visitor, store, gateway, command_id)
+def show_command(visit: PageVisit, gateway: GatewayCode, command_id: CommandId) -> Response:
+    """State of a command; for htmx as a part of the page."""
+    row = find_command(visit.caller, visit.store, gateway, command_id)
+    command = for_caller(visit.request, visit.caller, visit.store, row)
+    part = "hx-request" in visit.request.headers
+    return visit.page(
+        "gateways/command_part.html" if part else "gateways/command.html",
+        gateway=gateway,
+        address=_address(gateway),
+        command=command,
+        told=told_by(command, visit.language),
+        titles=TITLES,
+    )
 
 
 @router.post("/gateways/{gateway}/configurations/preview", dependencies=[requires(Scope.GATEWAYS_WRITE)])
-def preview(
-    *, request: Request, visitor: PageVisitor, store: Store, gateway: GatewayCode, toml: Toml = ""
-) -> Response:
+def preview(visit: PageVisit, gateway: GatewayCode, toml: Toml = "") -> Response:
     """The page with what was found in a text. Nothing is sent."""
-    row = find_gateway(visitor.caller, store, gateway)
-    text = _unix(toml)
-    checked, _, changes = look_at(services(request), visitor.caller, store, row, text)
-    return _show(request, visitor, store, gateway, preview=PreviewedText(text, checked, changes))
+    return _preview(visit, gateway, toml)
 
 
 @router.post("/gateways/{gateway}/configurations", dependencies=[requires(Scope.GATEWAYS_WRITE)])
 def send_configuration(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     gateway: GatewayCode,
     after: Annotated[int, Form(ge=0, le=2**31 - 2)],
     toml: Toml = "",
     reason: Reason = "",
 ) -> Response:
     """Let the gateway run this text, if nobody has sent another one since version `after`."""
-    row = find_gateway(visitor.caller, store, gateway)
+    row = find_gateway(visit.caller, visit.store, gateway)
     order = ConfigurationOrder(toml=_unix(toml), reason=reason)
     try:
-        send(services(request), visitor.caller, store, row, order, after=after)
+        send(visit.services, visit.caller, visit.store, row, order, after=after)
     except Problem as problem:
         if problem.name != "configuration-refused":
             raise
-        checked, _, changes = look_at(services(request), visitor.caller, store, row, order.toml)
-        answer = _show(request, visitor, store, gateway, preview=PreviewedText(order.toml, checked, changes))
-        answer.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
-        return answer
+        return _preview(visit, gateway, toml, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return _to_configuration(gateway)
 
 
@@ -174,46 +163,47 @@ def send_configuration(
     "/gateways/{gateway}/configurations/{version}/restore", dependencies=[requires(Scope.GATEWAYS_WRITE)]
 )
 def restore(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     gateway: GatewayCode,
     version: Version,
     after: Annotated[int, Form(ge=0, le=2**31 - 2)],
     reason: Reason = "",
 ) -> Response:
     """Let the gateway run an earlier version again."""
-    row = find_gateway(visitor.caller, store, gateway)
-    earlier = find_configuration(store, row, version)
+    row = find_gateway(visit.caller, visit.store, gateway)
+    earlier = find_configuration(visit.store, row, version)
     order = ConfigurationOrder(toml=earlier.toml, reason=reason)
-    send(services(request), visitor.caller, store, row, order, after=after, restores=version)
+    send(visit.services, visit.caller, visit.store, row, order, after=after, restores=version)
     return _to_configuration(gateway)
 
 
+def _preview(visit: Visit, gateway: str, toml: str, *, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    row, text = find_gateway(visit.caller, visit.store, gateway), _unix(toml)
+    checked, _, changes = look_at(visit.services, visit.caller, visit.store, row, text)
+    return _show(visit, gateway, status=status, preview=PreviewedText(text, checked, changes))
+
+
 def _show(
-    request: Request,
-    visitor: Visitor,
-    store: Store,
+    visit: Visit,
     gateway: str,
     *,
+    status: HTTPStatus = HTTPStatus.OK,
     span: str = TrendSpan.DAY.code,
     preview: PreviewedText | None = None,
 ) -> Response:
-    utility, now, language = visitor.caller.utility, services(request).clock(), language_of(request)
-    row = find_gateway(visitor.caller, store, gateway)
+    store, now, language = visit.store, visit.now, visit.language
+    row = find_gateway(visit.caller, store, gateway)
     health = reports.latest(store, row.id)
     present = request_list.present(store, row.id)
     commands = request_list.commands(store, row.id, limit=_COMMANDS_SHOWN)
-    reads = visitor.caller.may(Scope.READINGS_READ)
+    reads = visit.caller.may(Scope.READINGS_READ)
     meters = [
         _meter_line(gateway_meter(code, known, told), known)
-        for code, known, told in meters_of(store, utility.id, row, now - MISSED_SINCE)
+        for code, known, told in meters_of(store, visit.utility.id, row, now - MISSED_SINCE)
     ]
-    return page(
-        request,
-        visitor,
+    return visit.page(
         "gateways/gateway.html",
+        status=status,
         gateway=row,
         address=_address(row.code),
         midnight=lambda seconds: timedelta(seconds=seconds),
@@ -242,22 +232,6 @@ def _show(
 def silent(row: GatewayReportRow, now: datetime) -> bool:
     """True where it is not connected, or has not said how it is for a while."""
     return row.state != "online" or row.health_at is None or now - row.health_at > SILENT_AFTER
-
-
-def _command(request: Request, visitor: Visitor, store: Store, gateway: str, command_id: int) -> Response:
-    row = find_command(visitor.caller, store, gateway, command_id)
-    command = for_caller(request, visitor.caller, store, row)
-    part = "hx-request" in request.headers
-    return page(
-        request,
-        visitor,
-        "gateways/command_part.html" if part else "gateways/command.html",
-        gateway=gateway,
-        address=_address(gateway),
-        command=command,
-        told=told_by(command, language_of(request)),
-        titles=TITLES,
-    )
 
 
 def _address(gateway: str) -> str:

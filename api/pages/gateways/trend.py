@@ -4,12 +4,11 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
-from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit
 from api.v1.gateways.health import GatewayCode, find_gateway
-from api.web.services import services
-from api.words.language import language_of
 from api.words.presentation import N_
 from metering.access import Scope
 from store.gateways import reports
@@ -35,17 +34,10 @@ SpanCode = Annotated[str, Query(alias="range", pattern="^(day|week|month)$")]
 
 
 @router.get("/gateways/{gateway}/trend", dependencies=[requires(Scope.METERS_READ)])
-def trend(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    gateway: GatewayCode,
-    span: SpanCode = TrendSpan.DAY.code,
-) -> dict[str, Any]:
+def trend(visit: PageVisit, gateway: GatewayCode, span: SpanCode = TrendSpan.DAY.code) -> dict[str, Any]:
     """Panes for `static/gateway.js`: series by the same instants (seconds since 1970)."""
-    row = find_gateway(visitor.caller, store, gateway)
-    language, now = language_of(request), services(request).clock()
+    store, language, now = visit.store, visit.language, visit.now
+    row = find_gateway(visit.caller, store, gateway)
     chosen = span_of(span)
     start = now - chosen.length
     points = reports.trend(store, row.id, start, now, chosen.stretch)
@@ -67,7 +59,7 @@ def trend(
     waiting = language.gettext("Readouts that wait")
     disk, heat = language.gettext("Disk in use"), language.gettext("Temperature")
     return {
-        "zone": visitor.caller.utility.time_zone,
+        "zone": visit.utility.time_zone,
         "locale": "en-GB" if language.code == "en" else language.code,  # the day before the month
         "time": language.gettext("Time"),
         "decimal": language.decimal("0.5")[1],

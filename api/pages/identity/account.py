@@ -3,18 +3,17 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, requires
-from api.identity.callers import Visitor, effective
+from api.identity.authentication import requires
+from api.identity.callers import effective
 from api.identity.cookies import session_cookie
 from api.identity.passwords import LONGEST, SHORTEST, provisioning_uri, recovery_codes, recovery_hash
-from api.pages.frame.rendering import page
+from api.pages.frame.visit import PageVisit, Visit
 from api.pages.identity.sign_in import own_path, renew_session
 from api.web.problems import Problem, not_found
-from api.web.services import services
-from api.words.language import COOKIE, language_of, languages
+from api.words.language import COOKIE, languages
 from api.words.presentation import N_
 from metering.access import Scope
 from store.access import sessions, users
@@ -27,42 +26,33 @@ Password = Annotated[str, Form(max_length=LONGEST)]
 
 
 @router.get("/account", dependencies=_OWN)
-def account(request: Request, visitor: PageVisitor, store: Store) -> Response:
+def account(visit: PageVisit) -> Response:
     """Page of the signed-in person: what they may do, and the forms to change what is theirs."""
-    return _account(request, visitor, store)
+    return _account(visit)
 
 
 @router.post("/account/password", dependencies=_OWN)
-def change_password(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    current: Password,
-    password: Password,
-) -> Response:
+def change_password(visit: PageVisit, current: Password, password: Password) -> Response:
     """Every other session ends, and this one gets another token."""
-    shared, person = services(request), _with_password(visitor)
+    shared, person = visit.services, _with_password(visit)
     wait = shared.accounts.wait(person.login)
     if wait or not shared.passwords.matches(person.password_hash, current):
         if not wait:
             shared.accounts.failed(person.login)
-        return _account(
-            request, visitor, store, error=N_("The present password is not right. Nothing was changed.")
-        )
+        return _account(visit, error=N_("The present password is not right. Nothing was changed."))
     if len(password) < SHORTEST:
-        return _account(request, visitor, store, error=N_("Take at least %(shortest)s characters."))
-    users.set_password_hash(store, person.id, shared.passwords.hash(password))
-    sessions.end_of_person(store, person.id, shared.clock())
+        return _account(visit, error=N_("Take at least %(shortest)s characters."))
+    users.set_password_hash(visit.store, person.id, shared.passwords.hash(password))
+    sessions.end_of_person(visit.store, person.id, visit.now)
     answer = _back()
-    renew_session(request, store, visitor, answer)
+    renew_session(visit.request, visit.store, visit.visitor, answer)
     return answer
 
 
 @router.post("/account/second-factor", dependencies=_OWN)
-def offer_second_factor(request: Request, visitor: PageVisitor, store: Store) -> Response:
+def offer_second_factor(visit: PageVisit) -> Response:
     """A secret for an authenticator app, shown this once; it counts when a code has confirmed it."""
-    shared, person = services(request), _with_password(visitor)
+    shared, person = visit.services, _with_password(visit)
     if person.totp_secret is not None:
         raise Problem(
             HTTPStatus.CONFLICT,
@@ -70,59 +60,47 @@ def offer_second_factor(request: Request, visitor: PageVisitor, store: Store) ->
             N_("A second factor is set already. `hesper user reset` removes it."),
         )
     secret = shared.second_factor.new_secret()
-    users.set_totp_pending(store, person.id, shared.second_factor.seal(secret))
-    uri = provisioning_uri(secret, person.login)
-    return _account(request, visitor, store, secret=secret, uri=uri)
+    users.set_totp_pending(visit.store, person.id, shared.second_factor.seal(secret))
+    return _account(visit, secret=secret, uri=provisioning_uri(secret, person.login))
 
 
 @router.post("/account/second-factor/confirm", dependencies=_OWN)
-def confirm_second_factor(
-    request: Request, visitor: PageVisitor, store: Store, code: Annotated[str, Form(max_length=16)]
-) -> Response:
+def confirm_second_factor(visit: PageVisit, code: Annotated[str, Form(max_length=16)]) -> Response:
     """The second factor counts from here on; recovery codes are shown this once."""
-    shared, person = services(request), _with_password(visitor)
+    shared, person = visit.services, _with_password(visit)
     wait = shared.accounts.wait(person.login)
     pending = None if wait or person.totp_secret is not None else person.totp_pending
-    step = (
-        shared.second_factor.step_of(bytes(pending), code.replace(" ", ""), shared.clock())
-        if pending
-        else None
-    )
+    step = shared.second_factor.step_of(bytes(pending), code.replace(" ", ""), visit.now) if pending else None
     if step is None:
         shared.accounts.failed(person.login)
-        return _account(
-            request, visitor, store, error=N_("The code is not right. Begin the second factor anew.")
-        )
+        return _account(visit, error=N_("The code is not right. Begin the second factor anew."))
     codes = recovery_codes()
-    users.confirm_totp(store, person.id, step, [recovery_hash(one) for one in codes])
-    sessions.end_of_person(store, person.id, shared.clock(), but=visitor.session.id)
-    return _account(request, visitor, store, codes=codes)
+    users.confirm_totp(visit.store, person.id, step, [recovery_hash(one) for one in codes])
+    sessions.end_of_person(visit.store, person.id, visit.now, but=visit.visitor.session.id)
+    return _account(visit, codes=codes)
 
 
 @router.post("/account/sessions/end", dependencies=_OWN)
-def end_other_sessions(request: Request, visitor: PageVisitor, store: Store) -> Response:
+def end_other_sessions(visit: PageVisit) -> Response:
     """Sign out everywhere else."""
-    sessions.end_of_person(store, _person(visitor).id, services(request).clock(), but=visitor.session.id)
+    sessions.end_of_person(visit.store, _person(visit).id, visit.now, but=visit.visitor.session.id)
     return _back()
 
 
 @router.post("/account/utility", dependencies=_OWN)
-def show_utility(
-    visitor: PageVisitor, store: Store, utility: Annotated[str, Form(max_length=64)]
-) -> Response:
+def show_utility(visit: PageVisit, utility: Annotated[str, Form(max_length=64)]) -> Response:
     """Let the pages show another of one's utilities."""
-    _person(visitor)
-    utility_id = users.utility_of_code(store, utility) if utility in visitor.roles else None
+    _person(visit)
+    utility_id = users.utility_of_code(visit.store, utility) if utility in visit.visitor.roles else None
     if utility_id is None:
         raise not_found(N_("This utility"), N_("Your account names those that you have a role for."))
-    sessions.move(store, visitor.session.id, utility_id)
+    sessions.move(visit.store, visit.visitor.session.id, utility_id)
     return RedirectResponse("/", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/language", dependencies=_OWN)
 def choose_language(
-    request: Request,
-    _visitor: PageVisitor,
+    visit: PageVisit,
     code: Annotated[str, Form(max_length=8)],
     next: Annotated[str, Form(max_length=500)] = "/",  # noqa: A002 - the name in the form
 ) -> Response:
@@ -130,54 +108,41 @@ def choose_language(
     if code not in languages():
         raise not_found(N_("This language"), N_("The foot of each page names those that there are."))
     answer = RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
-    answer.set_cookie(COOKIE, code, max_age=_YEAR, **session_cookie(services(request)))
+    answer.set_cookie(COOKIE, code, max_age=_YEAR, **session_cookie(visit.services))
     return answer
 
 
-def _account(
-    request: Request,
-    visitor: Visitor,
-    store: Store,
-    *,
-    error: str | None = None,
-    **shown_once: Any,
-) -> Response:
-    shared = services(request)
-    person = users.enter(store, visitor.person.id) if visitor.person else None
-    answer = page(
-        request,
-        visitor,
+def _account(visit: Visit, *, error: str | None = None, **shown_once: Any) -> Response:
+    visitor, idle = visit.visitor, visit.services.settings.session_idle
+    person = users.enter(visit.store, visitor.person.id) if visitor.person else None
+    return visit.page(
         "identity/account.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
         person=person,
         roles={code: sorted(roles) for code, roles in visitor.roles.items()},
         waiting={
             code: sorted(roles - effective(roles, person)) if person else []
             for code, roles in visitor.roles.items()
         },
-        scopes=sorted(visitor.caller.scopes),
-        sessions=sessions.of_person(store, person.id, shared.clock(), shared.settings.session_idle)
-        if person
-        else [],
+        scopes=sorted(visit.caller.scopes),
+        sessions=sessions.of_person(visit.store, person.id, visit.now, idle) if person else [],
         current=visitor.session.id,
-        error=language_of(request).gettext(error, shortest=SHORTEST) if error else None,
+        error=visit.language.gettext(error, shortest=SHORTEST) if error else None,
         shortest=SHORTEST,
         **{"secret": None, "uri": None, "codes": None, **shown_once},
     )
-    if error:
-        answer.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
-    return answer
 
 
-def _person(visitor: Visitor) -> users.User:
-    if visitor.person is None:
+def _person(visit: Visit) -> users.User:
+    if visit.visitor.person is None:
         raise Problem(
             HTTPStatus.FORBIDDEN, "no-account", N_("This session was started with a key: it has no account.")
         )
-    return visitor.person
+    return visit.visitor.person
 
 
-def _with_password(visitor: Visitor) -> users.User:
-    person = _person(visitor)
+def _with_password(visit: Visit) -> users.User:
+    person = _person(visit)
     if person.password_hash is None:
         raise Problem(
             HTTPStatus.FORBIDDEN,

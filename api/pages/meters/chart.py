@@ -3,13 +3,15 @@
 Figures are exact decimal strings, instants are seconds since 1970; words are in the reader's language.
 """
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
-from api.identity.authentication import PageVisitor, Store, requires
-from api.pages.meters.chart_events import Event, events
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit
+from api.pages.meters.chart_events import events
 from api.pages.meters.chart_words import words
 from api.pages.meters.choice import AskedFor, shown_of, subject
 from api.pages.meters.spans import finest, gap_after
@@ -39,30 +41,22 @@ Seconds = Annotated[int | None, Query(ge=0, le=_LATEST)]
 
 
 @router.get("/meters/{meter_id}/chart", dependencies=[requires(Scope.READINGS_READ)])
-def chart(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    asked: AskedFor,
-    since: Seconds = None,
-    until: Seconds = None,
-) -> dict[str, Any]:
+def chart(visit: PageVisit, asked: AskedFor, since: Seconds = None, until: Seconds = None) -> dict[str, Any]:
     """A span as the page chooses it, or what was zoomed into: `since` to `until`, as finely as fits.
 
     `consumption` of a point is counted since `since`, null where the register dropped; `gap`: readings are
     missing in between. `kind` is what is said of a point's reading, `counted` of what was counted to it.
     """
-    about = subject(request, visitor, store, asked.meter_id, asked.register)
+    about = subject(visit, asked.meter_id, asked.register)
     if since is not None and until is not None:
         start, end = datetime.fromtimestamp(since, UTC), min(about.now, datetime.fromtimestamp(until, UTC))
         if end <= start:
             raise invalid("until", N_("The time has to end after it begins, and to begin in the past."))
         bucket = finest(end - start, about.register)
     else:
-        shown = shown_of(store, asked, register=about.register, now=about.now, zone=about.zone)
+        shown = shown_of(visit, asked, about.register)
         bucket, start, end = shown.bucket, shown.start, shown.end
-    language, chosen = about.language, about.register
+    store, language, chosen = visit.store, about.language, about.register
     said = judged_queries.judged(store, chosen.id, start, end, _JUDGED)
     found = finding_queries.findings_of_register(store, chosen.id, start, end, _MARKED_FINDINGS)
     return {
@@ -82,7 +76,7 @@ def chart(
         "marked": [_marked(row, about) for row in said],
         "more": len(said) == _JUDGED,
         "findings": [_finding(one, about) for one in found],
-        "events": [_event(one) for one in events(about, start, end)],
+        "events": [asdict(one) | {"at": one.at.timestamp()} for one in events(about, start, end)],
     }
 
 
@@ -160,14 +154,4 @@ def _finding(finding: ListedFinding, about: RegisterView) -> dict[str, Any]:
         "severity": finding.severity,
         "from": finding.started_at.timestamp(),
         "to": finding.ended_at.timestamp() if finding.ended_at else None,
-    }
-
-
-def _event(event: Event) -> dict[str, Any]:
-    return {
-        "kind": event.kind,
-        "at": event.at.timestamp(),
-        "title": event.title,
-        "reason": event.reason,
-        "href": event.href,
     }

@@ -4,17 +4,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
-import psycopg
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query
 
-from api.identity.callers import Visitor
+from api.pages.frame.visit import Visit
 from api.pages.meters.spans import Span, SpanCode, bounds, span_of
 from api.pages.meters.subject import RegisterView
 from api.web.problems import not_found
-from api.web.services import services
-from api.words.language import language_of
 from api.words.presentation import N_
 from store.fleet import meters as meter_queries
 from store.fleet.meters import MeterRow, RegisterRow
@@ -63,9 +59,9 @@ class ShownSpan:
     end: datetime
 
 
-def find_meter(store: psycopg.Connection, utility_id: int, meter_id: str) -> MeterRow:
+def find_meter(visit: Visit, meter_id: str) -> MeterRow:
     """The utility's meter. Raises Problem."""
-    meter = meter_queries.meter(store, utility_id, meter_id)
+    meter = meter_queries.meter(visit.store, visit.utility.id, meter_id)
     if meter is None:
         raise not_found(N_("This meter"), N_("The overview lists the meters of your utility."))
     return meter
@@ -81,24 +77,27 @@ def choose(registers: list[RegisterRow], obis: str | None) -> RegisterRow | None
     raise not_found(N_("This register"), N_("The meter's page lists its registers."))
 
 
-def subject(
-    request: Request, visitor: Visitor, store: psycopg.Connection, meter_id: str, obis: str | None
-) -> RegisterView:
+def subject(visit: Visit, meter_id: str, obis: str | None) -> RegisterView:
     """The meter and its register, which has to have one. Raises Problem."""
-    utility = visitor.caller.utility
-    meter = find_meter(store, utility.id, meter_id)
-    register = choose(meter_queries.registers(store, meter.id), obis)
+    meter = find_meter(visit, meter_id)
+    register = choose(meter_queries.registers(visit.store, meter.id), obis)
     if register is None:
         raise not_found(N_("A register of this meter"), N_("Its first readings bring its registers."))
-    return RegisterView(store, utility, meter, register, services(request).clock(), language_of(request))
+    return view_of(visit, meter, register)
 
 
-def shown_of(
-    store: psycopg.Connection, asked: Asked, *, register: RegisterRow | None, now: datetime, zone: ZoneInfo
-) -> ShownSpan:
+def view_of(visit: Visit, meter: MeterRow, register: RegisterRow) -> RegisterView:
+    """The register as it is read now."""
+    return RegisterView(visit.store, visit.utility, meter, register, visit.now, visit.language)
+
+
+def shown_of(visit: Visit, asked: Asked, register: RegisterRow | None) -> ShownSpan:
     """Span and bucket that were asked for, as far as they fit."""
     chosen = span_of(asked.span)
     bucket = chosen.bucket_for(register, asked.by) if register else chosen.bucket
-    first = reading_queries.first_reading_at(store, register.id) if register and chosen is Span.LIFE else None
-    start, end = bounds(chosen, asked.to, register, now, zone=zone, bucket=bucket, first=first)
+    first = None
+    if register and chosen is Span.LIFE:
+        first = reading_queries.first_reading_at(visit.store, register.id)
+    zone = visit.utility.zone
+    start, end = bounds(chosen, asked.to, register, visit.now, zone=zone, bucket=bucket, first=first)
     return ShownSpan(chosen, bucket, start, end)

@@ -8,11 +8,12 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import APIRouter, Form, Path
 from fastapi.responses import RedirectResponse, Response
 from pydantic import AwareDatetime
 
-from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit
 from api.pages.meters.choice import Asked, AskedFor, find_meter, subject
 from api.pages.meters.edit_drafts import EditDraft, FaultyError, edit_of
 from api.pages.meters.meter import meter_page
@@ -30,9 +31,7 @@ Text = Annotated[str, Form(max_length=500)]
 @router.post("/meters/{meter_id}/edits", dependencies=[requires(Scope.READINGS_WRITE)])
 def add_edit(
     *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     asked: AskedFor,
     action: Text = "",
     reason: Text = "",
@@ -42,36 +41,33 @@ def add_edit(
     confirmed: Annotated[bool, Form()] = False,
 ) -> Response:
     """Write the edit down and go back to the page, or show it with what is wrong."""
-    about = subject(request, visitor, store, asked.meter_id, asked.register)
+    about = subject(visit, asked.meter_id, asked.register)
     draft = EditDraft(at, action, local, value, reason, confirmed)
     try:
-        edits.add(store, edit_of(draft, about, visitor.caller.actor))
+        edits.add(visit.store, edit_of(draft, about, visit.caller.actor))
     except FaultyError as error:
-        return meter_page(request, visitor, store, asked, replace(draft, faults=(error.fault,)))
+        return meter_page(visit, asked, replace(draft, faults=(error.fault,)))
     except EditError as error:
-        return meter_page(request, visitor, store, asked, replace(draft, faults=(_told(error),)))
+        return meter_page(visit, asked, replace(draft, faults=(_told(error),)))
     return _back(asked)
 
 
 @router.post("/meters/{meter_id}/edits/{edit_id}/approval", dependencies=[requires(Scope.BILLING_APPROVE)])
 def approve_edit(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     asked: AskedFor,
     edit_id: Annotated[int, Path(ge=1, le=2**62)],
 ) -> Response:
     """Let an edit of a closed month hold, as the second person."""
-    utility = visitor.caller.utility
-    meter = find_meter(store, utility.id, asked.meter_id)
+    store, utility = visit.store, visit.utility
+    meter = find_meter(visit, asked.meter_id)
     found = edits.edit(store, utility.id, edit_id)
     if found is None or found.meter != meter.code:
         raise not_found(N_("This edit"), N_("The meter's page lists its edits."))
     try:
-        edits.approve(store, utility.id, edit_id, visitor.caller.actor)
+        edits.approve(store, utility.id, edit_id, visit.caller.actor)
     except EditError as error:
-        return meter_page(request, visitor, store, asked, EditDraft(faults=(_told(error),)))
+        return meter_page(visit, asked, EditDraft(faults=(_told(error),)))
     return _back(asked)
 
 

@@ -1,13 +1,11 @@
 """Reading health of a meter: the last success, the share that arrived, what was missed, and why."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-import psycopg
-
-from api.words.language import Language
+from api.pages.frame.visit import Visit
 from store.fleet.meters import MeterRow
-from store.fleet.utilities import UtilityRow
 from store.readings import meter_health as queries
 from store.readings.meter_health import ReasonRow, StatusRow
 from telemetry.status import Status
@@ -46,24 +44,19 @@ class ReadingHealth:
         return self.arrived / self.due if self.due else None
 
 
-def health_of(
-    store: psycopg.Connection, utility: UtilityRow, meter: MeterRow, now: datetime, language: Language
-) -> ReadingHealth:
+def health_of(visit: Visit, meter: MeterRow) -> ReadingHealth:
     """Of the last DAYS whole days and today."""
-    today = now.astimezone(utility.zone).date()
+    store, today, now = visit.store, visit.today, visit.now
     first = today - timedelta(days=DAYS - 1)
     rows = {row.day: row for row in queries.days(store, meter.id, first, today)}
-    since = datetime(first.year, first.month, first.day, tzinfo=utility.zone)
+    since = datetime(first.year, first.month, first.day, tzinfo=visit.utility.zone)
     past = [row for row in rows.values() if row.day < today]
     return ReadingHealth(
         last=queries.last_arrival(store, meter.id),
         due=sum(row.due for row in past),
         arrived=sum(row.arrived for row in past),
         missed=sum(row.missed for row in rows.values()),
-        cells=[
-            _cell(place, first + timedelta(days=place), rows.get(first + timedelta(days=place)), language)
-            for place in range(DAYS)
-        ],
+        cells=[_cell(visit, place, first + timedelta(days=place), rows) for place in range(DAYS)],
         reasons=queries.reasons(store, meter.id, since, now),
         complaints=[
             (Status(row.status).labels(), row) for row in queries.complaints(store, meter.id, since, now)
@@ -71,8 +64,8 @@ def health_of(
     )
 
 
-def _cell(place: int, day: date, row: queries.DayRow | None, language: Language) -> StripCell:
-    x = place * _STEP
+def _cell(visit: Visit, place: int, day: date, rows: Mapping[date, queries.DayRow]) -> StripCell:
+    x, row, language = place * _STEP, rows.get(day), visit.language
     if row is None or (not row.due and not row.missed):
         label = language.gettext("%(day)s: nothing known", day=language.day(day))
         return StripCell(x, 1, "unknown", label)

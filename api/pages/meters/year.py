@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit
 from api.pages.meters.choice import MeterId, RegisterCode, subject
 from api.printing.meter_year import letterhead, months_of, story
 from api.printing.pdf import document, pdf_response
@@ -16,20 +17,17 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/meters/{meter_id}/year/{year}.pdf", dependencies=[requires(Scope.READINGS_READ)])
 def print_year(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     meter_id: MeterId,
     year: Annotated[int, Path(ge=1990, le=2100)],
     register: RegisterCode = None,
 ) -> Response:
     """The year of one register, in the reader's language."""
-    about = subject(request, visitor, store, meter_id, register)
+    about = subject(visit, meter_id, register)
     printed = about.language.gettext(
         "Printed on %(time)s by %(name)s",
         time=about.language.local_time(about.now, about.zone),
-        name=visitor.caller.name,
+        name=visit.caller.name,
     )
     parts = story(about, year, months_of(about, year))
     content = document(letterhead(about, year, printed), parts, about.language)

@@ -7,11 +7,11 @@ late, and what came of them.
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Form, Path, Query
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, requires
-from api.pages.frame.rendering import page
+from api.identity.authentication import requires
+from api.pages.frame.visit import PageVisit, Visit
 from api.v1.parameters import LARGEST_ID
 from api.v1.quarantine import payloads
 from api.web.problems import invalid, not_found
@@ -92,14 +92,12 @@ REASONS = {
 
 @router.get("/quarantine", dependencies=[requires(Scope.TELEGRAMS_READ)])
 def show_quarantine(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     reason: Annotated[str | None, Query(max_length=64)] = None,
     after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
 ) -> Response:
     """All that waits by reason, or all of one reason."""
-    utility_id = visitor.caller.utility.id
+    store, utility_id = visit.store, visit.utility.id
     waits = Selection(utility_id=utility_id)
     counts = quarantine.count(store, waits)
     if reason is None:
@@ -111,9 +109,7 @@ def show_quarantine(
         shown = found[:_PAGE]
         more = shown[-1].id if len(found) > _PAGE else None
         counts = {name: count for name, count in counts.items() if name == reason}
-    return page(
-        request,
-        visitor,
+    return visit.page(
         "quarantine/quarantine.html",
         reason=reason,
         reasons=REASONS,
@@ -130,70 +126,42 @@ def show_quarantine(
 
 
 @router.get("/quarantine/{entry_id}", dependencies=[requires(Scope.TELEGRAMS_READ)])
-def show_entry(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    entry_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
-) -> Response:
+def show_entry(visit: PageVisit, entry_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> Response:
     """One thing that could not be used, decoded as far as it can be."""
-    wanted = Selection([entry_id], state="", utility_id=visitor.caller.utility.id)
-    found = quarantine.select(store, wanted, limit=1)
+    wanted = Selection([entry_id], state="", utility_id=visit.utility.id)
+    found = quarantine.select(visit.store, wanted, limit=1)
     if not found:
         raise not_found(N_("This entry"), N_("The quarantine page lists those that wait."))
     (entry,) = found
-    return page(
-        request,
-        visitor,
-        "quarantine/entry.html",
-        entry=entry,
-        reasons=REASONS,
-        said=payloads.read(entry.payload),
-    )
+    said = payloads.read(entry.payload)
+    return visit.page("quarantine/entry.html", entry=entry, reasons=REASONS, said=said)
 
 
 @router.post("/quarantine/replay", dependencies=[requires(Scope.READINGS_WRITE)])
-def replay(
-    visitor: PageVisitor,
-    store: Store,
-    why: Why,
-    reason: Reason = None,
-    entry: Entry = None,
-) -> Response:
+def replay(visit: PageVisit, why: Why, reason: Reason = None, entry: Entry = None) -> Response:
     """Have one entry, or all of a reason, taken as if it came now."""
-    _write(visitor, store, TaskKind.REPLAY, _chosen(reason, entry), why)
-    return _back()
+    return _ask(visit, TaskKind.REPLAY, _chosen(reason, entry), why)
 
 
 @router.post("/quarantine/discard", dependencies=[requires(Scope.READINGS_WRITE)])
-def discard(
-    visitor: PageVisitor,
-    store: Store,
-    why: Why,
-    reason: Reason = None,
-    entry: Entry = None,
-) -> Response:
+def discard(visit: PageVisit, why: Why, reason: Reason = None, entry: Entry = None) -> Response:
     """Say of one entry, or all of a reason, that it will never be used."""
-    _write(visitor, store, TaskKind.DISCARD, _chosen(reason, entry), why)
-    return _back()
+    return _ask(visit, TaskKind.DISCARD, _chosen(reason, entry), why)
 
 
 @router.post("/quarantine/accept", dependencies=[requires(Scope.REGISTRY_WRITE)])
 def accept(
-    *,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     meter: Annotated[str, Form(max_length=64)],
     why: Why,
     model: Annotated[str, Form(max_length=200)] = "",
     site: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Register a new meter, with all that waits of it."""
-    if stranger(store, visitor.caller.utility.id, meter) is None:
+    if stranger(visit.store, visit.utility.id, meter) is None:
         raise not_found(N_("This meter"), N_("The quarantine page lists those that wait."))
     known = {name: text.strip() for name, text in (("model", model), ("site", site)) if text.strip()}
-    _write(visitor, store, TaskKind.ACCEPT, {"meter": meter, **known}, why)
-    return _back()
+    return _ask(visit, TaskKind.ACCEPT, {"meter": meter, **known}, why)
 
 
 def _chosen(reason: str | None, entry: int | None) -> dict[str, object]:
@@ -203,9 +171,6 @@ def _chosen(reason: str | None, entry: int | None) -> dict[str, object]:
     return {"reason": reason} if entry is None else {"ids": [entry]}
 
 
-def _write(visitor: PageVisitor, store: Store, task: TaskKind, subject: dict[str, object], why: str) -> None:
-    ask(store, visitor.caller.utility.id, task, subject, author=visitor.caller.actor, reason=why.strip())
-
-
-def _back() -> Response:
+def _ask(visit: Visit, task: TaskKind, subject: dict[str, object], why: str) -> Response:
+    ask(visit.store, visit.utility.id, task, subject, author=visit.caller.actor, reason=why.strip())
     return RedirectResponse("/quarantine", HTTPStatus.SEE_OTHER)

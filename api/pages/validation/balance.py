@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.authentication import requires
 from api.pages.fleet.meter_list import find_site
-from api.pages.frame.rendering import page
-from api.web.services import services
+from api.pages.frame.visit import PageVisit
 from metering.access import Scope
 from store.validation import balance_days as queries
 
@@ -31,18 +30,15 @@ class DayBar:
 
 @router.get("/sites/{site}/balance", dependencies=[requires(Scope.READINGS_READ)])
 def balance(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     site: Annotated[str, Path(max_length=100)],
     medium: Annotated[int | None, Query(ge=0, le=9)] = None,
     to: date | None = None,
 ) -> Response:
     """31 whole days up to `to`, by default yesterday."""
-    utility, now = visitor.caller.utility, services(request).clock()
-    found = find_site(store, utility.id, site)
-    yesterday = now.astimezone(utility.zone).date() - timedelta(days=1)
+    store, utility = visit.store, visit.utility
+    found = find_site(visit, site)
+    yesterday = visit.today - timedelta(days=1)
     last = min(to or yesterday, yesterday)
     first = last - timedelta(days=_DAYS - 1)
     media = queries.balances(store, utility.id, first, last, site=found.code)
@@ -52,9 +48,7 @@ def balance(
         if chosen is not None
         else []
     )
-    return page(
-        request,
-        visitor,
+    return visit.page(
         "validation/balance.html",
         site=found,
         media=media,

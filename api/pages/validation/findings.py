@@ -9,14 +9,13 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request
+from fastapi import APIRouter, Depends, Form, Path, Query
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, Store, requires
+from api.identity.authentication import PageVisitor, requires
 from api.identity.callers import Visitor
-from api.pages.frame.rendering import page
+from api.pages.frame.visit import PageVisit, Visit
 from api.web.problems import Problem, not_found
-from api.words.language import language_of
 from api.words.presentation import N_
 from metering.access import Scope
 from store.access.users import colleagues
@@ -97,26 +96,21 @@ def _wanted(
 
 
 Narrowed = Annotated[Wanted, Depends(_wanted)]
+FindingId = Annotated[int, Path(ge=1, le=_ID)]
 
 
 @router.get("/findings", dependencies=[requires(Scope.FINDINGS_READ)])
 def findings(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    wanted: Narrowed,
-    after: Annotated[int | None, Query(ge=1, le=_ID)] = None,
+    visit: PageVisit, wanted: Narrowed, after: Annotated[int | None, Query(ge=1, le=_ID)] = None
 ) -> Response:
     """Those in one state, or `all`, narrowed by what was chosen."""
-    return _list(request, visitor, store, wanted, after=after)
+    return _list(visit, wanted, after=after)
 
 
 @router.post("/findings", dependencies=[requires(Scope.FINDINGS_WRITE)])
 def change_chosen(
     *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
+    visit: PageVisit,
     wanted: Narrowed,
     action: Annotated[Action, Form()] = "note",
     finding: Annotated[list[int], Form(max_length=MOST)] = [],  # noqa: B006 - FastAPI copies it
@@ -125,138 +119,94 @@ def change_chosen(
 ) -> Response:
     """Do something with the findings that were chosen, and show the list again."""
     if finding:
-        error = _change(request, visitor, store, finding, action, assignee=assignee, note=note.strip())
+        error = _change(visit, finding, action, assignee, note.strip())
     else:
-        error = language_of(request).gettext("Choose the findings first: tick the box before each.")
+        error = visit.language.gettext("Choose the findings first: tick the box before each.")
     if error:
-        return _list(request, visitor, store, wanted, error=error, note=note)
+        return _list(visit, wanted, error=error, note=note)
     return RedirectResponse(f"/findings?{wanted.query}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/findings/{finding_id}", dependencies=[requires(Scope.FINDINGS_READ)])
-def show_finding(
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    finding_id: Annotated[int, Path(ge=1, le=_ID)],
-) -> Response:
+def show_finding(visit: PageVisit, finding_id: FindingId) -> Response:
     """One finding: its evidence, and who did what with it."""
-    return _one(request, visitor, store, finding_id)
+    return _one(visit, finding_id)
 
 
 @router.post("/findings/{finding_id}", dependencies=[requires(Scope.FINDINGS_WRITE)])
 def change_one(
-    *,
-    request: Request,
-    visitor: PageVisitor,
-    store: Store,
-    finding_id: Annotated[int, Path(ge=1, le=_ID)],
+    visit: PageVisit,
+    finding_id: FindingId,
     action: Annotated[Action, Form()] = "note",
     assignee: Annotated[str, Form(max_length=200)] = "",
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
 ) -> Response:
     """Do something with it, and show it again."""
-    if finding(store, visitor.caller.utility.id, finding_id) is None:
+    if finding(visit.store, visit.utility.id, finding_id) is None:
         raise _unknown()
-    error = _change(request, visitor, store, [finding_id], action, assignee=assignee, note=note.strip())
+    error = _change(visit, [finding_id], action, assignee, note.strip())
     if error:
-        return _one(request, visitor, store, finding_id, error=error, note=note)
+        return _one(visit, finding_id, error=error, note=note)
     return RedirectResponse(f"/findings/{finding_id}", HTTPStatus.SEE_OTHER)
 
 
 def _list(
-    request: Request,
-    visitor: Visitor,
-    store: Store,
-    wanted: Wanted,
-    *,
-    after: int | None = None,
-    error: str | None = None,
-    note: str = "",
+    visit: Visit, wanted: Wanted, *, after: int | None = None, error: str | None = None, note: str = ""
 ) -> Response:
-    utility = visitor.caller.utility
+    store, utility = visit.store, visit.utility
     rows = gravest_findings(store, utility.id, wanted.filter, after=after, limit=_PAGE + 1)
     shown = rows[:_PAGE]
     choices = finding_choices(store, utility.id)
-    return _answer(
-        page(
-            request,
-            visitor,
-            "validation/findings.html",
-            findings=shown,
-            last=last_changes(store, utility.id, [one.id for one in shown]),
-            choices=choices,
-            total=sum(choices.states.values()),
-            states=list(FindingState),
-            severities=SEVERITIES,
-            wanted=wanted.filter,
-            assignee=wanted.assignee,
-            query=wanted.query,
-            narrowed=wanted.filter != FindingFilter(state=wanted.filter.state),
-            people=colleagues(store),
-            me=_me(visitor),
-            after=after,
-            next_after=shown[-1].id if len(rows) > _PAGE else None,
-            error=error,
-            note=note,
-        ),
-        error,
-    )
-
-
-def _answer(shown: Response, error: str | None) -> Response:
-    if error:
-        shown.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
-    return shown
-
-
-def _one(
-    request: Request,
-    visitor: Visitor,
-    store: Store,
-    finding_id: int,
-    *,
-    error: str | None = None,
-    note: str = "",
-) -> Response:
-    row = finding(store, visitor.caller.utility.id, finding_id)
-    if row is None:
-        raise _unknown()
-    shown = page(
-        request,
-        visitor,
-        "validation/finding.html",
-        finding=row,
-        history=changes_of(store, visitor.caller.utility.id, finding_id),
+    return visit.page(
+        "validation/findings.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
+        findings=shown,
+        last=last_changes(store, utility.id, [one.id for one in shown]),
+        choices=choices,
+        total=sum(choices.states.values()),
+        states=list(FindingState),
+        severities=SEVERITIES,
+        wanted=wanted.filter,
+        assignee=wanted.assignee,
+        query=wanted.query,
+        narrowed=wanted.filter != FindingFilter(state=wanted.filter.state),
         people=colleagues(store),
-        me=_me(visitor),
+        me=_me(visit.visitor),
+        after=after,
+        next_after=shown[-1].id if len(rows) > _PAGE else None,
         error=error,
         note=note,
     )
-    return _answer(shown, error)
 
 
-def _change(
-    request: Request,
-    visitor: Visitor,
-    store: Store,
-    ids: list[int],
-    action: Action,
-    *,
-    assignee: str,
-    note: str,
-) -> str | None:
+def _one(visit: Visit, finding_id: int, *, error: str | None = None, note: str = "") -> Response:
+    store, utility = visit.store, visit.utility
+    row = finding(store, utility.id, finding_id)
+    if row is None:
+        raise _unknown()
+    return visit.page(
+        "validation/finding.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
+        finding=row,
+        history=changes_of(store, utility.id, finding_id),
+        people=colleagues(store),
+        me=_me(visit.visitor),
+        error=error,
+        note=note,
+    )
+
+
+def _change(visit: Visit, ids: list[int], action: Action, assignee: str, note: str) -> str | None:
     """Change them; what to say where nothing was changed. Raises Problem where none of them is known."""
-    language = language_of(request)
     if action in _NEED_A_NOTE and not note:
-        return language.gettext("Write a note: whoever reads the bill later wants to know why.")
+        return visit.language.gettext("Write a note: whoever reads the bill later wants to know why.")
     wanted = FindingChange(state=_STATES.get(action), note=note)
     if action == "take":
-        wanted = replace(wanted, assignee=_me(visitor))
+        wanted = replace(wanted, assignee=_me(visit.visitor))
     elif action == "assign":
         wanted = replace(wanted, assignee=NOBODY if assignee == _NOBODYS else assignee)
     try:
-        outcomes = change(store, visitor.caller.utility.id, ids, wanted, author=visitor.caller.actor)
+        outcomes = change(visit.store, visit.utility.id, ids, wanted, author=visit.caller.actor)
     except FindingChangeError as error:
         return f"{error}: {error.advice}."
     if all(outcome is ChangeOutcome.UNKNOWN for outcome in outcomes.values()):

@@ -57,17 +57,11 @@ class BufferDisk:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One synced commit, or none of it."""
-        connection = self.connection
-        connection.execute("begin immediate")
-        try:
+        with self.connection as connection:
+            connection.execute("begin immediate")
             acknowledged, alive = list(self._acknowledged), self._alive if self._alive_is_due() else None
             self._ride_along()
             yield connection
-            connection.execute("commit")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("rollback")
-            raise
         for number in acknowledged:
             self._acknowledged.pop(number, None)
         self._alive_written = alive or self._alive_written

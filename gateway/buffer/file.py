@@ -1,4 +1,4 @@
-"""The buffer's SQLite file: opened, brought to the present schema, and replaced when it is damaged.
+"""The buffer's SQLite file: opened or created, and replaced when it is damaged.
 
 A damaged file is never thrown away: every row that can still be read is copied into a new file beside it,
 the old one is moved aside, and the new one takes its place. Each step may be cut short by a power failure;
@@ -13,12 +13,9 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
 from gateway.buffer.atomic_file import sync_folder
-from gateway.buffer.entry import pack
 from gateway.buffer.salvage import PAGE_BYTES, salvage
-from telemetry.wire import MAX_READOUTS, WireReadout
+from telemetry.wire import MAX_READOUTS
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +77,7 @@ def open_file(path: Path, now: Callable[[], datetime]) -> sqlite3.Connection:
     _finish_replacement(path, now)
     try:
         return _open(path)
-    except (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError) as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if _code(error) & 0xFF in _SURROUNDINGS and not is_damage(error):
             raise
         return replace_file(path, now, str(error))
@@ -135,8 +132,8 @@ def _open(path: Path) -> sqlite3.Connection:
             raise OtherVersionError(
                 f"it was written by another version of Hesper (schema {version}, not {VERSION})"
             )
-        if 0 <= version < VERSION:
-            _bring_up(connection, version)
+        if not version:
+            _create(connection)
         _check(connection)
     except BaseException:
         connection.close()
@@ -162,41 +159,13 @@ def _damaged(reason: str) -> sqlite3.DatabaseError:
     return error
 
 
-def _bring_up(connection: sqlite3.Connection, version: int) -> None:
-    """From nothing, or from version 1, whose rows keep their numbers, order and epoch."""
-    connection.execute("begin immediate")
-    try:
-        if version == 1:
-            connection.execute("alter table life rename to earlier_life")
+def _create(connection: sqlite3.Connection) -> None:
+    with connection:
+        connection.execute("begin immediate")
         for statement in _CREATE.split(";"):
             connection.execute(statement)
-        if version == 1:
-            _take_over_version_1(connection)
-        else:
-            connection.execute("insert into life values (lower(hex(randomblob(8))), 1, null)")
+        connection.execute("insert into life values (lower(hex(randomblob(8))), 1, null)")
         connection.execute(f"pragma user_version = {VERSION}")
-        connection.execute("commit")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("rollback")
-        raise
-
-
-def _take_over_version_1(connection: sqlite3.Connection) -> None:
-    """Version 1 had JSON bodies, and the batch's number in every row."""
-    connection.execute("insert into life select epoch, next_batch, null from earlier_life")
-    rows = connection.execute("select at, body, batch from readouts order by batch is null, batch, id")
-    for row, (at, body, batch) in enumerate(rows, start=1):
-        entry = msgspec.json.decode(body, type=WireReadout)
-        connection.execute("insert into entries values (?, ?, ?)", (row, at, pack(entry)))
-        if batch is not None:
-            connection.execute(
-                "insert into batches (number, first, last) values (?, ?, ?) "
-                "on conflict (number) do update set last = excluded.last",
-                (batch, row, row),
-            )
-    connection.execute("drop table readouts")
-    connection.execute("drop table earlier_life")
 
 
 def _finish_replacement(path: Path, now: Callable[[], datetime]) -> None:

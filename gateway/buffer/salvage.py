@@ -12,19 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from gateway.buffer.entry import DamagedEntryError, pack, unpack
+from gateway.buffer.entry import DamagedEntryError, unpack
 from gateway.buffer.priority import Priority, Run
-from telemetry.wire import WireReadout
 
 _MOST_ERRORS = 4_000  # in a row; a broken page costs about 45, and what lies beyond so many is given up
-PAGE_BYTES = 1024  # of our files; those of version 1 had larger ones
+PAGE_BYTES = 1024  # of our files
 _FARTHEST = 1 << 24  # ids beyond the first that are looked through where not even the last can be told
 
 _ENTRIES = "select id, since, body from entries where id > ? and id <= ? order by id"
 _HELD = "select id, boot, monotonic, seal, at, body from held where id > ? and id <= ? order by id"
-_VERSION_1 = "select id, at, body from readouts where id > ? and id <= ? order by id"
 
 
 @dataclass(slots=True)
@@ -56,7 +52,6 @@ def _copy(damaged: Path, target: sqlite3.Connection) -> Salvaged:
     ):
         _copy_entries(source, target, found)
         _copy_held(source, target, found)
-        _copy_version_1(source, target, found)
     return found
 
 
@@ -108,18 +103,6 @@ def _copy_held(source: sqlite3.Connection, target: sqlite3.Connection, found: Sa
             continue
         target.execute("insert into held (boot, monotonic, seal, at, body) values (?, ?, ?, ?, ?)", row)
         found.rows += 1
-
-
-def _copy_version_1(source: sqlite3.Connection, target: sqlite3.Connection, found: Salvaged) -> None:
-    """Its rows had no checksum: what is a readout is taken for one, as then."""
-    for row, at, body in _readable(source, "readouts", _VERSION_1, 0):
-        try:
-            packed = pack(msgspec.json.decode(body, type=WireReadout))
-            target.execute("insert into entries values (?, ?, ?)", (int(row), int(at), packed))
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, TypeError):
-            found.unreadable += 1
-        else:
-            found.rows += 1
 
 
 def _acknowledged(source: sqlite3.Connection) -> list[Run]:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import msgspec
 import pytest
 
 from gateway.buffer.buffer import Backlog, Buffer, BufferFailedError, BufferFullError
@@ -24,7 +23,6 @@ from telemetry.wire import (
     MissReason,
     encode,
     to_milliseconds,
-    wire_readout,
 )
 from tests.gateway.conftest import BEGIN, HandClock, OpenBuffer
 from tests.telemetry.read_back import read_back
@@ -320,31 +318,3 @@ def test_at_its_limit_the_oldest_acknowledged_go_and_what_nobody_acknowledged_ne
 
 def numbers(batch: Batch) -> list[int]:
     return [read_back(wire).values["8-0:1.0.0"].micro // 1_000_000 for wire in batch.readouts]
-
-
-VERSION_1 = """
-create table life (epoch text not null, next_batch integer not null);
-create table readouts (id integer primary key, at integer not null, body blob not null, batch integer);
-create index readouts_by_batch on readouts (batch);
-insert into life values ('0123456789abcdef', 9);
-pragma user_version = 1;
-"""
-
-
-def test_a_buffer_of_the_first_version_keeps_its_epoch_numbers_and_content(
-    tmp_path: Path, open_buffer: OpenBuffer, clock: HandClock, readout: MakeReadout
-) -> None:
-    path = tmp_path / "buffer.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(VERSION_1)
-        for n, batch in [(3, 5), (4, 5), (20, 8), (21, 8), (22, None), (30, None)]:
-            wire = wire_readout(readout(n))
-            row = (n, wire.at, msgspec.json.encode(wire), batch)
-            connection.execute("insert into readouts values (?, ?, ?, ?)", row)
-        connection.commit()
-    buffer = open_buffer(path)
-    assert buffer.epoch == "0123456789abcdef"
-    assert buffer.backlog() == Backlog(6, readout(3).at)
-    batches = buffer.next_batches(10)
-    assert [(batch.batch, numbers(batch)) for batch in batches] == [(5, [3, 4]), (8, [20, 21]), (9, [22, 30])]
-    assert batches[0].readouts[0] == wire_readout(readout(3))

@@ -12,6 +12,7 @@ from api.pages.meters.subject import RegisterView
 from api.printing.pdf import Column, Letterhead, bars, heading, space, table, text
 from api.words.language import Language
 from api.words.mark_words import ReadingState, kind_of, reasons_of
+from api.words.presentation import neighbour_month
 from api.words.vocabulary import medium_name, method_name, quality_name, register_name
 from metering.billing.differences import step
 from store.billing import issued as billing_queries
@@ -19,11 +20,12 @@ from store.fleet import meters as meter_queries
 from store.readings import by_meter as reading_queries
 from store.readings.by_meter import Bucket
 from store.validation import judged_readings as judged_queries
+from telemetry.quality import Quality
 
 _LEFT_OUT = 400  # readings that are listed
 _BILLS = 400  # months of all registers that the history is searched for
 _LOOKBACK = timedelta(days=62)  # finds what January is counted from
-_QUESTIONABLE = 10
+_UNSURE = (Quality.ESTIMATED, Quality.INTERPOLATED, Quality.QUESTIONABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def months_of(about: RegisterView, year: int) -> list[Month]:
                     quality_name(bill.quality, language),
                     " / ".join(methods),
                     closed=True,
-                    sure=bill.quality not in (8, 9, _QUESTIONABLE),
+                    sure=bill.quality not in _UNSURE,
                 )
             )
             continue
@@ -100,15 +102,10 @@ def _read(about: RegisterView, year: int) -> dict[str, tuple[int | None, int]]:
     earlier: tuple[str, int] | None = None
     for bucket, _, value in series:
         period = f"{bucket.astimezone(utility.zone):%Y-%m}"
-        follows = earlier is not None and _next(earlier[0]) == period
+        follows = earlier is not None and neighbour_month(earlier[0], 1) == period
         found[period] = (earlier[1] if earlier and follows else None, value)
         earlier = (period, value)
     return found
-
-
-def _next(period: str) -> str:
-    year, month = int(period[:4]), int(period[5:])
-    return f"{year + month // 12:04d}-{month % 12 + 1:02d}"
 
 
 def letterhead(about: RegisterView, year: int, printed: str) -> Letterhead:

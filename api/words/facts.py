@@ -99,7 +99,7 @@ def plural(one: str, more: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(Text):
     """Sentence template: a text whose fields are evidence.
 
     `amounts` are in the register's unit, `units` in these, `levels` readings with their instants, `shares`
@@ -107,7 +107,6 @@ class Sentence:
     as it was written.
     """
 
-    text: Text
     amounts: str = ""
     levels: str = ""
     shares: str = ""
@@ -115,8 +114,8 @@ class Sentence:
     counts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def __call__(self, facts: Facts, /) -> str:
-        names = FIELD.findall(self.text.en)
-        return facts.say(self.text, **{name: self._field(facts, name) for name in names})
+        names = FIELD.findall(self.en)
+        return facts.say(self, **{name: self._field(facts, name) for name in names})
 
     def _field(self, facts: Facts, name: str) -> str:
         if name in self.units:

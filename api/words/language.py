@@ -9,7 +9,7 @@ Figures stay exact: the decimal mark is the language's, thousands are a thin spa
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -157,25 +157,21 @@ class Language:
         return _INSTANT.sub(lambda found: self.fact(found[0], zone), text)
 
 
+@cache
 def languages() -> Mapping[str, Language]:
     """All of them by code, English first."""
-    return _languages()
-
-
-@cache
-def _languages() -> dict[str, Language]:
     known = {"en": "English", "ru": "Русский", "uk": "Українська"}
     return {code: Language(code, name, Locale.parse(code), _words(code)) for code, name in known.items()}
 
 
 def english() -> Language:
     """The language of those whom nobody has asked."""
-    return _languages()["en"]
+    return languages()["en"]
 
 
 def language_of(request: Request) -> Language:
     """Language that was chosen on a page, else the best of those that the browser wants, else English."""
-    offered = _languages()
+    offered = languages()
     chosen = request.cookies.get(COOKIE, "")
     if chosen in offered:
         return offered[chosen]
@@ -197,10 +193,10 @@ def _by_preference(header: str) -> list[str]:
     return [tag for _, tag in sorted(weighted, key=lambda one: -one[0])]
 
 
-def catalogue(code: str, files: Iterable[Path] | None = None) -> Catalog:
+def catalogue(code: str) -> Catalog:
     """All messages of a language's `.po` files in one catalogue."""
     merged = Catalog(locale=code)
-    for path in sorted((LOCALES / code).glob("*.po")) if files is None else files:
+    for path in sorted((LOCALES / code).glob("*.po")):
         with path.open("rb") as file:
             for message in read_po(file, locale=code, abort_invalid=True):
                 if message.id:

@@ -41,6 +41,12 @@ MENU = (
     MenuEntry("months", N_("Months"), "/months", Scope.BILLING_READ),
 )
 
+_SPOKEN: tuple[Callable[..., str], ...] = (  # filters of these names
+    *(Language.number, Language.percent, Language.decimal, Language.unit, Language.duration, Language.fact),
+    *(Language.local_time, Language.local_date, Language.local_dates, Language.day, Language.month),
+    Language.age,
+)
+
 # Style sheets of every page (static/css), in the order in which they win over each other.
 STYLES = ["base", "frame", "findings", "tables", "forms", "gateways", "meters", "fleet", "billing", "narrow"]
 
@@ -57,22 +63,11 @@ def templates() -> Jinja2Templates:
         extensions=["jinja2.ext.i18n"],
     )
     environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension brings it
-        _gettext, _ngettext, newstyle=True
+        _spoken(Language.gettext), _ngettext, newstyle=True
     )
     environment.filters |= {
-        "number": _spoken(Language.number),
-        "count_of": _spoken(Language.count),
-        "percent": _spoken(Language.percent),
-        "decimal": _spoken(Language.decimal),
-        "unit": _spoken(Language.unit),
-        "local_time": _spoken(Language.local_time),
-        "local_date": _spoken(Language.local_date),
-        "local_dates": _spoken(Language.local_dates),
-        "day": _spoken(Language.day),
-        "age": _spoken(Language.age),
-        "duration": _spoken(Language.duration),
-        "fact": _spoken(Language.fact),
-        "month": _spoken(Language.month),
+        **{method.__name__: _spoken(method) for method in _SPOKEN},
+        "count_of": _spoken(Language.count),  # `count` is Jinja's own
         "words": _told(vocabulary.phrase),
         "evidence_name": _told(evidence_name),
         "quantity": _told(quantity_name),
@@ -88,16 +83,8 @@ def templates() -> Jinja2Templates:
         "finding_title": _told(finding_title),
         "expiry": _told(presentation.expiry),
         "bucket": _told(bucket_name),
-        "explain": _told(
-            lambda finding, zone, language: explain(
-                finding.kind, finding.evidence, finding.unit, zone, language
-            )
-        ),
-        "estimated_loss": _told(
-            lambda finding, zone, language: estimated_loss(
-                finding.kind, finding.evidence, finding.unit, zone, language
-            )
-        ),
+        "explain": _told(_of_finding(explain)),
+        "estimated_loss": _told(_of_finding(estimated_loss)),
         "chart_of": chart_of,
         "plain": plain,
         "hex_lines": presentation.hex_lines,
@@ -117,11 +104,6 @@ def _reader(request: Request) -> dict[str, Any]:
 
 
 @pass_context
-def _gettext(context: Context, text: str) -> str:
-    return str(context["language"].gettext(text))
-
-
-@pass_context
 def _ngettext(context: Context, one: str, more: str, count: int) -> str:
     return str(context["language"].words.ngettext(one, more, count))
 
@@ -134,6 +116,11 @@ def _spoken(method: Callable[..., str]) -> Callable[..., str]:
         return method(context["language"], *given)
 
     return spoken
+
+
+def _of_finding(function: Callable[..., str | None]) -> Callable[..., str | None]:
+    """A function of evidence that is given the finding instead."""
+    return lambda finding, *more: function(finding.kind, finding.evidence, finding.unit, *more)
 
 
 def _told(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -50,11 +50,9 @@ WORDS = {
     "negative_step.jitter": FindingWords(
         Text("Small steps back", "Небольшие шаги назад", "Невеликі кроки назад"),
         Sentence(
-            Text(
-                "%(steps)s back, the largest %(largest)s, %(total)s in all: reverse flow or rounding. Look again if it grows.",
-                "%(steps)s назад, наибольший %(largest)s, всего %(total)s: обратный поток или округление. Посмотрите ещё раз, если станет больше.",
-                "%(steps)s назад, найбільший %(largest)s, усього %(total)s: зворотний потік або округлення. Погляньте ще раз, якщо зросте.",
-            ),
+            "%(steps)s back, the largest %(largest)s, %(total)s in all: reverse flow or rounding. Look again if it grows.",
+            "%(steps)s назад, наибольший %(largest)s, всего %(total)s: обратный поток или округление. Посмотрите ещё раз, если станет больше.",
+            "%(steps)s назад, найбільший %(largest)s, усього %(total)s: зворотний потік або округлення. Погляньте ще раз, якщо зросте.",
             amounts="largest total",
             counts={"steps": plural("%(count)s step", "%(count)s steps")},
         ),
@@ -64,20 +62,16 @@ WORDS = {
         Either(
             known("capacity"),
             Sentence(
-                Text(
-                    "From %(before)s over the register's top of %(capacity)s to %(after)s. Consumption is counted across it; there is nothing to do.",
-                    "С %(before)s через предел регистра %(capacity)s до %(after)s. Расход посчитан с учётом перехода, делать ничего не нужно.",
-                    "З %(before)s через межу регістра %(capacity)s до %(after)s. Споживання пораховано з урахуванням переходу, робити нічого не треба.",
-                ),
+                "From %(before)s over the register's top of %(capacity)s to %(after)s. Consumption is counted across it; there is nothing to do.",
+                "С %(before)s через предел регистра %(capacity)s до %(after)s. Расход посчитан с учётом перехода, делать ничего не нужно.",
+                "З %(before)s через межу регістра %(capacity)s до %(after)s. Споживання пораховано з урахуванням переходу, робити нічого не треба.",
                 levels="before after",
                 amounts="capacity",
             ),
             Sentence(
-                Text(
-                    "From %(before)s over the register's top to %(after)s. Consumption is counted across it; there is nothing to do.",
-                    "С %(before)s через предел регистра до %(after)s. Расход посчитан с учётом перехода, делать ничего не нужно.",
-                    "З %(before)s через межу регістра до %(after)s. Споживання пораховано з урахуванням переходу, робити нічого не треба.",
-                ),
+                "From %(before)s over the register's top to %(after)s. Consumption is counted across it; there is nothing to do.",
+                "С %(before)s через предел регистра до %(after)s. Расход посчитан с учётом перехода, делать ничего не нужно.",
+                "З %(before)s через межу регістра до %(after)s. Споживання пораховано з урахуванням переходу, робити нічого не треба.",
                 levels="before after",
             ),
         ),
@@ -85,11 +79,9 @@ WORDS = {
     "negative_step.reset": FindingWords(
         Text("Register reset", "Показания обнулились", "Показання обнулилися"),
         Sentence(
-            Text(
-                "Fell from %(before)s to %(after)s and counts on from there. The month cannot be billed until the last and the first value are entered as two installations.",
-                "Показание упало с %(before)s до %(after)s и растёт дальше оттуда. Начислить месяц нельзя, пока последнее и первое значения не внесены как две установки.",
-                "Показання впало з %(before)s до %(after)s і зростає далі звідти. Нарахувати місяць не можна, доки останнє й перше значення не внесено як два встановлення.",
-            ),
+            "Fell from %(before)s to %(after)s and counts on from there. The month cannot be billed until the last and the first value are entered as two installations.",
+            "Показание упало с %(before)s до %(after)s и растёт дальше оттуда. Начислить месяц нельзя, пока последнее и первое значения не внесены как две установки.",
+            "Показання впало з %(before)s до %(after)s і зростає далі звідти. Нарахувати місяць не можна, доки останнє й перше значення не внесено як два встановлення.",
             levels="before after",
         ),
     ),
@@ -98,21 +90,17 @@ WORDS = {
         Either(
             says("pattern", "mix-up"),
             Sentence(
-                Text(
-                    "Two levels in turn between %(before)s and %(after)s, the other one %(visits)s, from %(lowest)s to %(highest)s. Does another meter answer at this address?",
-                    "Два уровня по очереди между %(before)s и %(after)s, другой %(visits)s, от %(lowest)s до %(highest)s. Не отвечает ли по этому адресу другой прибор?",
-                    "Два рівні почергово між %(before)s і %(after)s, інший %(visits)s, від %(lowest)s до %(highest)s. Чи не відповідає за цією адресою інший прилад?",
-                ),
+                "Two levels in turn between %(before)s and %(after)s, the other one %(visits)s, from %(lowest)s to %(highest)s. Does another meter answer at this address?",
+                "Два уровня по очереди между %(before)s и %(after)s, другой %(visits)s, от %(lowest)s до %(highest)s. Не отвечает ли по этому адресу другой прибор?",
+                "Два рівні почергово між %(before)s і %(after)s, інший %(visits)s, від %(lowest)s до %(highest)s. Чи не відповідає за цією адресою інший прилад?",
                 levels="before after",
                 amounts="lowest highest",
                 counts={"visits": plural("%(count)s time", "%(count)s times")},
             ),
             Sentence(
-                Text(
-                    "From %(before)s on to %(after)s, another level altogether. If the meter was exchanged, enter both meters' installations in the registry.",
-                    "С %(before)s на %(after)s: совсем другой уровень. Если прибор заменили, внесите в реестр установки обоих приборов.",
-                    "З %(before)s на %(after)s: зовсім інший рівень. Якщо прилад замінили, внесіть до реєстру встановлення обох приладів.",
-                ),
+                "From %(before)s on to %(after)s, another level altogether. If the meter was exchanged, enter both meters' installations in the registry.",
+                "С %(before)s на %(after)s: совсем другой уровень. Если прибор заменили, внесите в реестр установки обоих приборов.",
+                "З %(before)s на %(after)s: зовсім інший рівень. Якщо прилад замінили, внесіть до реєстру встановлення обох приладів.",
                 levels="before after",
             ),
         ),
@@ -120,33 +108,27 @@ WORDS = {
     "reverse_flow": FindingWords(
         Text("Reverse flow", "Обратный поток", "Зворотний потік"),
         Sentence(
-            Text(
-                "Ran backward from %(before)s to %(after)s, by %(ran_back)s, from %(since)s to %(until)s. None of it is counted as consumption. Look for a missing or broken non-return valve, or a meter built in the wrong way round.",
-                "Показания шли назад: с %(before)s до %(after)s, на %(ran_back)s, с %(since)s по %(until)s. Расходом это не считается. Проверьте, есть ли обратный клапан и исправен ли он и не установлен ли прибор наоборот.",
-                "Показання йшли назад: з %(before)s до %(after)s, на %(ran_back)s, з %(since)s по %(until)s. Споживанням це не вважається. Перевірте, чи є зворотний клапан, чи справний він і чи не встановлено прилад навпаки.",
-            ),
+            "Ran backward from %(before)s to %(after)s, by %(ran_back)s, from %(since)s to %(until)s. None of it is counted as consumption. Look for a missing or broken non-return valve, or a meter built in the wrong way round.",
+            "Показания шли назад: с %(before)s до %(after)s, на %(ran_back)s, с %(since)s по %(until)s. Расходом это не считается. Проверьте, есть ли обратный клапан и исправен ли он и не установлен ли прибор наоборот.",
+            "Показання йшли назад: з %(before)s до %(after)s, на %(ran_back)s, з %(since)s по %(until)s. Споживанням це не вважається. Перевірте, чи є зворотний клапан, чи справний він і чи не встановлено прилад навпаки.",
             amounts="before after ran_back",
         ),
     ),
     "stuck": FindingWords(
         Text("Register stuck", "Показания стоят", "Показання не змінюються"),
         Sentence(
-            Text(
-                "Stands at %(value)s since %(since)s, for %(hours)s; its longest rest before was %(longest_before_hours)s (limit %(limit_hours)s). Is the flat empty, or does the meter no longer count?",
-                "Показание %(value)s не меняется с %(since)s, уже %(hours)s; самый долгий перерыв прежде — %(longest_before_hours)s (порог %(limit_hours)s). В квартире никто не живёт или прибор больше не считает?",
-                "Показання %(value)s не змінюється з %(since)s, уже %(hours)s; найдовша перерва раніше — %(longest_before_hours)s (поріг %(limit_hours)s). У квартирі ніхто не живе чи прилад більше не рахує?",
-            ),
+            "Stands at %(value)s since %(since)s, for %(hours)s; its longest rest before was %(longest_before_hours)s (limit %(limit_hours)s). Is the flat empty, or does the meter no longer count?",
+            "Показание %(value)s не меняется с %(since)s, уже %(hours)s; самый долгий перерыв прежде — %(longest_before_hours)s (порог %(limit_hours)s). В квартире никто не живёт или прибор больше не считает?",
+            "Показання %(value)s не змінюється з %(since)s, уже %(hours)s; найдовша перерва раніше — %(longest_before_hours)s (поріг %(limit_hours)s). У квартирі ніхто не живе чи прилад більше не рахує?",
             amounts="value",
         ),
     ),
     "zero": FindingWords(
         Text("Nothing used for long", "Долго нет расхода", "Довго немає споживання"),
         Sentence(
-            Text(
-                "Nothing was used from %(since)s to %(until)s, for %(hours)s, at %(value)s; the longest rest before was %(longest_before_hours)s (limit %(limit_hours)s). Perhaps nobody is at home; if it goes on, the meter may be stuck.",
-                "С %(since)s по %(until)s, %(hours)s подряд, расхода не было (показание %(value)s); самый долгий перерыв прежде — %(longest_before_hours)s (порог %(limit_hours)s). Возможно, никого нет дома; если продолжится, прибор мог остановиться.",
-                "З %(since)s по %(until)s, %(hours)s поспіль, споживання не було (показання %(value)s); найдовша перерва раніше — %(longest_before_hours)s (поріг %(limit_hours)s). Можливо, нікого немає вдома; якщо триватиме, прилад міг зупинитися.",
-            ),
+            "Nothing was used from %(since)s to %(until)s, for %(hours)s, at %(value)s; the longest rest before was %(longest_before_hours)s (limit %(limit_hours)s). Perhaps nobody is at home; if it goes on, the meter may be stuck.",
+            "С %(since)s по %(until)s, %(hours)s подряд, расхода не было (показание %(value)s); самый долгий перерыв прежде — %(longest_before_hours)s (порог %(limit_hours)s). Возможно, никого нет дома; если продолжится, прибор мог остановиться.",
+            "З %(since)s по %(until)s, %(hours)s поспіль, споживання не було (показання %(value)s); найдовша перерва раніше — %(longest_before_hours)s (поріг %(limit_hours)s). Можливо, нікого немає вдома; якщо триватиме, прилад міг зупинитися.",
             amounts="value",
         ),
     ),

@@ -85,7 +85,7 @@ def texts(saying: Saying) -> Iterator[Text]:
         yield from texts(saying.one)
         yield from texts(saying.other)
     elif isinstance(saying, Sentence):
-        yield saying.text
+        yield saying
 
 
 @pytest.mark.parametrize("kind", FINDINGS)

@@ -100,7 +100,7 @@ class Gateways:
         client.on_subscribe = lambda *_: subscribed.set()
         client.connect("127.0.0.1", port)
         client.loop_start()
-        client.subscribe(subscription(Kind.ACK, utility=UTILITY), 1)
+        client.subscribe(subscription(Kind.ACK), 1)
         assert subscribed.wait(10)
 
     def run(self) -> float:

@@ -1,12 +1,10 @@
 """COSEM (IEC 62056-6-2), as far as SML and DLMS share it: unit codes, and scaled values as quantities."""
 
 from decimal import Context, Decimal
-from fractions import Fraction
 
-from telemetry.micro import ValueOutOfRangeError, to_micro
+from telemetry.micro import ValueOutOfRangeError
 from telemetry.obis import Obis
 from telemetry.readout import Quantity
-from telemetry.units import UNITS, convert, ratio
 
 UNIT_CODES = {
     4: "d",
@@ -44,18 +42,8 @@ def scaled(value: int | Decimal, scaler: int) -> Decimal:
 
 
 def quantity(obis: Obis, number: Decimal, unit: int) -> Quantity | None:
-    """The value of a register in micro-units, half-even; None where code, unit or range do not fit.
-
-    In the register's usual unit where every decimal of the meter's unit is one there (W.h as kW.h), else in
-    the meter's own.
-    """
-    usual, own = obis.unit, UNIT_CODES.get(unit)
-    if usual is None or own is None or UNITS[own].dimension != UNITS[usual].dimension:
-        return None
-    in_usual = convert(Decimal(1), own, usual)
+    """The value of a register, as `Quantity.of`; None where code, unit or range do not fit."""
     try:
-        if Fraction(in_usual) == ratio(own, usual):
-            return Quantity(to_micro(_EXACT.multiply(number, in_usual)), usual)
-        return Quantity(to_micro(number), own)
+        return Quantity.of(obis, number, UNIT_CODES.get(unit, ""))
     except ValueOutOfRangeError:
         return None

@@ -51,15 +51,8 @@ def to_wire(micro: int) -> float:
     From 1e9 units on the last micro-unit digit is rounded half-even away (below any meter's resolution).
     """
     if abs(micro) >= _EXACT_IN_DOUBLE:
-        micro = _to_tens(micro)
+        micro = round(micro, -1)
     return micro / MICRO
-
-
-def _to_tens(micro: int) -> int:
-    tens, rest = divmod(micro, 10)
-    if rest > 5 or (rest == 5 and tens % 2):
-        tens += 1
-    return tens * 10
 
 
 def wire_array_to_micro(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import lru_cache
+from itertools import product
 
 _FULL = re.compile(r"(\d{1,3})-(\d{1,3}):(\d{1,3})\.(\d{1,3})\.(\d{1,3})")
 
@@ -147,6 +148,14 @@ _PROFILED = (
 )
 
 
+# C and D of a total; in L1, L2 and L3 they have C + 20, 40 and 60. 128 to 199 are manufacturer specific in C:
+# signed reactive power per phase has no standard code
+_IN_EACH_PHASE = (
+    *((c, 8) for c in (1, 2, 3, 4, 15, 16, 128)),
+    *((c, 7) for c in (1, 2, 3, 9, 11, 12, 13, 16, 130)),
+)
+
+
 def _electricity() -> dict[tuple[int, int], Definition]:
     table = {
         (1, 8): _counter("active energy import", "kW.h", billed=True),
@@ -157,7 +166,7 @@ def _electricity() -> dict[tuple[int, int], Definition]:
         (9, 8): _counter("apparent energy import", "kV.A.h"),
         (10, 8): _counter("apparent energy export", "kV.A.h"),
         (15, 8): _counter("active energy, import plus export", "kW.h"),
-        (16, 8): Definition("active energy, import minus export", "kW.h", RegisterKind.GAUGE),
+        (16, 8): _gauge("active energy, import minus export", "kW.h"),
         (128, 8): _counter("reactive energy, import plus export", "kvar.h"),
         (1, 6): _gauge("active power import, maximum demand", "kW"),
         (1, 7): _gauge("active power import", "W"),
@@ -177,26 +186,9 @@ def _electricity() -> dict[tuple[int, int], Definition]:
         # what load profiles keep of each period: its average (D = 5), and its energy alone (D = 29)
         table[c, 5] = _gauge(f"{quantity} power, average of a period", unit)
         table[c, 29] = _gauge(f"{quantity} energy in a period", f"{unit}.h")
-    for phase, first in ((1, 20), (2, 40), (3, 60)):
-        table |= {
-            (first + 1, 8): _counter(f"active energy import L{phase}", "kW.h"),
-            (first + 2, 8): _counter(f"active energy export L{phase}", "kW.h"),
-            (first + 3, 8): _counter(f"reactive energy import L{phase}", "kvar.h"),
-            (first + 4, 8): _counter(f"reactive energy export L{phase}", "kvar.h"),
-            (first + 15, 8): _counter(f"active energy, import plus export L{phase}", "kW.h"),
-            (first + 16, 8): _gauge(f"active energy, import minus export L{phase}", "kW.h"),
-            (first + 128, 8): _counter(f"reactive energy, import plus export L{phase}", "kvar.h"),
-            (first + 1, 7): _gauge(f"active power import L{phase}", "W"),
-            (first + 2, 7): _gauge(f"active power export L{phase}", "W"),
-            (first + 3, 7): _gauge(f"reactive power import L{phase}", "var"),
-            (first + 9, 7): _gauge(f"apparent power L{phase}", "V.A"),
-            (first + 11, 7): _gauge(f"current L{phase}", "A"),
-            (first + 12, 7): _gauge(f"voltage L{phase}", "V"),
-            (first + 13, 7): _gauge(f"power factor L{phase}", "1"),
-            (first + 16, 7): _gauge(f"active power L{phase}", "W"),
-            # 128 to 199 are manufacturer specific in C: signed reactive power per phase has no standard code
-            (first + 130, 7): _gauge(f"reactive power L{phase}", "var"),
-        }
+    for (c, d), phase in product(_IN_EACH_PHASE, (1, 2, 3)):
+        total = table[c, d]
+        table[c + 20 * phase, d] = Definition(f"{total.name} L{phase}", total.unit, total.kind)
     return table
 
 

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
+from telemetry.micro import to_micro
+from telemetry.obis import Obis
 from telemetry.status import Status
+from telemetry.units import UNITS, convert, loses_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,20 @@ class Quantity:
 
     micro: int
     unit: str
+
+    @classmethod
+    def of(cls, obis: Obis, number: Decimal, unit: str) -> "Quantity | None":
+        """A register's `number` in a meter's unit, half-even; None for one unknown or of another dimension.
+
+        In the register's usual unit if nothing is lost by that (MW.h as kW.h), else in the meter's own (GJ):
+        decided by the units alone, so a register keeps its unit. Raises ValueOutOfRangeError.
+        """
+        usual = obis.unit
+        if unit not in UNITS or usual is None or UNITS[unit].dimension != UNITS[usual].dimension:
+            return None
+        if unit != usual and loses_nothing(unit, usual):
+            return cls(to_micro(convert(number, unit, usual)), usual)
+        return cls(to_micro(number), unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,10 +67,7 @@ def check_segment(text: str) -> str:
     return text
 
 
-def subscription(kind: Kind, *, utility: str = "+", gateway: str = "+", share: str | None = None) -> str:
-    """A topic filter for one kind, with an MQTT 5 shared-subscription group if `share` is given."""
-    for segment in (utility, gateway):
-        if segment != "+":
-            check_segment(segment)
-    text = f"{ROOT}/{utility}/{gateway}/{kind.value}"
+def subscription(kind: Kind, *, share: str | None = None) -> str:
+    """The topic filter of a kind, of everybody; with an MQTT 5 shared-subscription group if one is given."""
+    text = f"{ROOT}/+/+/{kind.value}"
     return f"$share/{check_segment(share)}/{text}" if share else text

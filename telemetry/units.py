@@ -6,6 +6,7 @@ A factor is a `Fraction` of the dimension's base unit, so that conversion is exa
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from types import MappingProxyType
 
 from telemetry.micro import MICRO
@@ -106,24 +107,42 @@ def unit(code: str) -> Unit:
         raise UnitError(f"unknown unit {code!r}; known UCUM codes: {', '.join(UNITS)}") from None
 
 
+def _alike(source: str, target: str) -> tuple[Unit, Unit]:
+    """Two units of one dimension. Raises UnitError."""
+    a, b = unit(source), unit(target)
+    if a.dimension != b.dimension:
+        raise UnitError(f"{source} is {a.dimension}, {target} is {b.dimension}: no conversion")
+    return a, b
+
+
 def ratio(source: str, target: str) -> Fraction:
     """The number of `target` in one `source`, for units without an offset.
 
     Raises UnitError where the dimensions differ or the scale has an offset (temperatures).
     """
-    a, b = unit(source), unit(target)
-    if a.dimension != b.dimension:
-        raise UnitError(f"{source} is {a.dimension}, {target} is {b.dimension}: no conversion")
+    a, b = _alike(source, target)
     if a.offset != b.offset:
         raise UnitError(f"{source} and {target} have different zero points: use convert()")
     return a.factor / b.factor
 
 
+@cache
+def loses_nothing(source: str, target: str) -> bool:
+    """True where every decimal in `source` is one in `target`: the factor divides by no primes but 2 and 5.
+
+    False also for different zero points. Raises UnitError where the dimensions differ.
+    """
+    a, b = _alike(source, target)
+    denominator = (a.factor / b.factor).denominator
+    for prime in (2, 5):
+        while denominator % prime == 0:
+            denominator //= prime
+    return a.offset == b.offset and denominator == 1
+
+
 def convert(value: Decimal, source: str, target: str) -> Decimal:
     """`value` in another unit of the same dimension: exact, or to 28 digits where no decimal is exact."""
-    a, b = unit(source), unit(target)
-    if a.dimension != b.dimension:
-        raise UnitError(f"{source} is {a.dimension}, {target} is {b.dimension}: no conversion")
+    a, b = _alike(source, target)
     exact = (Fraction(value) * a.factor + a.offset - b.offset) / b.factor
     return Decimal(exact.numerator) / Decimal(exact.denominator)
 
@@ -133,8 +152,6 @@ def convert_micro(micro: int, source: str, target: str) -> int | None:
 
     A billed register takes a reading in another unit only when nothing is rounded.
     """
-    a, b = unit(source), unit(target)
-    if a.dimension != b.dimension:
-        raise UnitError(f"{source} is {a.dimension}, {target} is {b.dimension}: no conversion")
+    a, b = _alike(source, target)
     exact = (Fraction(micro) * a.factor + (a.offset - b.offset) * MICRO) / b.factor
     return exact.numerator if exact.denominator == 1 else None

@@ -212,7 +212,6 @@ _decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
 
 
 def encode(message: Struct) -> bytes:
-    """The JSON bytes of a message."""
     return _encoder.encode(message)
 
 
@@ -232,7 +231,6 @@ def to_milliseconds(instant: datetime) -> int:
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
-    """The aware UTC instant."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 

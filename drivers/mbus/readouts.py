@@ -5,8 +5,8 @@ Three rules decide (docs/decisions/006):
    same storage, and becomes a readout of its own at that instant.
 2. Where records claim one register at one instant, the finest resolution is taken if the others agree with
    it as far as they show; if they don't, none of them is taken, and all are reported.
-3. A value goes out in the register's usual unit if every decimal of the meter's unit is one there, too (MW.h
-   or Gcal as kW.h), else in the meter's own (GJ): decided by the units alone, so a register keeps its unit.
+3. A value goes out in the register's usual unit if nothing is lost by that, else in the meter's own
+   (`Quantity.of`).
 """
 
 from collections import defaultdict
@@ -24,11 +24,11 @@ from drivers.mbus.codec.records import Record
 from drivers.mbus.codec.telegram import Telegram
 from drivers.mbus.codec.timepoint import TimePoint
 from drivers.mbus.obis import register
-from telemetry.micro import ValueOutOfRangeError, to_micro
+from telemetry.micro import ValueOutOfRangeError
 from telemetry.obis import Obis, RegisterKind
 from telemetry.readout import Quantity, Readout
 from telemetry.status import Status
-from telemetry.units import UNITS, convert, ratio
+from telemetry.units import UNITS
 
 _UNSET_CLOCK = date(2000, 1, 1)  # where many clocks start, and what a set day without a year looks like
 
@@ -128,8 +128,9 @@ def _claim(
         set_day, reason = _set_day(set_days[record.storage], clock)
         if set_day is None:
             return Rejected(record, obis, reason)
+    assert record.number is not None  # else it is no register's
     try:
-        quantity = _quantity(record, obis)
+        quantity = Quantity.of(obis, record.number, record.unit or "")
     except ValueOutOfRangeError as error:
         return Rejected(record, obis, str(error))
     return RegisterRecord(record, obis, quantity, set_day) if quantity else None
@@ -178,29 +179,6 @@ def _set_day(days: set[TimePoint], clock: TimePoint | None) -> tuple[TimePoint |
 
 def _listed(days: set[TimePoint]) -> str:
     return ", ".join(sorted(map(str, days)))
-
-
-def _quantity(record: Record, obis: Obis) -> Quantity | None:
-    """The value in micro-units, rounded half-even below; None for a unit of another dimension.
-
-    Raises ValueOutOfRangeError.
-    """
-    number, own, usual = record.number, record.unit or "", obis.unit or ""
-    if number is None or own not in UNITS or UNITS[own].dimension != UNITS[usual].dimension:
-        return None
-    unit = usual if _exact(own, usual) else own
-    return Quantity(to_micro(convert(number, own, unit) if unit != own else number), unit)
-
-
-def _exact(own: str, usual: str) -> bool:
-    """Every decimal in `own` is a decimal in `usual`: the factor has no denominator but of twos and fives."""
-    if UNITS[own].offset != UNITS[usual].offset:
-        return False
-    denominator = ratio(own, usual).denominator
-    for prime in (2, 5):
-        while denominator % prime == 0:
-            denominator //= prime
-    return denominator == 1
 
 
 def _settle(group: list[RegisterRecord], rejected: list[Rejected]) -> RegisterRecord | None:

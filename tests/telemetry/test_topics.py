@@ -38,6 +38,6 @@ def test_any_text_is_a_topic_or_an_error(text: str) -> None:
 
 def test_ingesters_share_one_subscription() -> None:
     assert subscription(Kind.READINGS, share="ingest") == "$share/ingest/hesper/v1/+/+/readings"
-    assert subscription(Kind.ACK, utility="u", gateway="g") == "hesper/v1/u/g/ack"
+    assert subscription(Kind.ACK) == "hesper/v1/+/+/ack"
     with pytest.raises(TopicError):
-        subscription(Kind.ACK, utility="#")
+        subscription(Kind.ACK, share="#")

@@ -5,10 +5,15 @@ every byte its wire time on a virtual clock, so a bus's utilisation is computed 
 """
 
 import re
+import termios
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+from drivers.errors import LineError
 
 Parity = Literal["N", "E", "O"]
 _SETTINGS = re.compile(r"(?P<baud>\d{2,7})[ ,/-]?(?P<bits>[78])(?P<parity>[NEO])(?P<stop>[12])")
@@ -86,16 +91,26 @@ class Line(ABC):
 
 
 class RealTimeLine(Line):
-    """A line on the system's own clock."""
+    """A line on the system's own clock. `remedies` are what to try, by error number."""
+
+    remedies: ClassVar[Mapping[int, str]]
 
     def now(self) -> float:
-        """Seconds of the system's monotonic clock."""
         return time.monotonic()
 
     def wait(self, seconds: float) -> None:
-        """Sleep."""
         if seconds > 0:
             time.sleep(seconds)
+
+    @contextmanager
+    def guarded(self, doing: str) -> Iterator[None]:
+        """Give the port back where the system refuses what is being done. Raises LineError with a remedy."""
+        try:
+            yield
+        except (OSError, ValueError, termios.error) as error:
+            self.close()
+            advice = self.remedies.get(error.args[0], "") if error.args else ""
+            raise LineError(f"{self.name}: could not {doing}: {error}", advice=advice) from error
 
 
 @dataclass(frozen=True, slots=True)

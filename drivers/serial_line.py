@@ -3,16 +3,14 @@
 import errno
 import os
 import select
-import termios
 
 import serial
 
-from drivers.errors import LineError
 from drivers.line import RealTimeLine, SerialSettings
 
 _READ = 4096
 _PTY = "/dev/pts/"  # a pty (virtual meter, tunnel) has a speed but no frame, and refuses to be asked for one
-_ADVICE = {
+_REMEDIES = {
     errno.ENOENT: "is the converter plugged in? Name it by /dev/serial/by-id/..., which survives replugging",
     errno.EACCES: "let this user open serial ports: add it to the group 'dialout' and log in again",
     errno.EAGAIN: "another program holds the port; find it with: fuser -v <device>",
@@ -26,6 +24,8 @@ _ADVICE = {
 class SerialLine(RealTimeLine):
     """Serial port, `device` such as '/dev/serial/by-id/...'. Opened exclusively with the first exchange."""
 
+    remedies = _REMEDIES
+
     def __init__(self, device: str, settings: SerialSettings) -> None:
         self.name = device
         self.settings = settings
@@ -35,53 +35,39 @@ class SerialLine(RealTimeLine):
         """Write, drain, and wait until the last bit has left: USB converters report "drained" too early."""
         port = self._open()
         begun = self.now()
-        try:
+        with self.guarded("send"):
             port.write(data)
             port.flush()
-        except (OSError, termios.error) as error:
-            raise self._lost("could not send", error) from error
         self.wait(begun + len(data) * self.settings.character_time - self.now())
 
     def receive(self, timeout: float) -> bytes:
-        """See `Line.receive`."""
         port = self._open()
-        try:
+        with self.guarded("receive"):
             ready, _, _ = select.select([port], [], [], max(timeout, 0.0))
             return port.read(_READ) if ready else b""
-        except (OSError, termios.error) as error:
-            raise self._lost("could not receive", error) from error
 
     def discard(self) -> None:
-        """See `Line.discard`."""
-        if self._port is None:
-            return
-        try:
-            self._port.reset_input_buffer()
-        except (OSError, termios.error) as error:
-            raise self._lost("could not clear the input", error) from error
+        if self._port is not None:
+            with self.guarded("clear the input"):
+                self._port.reset_input_buffer()
 
     def configure(self, settings: SerialSettings) -> None:
         """See `Line.configure`. Call it only after `send` has returned: nothing may be left to transmit."""
         if self._port is not None and settings != self.settings:
-            try:
+            with self.guarded(f"switch to {settings}"):
                 self._port.apply_settings(self._port_settings(settings))
-            except (OSError, ValueError, termios.error) as error:
-                raise self._lost(f"could not switch to {settings}", error) from error
         self.settings = settings
 
     def close(self) -> None:
-        """See `Line.close`."""
         port, self._port = self._port, None
         if port is not None:
             port.close()
 
     def _open(self) -> serial.Serial:
         if self._port is None:
-            try:
+            with self.guarded("open"):
                 self._port = serial.Serial(self.name, exclusive=True, timeout=0, write_timeout=10)
                 self._port.apply_settings(self._port_settings(self.settings))
-            except (OSError, ValueError, termios.error) as error:
-                raise self._lost("could not open", error) from error
         return self._port
 
     def _port_settings(self, settings: SerialSettings) -> dict[str, object]:
@@ -93,10 +79,3 @@ class SerialLine(RealTimeLine):
             "parity": settings.parity,
             "stopbits": settings.stop,
         }
-
-    def _lost(self, what: str, error: Exception) -> LineError:
-        self.close()
-        number = error.args[0] if error.args and isinstance(error.args[0], int) else None
-        return LineError(
-            f"{self.name}: {what}: {error}", advice=_ADVICE.get(number, "") if number is not None else ""
-        )

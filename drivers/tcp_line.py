@@ -4,7 +4,6 @@ import errno
 import select
 import socket
 
-from drivers.errors import LineError
 from drivers.line import RealTimeLine, SerialSettings
 
 _READ = 4096
@@ -13,8 +12,7 @@ _UNACKNOWLEDGED = 10_000  # milliseconds until a peer that vanished (power cut) 
 
 # For a peer with no serial line behind it (Modbus TCP): a character takes a microsecond.
 NO_WIRE = SerialSettings(baud=9_999_999)
-
-_ADVICE = {
+_REMEDIES = {
     errno.ECONNREFUSED: "the host is there but nothing listens on this port; check the serial server's port",
     errno.EHOSTUNREACH: "no way to this host; check its address, the network and the serial server's supply",
     errno.ENETUNREACH: "no way to this host; check its address, the network and the serial server's supply",
@@ -31,6 +29,7 @@ class TcpLine(RealTimeLine):
     """
 
     can_switch = False
+    remedies = _REMEDIES
 
     def __init__(self, host: str, port: int, settings: SerialSettings = NO_WIRE) -> None:
         self.name = f"tcp://{f'[{host}]' if ':' in host else host}:{port}"
@@ -45,57 +44,47 @@ class TcpLine(RealTimeLine):
             self.close()
             connection = self._connected()
         begun = self.now()
-        try:
+        with self.guarded("send"):
             connection.sendall(data)
-        except OSError as error:
-            raise self._lost("could not send", error) from error
         self.wait(begun + len(data) * self.settings.character_time - self.now())
 
     def receive(self, timeout: float) -> bytes:
         """See `Line.receive`. A connection that the peer has ended is a LineError, not silence."""
         connection = self._connected()
-        try:
+        with self.guarded("receive"):
             ready, _, _ = select.select([connection], [], [], max(timeout, 0.0))
             if not ready:
                 return b""
-            data = connection.recv(_READ)
-        except OSError as error:
-            raise self._lost("could not receive", error) from error
-        if not data:
-            raise self._lost("lost", ConnectionResetError(errno.ECONNRESET, "the peer closed the connection"))
-        return data
+            if data := connection.recv(_READ):
+                return data
+            raise ConnectionResetError(errno.ECONNRESET, "the peer closed the connection")
 
     def discard(self) -> None:
         """See `Line.discard`. A connection that has ended is noticed and given up, to be made anew."""
         while self._socket is not None:
-            try:
+            with self.guarded("clear the input"):
                 ready, _, _ = select.select([self._socket], [], [], 0)
                 if not ready:
                     return
                 if not self._socket.recv(_READ):
                     self.close()
-            except OSError as error:
-                raise self._lost("could not clear the input", error) from error
 
     def configure(self, settings: SerialSettings) -> None:
         """Change the pacing only: the wire behind the server keeps its own settings."""
         self.settings = settings
 
     def close(self) -> None:
-        """See `Line.close`."""
         connection, self._socket = self._socket, None
         if connection is not None:
             connection.close()
 
     def _connected(self) -> socket.socket:
         if self._socket is None:
-            try:
+            with self.guarded("connect"):
                 self._socket = socket.create_connection(self._address, _CONNECT_TIMEOUT)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
-            except OSError as error:
-                raise self._lost("could not connect", error) from error
         return self._socket
 
     def _ended_meanwhile(self, connection: socket.socket) -> bool:
@@ -105,7 +94,3 @@ class TcpLine(RealTimeLine):
             return bool(ready) and not connection.recv(1, socket.MSG_PEEK)
         except OSError:
             return True
-
-    def _lost(self, what: str, error: OSError) -> LineError:
-        self.close()
-        return LineError(f"{self.name}: {what}: {error}", advice=_ADVICE.get(error.errno or 0, ""))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from drivers.errors import DriverError
 from drivers.mbus.codec.frame import SND_UD, LongFrame, PrimaryAddress
 from drivers.mbus.codec.header import ByteOrder, manufacturer_code
-from drivers.mbus.codec.telegram import FIXED, FIXED_MSB, SELECT, VARIABLE_LONG, VARIABLE_LONG_MSB
+from drivers.mbus.codec.telegram import FIXED, SELECT, WITH_LONG_HEADER, byte_order
 
 SIZE = 8  # bytes of a secondary address
 ANY_DIGIT = "F"
@@ -35,7 +35,6 @@ class Secondary:
     medium: int = ANY
 
     def encode(self) -> bytes:
-        """The eight bytes of a selection."""
         return (
             int(self.serial, 16).to_bytes(4, "little")
             + self.manufacturer.to_bytes(2, "little")
@@ -97,13 +96,10 @@ def parse_secondary(text: str) -> Secondary | None:
 
 def secondary_of(frame: LongFrame) -> Secondary | None:
     """The secondary address of the meter that sent an answer, as far as its header tells; None if not."""
-    data = frame.user_data
-    if len(data) < SIZE:
-        return None
-    match frame.control_information:
-        case ci if ci in (VARIABLE_LONG, VARIABLE_LONG_MSB):
-            return Secondary.decode(data, ByteOrder.LSB_FIRST if ci == VARIABLE_LONG else ByteOrder.MSB_FIRST)
-        case ci if ci in (FIXED, FIXED_MSB):
-            order = ByteOrder.LSB_FIRST if ci == FIXED else ByteOrder.MSB_FIRST
-            return Secondary(f"{int.from_bytes(data[0:4], order.value):08X}")
+    ci, data = frame.control_information, frame.user_data
+    order = byte_order(ci)
+    if len(data) >= SIZE and ci in WITH_LONG_HEADER:
+        return Secondary.decode(data, order)
+    if len(data) >= SIZE and ci in FIXED:
+        return Secondary(f"{int.from_bytes(data[0:4], order.value):08X}")
     return None

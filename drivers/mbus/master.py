@@ -186,7 +186,6 @@ class MBusDriver(Driver):
         return retries
 
     def _reset(self, address: int, timeout: float) -> LinkAnswer:
-        """SND_NKE."""
         return self._link.exchange(ShortFrame(SND_NKE, address).encode(), SingleCharacterFrame, timeout)
 
     def _select(self, address: Secondary, target: Target, session: _Session, retries: int) -> None:

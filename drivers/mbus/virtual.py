@@ -77,7 +77,6 @@ class VirtualMBusMeter:
         self._left: list[bytes] = []
 
     def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
-        """Take bytes (they may come in pieces) and say what goes back, if anything."""
         if not self.alive or (self.settings is not None and self.settings != settings):
             return []
         self._reader.add(data)

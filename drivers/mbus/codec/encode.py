@@ -11,14 +11,12 @@ encode_telegram(5, Header("06855817", "KAM", 8, 0x04), b"".join(heat))
 from datetime import date, datetime
 from decimal import Decimal
 
-from drivers.mbus.codec.dif import MORE_FOLLOWS, Coding, DataInformation, Function
+from drivers.mbus.codec.dif import Coding, DataInformation, Function
 from drivers.mbus.codec.records import shifted
 from drivers.mbus.codec.timepoint import TimePoint, encode_timepoint
 from drivers.mbus.codec.values import encode_value
 from drivers.mbus.codec.vif import DATE, DATE_TIME, Meaning, ValueForm, find_vif
 from telemetry.units import UNITS, convert
-
-MORE_RECORDS_FOLLOW = bytes((MORE_FOLLOWS,))  # put after the last record of a telegram that is not the last
 
 
 def record(

@@ -1,7 +1,5 @@
 """Fixed data structure (EN 1434-3:1997, CI 73 and 77): two counters, as meters of the nineties send them."""
 
-from decimal import Decimal
-
 from drivers.errors import DecodeError
 from drivers.mbus.codec.dif import Coding, Function
 from drivers.mbus.codec.header import ByteOrder, Header
@@ -67,9 +65,7 @@ def _counter(data: bytes, which: int, units: tuple[int, int], status: int, order
     if unit == _SAME_BUT_HISTORICAL:
         historical, unit = True, units[1 - which]
     meaning = _meaning(unit)
-    number: Decimal | None = None
-    if coded.number is not None:
-        number = shifted(coded.number, meaning.exponent)
+    number = None if coded.number is None else shifted(coded.number, meaning.exponent)
     return Record(
         Function.INSTANTANEOUS,
         int(historical),

@@ -45,7 +45,6 @@ class SingleCharacterFrame:
     """E5: understood."""
 
     def encode(self) -> bytes:
-        """The single character."""
         return bytes((ACK,))
 
 
@@ -56,13 +55,7 @@ class ShortFrame:
     control: int
     address: int
 
-    @property
-    def from_master(self) -> bool:
-        """True for a command; if it was just sent, it is its own echo."""
-        return bool(self.control & _PRM)
-
     def encode(self) -> bytes:
-        """The five bytes on the wire."""
         payload = bytes((self.control, self.address))
         return bytes((SHORT_START, *payload, checksum(payload), STOP))
 
@@ -152,11 +145,9 @@ class MBusFrameReader:
         self.skipped = 0
 
     def add(self, data: bytes) -> None:
-        """Append bytes that arrived."""
         self.pending += data
 
     def next(self) -> Frame | None:
-        """The next whole frame, or None until more bytes come."""
         while self.pending:
             try:
                 length = _length(self.pending)

@@ -152,7 +152,6 @@ def manufacturer_letters(code: int) -> str:
 
 
 def manufacturer_code(letters: str) -> int:
-    """The inverse of `manufacturer_letters`."""
     a, b, c = (ord(letter) - 64 for letter in letters)
     return a << 10 | b << 5 | c
 

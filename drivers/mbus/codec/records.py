@@ -104,7 +104,6 @@ def _read_value_information(data: bytes, at: int) -> tuple[Extended, int]:
 
 @lru_cache(maxsize=1024)  # meters say the same few hundred things again and again
 def _described(chain: bytes) -> Extended:
-    """The meaning of a VIF with its VIFEs."""
     vif, extensions = chain[0], chain[1:]
     if vif in (FIRST_EXTENSION, SECOND_EXTENSION):
         return extend(lookup(extensions[0] & ~EXTENSION, vif), extensions[1:])
@@ -149,7 +148,6 @@ def _byte(data: bytes, at: int) -> int:
 
 
 def _value(information: DataInformation, extended: Extended, coded: Coded) -> tuple[Value | None, str | None]:
-    """Value and error of a record."""
     meaning, error = extended.meaning, extended.error or coded.error
     if error or information.coding in (Coding.NONE, Coding.SELECTION):
         return None, error

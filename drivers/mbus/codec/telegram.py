@@ -21,10 +21,9 @@ from drivers.mbus.codec.header import (
 from drivers.mbus.codec.records import Record, read_records
 from drivers.mbus.codec.security import decrypted, encrypted
 
-VARIABLE_LONG = 0x72  # CI fields of answers; bit 2 set: most significant byte first
-VARIABLE_LONG_MSB = 0x76
-FIXED = 0x73
-FIXED_MSB = 0x77
+VARIABLE_LONG = 0x72  # CI fields of answers; with bit 2 (76, 77): most significant byte first
+WITH_LONG_HEADER = (VARIABLE_LONG, 0x76)
+FIXED = (0x73, 0x77)
 VARIABLE_BARE = 0x78
 VARIABLE_SHORT = 0x7A
 APPLICATION_ERROR = 0x70
@@ -98,8 +97,8 @@ def decode_answer(frame: LongFrame, key: bytes | None = None) -> Telegram | Appl
         )
     if ci == ALARM:
         return ApplicationError(data[0] if data else 0, f"alarm {data.hex(' ').upper()}")
-    order = ByteOrder.MSB_FIRST if ci in (VARIABLE_LONG_MSB, FIXED_MSB) else ByteOrder.LSB_FIRST
-    if ci in (FIXED, FIXED_MSB):
+    order = byte_order(ci)
+    if ci in FIXED:
         return Telegram(*read_fixed(data, order), frame.encode())
     header, start = _read_header(ci, data, order)
     if header.encrypted:
@@ -111,16 +110,21 @@ def decode_answer(frame: LongFrame, key: bytes | None = None) -> Telegram | Appl
 def decode_header(frame: LongFrame) -> Header | None:
     """The header of an answer, also where its records cannot be read; None where it has none."""
     ci, data = frame.control_information, frame.user_data
-    order = ByteOrder.MSB_FIRST if ci in (VARIABLE_LONG_MSB, FIXED_MSB) else ByteOrder.LSB_FIRST
+    order = byte_order(ci)
     try:
-        return read_fixed(data, order)[0] if ci in (FIXED, FIXED_MSB) else _read_header(ci, data, order)[0]
+        return read_fixed(data, order)[0] if ci in FIXED else _read_header(ci, data, order)[0]
     except DecodeError:
         return None
 
 
+def byte_order(ci: int) -> ByteOrder:
+    """The order of multi-byte fields behind a CI field (bit 2)."""
+    return ByteOrder.MSB_FIRST if ci & 0x04 else ByteOrder.LSB_FIRST
+
+
 def _read_header(ci: int, data: bytes, order: ByteOrder) -> tuple[Header, int]:
     """The header of the variable structure, and where its records begin."""
-    if ci in (VARIABLE_LONG, VARIABLE_LONG_MSB):
+    if ci in WITH_LONG_HEADER:
         return read_long_header(data, order), LONG_HEADER
     if ci == VARIABLE_SHORT:
         return read_short_header(data), SHORT_HEADER

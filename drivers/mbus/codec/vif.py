@@ -54,7 +54,7 @@ PLAIN_TEXT = 0x7C  # the unit's name follows as text
 FIRST_EXTENSION = 0xFB
 SECOND_EXTENSION = 0xFD
 
-_DURATION_UNITS = ("s", "min", "h", "d")
+DURATION_UNITS = ("s", "min", "h", "d")
 _CALENDAR_UNITS = ("mo", "a")
 
 Table = dict[int, Meaning]
@@ -85,8 +85,8 @@ def _main() -> Table:
         **_joules(0x08, ENERGY, ""),
         **_scale(0x10, 8, VOLUME, "m3", -6),
         **_scale(0x18, 8, MASS, "kg", -3),
-        **_units(0x20, "on time", _DURATION_UNITS),
-        **_units(0x24, OPERATING_TIME, _DURATION_UNITS),
+        **_units(0x20, "on time", DURATION_UNITS),
+        **_units(0x24, OPERATING_TIME, DURATION_UNITS),
         **_scale(0x28, 8, POWER, "W", -3),
         **_joules(0x30, POWER, "/h"),
         **_scale(0x38, 8, FLOW, "m3/h", -6),
@@ -101,8 +101,8 @@ def _main() -> Table:
         0x6C: Meaning(DATE, kind=ValueForm.TIME),
         0x6D: Meaning(DATE_TIME, kind=ValueForm.TIME),
         0x6E: Meaning(HEAT_COST_UNITS, "1"),
-        **_units(0x70, "averaging duration", _DURATION_UNITS),
-        **_units(0x74, "actuality duration", _DURATION_UNITS),
+        **_units(0x70, "averaging duration", DURATION_UNITS),
+        **_units(0x74, "actuality duration", DURATION_UNITS),
         **_plain({0x78: "fabrication number", 0x79: "enhanced identification", 0x7A: "bus address"}),
         0x7E: Meaning("any quantity"),
         0x7F: Meaning(MANUFACTURER_SPECIFIC),
@@ -144,7 +144,7 @@ def _first_extension() -> Table:
 
 
 def _second_extension() -> Table:
-    numbers = {
+    names = {
         0x08: "access number",
         0x09: "medium",
         0x0A: "manufacturer",
@@ -160,50 +160,47 @@ def _second_extension() -> Table:
         0x14: "access code, system operator",
         0x15: "access code, developer",
         0x16: "password",
+        0x17: "error flags",
+        0x18: "error mask",
+        0x19: "security key",
+        0x1A: "digital output",
+        0x1B: "digital input",
         0x1C: "baud rate",
         0x1D: "response delay in bit times",
         0x1E: "retries",
+        0x1F: "remote control",
         0x20: "first cyclic storage number",
         0x21: "last cyclic storage number",
         0x22: "size of storage block",
+        0x23: "descriptor of tariff and subunit",
         0x2A: "operator specific",
         0x2B: "second of the time point",
+        0x3B: "radio container",
         0x60: "reset counter",
         0x61: "cumulation counter",
+        0x62: "control signal",
         0x63: "day of week",
         0x64: "week number",
-        0x71: "reception level",
-        0x75: "number of stops",
-    }
-    bits = {
-        0x17: "error flags",
-        0x1A: "digital output",
-        0x1B: "digital input",
-        0x18: "error mask",
-        0x19: "security key",
-        0x1F: "remote control",
-        0x23: "descriptor of tariff and subunit",
-        0x3B: "radio container",
-        0x62: "control signal",
         0x66: "parameter activation state",
         0x67: "special supplier information",
+        0x71: "reception level",
         0x72: "daylight saving",
         0x73: "listening window",
+        0x75: "number of stops",
         0x76: "manufacturer's container",
     }
     times = {0x30: "start of tariff", 0x65: "time of day change", 0x70: "battery change"}
     return {
-        **_plain(numbers),
-        **_plain(bits),
+        **_plain(names),
         **_plain(times, ValueForm.TIME),
         0x3A: Meaning("dimensionless", "1"),
         **{code: Meaning("credit", None, code - 0x03) for code in range(0x04)},
         **{code: Meaning("debit", None, code - 0x07) for code in range(0x04, 0x08)},
-        **_units(0x24, "storage interval", _DURATION_UNITS + _CALENDAR_UNITS),
-        **_units(0x2C, "duration since last readout", _DURATION_UNITS),
-        **_units(0x31, "duration of tariff", _DURATION_UNITS[1:]),
-        **_units(0x34, "period of tariff", _DURATION_UNITS + _CALENDAR_UNITS),
-        **_units(0x3C, "transmission period", _DURATION_UNITS),
+        **_units(0x24, "storage interval", DURATION_UNITS + _CALENDAR_UNITS),
+        **_units(0x2C, "duration since last readout", DURATION_UNITS),
+        **_units(0x31, "duration of tariff", DURATION_UNITS[1:]),
+        **_units(0x34, "period of tariff", DURATION_UNITS + _CALENDAR_UNITS),
+        **_units(0x3C, "transmission period", DURATION_UNITS),
         **_scale(0x40, 16, VOLTAGE, "V", -9),
         **_scale(0x50, 16, CURRENT, "A", -12),
         **_units(0x68, "duration since last cumulation", ("h", "d", *_CALENDAR_UNITS)),

@@ -5,13 +5,12 @@ What does not change the number becomes a note, and a record with a note that it
 not know never gets an OBIS name.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from drivers.mbus.codec.vif import Meaning, ValueForm
+from drivers.mbus.codec.dif import EXTENSION
+from drivers.mbus.codec.vif import DURATION_UNITS, Meaning, ValueForm
 
-EXTENSION = 0x80
 MANUFACTURER = 0x7F  # all further extensions are the manufacturer's own
 _SECOND_TABLE = 0x7C
 
@@ -93,8 +92,6 @@ _SECOND_NOTES = {
     0x10: "absolute value of both directions",
 }
 
-_DURATION_UNITS = ("s", "min", "h", "d")
-
 
 @dataclass(frozen=True, slots=True)
 class Extended:
@@ -117,7 +114,10 @@ def extend(meaning: Meaning, extensions: bytes) -> Extended:
         if code == MANUFACTURER:
             own = " ".join(f"{rest:02X}" for rest in codes)
             return _note(result, f"manufacturer's extension {own}".rstrip())
-        result = _second(result, codes) if code == _SECOND_TABLE else _apply(result, code)
+        if code != _SECOND_TABLE:
+            result = _apply(result, code)
+        elif (second := next(codes, None)) is not None:
+            result = _note(result, _SECOND_NOTES.get(second, f"reserved extension 7C {second:02X}"))
     return result
 
 
@@ -150,19 +150,12 @@ def _about(meaning: Meaning, code: int) -> Meaning:
     if code & 0x72 == 0x42:  # 42, 43, 46, 47 and with 08 the same for the upper limit
         return Meaning(f"{edge} of {which} {side} limit exceed {of}", kind=ValueForm.TIME)
     if 0x50 <= code <= 0x5F:
-        return Meaning(f"duration of {which} {side} limit exceed {of}", _DURATION_UNITS[code & 0x03])
+        return Meaning(f"duration of {which} {side} limit exceed {of}", DURATION_UNITS[code & 0x03])
     if 0x60 <= code <= 0x67:
-        return Meaning(f"duration of {which} occurrence {of}", _DURATION_UNITS[code & 0x03])
+        return Meaning(f"duration of {which} occurrence {of}", DURATION_UNITS[code & 0x03])
     if code in (0x6A, 0x6B, 0x6E, 0x6F):
         return Meaning(f"{edge} of {which} occurrence {of}", kind=ValueForm.TIME)
     return replace(meaning, quantity=f"{meaning.quantity}, reserved extension {code:02X}")
-
-
-def _second(result: Extended, codes: Iterator[int]) -> Extended:
-    code = next(codes, None)
-    if code is None:
-        return result
-    return _note(result, _SECOND_NOTES.get(code, f"reserved extension 7C {code:02X}"))
 
 
 def _note(result: Extended, text: str) -> Extended:

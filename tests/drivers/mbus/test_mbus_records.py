@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from drivers.errors import DecodeError
 from drivers.mbus.codec import vif
-from drivers.mbus.codec.dif import Coding, DataInformation, Function, read_data_information
-from drivers.mbus.codec.encode import MORE_RECORDS_FOLLOW, date_record, record
+from drivers.mbus.codec.dif import MORE_FOLLOWS, Coding, DataInformation, Function, read_data_information
+from drivers.mbus.codec.encode import date_record, record
 from drivers.mbus.codec.fixed import read_fixed
 from drivers.mbus.codec.header import ByteOrder, Header
 from drivers.mbus.codec.records import Record, read_records
@@ -274,7 +274,7 @@ def test_an_encoded_telegram_decodes_to_its_records() -> None:
         + date_record(date(2026, 10, 31), storage=1)
         + date_record(datetime(2026, 11, 22, 2, 24), storage=0)  # noqa: DTZ001 - a meter's clock has no zone
         + b"\x0d\x7c\x08DI .tsuc\x067 talf"  # a plain-text unit and a text, last letter first
-        + MORE_RECORDS_FOLLOW
+        + bytes((MORE_FOLLOWS,))
     )
     telegram = decode(encode_telegram(5, header, data))
     assert isinstance(telegram, Telegram)

@@ -9,7 +9,8 @@ from drivers.driver import Found, SearchEvent, SearchScope, Suspicion
 from drivers.line import SerialSettings, Transmission, VirtualMeter
 from drivers.mbus.address import Secondary
 from drivers.mbus.codec import vif
-from drivers.mbus.codec.encode import MORE_RECORDS_FOLLOW, record
+from drivers.mbus.codec.dif import MORE_FOLLOWS
+from drivers.mbus.codec.encode import record
 from drivers.mbus.codec.header import Header
 from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.master import MBusDriver
@@ -37,7 +38,7 @@ def telegram(
     """An answer with one energy, its tariff depending on it so that several can be in one readout."""
     data = record(vif.ENERGY, Decimal(energy), "kW.h", tariff=energy % 4)
     header = Header(serial, maker, version, medium)
-    return encode_telegram(5, header, data + (MORE_RECORDS_FOLLOW if more else b""))
+    return encode_telegram(5, header, data + (bytes((MORE_FOLLOWS,)) if more else b""))
 
 
 def counting(serial: str) -> Callable[[], Sequence[bytes]]:

@@ -57,7 +57,6 @@ class MeterHost(AbstractContextManager["MeterHost"], ABC):
         self._thread = threading.Thread(target=self._run, name=f"meter host {self.spec}", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -90,5 +90,4 @@ def protocol_named(name: str) -> MeterProtocol:
 
 
 def protocols() -> Iterator[MeterProtocol]:
-    """All of them."""
     return map(protocol_named, PROTOCOLS)

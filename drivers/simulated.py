@@ -28,11 +28,9 @@ class _Burst:
         return self.arrival(len(self.data) - 1)
 
     def arrival(self, index: int) -> float:
-        """The instant at which the last bit of that byte has arrived."""
         return self.start + (index + 1) * self.settings.character_time
 
     def arrived(self, until: float) -> int:
-        """The number of bytes that have arrived by then."""
         count = self.taken
         while count < len(self.data) and self.arrival(count) <= until:
             count += 1
@@ -65,11 +63,9 @@ class SimulatedLine(Line):
         self._pushed = 0  # telegrams that a meter which speaks by itself has begun
 
     def now(self) -> float:
-        """Virtual seconds since the line was made."""
         return self._now
 
     def wait(self, seconds: float) -> None:
-        """Let virtual time pass."""
         self._now += max(seconds, 0.0)
 
     def send(self, data: bytes) -> None:
@@ -114,7 +110,6 @@ class SimulatedLine(Line):
         self.settings = settings
 
     def close(self) -> None:
-        """Forget what is on its way."""
         self._let_push(self._now)
         self._bursts.clear()
 

@@ -92,7 +92,6 @@ class Credentials:
 
     @property
     def mechanism(self) -> Mechanism:
-        """The level that these are for."""
         if self.keys:
             return Mechanism.HIGH_GMAC
         return Mechanism.LOW if self.password is not None else Mechanism.NONE

@@ -112,7 +112,6 @@ class DlmsServer:
         self._size = self.longest
 
     def handle(self, apdu: bytes) -> bytes:
-        """The answer to an APDU."""
         try:
             if apdu[:1] == bytes((AARQ,)):
                 return self._associate(AssociationRequest.decode(apdu)).encode()

@@ -21,22 +21,18 @@ class RegisterBlock:
 
     @property
     def function(self) -> int:
-        """3 (holding) or 4 (input)."""
         return self.spans[0].function
 
     @property
     def address(self) -> int:
-        """First address of the request."""
         return self.spans[0].address
 
     @property
     def end(self) -> int:
-        """The address after the last word."""
         return max(span.end for span in self.spans)
 
     @property
     def count(self) -> int:
-        """Words that the request asks for."""
         return self.end - self.address
 
 
@@ -113,7 +109,6 @@ class ReadPlan:
         self._taught: datetime | None = None
 
     def blocks(self, now: datetime) -> list[RegisterBlock]:
-        """The blocks to ask for at this instant."""
         if self._taught is not None and now - self._taught > _BELIEVED:
             self._blocks = list(self._untaught)
             self._taught = None

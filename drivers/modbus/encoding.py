@@ -72,12 +72,10 @@ class Encoding(StrEnum):
 
     @property
     def bits(self) -> int:
-        """Size of a value."""
         return int(self.value[-2:])
 
     @property
     def words(self) -> int:
-        """Registers that one value takes."""
         return self.bits // 16
 
     @property

@@ -78,16 +78,13 @@ class Framing(ABC):
     """One transport's frames, from both ends of the wire."""
 
     def request(self, request: ModbusRequest) -> bytes:
-        """The frame of a request."""
         pdu = _REQUESTS[request.function](address=request.address, count=request.count)
         return self._frame(pdu, request)
 
     def registers(self, request: ModbusRequest, registers: list[int]) -> bytes:
-        """A meter's answer with the registers asked for."""
         return self._frame(_RESPONSES[request.function](registers=registers), request)
 
     def refusal(self, request: ModbusRequest, exception: int) -> bytes:
-        """A meter's answer with an exception code."""
         return self._frame(ExceptionResponse(request.function, exception), request)
 
     @abstractmethod
@@ -157,7 +154,6 @@ class MbapFraming(Framing):
         return None
 
     def next_request(self, heard: bytes) -> tuple[ModbusRequest, bytes] | None:
-        """See `Framing`."""
         split = split_mbap(heard)
         if split is None:
             return None
@@ -174,7 +170,6 @@ class MbapFraming(Framing):
 
 
 def framing(transport: Transport) -> Framing:
-    """The frames of a transport."""
     return MbapFraming() if transport is Transport.TCP else RtuFraming()
 
 

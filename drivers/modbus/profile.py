@@ -70,7 +70,6 @@ class Bits:
         return (1 << self.high - self.low + 1) - 1
 
     def of(self, pattern: int) -> int:
-        """The field's number in the integer's bit pattern."""
         return pattern >> self.low & self.mask
 
 
@@ -95,7 +94,6 @@ class ProfileRegister:
 
     @property
     def end(self) -> int:
-        """The address after the last word."""
         return self.address + self.encoding.words
 
     @property

@@ -48,7 +48,6 @@ class RegisterMeter:
         self._heard = b""
 
     def hear(self, data: bytes, settings: SerialSettings) -> list[Transmission]:
-        """See `VirtualMeter`."""
         self._heard = (self._heard + data)[-_MOST_HEARD:]
         delay = self.turnaround + (silence(settings) if self.transport is Transport.RTU else 0.0)
         said: list[Transmission] = []

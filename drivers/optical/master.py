@@ -195,7 +195,6 @@ class OpticalDriver(Driver):
         return to_readouts(session.identification, sets, target, at, raw)
 
     def _programming(self, target: Target, work: Callable[[OpticalSession], _Result]) -> _Result:
-        """Do the work in programming mode."""
 
         def opened(session: OpticalSession) -> _Result:
             session.programming()

@@ -25,7 +25,6 @@ _ENERGOMERA = "EKT"
 
 
 def search(line: Line, home: SerialSettings, scope: SearchScope, tally: Tally) -> Iterator[SearchEvent]:
-    """See `Driver.search`."""
     settings = list(scope.settings) or (list(_SIGN_ON) if line.can_switch else [home])
     listening = list(scope.settings) or (list(_PUSH) if line.can_switch else [home])
     addresses = ["", *_each(scope)]

@@ -30,7 +30,6 @@ class VirtualClock:
         self._like = like
 
     def present(self) -> datetime:
-        """The instant that the clock shows."""
         return self._now() + self.drift
 
     def show(self, register: str) -> str:
@@ -100,7 +99,6 @@ class ProgrammingMode:
         return ProgrammingCommand("P0", b"()")
 
     def hear(self, frame: Frame) -> Frame | None:
-        """The meter's answer to a frame."""
         if frame is SingleCharacter.NAK:
             return self._said[0] if self._said else None
         if frame is SingleCharacter.ACK:

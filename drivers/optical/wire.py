@@ -141,7 +141,6 @@ class Wire:
 
 
 def is_command(frame: Frame, name: str) -> bool:
-    """True where a frame is that command."""
     return isinstance(frame, ProgrammingCommand) and frame.name == name
 
 

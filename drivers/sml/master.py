@@ -76,7 +76,6 @@ class SmlDriver(Driver):
         return self._one_period()
 
     def only_listens(self, target: Target) -> bool:  # noqa: ARG002 - every meter that pushes
-        """See `Driver.only_listens`."""
         return True
 
     def _one_period(self) -> float:

@@ -39,11 +39,9 @@ class TransportReader:
         self.damaged = 0
 
     def add(self, data: bytes) -> None:
-        """Append bytes that arrived."""
         self.pending += data
 
     def next(self) -> Envelope | None:
-        """The next whole telegram, or None until more bytes come."""
         while (start := self.pending.find(START)) >= 0:
             self.pending = self.pending[start:]
             try:

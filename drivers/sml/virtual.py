@@ -55,7 +55,6 @@ class VirtualSmlMeter:
         return []
 
     def push(self, settings: SerialSettings) -> Transmission:  # noqa: ARG002 (the same at any speed)
-        """See `PushingMeter`."""
         self._pushed += 1
         entries = self._entries() if callable(self._entries) else self._entries
         seconds = SmlTime(TimeKind.SECONDS_INDEX, int(self._pushed * self.period))

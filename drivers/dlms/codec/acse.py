@@ -65,7 +65,6 @@ class Initiate:
     longest: int = 0xFFFF
 
     def encode(self, *, response: bool) -> bytes:
-        """The A-XDR bytes."""
         sizes = _CONFORMANCE + int(self.conformance).to_bytes(3, "big") + self.longest.to_bytes(2, "big")
         if response:
             return bytes((_INITIATE_RESPONSE, 0, _VERSION)) + sizes + _VAA_NAME
@@ -108,7 +107,6 @@ class AssociationRequest:
     authentication: bytes | None = field(default=None, repr=False)
 
     def encode(self) -> bytes:
-        """The bytes."""
         fields = [
             _field(0xA1, _context(self.ciphered)),
             *([_field(0xA6, _field(0x04, self.title))] if self.title else []),
@@ -145,7 +143,6 @@ class AssociationResponse:
     authentication: bytes | None = field(default=None, repr=False)
 
     def encode(self) -> bytes:
-        """The bytes."""
         fields = [
             _field(0xA1, _context(self.ciphered)),
             _field(0xA2, _field(0x02, bytes((self.result,)))),

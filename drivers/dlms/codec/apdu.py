@@ -26,7 +26,6 @@ class Attribute:
     number: int
 
     def encode(self) -> bytes:
-        """The nine bytes."""
         return self.class_id.to_bytes(2, "big") + self.name + bytes((self.number,))
 
     def __str__(self) -> str:

@@ -100,17 +100,14 @@ NULL = Data(DataTag.NULL)
 
 
 def octet_string(content: bytes) -> Data:
-    """An octet string."""
     return Data(DataTag.OCTET_STRING, content)
 
 
 def structure(*items: Data) -> Data:
-    """A structure of these."""
     return Data(DataTag.STRUCTURE, items)
 
 
 def array(*items: Data) -> Data:
-    """An array of these."""
     return Data(DataTag.ARRAY, items)
 
 

@@ -49,7 +49,6 @@ class HdlcAddress:
             raise ValueError(f"{self} is outside 0 to 16383")
 
     def encode(self) -> bytes:
-        """The one, two or four bytes."""
         parts = [self.upper] if self.lower is None else [self.upper, self.lower]
         if self.wide or max(parts) > 127:
             parts = [self.upper, self.lower or 0]
@@ -77,7 +76,6 @@ class Frame:
 
     @property
     def control(self) -> int:
-        """The control field."""
         control = self.kind.value | (_FINAL if self.final else 0)
         if self.kind is HdlcControl.INFORMATION:
             control |= self.send << 1
@@ -150,11 +148,9 @@ class HdlcFrameReader:
         self.damaged = 0
 
     def add(self, data: bytes) -> None:
-        """Append bytes that arrived."""
         self.pending += data
 
     def next(self) -> Frame | None:
-        """The next whole frame, or None until more bytes come."""
         while (start := self.pending.find(FLAG)) >= 0:
             self.pending = self.pending[start:]
             if self.pending[1:2] == bytes((FLAG,)):

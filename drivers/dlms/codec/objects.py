@@ -54,7 +54,6 @@ class MeterObject:
     name: bytes
 
     def attribute(self, number: int) -> Attribute:
-        """One of its attributes."""
         return Attribute(self.class_id, self.name, number)
 
     @property
@@ -109,7 +108,6 @@ class CaptureColumn:
         return cls(Attribute(class_id, items[1].octets, number), index)
 
     def encode(self) -> Data:
-        """The structure that tells it."""
         one = self.attribute
         number = Data(DataTag.INTEGER, one.number)
         return structure(

@@ -57,7 +57,6 @@ class Identification:
 
     @property
     def mode(self) -> Mode:
-        """The mode that the baud character tells."""
         if self.baud in MODE_C_BAUDS:
             return Mode.C
         return Mode.B if self.baud in MODE_B_BAUDS else Mode.A
@@ -68,7 +67,6 @@ class Identification:
         return 0.02 if self.manufacturer[2].islower() else 0.2
 
     def encode(self) -> bytes:
-        """The telegram."""
         return f"/{self.manufacturer}{self.baud}{self.type}\r\n".encode("ascii")
 
 
@@ -81,7 +79,6 @@ class OptionSelect:
     purpose: str = "0"
 
     def encode(self) -> bytes:
-        """The telegram."""
         return ACK + f"{self.protocol}{self.baud}{self.purpose}\r\n".encode("ascii")
 
 
@@ -100,7 +97,6 @@ class DataBlock:
     more: bool = False
 
     def encode(self, check: BlockCheck) -> bytes:
-        """The telegram."""
         checked = self.data + (EOT if self.more else ETX)
         return STX + checked + bytes((check.of(checked),))
 
@@ -124,7 +120,6 @@ class ProgrammingCommand:
         return cls(name, text.encode("ascii"))
 
     def encode(self, check: BlockCheck) -> bytes:
-        """The telegram."""
         checked = self.name.encode("ascii") + (b"" if self.data is None else STX + self.data) + ETX
         return SOH + checked + bytes((check.of(checked),))
 
@@ -188,7 +183,6 @@ class TelegramReader:
         self._echo = data
 
     def add(self, data: bytes) -> None:
-        """Take bytes as they come."""
         self._received += data
         if self._received.startswith(self._echo):
             del self._received[: len(self._echo)]

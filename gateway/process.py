@@ -26,7 +26,7 @@ from gateway.clock.kernel import (
 )
 from gateway.config.document import NEEDS_RESTART, GatewayConfig, LineConfig
 from gateway.health import health_of
-from gateway.line.polled_meter import LOOKBACK
+from gateway.line.polled_meter import LOOKBACK, PolledMeter
 from gateway.line.poller import LinePoller
 from gateway.lines import PolledLines
 from gateway.log_once import LogOnce
@@ -204,15 +204,22 @@ class GatewayProcess:
         position = [each.name for each in config.line].index(line.name)
         return LinePoller(
             line.name,
-            [(config.target(meter), config.schedule(line, meter)) for meter in line.meter],
+            [
+                PolledMeter(
+                    config.target(meter),
+                    config.schedule(line, meter),
+                    line.name,
+                    meter.min_interval or timedelta(0),
+                    meter.load_profile,
+                )
+                for meter in line.meter
+            ],
             wire,
             open_driver(line.protocol, wire, self._clock, **line.driver_options),
             self.buffer.append,
             clock=self._clock,
-            synchronised=self._reference,
+            reference=self._reference,
             rng=random.Random(),  # noqa: S311 - spreads reconnections, keeps no secret
-            min_intervals={meter.address: meter.min_interval for meter in line.meter if meter.min_interval},
-            load_profiles=[meter.address for meter in line.meter if meter.load_profile],
             stagger=position % STAGGERED_LINES * STAGGER,
             clock_limit=config.meter_clock_limit.total_seconds(),
             last_alive=self._last_alive,

@@ -30,6 +30,8 @@ from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.master import MBusDriver
 from drivers.mbus.virtual import VirtualMBusMeter
 from drivers.simulated import SimulatedLine
+from gateway.clock.kernel import ClockReference, trusted_clock
+from gateway.line.polled_meter import PolledMeter
 from gateway.line.poller import LinePoller
 from gateway.schedule import Every
 from telemetry.readout import Readout
@@ -107,18 +109,20 @@ def _utilisation(*, dead: int = 0, secondary: bool = False) -> float:
         useful += sum(spent[readout.meter] for readout in readouts)
 
     schedule = Every(timedelta(seconds=10), UTC)  # a round takes 30 s, so that somebody is always due
-    targets = [
-        (Target(meter.serial if secondary else str(1 + n), meter=f"KAM-{meter.serial}"), schedule)
+    polled = [
+        PolledMeter(
+            Target(meter.serial if secondary else str(1 + n), meter=f"KAM-{meter.serial}"), schedule, "bench"
+        )
         for n, meter in enumerate(placed)
     ]
     poller = LinePoller(
         "bench",
-        targets,
+        polled,
         line,
         MBusDriver(line, clock),
         keep,
         clock=clock,
-        synchronised=lambda: True,
+        reference=ClockReference(trusted_clock),
         rng=random.Random(2),
     )
     line.wait(schedule.period.total_seconds())

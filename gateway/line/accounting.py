@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError, UnsupportedError
 from gateway.clock.schedule_clock import ScheduleClock
 from gateway.line.load_profiles import LONGEST_LOOKBACK
 from gateway.line.pending import PendingPoll, PendingPolls
@@ -89,3 +90,16 @@ class SlotAccounts:
             polls.append(PendingPoll(slot, miss=miss, monotonic=self._clock.monotonic_at(slot)))
         if polls:
             self._pending.put(polls)
+
+
+def miss_reason(error: DriverError) -> MissReason:
+    """The short name of what went wrong between line and meter."""
+    match error:
+        case NoAnswerError():
+            return MissReason.NO_ANSWER
+        case GarbledAnswerError():
+            return MissReason.GARBLED
+        case MeterError() | UnsupportedError():
+            return MissReason.REFUSED
+        case _:
+            return MissReason.NOT_UNDERSTOOD

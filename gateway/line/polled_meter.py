@@ -4,6 +4,7 @@ Every slot is accounted for once, in order: by a readout, or by a miss with its 
 that is not accounted for yet.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,11 +12,13 @@ from datetime import datetime, timedelta
 from math import inf
 
 from drivers.driver import Target
-from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError, UnsupportedError
+from drivers.errors import DriverError
 from gateway.log_once import LogOnce
 from gateway.schedule import Schedule, Since, is_midnight
 from telemetry.readout import Readout
 from telemetry.wire import MeterHealth, Miss, MissReason, to_milliseconds
+
+log = logging.getLogger(__name__)
 
 LONGEST_ABSENCE = timedelta(hours=1)  # between two attempts at a dead meter, unless its schedule is slower
 LOOKBACK = timedelta(hours=2)  # from the last slot that was accounted for, for the exchange that served it
@@ -34,16 +37,19 @@ class TooSoonError(DriverError):
 class PolledMeter:
     """A meter, its schedule, and the slot that it is to be read for next.
 
-    Instants are those of the line's schedule clock. `min_interval`: the shortest time between
-    two readouts that the meter's battery is made for.
+    Instants are those of the line's schedule clock. `min_interval`: the shortest time between two readouts
+    that the meter's battery is made for. `load_profile`: the periods that it keeps itself are fetched, too.
     """
 
     target: Target
     schedule: Schedule
     line: str
-    gone: LogOnce
-    clock_wrong: LogOnce
     min_interval: timedelta = timedelta(0)
+    load_profile: bool = False
+    gone: LogOnce = field(default_factory=lambda: LogOnce(log, "meter is gone", "meter is back"))
+    clock_wrong: LogOnce = field(
+        default_factory=lambda: LogOnce(log, "meter's clock is wrong", "meter's clock is right")
+    )
     slot: datetime = field(init=False)
     following: datetime = field(init=False)  # the slot after `slot`
     billing: bool = field(init=False)  # what is read next is the reading of a local midnight
@@ -281,19 +287,6 @@ def any_answered(meters: Sequence[PolledMeter]) -> bool | None:
     silent = bool(asked) and all(meter.answered is False for meter in asked)
     often = any(meter.schedule.period <= _OFTEN for meter in asked)
     return False if silent and sum(meter.silences for meter in asked) > often else None
-
-
-def miss_reason(error: DriverError) -> MissReason:
-    """The short name of what went wrong between line and meter."""
-    match error:
-        case NoAnswerError():
-            return MissReason.NO_ANSWER
-        case GarbledAnswerError():
-            return MissReason.GARBLED
-        case MeterError() | UnsupportedError():
-            return MissReason.REFUSED
-        case _:
-            return MissReason.NOT_UNDERSTOOD
 
 
 def _shown(instant: datetime | None) -> str:

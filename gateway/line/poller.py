@@ -11,29 +11,24 @@ Rules:
 - a line that fails is closed and tried again at growing distances, and is nobody's failure.
 """
 
-import logging
 import random
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from drivers.driver import Clock, Driver, Target
+from drivers.driver import Clock, Driver
 from drivers.errors import DriverError, LineError
 from drivers.line import Line
-from gateway.clock.kernel import ClockReference, Synchronised
+from gateway.clock.kernel import ClockReference
 from gateway.clock.schedule_clock import Moment, ScheduleClock
-from gateway.line.accounting import SlotAccounts
+from gateway.line.accounting import SlotAccounts, miss_reason
 from gateway.line.load_profiles import LoadProfiles, midnight_is_near
 from gateway.line.pending import Keep, PendingPoll, PendingPolls
-from gateway.line.polled_meter import PolledMeter, any_answered, miss_reason
+from gateway.line.polled_meter import PolledMeter, any_answered
 from gateway.line.state import LineState
 from gateway.line.work import LineStoppedError, LineWork
-from gateway.log_once import LogOnce
-from gateway.schedule import Schedule
 from telemetry.readout import Readout
 from telemetry.wire import LineHealth, MeterHealth, MissReason
-
-log = logging.getLogger(__name__)
 
 CLOCK_LIMIT = 120.0  # seconds that a meter's clock may be wrong before it is told
 # Periods of its schedule for which an attempt at a dead meter waits to end before a living one's slot, and
@@ -45,9 +40,8 @@ _DOWN_FOR_GOOD = 3  # attempts to open a port, one to four seconds apart
 class LinePoller:
     """Poller of one thread; `submit`, `round_answered` and what tells of health may be called from others.
 
-    `min_intervals` by address: how often battery meters may be asked. `load_profiles`: the addresses of
-    meters whose own periods are fetched, too. `stagger` puts the line's slots a little later than the
-    clock's, so that the lines of a gateway do not all begin in one instant.
+    `stagger` puts the line's slots a little later than the clock's, so that the lines of a gateway do not all
+    begin in one instant.
     `last_alive`: every slot up to then was accounted for by an earlier process, and after it those that the
     instants of `kept_since` (from `LOOKBACK` before it on) tell of, by meter. `boot` names what `line.now`
     counts from.
@@ -56,16 +50,14 @@ class LinePoller:
     def __init__(
         self,
         name: str,
-        meters: Sequence[tuple[Target, Schedule]],
+        meters: Sequence[PolledMeter],
         line: Line,
         driver: Driver,
         keep: Keep,
         *,
         clock: Clock,
-        synchronised: Synchronised,
+        reference: ClockReference,
         rng: random.Random,
-        min_intervals: Mapping[str, timedelta] | None = None,
-        load_profiles: Collection[str] = (),
         stagger: timedelta = timedelta(0),
         clock_limit: float = CLOCK_LIMIT,
         last_alive: datetime | None = None,
@@ -82,21 +74,9 @@ class LinePoller:
         self._state = LineState(name, line, rng)
         self._stagger = stagger
         self._clock_limit = clock_limit
-        self._reference = (
-            synchronised if isinstance(synchronised, ClockReference) else ClockReference(synchronised)
-        )
-        self._schedule_clock = ScheduleClock(clock, line.now, self._reference, boot)
-        self.meters = [
-            PolledMeter(
-                target=target,
-                schedule=schedule,
-                line=name,
-                gone=LogOnce(log, "meter is gone", "meter is back"),
-                clock_wrong=LogOnce(log, "meter's clock is wrong", "meter's clock is right"),
-                min_interval=(min_intervals or {}).get(target.address, timedelta(0)),
-            )
-            for target, schedule in meters
-        ]
+        self._reference = reference
+        self._schedule_clock = ScheduleClock(clock, line.now, reference, boot)
+        self.meters = meters
         now = self._schedule_clock.start.wall - stagger
         for meter in self.meters:
             meter.begun = now
@@ -110,8 +90,7 @@ class LinePoller:
             last_alive=last_alive,
             kept_since=kept_since or {},
         )
-        wanted = [meter for meter in self.meters if meter.target.address in load_profiles]
-        self._profiles = LoadProfiles(wanted, last_alive)
+        self._profiles = LoadProfiles([meter for meter in meters if meter.load_profile], last_alive)
 
     def poll(self) -> float:
         """Do the one thing that comes first, if any; returns seconds until there is something to do."""

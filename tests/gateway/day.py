@@ -20,7 +20,8 @@ from drivers.driver import Target
 from drivers.errors import GarbledAnswerError, NoAnswerError
 from gateway.buffer.buffer import Buffer, BufferFailedError, BufferFullError
 from gateway.buffer.source import Monotonic, SourceError
-from gateway.line.polled_meter import LOOKBACK
+from gateway.clock.kernel import ClockReference, trusted_clock
+from gateway.line.polled_meter import LOOKBACK, PolledMeter
 from gateway.line.poller import LinePoller
 from gateway.schedule import parse_schedule
 from telemetry.readout import Readout
@@ -96,12 +97,15 @@ class Gateway:
         driver.during = fail_now_and_then
         return LinePoller(
             f"line {number}",
-            [(Target(address, name), SCHEDULE) for address, name in names.items()],
+            [
+                PolledMeter(Target(address, name), SCHEDULE, f"line {number}")
+                for address, name in names.items()
+            ],
             wire,
             driver,
             self.keep,
             clock=clock,
-            synchronised=lambda: True,
+            reference=ClockReference(trusted_clock),
             rng=self.rng,
             **earlier,  # type: ignore[arg-type]
         )

@@ -1,7 +1,7 @@
 """A line without a wire and a driver that does what the test says: for the gateway's own rules."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from drivers.driver import Driver, Target
 from drivers.line import Line, SerialSettings
 from gateway.buffer.buffer import BufferFailedError
 from gateway.buffer.source import Monotonic
+from gateway.clock.kernel import ClockReference, Synchronised
+from gateway.line.polled_meter import PolledMeter
 from gateway.line.poller import LinePoller
 from gateway.schedule import parse_schedule
 from telemetry.readout import Quantity, Readout
@@ -138,14 +140,35 @@ class Bench:
         ]
         self.poller = self.new_poller(**options)
 
-    def new_poller(self, **options: Any) -> LinePoller:
+    def new_poller(
+        self,
+        *,
+        min_intervals: Mapping[str, timedelta] | None = None,
+        load_profiles: Sequence[str] = (),
+        synchronised: Synchronised | None = None,
+        **options: Any,
+    ) -> LinePoller:
+        """`min_intervals` and `load_profiles` by the meter's address."""
+        meters = [
+            PolledMeter(
+                target,
+                schedule,
+                "basement",
+                (min_intervals or {}).get(target.address, timedelta(0)),
+                target.address in load_profiles,
+            )
+            for target, schedule in self.meters
+        ]
+        reference = synchronised or (lambda: self.synchronised)
+        if not isinstance(reference, ClockReference):
+            reference = ClockReference(reference)
         settings: dict[str, Any] = {
             "clock": self.clock,
-            "synchronised": lambda: self.synchronised,
+            "reference": reference,
             "rng": random.Random(1),
             **options,
         }
-        self.poller = LinePoller("basement", self.meters, self.line, self.driver, self.keep, **settings)
+        self.poller = LinePoller("basement", meters, self.line, self.driver, self.keep, **settings)
         return self.poller
 
     def keep(

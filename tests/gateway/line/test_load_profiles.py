@@ -14,6 +14,8 @@ from drivers.optical.master import OpticalDriver
 from drivers.optical.virtual import OPTICAL
 from drivers.optical.virtual_programming import ProgrammingMode, VirtualLoadProfile
 from drivers.simulated import SimulatedLine
+from gateway.clock.kernel import ClockReference, trusted_clock
+from gateway.line.polled_meter import PolledMeter
 from gateway.line.poller import LinePoller
 from gateway.schedule import parse_schedule
 from telemetry.readout import Readout
@@ -138,14 +140,17 @@ def test_a_real_driver_tells_the_day_of_an_optical_meter_after_its_reading_of_mi
     kept: list[Readout] = []
     poller = LinePoller(
         "optical",
-        [(Target("", time_zone=BERLIN), parse_schedule("15min", BERLIN))],
+        [
+            PolledMeter(
+                Target("", time_zone=BERLIN), parse_schedule("15min", BERLIN), "optical", load_profile=True
+            )
+        ],
         line,
         OpticalDriver(line, clock),
         lambda readouts, misses=(), *, unsynchronised=None: kept.extend(readouts),
         clock=clock,
-        synchronised=lambda: True,
+        reference=ClockReference(trusted_clock),
         rng=random.Random(1),
-        load_profiles=[""],
     )
     while line.now() < 1200:
         line.wait(poller.poll())

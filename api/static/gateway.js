@@ -1,14 +1,11 @@
 // The gateway page's charts: a small pane for each figure that it tells, all over the same time.
 // Lines of one pane differ by their dashes as well as by their hue, and the legend names them.
 
+import { element, token } from "./chart/format.js";
+
 const HUES = ["--accent", "--heat", "--cold", "--electricity", "--gas", "--good"];
 const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3], [1, 5], [12, 4]];
 const HEIGHT = 130;
-
-/** @param {string} name */
-function token(name) {
-  return getComputedStyle(document.body).getPropertyValue(name).trim();
-}
 
 // Where no line can be drawn: nothing is known before and after.
 /** @param {(number | null)[]} values */
@@ -42,11 +39,8 @@ class Trends {
 
   /** @param {TrendPane} pane */
   pane(pane) {
-    const box = document.createElement("div");
-    box.className = "pane";
-    const heading = document.createElement("h3");
-    heading.textContent = pane.unit ? `${pane.title}, ${pane.unit}` : pane.title;
-    box.append(heading);
+    const box = element("div", "pane");
+    box.append(element("h3", "", pane.unit ? `${pane.title}, ${pane.unit}` : pane.title));
     this.place.append(box);
     const axis = {
       stroke: token("--muted"), font: `12px ${getComputedStyle(document.body).fontFamily}`,
@@ -101,18 +95,15 @@ class Trends {
   // The same for those who do not see the lines.
   /** @param {TrendPane} pane @param {(value: number) => string} written */
   figures(pane, written) {
-    const hidden = document.createElement("div");
-    hidden.className = "unseen";
-    const table = document.createElement("table");
+    const hidden = element("div", "unseen");
+    const table = element("table");
     hidden.append(table);
-    const caption = table.createCaption();
-    caption.textContent = pane.title;
+    table.createCaption().textContent = pane.title;
     const head = table.createTHead().insertRow();
     head.insertCell();
     for (const one of pane.series) {
-      const cell = document.createElement("th");
+      const cell = element("th", "", one.label);
       cell.scope = "col";
-      cell.textContent = one.label;
       head.append(cell);
     }
     const body = table.createTBody();

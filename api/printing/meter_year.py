@@ -15,7 +15,6 @@ from api.words.mark_words import ReadingState, kind_of, reasons_of
 from api.words.presentation import neighbour_month
 from api.words.vocabulary import medium_name, method_name, quality_name, register_name
 from metering.billing.differences import step
-from store.billing import issued as billing_queries
 from store.fleet import meters as meter_queries
 from store.readings import by_meter as reading_queries
 from store.readings.by_meter import Bucket
@@ -44,17 +43,9 @@ class Month:
 
 def months_of(about: RegisterView, year: int) -> list[Month]:
     """The months of the year that have begun, January first."""
-    store, utility, meter, register = about.store, about.utility, about.meter, about.register
-    language = about.language
-    billed = {
-        bill.period: bill
-        for bill in billing_queries.billing_history(store, utility.id, meter.id, _BILLS)
-        if bill.obis == register.obis
-    }
-    unbilled = {
-        one.period: one
-        for one in meter_queries.unbilled_months(store, utility.id, meter.id, register.obis, _BILLS)
-    }
+    utility, register, language = about.utility, about.register, about.language
+    billed = {bill.period: bill for bill in about.bills(_BILLS)}
+    unbilled = {one.period: one for one in about.unbilled(_BILLS)}
     read = _read(about, year)
     found = []
     for number in range(1, 13):

@@ -10,28 +10,16 @@ from telemetry.readout import Readout
 
 
 class PolledLine(Protocol):
-    """Line as its work and the commands see it, on its poller's thread unless it is said otherwise."""
+    """`LinePoller` as its work and the commands see it."""
 
     @property
     def name(self) -> str: ...
     @property
     def meters(self) -> Sequence[PolledMeter]: ...
-
-    def submit(self, work: "LineWork") -> None:
-        """Have this done between two exchanges, after what was submitted before. Thread-safe."""
-        ...
-
-    def read_now(self, meter: str) -> list[Readout]:
-        """Read a meter, by id or address, beside its schedule, and keep the readouts. Raises DriverError."""
-        ...
-
-    def find(self, meter: str) -> PolledMeter:
-        """The meter of this id or address. Raises DriverError."""
-        ...
-
-    def restart(self) -> None:
-        """Close the port, to be opened at once, and try the meters that are gone."""
-        ...
+    def submit(self, work: "LineWork") -> None: ...
+    def read_now(self, meter: str) -> list[Readout]: ...
+    def find(self, meter: str) -> PolledMeter: ...
+    def restart(self) -> None: ...
 
 
 class LineWork(ABC):

@@ -36,10 +36,7 @@ class RunningLines(Protocol):
     """The running gateway, as commands see it."""
 
     @property
-    def config(self) -> GatewayConfig:
-        """The configuration that runs."""
-        ...
-
+    def config(self) -> GatewayConfig: ...
     def poller(self, line_name: str) -> PolledLine:
         """Raises KeyError."""
         ...

@@ -34,10 +34,7 @@ class ConfigurableGateway(Protocol):
     config_version: str
 
     @property
-    def config(self) -> GatewayConfig:
-        """The configuration that runs."""
-        ...
-
+    def config(self) -> GatewayConfig: ...
     def apply(self, config: GatewayConfig) -> None:
         """Run this from now on. Raises ValueError or DriverError, and changes nothing, where it cannot."""
         ...

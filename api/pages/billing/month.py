@@ -61,11 +61,6 @@ class Delivered:
     states: Counter[str]
     dead: list[MessageRow]
 
-    @property
-    def messages(self) -> int:
-        """All of them."""
-        return self.states.total()
-
 
 @router.get("/months", dependencies=[requires(Scope.BILLING_READ)])
 def latest_month(visit: PageVisit) -> Response:

@@ -60,7 +60,6 @@ def verification(
         chosen=chosen,
         rows=rows[:_PAGE],
         next_after=rows[_PAGE - 1].code if len(rows) > _PAGE else None,
-        after=after,
         site=site,
         medium=medium,
     )

@@ -6,7 +6,6 @@ from datetime import datetime, time, timedelta
 from api.pages.meters.subject import RegisterView
 from api.words.language import Language
 from api.words.vocabulary import method_name
-from store.billing import issued as billing_queries
 from store.billing.issued import IssuedReading
 from store.fleet import meters as meter_queries
 from store.fleet.meters import InstallationRow
@@ -74,11 +73,7 @@ def _follows(later: InstallationRow, earlier: InstallationRow) -> bool:
 
 def _boundaries(about: RegisterView) -> list[Event]:
     """The ends of billed months, and the beginning of the first one."""
-    bills = [
-        bill
-        for bill in billing_queries.billing_history(about.store, about.utility.id, about.meter.id, _BILLS)
-        if bill.obis == about.register.obis
-    ]
+    bills = about.bills(_BILLS)
     found = [_boundary(bill, about.language, at_the_end=True) for bill in bills]
     if bills:
         first = bills[-1]

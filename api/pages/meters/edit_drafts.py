@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from api.pages.meters.subject import RegisterView
 from api.words.mark_words import EDIT, ReadingState, kind_of, reasons_of
 from store.validation import judged_readings as queries
-from store.validation.edits import Action, Edit
+from store.validation.edits import Action, Edit, EditError
 from telemetry.micro import MICRO, ValueOutOfRangeError, to_micro
 from telemetry.status import Status
 
@@ -26,7 +26,7 @@ class EditDraft:
     value: str = ""
     reason: str = ""
     confirmed: bool = False
-    faults: tuple[str, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,6 @@ class ChosenReading:
         return [first, *other, *([Action.RESTORE] if self.edited else [])]
 
 
-class FaultyError(ValueError):
-    """An edit that cannot be made; `fault` says in the reader's language what to do."""
-
-    def __init__(self, fault: str) -> None:
-        super().__init__(fault)
-        self.fault = fault
-
-
 def chosen_reading(about: RegisterView, at: datetime | None) -> ChosenReading | None:
     """The register's reading of that instant; None where there is none."""
     row = queries.reading_at(about.store, about.register.id, at) if at else None
@@ -72,18 +64,16 @@ def chosen_reading(about: RegisterView, at: datetime | None) -> ChosenReading | 
 
 
 def edit_of(draft: EditDraft, about: RegisterView, author: str) -> Edit:
-    """The edit that was filled in. Raises FaultyError."""
+    """The edit that was filled in. Raises EditError."""
     language, register = about.language, about.register
     reason = draft.reason.strip()
     if not reason:
-        raise FaultyError(
-            language.gettext("Give a reason. It stays with the edit, and residents may read it.")
-        )
+        raise EditError(language.gettext("Give a reason. It stays with the edit, and residents may read it."))
     if draft.action == Action.ENTER.value:
         at = _instant(draft.local, about)
         value = _micro(draft.value, about)
         if queries.reading_at(about.store, register.id, at) is not None:
-            raise FaultyError(
+            raise EditError(
                 language.gettext(
                     "There is a reading of that instant already, and readings are never altered. Leave it "
                     "out, and enter the value for another minute."
@@ -94,36 +84,34 @@ def edit_of(draft: EditDraft, about: RegisterView, author: str) -> Edit:
         return Edit(register.id, at, Action.ENTER, author, reason, value)
     reading = chosen_reading(about, draft.at)
     if reading is None:
-        raise FaultyError(
+        raise EditError(
             language.gettext("There is no reading of that instant. Choose one in the table under the chart.")
         )
     if draft.action not in {action.value for action in reading.actions}:
-        raise FaultyError(language.gettext("Choose what is to be done with the reading."))
+        raise EditError(language.gettext("Choose what is to be done with the reading."))
     return Edit(register.id, reading.at, Action(draft.action), author, reason)
 
 
 def _instant(text: str, about: RegisterView) -> datetime:
-    """A local wall time, in UTC. Raises FaultyError."""
+    """A local wall time, in UTC. Raises EditError."""
     language = about.language
     try:
         wall = datetime.fromisoformat(text).replace(tzinfo=None)
         first, second = (wall.replace(tzinfo=about.zone, fold=fold) for fold in (0, 1))
         at = first.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise FaultyError(
-            language.gettext("Give the day and the time at which the meter was read.")
-        ) from None
+        raise EditError(language.gettext("Give the day and the time at which the meter was read.")) from None
     if first.utcoffset() != second.utcoffset():
-        raise FaultyError(language.gettext("Clocks are changed in that hour: take another one."))
+        raise EditError(language.gettext("Clocks are changed in that hour: take another one."))
     if at > about.now:
-        raise FaultyError(language.gettext("That time is still to come."))
+        raise EditError(language.gettext("That time is still to come."))
     if at < about.now - _LONGEST_AGO:
-        raise FaultyError(language.gettext("That is too long ago. Check the year."))
+        raise EditError(language.gettext("That is too long ago. Check the year."))
     return at
 
 
 def _micro(text: str, about: RegisterView) -> int:
-    """A figure with a decimal point or comma, in micro-units. Raises FaultyError."""
+    """A figure with a decimal point or comma, in micro-units. Raises EditError."""
     language, register = about.language, about.register
     value: int | None
     try:
@@ -131,9 +119,9 @@ def _micro(text: str, about: RegisterView) -> int:
     except ValueOutOfRangeError:
         value = None
     if value is None or (value < 0 and register.kind == "counter"):
-        raise FaultyError(language.gettext("Give the value as the meter shows it, such as 1234.567."))
+        raise EditError(language.gettext("Give the value as the meter shows it, such as 1234.567."))
     if register.capacity is not None and value >= register.capacity:
-        raise FaultyError(
+        raise EditError(
             language.gettext(
                 "The meter has %(digits)s digits before the decimal mark, and the value has more.",
                 digits=len(str(register.capacity // MICRO)) - 1,
@@ -143,13 +131,13 @@ def _micro(text: str, about: RegisterView) -> int:
 
 
 def _check_neighbours(about: RegisterView, at: datetime, value: int) -> None:
-    """A counter does not run backwards. Raises FaultyError."""
+    """A counter does not run backwards. Raises EditError."""
     if about.register.kind != "counter":
         return
     before, after = queries.neighbours(about.store, about.register.id, at)
     wrong = before if before and value < before[1] else after if after and value > after[1] else None
     if wrong is not None:
-        raise FaultyError(
+        raise EditError(
             about.language.gettext(
                 "The meter showed %(value)s on %(time)s, so that it would have run backwards. Check the "
                 "value, or confirm that it is right.",

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit
 from api.pages.meters.choice import Asked, AskedFor, find_meter, subject
-from api.pages.meters.edit_drafts import EditDraft, FaultyError, edit_of
+from api.pages.meters.edit_drafts import EditDraft, edit_of
 from api.pages.meters.meter import meter_page
 from api.web.problems import not_found
 from api.words.presentation import N_
@@ -45,10 +45,8 @@ def add_edit(
     draft = EditDraft(at, action, local, value, reason, confirmed)
     try:
         edits.add(visit.store, edit_of(draft, about, visit.caller.actor))
-    except FaultyError as error:
-        return meter_page(visit, asked, replace(draft, faults=(error.fault,)))
     except EditError as error:
-        return meter_page(visit, asked, replace(draft, faults=(_told(error),)))
+        return meter_page(visit, asked, replace(draft, fault=_told(error)))
     return _back(asked)
 
 
@@ -67,7 +65,7 @@ def approve_edit(
     try:
         edits.approve(store, utility.id, edit_id, visit.caller.actor)
     except EditError as error:
-        return meter_page(visit, asked, EditDraft(faults=(_told(error),)))
+        return meter_page(visit, asked, EditDraft(fault=_told(error)))
     return _back(asked)
 
 

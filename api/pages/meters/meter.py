@@ -1,6 +1,5 @@
 """One meter: a chart of register and consumption, its health, telegrams, places, edits and bills."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -14,9 +13,11 @@ from api.pages.meters.choice import Asked, AskedFor, choose, find_meter, shown_o
 from api.pages.meters.edit_drafts import EditDraft, chosen_reading
 from api.pages.meters.health import health_of
 from api.pages.meters.spans import Span
+from api.pages.meters.subject import RegisterView
 from metering.access import Scope
-from store.billing import issued as billing_queries
+from store.billing.issued import IssuedReading
 from store.fleet import meters as meter_queries
+from store.fleet.meters import UnbilledRow
 from store.readings import by_meter as reading_queries
 from store.validation import finding_list as finding_queries
 from store.validation.edits import edits_page
@@ -41,6 +42,7 @@ def meter_page(visit: Visit, asked: Asked, draft: EditDraft) -> Response:
     meter = find_meter(visit, asked.meter_id)
     registers = meter_queries.registers(store, meter.id)
     chosen = choose(registers, asked.register)
+    about = view_of(visit, meter, chosen) if chosen else None
     shown = shown_of(visit, asked, chosen)
     last_day = (shown.end - timedelta(microseconds=1)).astimezone(utility.zone).date()
     telegrams = []
@@ -48,7 +50,7 @@ def meter_page(visit: Visit, asked: Asked, draft: EditDraft) -> Response:
         telegrams = reading_queries.telegrams(store, utility.id, meter.id, limit=1)
     return visit.page(
         "meters/meter.html",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if draft.faults else HTTPStatus.OK,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if draft.fault else HTTPStatus.OK,
         meter=meter,
         registers=registers,
         chosen=chosen,
@@ -68,32 +70,17 @@ def meter_page(visit: Visit, asked: Asked, draft: EditDraft) -> Response:
         verifications=meter_queries.verifications(store, meter.id),
         telegrams=telegrams,
         decoded=visit.services.decode(telegrams[0].raw, meter.model) if telegrams else None,
-        months=_months(visit, meter, chosen),
+        months=_months(about) if about else [],
         draft=draft,
-        reading=chosen_reading(view_of(visit, meter, chosen), draft.at) if chosen else None,
+        reading=chosen_reading(about, draft.at) if about else None,
         edits=edits_page(store, utility.id, meter=meter.code, limit=_EDITS_SHOWN),
         actor=visit.caller.actor,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class MonthLine:
-    """A month of a register: its billing reading, or why there is none."""
-
-    period: str
-    bill: billing_queries.IssuedReading | None
-    unbilled: meter_queries.UnbilledRow | None
-
-
-def _months(
-    visit: Visit, meter: meter_queries.MeterRow, register: meter_queries.RegisterRow | None
-) -> list[MonthLine]:
-    """Last closed months of the register, the latest first."""
-    if register is None:
-        return []
-    about = (visit.store, visit.utility.id, meter.id)
-    history = billing_queries.billing_history(*about, _BILLS_SHOWN * _BILLED_REGISTERS)
-    bills = {bill.period: bill for bill in history if bill.obis == register.obis}
-    unbilled = {one.period: one for one in meter_queries.unbilled_months(*about, register.obis, _BILLS_SHOWN)}
+def _months(about: RegisterView) -> list[tuple[str, IssuedReading | None, UnbilledRow | None]]:
+    """Last closed months of the register, the latest first: its billing reading, or why there is none."""
+    bills = {bill.period: bill for bill in about.bills(_BILLS_SHOWN * _BILLED_REGISTERS)}
+    unbilled = {one.period: one for one in about.unbilled(_BILLS_SHOWN)}
     periods = sorted(bills.keys() | unbilled.keys(), reverse=True)[:_BILLS_SHOWN]
-    return [MonthLine(period, bills.get(period), unbilled.get(period)) for period in periods]
+    return [(period, bills.get(period), unbilled.get(period)) for period in periods]

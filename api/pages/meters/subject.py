@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from api.words.language import Language
-from store.fleet.meters import MeterRow, RegisterRow
+from store.billing.issued import IssuedReading, billing_history
+from store.fleet.meters import MeterRow, RegisterRow, UnbilledRow, unbilled_months
 from store.fleet.utilities import UtilityRow
 
 
@@ -26,3 +27,12 @@ class RegisterView:
     def zone(self) -> ZoneInfo:
         """The utility's local time."""
         return self.utility.zone
+
+    def bills(self, most: int) -> list[IssuedReading]:
+        """Its billing readings among the last so many of its meter, the latest first."""
+        history = billing_history(self.store, self.utility.id, self.meter.id, most)
+        return [bill for bill in history if bill.obis == self.register.obis]
+
+    def unbilled(self, most: int) -> list[UnbilledRow]:
+        """Its last closed months without a billing reading, so many at most."""
+        return unbilled_months(self.store, self.utility.id, self.meter.id, self.register.obis, most)

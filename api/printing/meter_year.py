@@ -12,9 +12,9 @@ from api.pages.meters.subject import RegisterView
 from api.printing.pdf import Column, Letterhead, bars, heading, space, table, text
 from api.words.language import Language
 from api.words.mark_words import ReadingState, kind_of, reasons_of
-from api.words.presentation import neighbour_month
 from api.words.vocabulary import medium_name, method_name, quality_name, register_name
 from metering.billing.differences import step
+from metering.periods.calendar import neighbour
 from store.fleet import meters as meter_queries
 from store.readings import by_meter as reading_queries
 from store.readings.by_meter import Bucket
@@ -93,7 +93,7 @@ def _read(about: RegisterView, year: int) -> dict[str, tuple[int | None, int]]:
     earlier: tuple[str, int] | None = None
     for bucket, _, value in series:
         period = f"{bucket.astimezone(utility.zone):%Y-%m}"
-        follows = earlier is not None and neighbour_month(earlier[0], 1) == period
+        follows = earlier is not None and neighbour(earlier[0], 1) == period
         found[period] = (earlier[1] if earlier and follows else None, value)
         earlier = (period, value)
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from api.words.language import Language
@@ -17,13 +17,6 @@ def in_words(name: str) -> str:
     """A short name of the store as a phrase: 'negative_step.glitch' -> 'Negative step: glitch'."""
     phrase = name.replace(".", ": ").replace("_", " ")
     return phrase[:1].upper() + phrase[1:]
-
-
-def neighbour_month(period: str, distance: int) -> str:
-    """The period so many months later: ('2026-12', 1) -> '2027-01'."""
-    year, month = (int(part) for part in period.split("-"))
-    months = year * 12 + month - 1 + distance
-    return f"{months // 12:04d}-{months % 12 + 1:02d}"
 
 
 def hex_lines(raw: bytes, width: int = 16) -> list[tuple[str, str]]:
@@ -94,8 +87,5 @@ def sparkline(values: Sequence[int | None], unit: str, language: Language) -> Sp
 
 def local_midnights(now: datetime, zone: ZoneInfo, days: int) -> list[datetime]:
     """The last `days` + 1 local midnights, the earliest first, aware."""
-    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    return [
-        (today.replace(tzinfo=None) - timedelta(days=back)).replace(tzinfo=zone)
-        for back in range(days, -1, -1)
-    ]
+    today = now.astimezone(zone).date()
+    return [datetime.combine(today - timedelta(days=back), time(), zone) for back in range(days, -1, -1)]

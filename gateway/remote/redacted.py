@@ -42,12 +42,12 @@ def masked(text: str) -> str:
     """
     tree = tomllib.loads(text)
     lines = text.splitlines()
-    for *place, name in _secrets_of(tree):
-        number = TomlLines(text).find((*place, name))
+    for meter, name, path in _secrets_of(tree):
+        number = TomlLines(text).find(path)
         if number is not None:
             pattern = rf"""(\b{name}["']?\s*=\s*)(?:{_STRING})"""
             lines[number - 1] = re.sub(pattern, lambda found: f'{found[1]}"{MASK}"', lines[number - 1])
-        _step(tree, place)[str(name)] = MASK
+        meter[name] = MASK
     shown = _AES_KEY.sub(MASK, "\n".join(lines))
     try:
         complete = tomllib.loads(shown) == tree
@@ -61,17 +61,12 @@ def masked(text: str) -> str:
     return shown + "\n" * text.endswith("\n")
 
 
-def _secrets_of(tree: dict[str, Any]) -> list[TomlPath]:
+def _secrets_of(tree: dict[str, Any]) -> list[tuple[dict[str, Any], str, TomlPath]]:
+    """Meter, name of the secret, and where that stands."""
     return [
-        ("line", position, "meter", number, name)
+        (meter, name, ("line", position, "meter", number, name))
         for position, line in enumerate(tree.get("line", []))
         for number, meter in enumerate(line.get("meter", []))
         for name in _SECRETS
         if name in meter
     ]
-
-
-def _step(tree: Any, path: list[str | int]) -> Any:
-    for step in path:
-        tree = tree[step]
-    return tree

@@ -15,8 +15,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit, Visit
-from api.words.presentation import neighbour_month
 from metering.access import Scope
+from metering.periods.calendar import neighbour
 from store.billing import close_list, outliers
 from store.billing import issued as queries
 from store.delivery import outbox
@@ -35,7 +35,7 @@ _MESSAGES = 1000
 _ESTIMATES = ("average", "normative")
 _REQUESTS = 50
 
-PeriodPath = Annotated[str, Path(pattern=r"^[1-9]\d{3}-(0[1-9]|1[0-2])$")]
+PeriodPath = Annotated[str, Path(pattern=r"^(19|[2-8]\d)\d\d-(0[1-9]|1[0-2])$")]
 RowSeen = Annotated[str | None, Query(max_length=200, pattern=r"^\S.* \S+$")]  # service point and register
 
 
@@ -66,7 +66,7 @@ class Delivered:
 def latest_month(visit: PageVisit) -> Response:
     """On to the month that is drafted or closed last, or the one before this."""
     latest = close_list.states(visit.store, visit.utility.id, limit=1)
-    period = latest[0].period if latest else neighbour_month(f"{visit.today:%Y-%m}", -1)
+    period = latest[0].period if latest else neighbour(f"{visit.today:%Y-%m}", -1)
     return RedirectResponse(f"/months/{period}", HTTPStatus.SEE_OTHER)
 
 
@@ -107,9 +107,9 @@ def show_month(
         "billing/month.html",
         status=HTTPStatus.CONFLICT if error else HTTPStatus.OK,
         period=period,
-        earlier=neighbour_month(period, -1),
-        later=neighbour_month(period, 1),
-        last_year=neighbour_month(period, -12),
+        earlier=neighbour(period, -1),
+        later=neighbour(period, 1),
+        last_year=neighbour(period, -12),
         ended=period < f"{visit.today:%Y-%m}",
         current=current,
         runs=runs,

@@ -9,8 +9,8 @@ from fastapi.responses import Response
 from api.identity.authentication import requires
 from api.pages.fleet.meter_list import After
 from api.pages.frame.visit import PageVisit
-from api.words.presentation import neighbour_month
 from metering.access import Scope
+from metering.periods.calendar import neighbour
 from store.fleet import verification as queries
 
 router = APIRouter(include_in_schema=False)
@@ -19,7 +19,7 @@ _PAGE = 100
 _MONTHS = 24
 _SOON = timedelta(days=90)
 
-Month = Annotated[str | None, Query(pattern=r"^([1-9]\d{3}-(0[1-9]|1[0-2])|expired|unknown|later)$")]
+Month = Annotated[str | None, Query(pattern=r"^((19|[2-8]\d)\d\d-(0[1-9]|1[0-2])|expired|unknown|later)$")]
 
 
 @router.get("/verification", dependencies=[requires(Scope.METERS_READ)])
@@ -36,7 +36,7 @@ def verification(
     by_month = queries.months(store, utility.id, **where)
     expired = queries.ending(store, utility.id, (None, today), **where)
     this = f"{today:%Y-%m}"
-    horizon = neighbour_month(this, _MONTHS)
+    horizon = neighbour(this, _MONTHS)
     counts = {f"{one.month:%Y-%m}": one.meters for one in by_month if one.month}
     chosen = month or ("expired" if expired else next((one for one in sorted(counts) if one >= this), this))
     rows = queries.due(
@@ -48,7 +48,7 @@ def verification(
         after=after,
         **where,
     )
-    calendar = {one: counts.get(one, 0) for one in (neighbour_month(this, n) for n in range(_MONTHS))}
+    calendar = {one: counts.get(one, 0) for one in (neighbour(this, n) for n in range(_MONTHS))}
     return visit.page(
         "fleet/verification.html",
         calendar=calendar,
@@ -74,4 +74,4 @@ def _first(chosen: str, horizon: str) -> date | None:
 def _until(chosen: str, today: date) -> date | None:
     if chosen == "expired":
         return today
-    return None if chosen in {"later", "unknown"} else date.fromisoformat(neighbour_month(chosen, 1) + "-01")
+    return None if chosen in {"later", "unknown"} else date.fromisoformat(neighbour(chosen, 1) + "-01")

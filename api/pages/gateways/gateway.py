@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
+from pydantic import ConfigDict
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit, Visit
@@ -82,6 +83,12 @@ class PreviewedText:
     changes: Sequence[str]
 
 
+class CommandForm(CommandOrder):
+    """Form that asks for a command; it brings its token along."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 Reason = Annotated[str, Form(max_length=500)]
 Toml = Annotated[str, Form(max_length=2 * MAX_CHARACTERS)]  # browsers send line ends as two characters
 
@@ -97,20 +104,8 @@ def show_gateway(
 
 
 @router.post("/gateways/{gateway}/commands", dependencies=[requires(Scope.GATEWAYS_WRITE)])
-def post_command(
-    *,
-    visit: PageVisit,
-    gateway: GatewayCode,
-    command: Annotated[Name, Form()],
-    line: Annotated[str, Form(max_length=64)] = "",
-    meter: Annotated[str, Form(max_length=64)] = "",
-    level: Annotated[str, Form(pattern="^(debug|info|warning|error)?$")] = "",
-    reason: Reason = "",
-) -> Response:
+def post_command(visit: PageVisit, gateway: GatewayCode, order: Annotated[CommandForm, Form()]) -> Response:
     """The command as it stands, which asks for its reply by itself; without scripts the page again."""
-    order = CommandOrder.model_validate(
-        {"command": command, "line": line, "meter": meter, "level": level, "reason": reason}
-    )
     command_id = give(visit.caller, visit.store, gateway, order, visit.now)
     if "hx-request" not in visit.request.headers:
         return RedirectResponse(f"{_address(gateway)}#commands", HTTPStatus.SEE_OTHER)

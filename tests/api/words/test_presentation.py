@@ -8,7 +8,6 @@ from api.words.language import english
 from api.words.presentation import (
     in_words,
     local_midnights,
-    neighbour_month,
     sparkline,
 )
 
@@ -32,9 +31,7 @@ def test_a_sparkline_shows_unknown_days_as_such() -> None:
     assert sparkline([0, 0], "m3", english()) is not None
 
 
-def test_words_offsets_and_months() -> None:
+def test_words_and_offsets() -> None:
     assert in_words("negative_step.swap_suspect") == "Negative step: swap suspect"
     assert offset_text(timedelta(hours=-3, minutes=-30)) == "-03:30"
     assert offset_text(timedelta(hours=5, minutes=30)) == "+05:30"
-    assert neighbour_month("2026-12", 1) == "2027-01"
-    assert neighbour_month("2026-01", -1) == "2025-12"

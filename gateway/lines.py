@@ -26,7 +26,6 @@ class PolledLines:
 
     @property
     def config(self) -> GatewayConfig:
-        """The configuration that runs."""
         return self._config
 
     @property
@@ -36,7 +35,6 @@ class PolledLines:
             return [thread.poller for thread in self._threads]
 
     def start(self) -> None:
-        """Begin to poll."""
         with self._changing, self._lock:
             self._started = True
             for thread in self._threads:

@@ -152,7 +152,6 @@ class GatewayProcess:
 
     @property
     def config(self) -> GatewayConfig:
-        """The configuration that runs."""
         return self.lines.config
 
     def apply(self, config: GatewayConfig) -> None:

@@ -78,7 +78,6 @@ def pdf_response(content: bytes, name: str) -> Response:
 
 
 def text(words: str, *, bold: bool = False, muted: bool = False, size: float = 8.5) -> Flowable:
-    """A paragraph."""
     return Paragraph(_plain(words), _style(bold=bold, muted=muted, size=size))
 
 
@@ -111,7 +110,6 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, total: bo
 
 
 def space(millimetres: float) -> Flowable:
-    """Nothing, so high."""
     return Spacer(1, millimetres * mm)
 
 

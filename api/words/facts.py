@@ -28,7 +28,6 @@ class Text:
     uk: str = ""
 
     def said_in(self, language: Language) -> str:
-        """The text in a reader's language."""
         return {"ru": self.ru, "uk": self.uk}.get(language.code) or language.gettext(self.en)
 
 
@@ -42,7 +41,6 @@ class Facts:
     language: Language
 
     def say(self, text: Text, **values: str) -> str:
-        """A sentence in the reader's language."""
         return text.said_in(self.language) % values
 
     def known(self, name: str) -> bool:

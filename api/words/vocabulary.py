@@ -160,7 +160,6 @@ def quality_name(code: int, language: Language) -> str:
 
 
 def method_name(method: str, language: Language) -> str:
-    """Method of a boundary value in words."""
     return language.gettext(_METHODS.get(method, method.replace("_", " ")))
 
 

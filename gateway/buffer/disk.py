@@ -132,7 +132,6 @@ class BufferDisk:
         return bool(oldest)
 
     def _oldest_acknowledged(self) -> list[tuple[int, Run]]:
-        """A few batches, with their numbers."""
         rows = self.connection.execute(
             "select epoch, number, first, last, acknowledged from batches, life "
             "where acknowledged order by number limit ?",

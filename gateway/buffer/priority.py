@@ -33,7 +33,6 @@ class Priority(IntEnum):
 
     @classmethod
     def of(cls, row: int) -> "Priority":
-        """The priority of a row with this id."""
         return cls.BILLING if row > cls.BILLING else cls.ORDINARY
 
 
@@ -117,7 +116,6 @@ class PriorityQueues:
         return (fresh if self._backlog_next else backlog) if fresh and backlog else fresh or backlog
 
     def take(self, taken: Run) -> None:
-        """See `PriorityQueue.take`."""
         self.by_name[Priority.of(taken.last)].take(taken)
 
     def _due(self, queue: PriorityQueue, now: float) -> bool:

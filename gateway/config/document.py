@@ -162,7 +162,6 @@ class MeterConfig(_Table):
 
     @property
     def label(self) -> str:
-        """The meter id, or where it is not configured, the address."""
         return self.meter or f"address {self.address}"
 
 
@@ -186,7 +185,6 @@ class LineConfig(_Table):
 
     @property
     def serial_settings(self) -> SerialSettings:
-        """The configured settings, or the protocol's usual ones."""
         return self.settings or protocol_named(self.protocol).settings
 
     @property
@@ -218,7 +216,6 @@ class BufferConfig(_Table):
 
     @property
     def limits(self) -> BufferLimits:
-        """Limits of the buffer."""
         return BufferLimits(days=self.max_days, bytes=self.max_megabytes * 1_000_000)
 
 
@@ -252,7 +249,6 @@ class GatewayConfig(_Table):
 
     @property
     def mqtt_settings(self) -> MqttSettings:
-        """The broker and our identity there."""
         mqtt = self.mqtt
         tls = Tls(mqtt.ca, mqtt.cert, mqtt.key) if mqtt.tls or mqtt.ca or mqtt.cert else None
         return MqttSettings(
@@ -266,11 +262,9 @@ class GatewayConfig(_Table):
         )
 
     def schedule(self, line: LineConfig, meter: MeterConfig) -> Schedule:
-        """The schedule of a meter of a line, on the local clock."""
         return parse_schedule(meter.schedule or line.schedule, self.time_zone)
 
     def target(self, meter: MeterConfig) -> Target:
-        """A meter as the drivers want it."""
         key, password = meter.key or meter.key_file, meter.password or meter.password_file
         return Target(
             address=meter.address,

@@ -209,7 +209,6 @@ class PolledMeter:
             )
 
     def health(self) -> MeterHealth:
-        """Its part of the health message."""
         return MeterHealth(
             meter=self.name,
             last_success=None if self.last_success is None else to_milliseconds(self.last_success),

@@ -194,7 +194,6 @@ class LinePoller:
         return self._state.health(self._driver.tally)
 
     def meter_health(self) -> list[MeterHealth]:
-        """Of every meter of the line, in the order of the configuration."""
         return [meter.health() for meter in self.meters]
 
     def _look(self) -> datetime:

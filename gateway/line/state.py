@@ -81,12 +81,10 @@ class LineState:
             self._slow.end(line=self._name)
 
     def count_error(self) -> None:
-        """A poll gave no readout."""
         self._errors += 1
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """The wire is in use meanwhile."""
         begun = self._line.now()
         try:
             yield

@@ -52,7 +52,6 @@ class LineTask(LineWork):
         """Do it. Raises DriverError."""
 
     def failed(self, error: Exception) -> None:
-        """The error in words, with what to try."""
         advice = error.advice if isinstance(error, DriverError) else ""
         self.answer("failed", f"{error}; {advice}" if advice else str(error), {})
 

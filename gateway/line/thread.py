@@ -16,7 +16,6 @@ class LineThread(threading.Thread):
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """The thread's own; call `start`."""
         try:
             while not self._stopping.is_set():
                 self._stopping.wait(min(self.poller.poll(), _LONGEST_WAIT))

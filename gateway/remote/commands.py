@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from drivers.driver import Clock
@@ -197,10 +198,7 @@ class Commands:
         raise RefusedCommandError(f"there is no meter {command.meter!r} {where}")
 
     def _terms(self, command: Command) -> tuple[Callable[..., None], Callable[[], bool]]:
-        def answer(state: State, detail: str, result: Mapping[str, Any]) -> None:
-            self._answer(command, state, detail, result)
-
-        return answer, lambda: self._expired(command)
+        return partial(self._answer, command), partial(self._expired, command)
 
     def _expired(self, command: Command) -> bool:
         return command.expires_at is not None and self._clock() > from_milliseconds(command.expires_at)

@@ -34,7 +34,6 @@ class StoredConfiguration(msgspec.Struct, frozen=True, omit_defaults=True):
     final: bool = False
 
     def of(self, desired: DesiredConfig) -> bool:
-        """True for the same one."""
         return (self.version, self.toml) == (desired.version, desired.toml)
 
 

@@ -85,7 +85,6 @@ class RemoteRequests:
             self._flooded.end()
 
     def start(self) -> None:
-        """Begin to listen."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -38,7 +38,6 @@ class BatchesInFlight:
 
     @property
     def free(self) -> int:
-        """The number of batches more that it takes."""
         return self.size - len(self._flights)
 
     @property
@@ -47,7 +46,6 @@ class BatchesInFlight:
         return any(flight.message is not None for flight in self._flights.values())
 
     def add(self, batches: Iterable[Batch]) -> None:
-        """Batches to be sent now."""
         for batch in batches:
             self._flights[batch.epoch, batch.batch] = _Flight(batch)
 

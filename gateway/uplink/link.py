@@ -48,7 +48,6 @@ class MqttSettings:
     session_expiry: int = 7 * 86_400
 
     def topic(self, kind: Kind) -> str:
-        """This gateway's topic of a kind."""
         return str(Topic(self.utility, self.gateway, kind))
 
 

@@ -108,11 +108,9 @@ class Publisher:
 
     @property
     def alive(self) -> bool:
-        """True while the thread runs."""
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin to connect and publish."""
         self._thread.start()
 
     def stop(self, flush: float = 5.0) -> None:

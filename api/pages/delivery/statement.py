@@ -46,7 +46,6 @@ class Remark:
 
 @router.get("/accounts", dependencies=[requires(Scope.BILLING_READ)])
 def search_accounts(visit: PageVisit, q: Annotated[str, Query(max_length=100)] = "") -> Response:
-    """Accounts to choose from."""
     found = accounts(visit.store, visit.utility.id, text=q.strip() or None, limit=_ACCOUNTS + 1)
     more = len(found) > _ACCOUNTS
     return visit.page("delivery/accounts.html", accounts=found[:_ACCOUNTS], more=more, q=q.strip())
@@ -80,7 +79,6 @@ def show_statement(visit: PageVisit, reconciled: Reconciled) -> Response:
 
 @router.get("/accounts/{account}/statement.pdf", dependencies=[requires(Scope.BILLING_READ)])
 def print_statement(visit: PageVisit, reconciled: Reconciled) -> Response:
-    """The statement as a printed sheet."""
     found, points = reconciled
     head, story = sheet(
         found,

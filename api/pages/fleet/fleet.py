@@ -1,7 +1,7 @@
 """The first page: what needs attention before anything else, the fleet as a tree of sites, and one search."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit
 from metering.access import Scope
+from metering.periods.calendar import neighbour
 from store.billing import issued as billing_queries
 from store.fleet import overview
 from store.fleet import tree as queries
@@ -38,7 +39,7 @@ class FullLine:
 def fleet(visit: PageVisit, q: Annotated[str | None, Query(max_length=100)] = None) -> Response:
     """The whole utility, or what a search for `q` finds in it."""
     store, utility, now, today, may = visit.store, visit.utility, visit.now, visit.today, visit.caller.may
-    text = (q or "").strip()
+    text, last_month = (q or "").strip(), neighbour(f"{today:%Y-%m}", -1)
     gateways = overview.gateways(store, utility.id)
     counts = visit.services.fleets.get(
         utility.id, lambda: queries.fleet_counts(store, utility.id, today, now, now - LATE_AFTER)
@@ -60,7 +61,7 @@ def fleet(visit: PageVisit, q: Annotated[str | None, Query(max_length=100)] = No
         findings=[finding for finding in gravest if finding.severity != "info"],
         close=closes[0] if closes else None,
         exceptions=overview.exception_count(store, closes[0].id) if closes else 0,
-        waiting_month=_last_month(today) if not closes or closes[0].period < _last_month(today) else None,
+        waiting_month=last_month if not closes or closes[0].period < last_month else None,
         branches=queries.tree(counts.sites),
         unfolded=len(counts.sites) <= _UNFOLDED,
         arrived=counts.total,
@@ -88,8 +89,3 @@ def _full_lines(gateway: overview.GatewayOverview) -> list[FullLine]:
         if down or share >= _FULL:
             found.append(FullLine(gateway.code, str(line.get("line", "")), share, down))
     return found
-
-
-def _last_month(today: date) -> str:
-    """The calendar month that is over: '2026-10' on any day of November."""
-    return f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"

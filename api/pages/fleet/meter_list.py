@@ -53,7 +53,6 @@ class MeterLine:
 
 @router.get("/meters", dependencies=[requires(Scope.METERS_READ)])
 def meters(visit: PageVisit, q: Search = None, after: After = None) -> Response:
-    """All meters of the utility."""
     return _list(visit, None, q, after)
 
 

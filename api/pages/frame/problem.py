@@ -19,13 +19,11 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/problems", dependencies=[OPEN])
 def list_problems(request: Request) -> Response:
-    """All types."""
     return _shown(request, list(TYPES))
 
 
 @router.get("/problems/{problem}", dependencies=[OPEN])
 def show_problem(request: Request, problem: Annotated[str, Path(max_length=100)]) -> Response:
-    """One type."""
     if problem not in TYPES:
         raise not_found(N_("This type of problem"), N_("/problems lists them."))
     return _shown(request, [problem])

@@ -99,7 +99,6 @@ def templates() -> Jinja2Templates:
 
 
 def _reader(request: Request) -> dict[str, Any]:
-    """Context of every template: the reader's language."""
     return {"language": language_of(request)}
 
 

@@ -28,17 +28,14 @@ class Visit:
 
     @property
     def services(self) -> Services:
-        """The app's services."""
         return services(self.request)
 
     @property
     def caller(self) -> Caller:
-        """Who asks, and what they may do."""
         return self.visitor.caller
 
     @property
     def utility(self) -> UtilityRow:
-        """The utility that is shown."""
         return self.caller.utility
 
     @property

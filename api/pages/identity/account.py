@@ -82,7 +82,6 @@ def confirm_second_factor(visit: PageVisit, code: Annotated[str, Form(max_length
 
 @router.post("/account/sessions/end", dependencies=_OWN)
 def end_other_sessions(visit: PageVisit) -> Response:
-    """Sign out everywhere else."""
     sessions.end_of_person(visit.store, _person(visit).id, visit.now, but=visit.visitor.session.id)
     return _back()
 

@@ -87,7 +87,6 @@ def subject(visit: Visit, meter_id: str, obis: str | None) -> RegisterView:
 
 
 def view_of(visit: Visit, meter: MeterRow, register: RegisterRow) -> RegisterView:
-    """The register as it is read now."""
     return RegisterView(visit.store, visit.utility, meter, register, visit.now, visit.language)
 
 

@@ -41,7 +41,6 @@ class ChosenReading:
 
     @property
     def actions(self) -> list[Action]:
-        """What can be done with it."""
         first = Action.ACCEPT if self.kind is ReadingState.EXCLUDED else Action.EXCLUDE
         other = [Action.ACCEPT] if self.kind is ReadingState.QUESTIONABLE else []
         return [first, *other, *([Action.RESTORE] if self.edited else [])]

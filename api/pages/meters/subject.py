@@ -25,7 +25,6 @@ class RegisterView:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The utility's local time."""
         return self.utility.zone
 
     def bills(self, most: int) -> list[IssuedReading]:

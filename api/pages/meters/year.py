@@ -22,7 +22,6 @@ def print_year(
     year: Annotated[int, Path(ge=1990, le=2100)],
     register: RegisterCode = None,
 ) -> Response:
-    """The year of one register, in the reader's language."""
     about = subject(visit, meter_id, register)
     printed = about.language.gettext(
         "Printed on %(time)s by %(name)s",

@@ -4,7 +4,7 @@ What is chosen in the list is changed by a form above it, which works without Ja
 htmx puts the new list into the page.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Path, Query
 from fastapi.responses import RedirectResponse, Response
 
-from api.identity.authentication import PageVisitor, requires
+from api.identity.authentication import requires
 from api.identity.callers import Visitor
 from api.pages.frame.visit import PageVisit, Visit
 from api.web.problems import Problem, not_found
@@ -52,50 +52,34 @@ _NEED_A_NOTE = ("resolve", "false alarm", "note")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a list was narrowed to: the filter, the address that says so, and the choice of whose."""
+class FindingQuery:
+    """Query of the list, as its address says it."""
 
-    filter: FindingFilter
-    query: str
-    assignee: str
+    state: Annotated[str, Query(pattern="^(open|acknowledged|resolved|false alarm|all)$")] = "open"
+    severity: Annotated[str, Query(pattern="^(alarm|warning|info)?$")] = ""
+    kind: Annotated[str, Query(max_length=60)] = ""
+    site: Annotated[str, Query(max_length=100)] = ""
+    medium: Annotated[str, Query(pattern=r"^\d{0,2}$")] = ""
+    assignee: Annotated[str, Query(max_length=200)] = ""
+    q: Annotated[str, Query(max_length=100)] = ""
 
+    def __str__(self) -> str:
+        return urlencode({name: text.strip() for name, text in asdict(self).items() if text.strip()})
 
-def _wanted(
-    *,
-    visitor: PageVisitor,
-    state: Annotated[str, Query(pattern="^(open|acknowledged|resolved|false alarm|all)$")] = "open",
-    severity: Annotated[str, Query(pattern="^(alarm|warning|info)?$")] = "",
-    kind: Annotated[str, Query(max_length=60)] = "",
-    site: Annotated[str, Query(max_length=100)] = "",
-    medium: Annotated[str, Query(pattern=r"^\d{0,2}$")] = "",
-    assignee: Annotated[str, Query(max_length=200)] = "",
-    q: Annotated[str, Query(max_length=100)] = "",
-) -> Wanted:
-    chosen = {
-        "state": state,
-        "severity": severity,
-        "kind": kind,
-        "site": site,
-        "medium": medium,
-        "assignee": assignee,
-        "q": q.strip(),
-    }
-    return Wanted(
-        FindingFilter(
-            state=None if state == "all" else state,
-            kind=kind or None,
-            severity=severity or None,
-            site=site or None,
-            medium=int(medium) if medium else None,
-            assignee=_login(assignee, visitor),
-            text=q.strip() or None,
-        ),
-        urlencode({name: value for name, value in chosen.items() if value}),
-        assignee,
-    )
+    def filter(self, visitor: Visitor) -> FindingFilter:
+        """What the list is narrowed to."""
+        return FindingFilter(
+            state=None if self.state == "all" else self.state,
+            kind=self.kind or None,
+            severity=self.severity or None,
+            site=self.site or None,
+            medium=int(self.medium) if self.medium else None,
+            assignee=_login(self.assignee, visitor),
+            text=self.q.strip() or None,
+        )
 
 
-Narrowed = Annotated[Wanted, Depends(_wanted)]
+Narrowed = Annotated[FindingQuery, Depends()]
 FindingId = Annotated[int, Path(ge=1, le=_ID)]
 
 
@@ -124,7 +108,7 @@ def change_chosen(
         error = visit.language.gettext("Choose the findings first: tick the box before each.")
     if error:
         return _list(visit, wanted, error=error, note=note)
-    return RedirectResponse(f"/findings?{wanted.query}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/findings?{wanted}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/findings/{finding_id}", dependencies=[requires(Scope.FINDINGS_READ)])
@@ -151,10 +135,11 @@ def change_one(
 
 
 def _list(
-    visit: Visit, wanted: Wanted, *, after: int | None = None, error: str | None = None, note: str = ""
+    visit: Visit, wanted: FindingQuery, *, after: int | None = None, error: str | None = None, note: str = ""
 ) -> Response:
     store, utility = visit.store, visit.utility
-    rows = gravest_findings(store, utility.id, wanted.filter, after=after, limit=_PAGE + 1)
+    narrowed = wanted.filter(visit.visitor)
+    rows = gravest_findings(store, utility.id, narrowed, after=after, limit=_PAGE + 1)
     shown = rows[:_PAGE]
     choices = finding_choices(store, utility.id)
     return visit.page(
@@ -166,10 +151,10 @@ def _list(
         total=sum(choices.states.values()),
         states=list(FindingState),
         severities=SEVERITIES,
-        wanted=wanted.filter,
+        wanted=narrowed,
         assignee=wanted.assignee,
-        query=wanted.query,
-        narrowed=wanted.filter != FindingFilter(state=wanted.filter.state),
+        query=str(wanted),
+        narrowed=narrowed != FindingFilter(state=narrowed.state),
         people=colleagues(store),
         me=_me(visit.visitor),
         after=after,

@@ -80,8 +80,13 @@ def settle(
     needed = begin - 7 - max(study.block.registers[row].parameters.days_learned for row in rows)
     columns = slice(max(0, needed - study.days.first), max(0, day - 2 - study.days.first))
     cut = _Cut(day, begin, columns, off_schedule)
-    found = [_of_register(study, weeks, judged[row], row, cut) for row in rows]
-    return [one for one in found if one is not None] if None not in found else []
+    found = list[RegisterPast]()
+    for row in rows:
+        one = _of_register(study, weeks, judged[row], row, cut)
+        if one is None:
+            return []
+        found.append(one)
+    return found
 
 
 def _of_register(
@@ -91,6 +96,14 @@ def _of_register(
     zone, before = block.zone, block.past[row]
     cut, final = midnight(day, zone), midnight(day - 2, zone)
     if block.until[row] < cut:
+        return None
+    begin, end = np.searchsorted(weeks.row, [row, row + 1])
+    known = weeks.part(slice(int(begin), int(end)))
+    known = known.part(known.week < (day + 3) // 7)
+    times = block.series(row).times
+    counter = block.registers[row].kind is RegisterKind.COUNTER
+    is_new = before is None or before.standing is None
+    if len(times) and counter and is_new and len(known.row) < FIRST_WEEKS:
         return None
     days = np.stack([getattr(study.days, name)[row, at.columns] for name in COLUMNS])
     nothing = RegisterPast(
@@ -108,7 +121,6 @@ def _of_register(
         standing=None,
         broken=False,
     )
-    times = block.series(row).times
     if not len(times):
         return nothing
     first = int(np.searchsorted(times, midnight(day - 4, zone))) - 1
@@ -118,13 +130,6 @@ def _of_register(
     start, last = int(block.bounds[row]), int(np.searchsorted(times, cut))
     off = at.off_schedule[start + first : start + last - 1]
     if (off & (times[first + 1 : last] >= final - DAY)).any():
-        return None
-    begin, end = np.searchsorted(weeks.row, [row, row + 1])
-    known = weeks.part(slice(int(begin), int(end)))
-    known = known.part(known.week < nothing.week)
-    counter = block.registers[row].kind is RegisterKind.COUNTER
-    is_new = before is None or before.standing is None
-    if counter and is_new and len(known.row) < FIRST_WEEKS:
         return None
     first_hour, hours = usage.past_hours(study, row, day - 2)
     broken = any(

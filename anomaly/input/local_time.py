@@ -38,6 +38,7 @@ def _offsets(year: int, zone: ZoneInfo) -> list[tuple[int, int]]:
     return found
 
 
+@lru_cache(maxsize=4096, typed=True)
 def midnight(day: int, zone: ZoneInfo) -> int:
     """The instant at which local day `day` (counted from 1970-01-01) begins."""
     return day * DAY - _offset(day * DAY - _offset(day * DAY, zone), zone)

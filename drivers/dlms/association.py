@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
+from typing import TypeVar
 
 from drivers.dlms.codec import security
 from drivers.dlms.codec.acse import (
@@ -39,13 +40,15 @@ from drivers.dlms.codec.apdu import (
     decode_apdu,
     encode_apdu,
 )
-from drivers.dlms.codec.data import Data, decode_data, encode_length, octet_string, take, take_length
+from drivers.dlms.codec.data import Data, counted, decode_data, octet_string, take_counted
 from drivers.dlms.codec.objects import REPLY_TO_CHALLENGE
 from drivers.dlms.codec.security import Keys
 from drivers.dlms.link import HdlcLink
 from drivers.errors import DecodeError, GarbledAnswerError, MeterError
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _MOST_BYTES = 1 << 20
 _LAST_COUNTER = (1 << 32) - 1
@@ -66,7 +69,6 @@ ACCESS_RESULTS = {  # data access results (IEC 62056-5-3, 7.3.2)
     250: "another reason",
 }
 _TEMPORARY = 2
-_LOGIN_ADVICE = "check password or keys, and that this client may use them; too many wrong ones lock a meter"
 
 
 class AccessError(MeterError):
@@ -78,7 +80,7 @@ class AccessError(MeterError):
 class LoginError(MeterError):
     """The meter did not accept this client."""
 
-    advice = _LOGIN_ADVICE
+    advice = "check password or keys, and that this client may use them; too many wrong ones lock a meter"
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ class Association:
         challenge = self.random(_CHALLENGE_SIZE) if keys else credentials.password
         if keys:
             content = security.protect(keys, credentials.title, self._next_counter(), initiate)
-            initiate = bytes((CIPHERED_INITIATE_REQUEST,)) + encode_length(len(content)) + content
+            initiate = bytes((CIPHERED_INITIATE_REQUEST,)) + counted(content)
         request = AssociationRequest(
             initiate,
             credentials.mechanism,
@@ -129,7 +131,8 @@ class Association:
             raise LoginError(f"{self.link} does not accept this client: {decode_apdu(answer)}", 0)
         response = AssociationResponse.decode(answer)
         if response.result != Result.ACCEPTED:
-            raise self._refused(response)
+            reason = DIAGNOSTICS.get(response.diagnostic, f"diagnostic {response.diagnostic}")
+            raise LoginError(f"{self.link} does not accept this client: {reason}", response.diagnostic)
         self.title = response.title or b""
         if keys and len(self.title) != security.TITLE_SIZE:
             raise DecodeError(f"{self.link}: the meter does not tell its system title")
@@ -172,6 +175,11 @@ class Association:
         except AccessError as refusal:
             log.debug("%s", refusal)
             return None
+
+    def told(self, attribute: Attribute, meaning: Callable[[Data], _T]) -> _T | None:
+        """What the value means, None where the meter refuses it. Raises DriverError."""
+        value = self.get_optional(attribute)
+        return None if value is None else meaning(value)
 
     def set(self, attribute: Attribute, value: Data) -> None:
         """Raises AccessError and DriverError."""
@@ -235,13 +243,7 @@ class Association:
         keys = self.credentials.keys
         if keys is None or data[:1] != bytes((CIPHERED_INITIATE_RESPONSE,)):
             return data
-        count, position = take_length(data, 1)
-        content, _ = take(data, position, count)
-        return self._unprotected(keys, content)
-
-    def _refused(self, response: AssociationResponse) -> LoginError:
-        reason = DIAGNOSTICS.get(response.diagnostic, f"diagnostic {response.diagnostic}")
-        return LoginError(f"{self.link} does not accept this client: {reason}", response.diagnostic)
+        return self._unprotected(keys, take_counted(data, 1)[0])
 
     def _next_counter(self) -> int:
         if self.credentials.counter >= _LAST_COUNTER:

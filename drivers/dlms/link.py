@@ -67,10 +67,7 @@ class HdlcLink:
             if answer is None:
                 continue
             if answer.kind is HdlcControl.UNNUMBERED_ACKNOWLEDGE:
-                theirs = HdlcParameters.decode(answer.information)
-                self.agreed = HdlcParameters(
-                    min(self.proposed.transmit, theirs.receive), min(self.proposed.receive, theirs.transmit)
-                )
+                self.agreed = self.proposed.agreed(HdlcParameters.decode(answer.information))
                 return
             raise self._refused(answer)
         raise self._failure()

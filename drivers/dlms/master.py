@@ -99,8 +99,8 @@ class DlmsDriver(Driver):
             values, kept = _registers(association, known, target)
             if not values:
                 raise AccessError(f"{meter} shows none of its registers to this client", 3)
-            faulty = known.has_error_register and _shows_fault(association)
-            shown = association.get_optional(CLOCK)
+            faulty = known.has_error_register and association.told(ERROR_REGISTER, is_fault)
+            clock = association.told(CLOCK, lambda data: clock_of(data, target.time_zone))
             raw = kept_raw = known.raw + association.take_raw()
             closed: Kept = {}
             today = at.astimezone(target.time_zone).date()
@@ -112,14 +112,8 @@ class DlmsDriver(Driver):
         known.billed = max(closed, default=known.billed)
         for instant, ends in closed.items():
             kept.setdefault(instant, {}).update(ends)
-        present = Readout(
-            meter,
-            at,
-            values,
-            Status.PERMANENT_ERROR if faulty else Status(0),
-            raw,
-            None if shown is None else clock_of(shown, target.time_zone),
-        )
+        status = Status.PERMANENT_ERROR if faulty else Status(0)
+        present = Readout(meter, at, values, status, raw, clock)
         return [present, *_historical(meter, _news(known, kept, at), kept_raw)]
 
     def load_profile(self, target: Target, since: datetime, until: datetime) -> list[Readout]:
@@ -221,8 +215,8 @@ def _registers(
             continue
         values[str(one.obis)] = value
         if one.class_id == ClassId.EXTENDED_REGISTER:
-            time = association.get_optional(one.attribute(CAPTURE_TIME))
-            instant = None if time is None else clock_of(time, target.time_zone)
+            captured_at = one.attribute(CAPTURE_TIME)
+            instant = association.told(captured_at, lambda time: clock_of(time, target.time_zone))
             if instant is not None:
                 captured.setdefault(instant, {})[str(one.obis)] = value
     return values, captured
@@ -259,11 +253,6 @@ def _range(column: CaptureColumn, since: datetime, until: datetime, target: Targ
     """Selective access 1: a restricting object, from, to, and all columns."""
     first, last = (octet_string(encode_date_time(one, target.time_zone)) for one in (since, until))
     return RangeSelection(1, structure(column.encode(), first, last, array()))
-
-
-def _shows_fault(association: Association) -> bool:
-    shown = association.get_optional(ERROR_REGISTER)
-    return shown is not None and is_fault(shown)
 
 
 def _news(known: Knowledge, kept: Kept, at: datetime) -> Kept:

@@ -4,24 +4,19 @@
 HDLC at the new speed in 8N1.
 """
 
-from drivers.errors import GarbledAnswerError, NoAnswerError, UnsupportedError
+from drivers.driver import Tally
+from drivers.errors import UnsupportedError
 from drivers.line import Line, SerialSettings
-from drivers.optical.codec.telegram import (
-    MODE_C_BAUDS,
-    Identification,
-    OptionSelect,
-    TelegramReader,
-    encode_sign_on,
-)
+from drivers.optical.codec.telegram import MODE_C_BAUDS, OptionSelect, encode_sign_on
+from drivers.optical.wire import Wire
 
 HEAD = SerialSettings(300, 7, "E", 1)
 MODE_E = "\\2"
-_REACTION_LIMIT = 1.8  # longest wait for a telegram, and what converters add
 _CONFIRMATION_LIMIT = 0.6  # to the first character of the repeated acknowledgement, which some leave out
 _BEFORE_HDLC = 0.1  # heads and meters need a moment after the change of speed
 
 
-def open_head(line: Line) -> Identification:
+def open_head(line: Line) -> None:
     """Sign on and agree on HDLC. The line has the new speed afterwards. Raises DriverError."""
     if not line.can_switch:
         raise UnsupportedError(
@@ -29,8 +24,10 @@ def open_head(line: Line) -> Identification:
             advice="connect the head to a serial port, or a direct interface of the meter to this line",
         )
     line.discard()
-    line.send(encode_sign_on(""))
-    identification = _identification(line)
+    wire = Wire(line, line.name, Tally(), None)
+    sign_on = encode_sign_on("")
+    wire.request(sign_on)
+    identification = wire.identification(sign_on)
     baud = MODE_C_BAUDS.get(identification.baud)
     if baud is None or not identification.type.startswith(MODE_E):
         raise UnsupportedError(
@@ -45,21 +42,3 @@ def open_head(line: Line) -> Identification:
         confirmed = (confirmed + data)[-64:]
     line.configure(SerialSettings(baud, 8, "N", 1))
     line.wait(_BEFORE_HDLC)
-    return identification
-
-
-def _identification(line: Line) -> Identification:
-    reader = TelegramReader()
-    while data := line.receive(_REACTION_LIMIT):
-        reader.add(data)
-        if found := reader.identification():
-            return found
-        if len(reader.pending) > 1024:
-            break
-    received = reader.pending.removeprefix(encode_sign_on(""))
-    if received:
-        raise GarbledAnswerError(f"{line.name}: {len(received)} bytes that are no identification", received)
-    raise NoAnswerError(
-        f"{line.name}: no answer to the sign-on",
-        advice="check that the head sits on the port the right way up",
-    )

@@ -111,10 +111,8 @@ def _instant(cell: Data, last: datetime | None, period: int, zone: tzinfo) -> da
 
 def _values(profile: ProfileBuffer, cells: Sequence[Data]) -> Iterable[tuple[str, Quantity]]:
     for column, cell in zip(profile.columns, cells, strict=True):
-        attribute = column.attribute
-        one = MeterObject(attribute.class_id, attribute.name)
-        scaling = profile.scalings.get(attribute.name)
-        if scaling is None or attribute.number != VALUE or column.index:
+        scaling = profile.scalings.get(column.attribute.name)
+        if scaling is None or column.attribute.number != VALUE or column.index:
             continue
-        if (value := register_value(one, cell, scaling)) is not None:
-            yield str(one.obis), value
+        if (value := register_value(column.object, cell, scaling)) is not None:
+            yield str(column.object.obis), value

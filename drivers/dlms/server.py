@@ -39,13 +39,12 @@ from drivers.dlms.codec.data import (
     Data,
     DataTag,
     array,
+    counted,
     encode_data,
-    encode_length,
     long_unsigned,
     octet_string,
     structure,
-    take,
-    take_length,
+    take_counted,
     unsigned,
 )
 from drivers.dlms.codec.objects import (
@@ -142,9 +141,9 @@ class DlmsServer:
         if mechanism == Mechanism.HIGH_GMAC and access.keys and request.ciphered and request.title:
             self._client_title = request.title
             if initiate[:1] == bytes((CIPHERED_INITIATE_REQUEST,)):
-                count, position = take_length(initiate, 1)
-                content, _ = take(initiate, position, count)
-                counter, initiate = security.unprotect(access.keys, request.title, content)
+                counter, initiate = security.unprotect(
+                    access.keys, request.title, take_counted(initiate, 1)[0]
+                )
                 if counter <= self.clients_counter:
                     return AssociationResponse(Result.REJECTED, _AUTHENTICATION_FAILED)
                 self.clients_counter = counter
@@ -166,7 +165,7 @@ class DlmsServer:
         return AssociationResponse(
             Result.ACCEPTED,
             14,
-            bytes((CIPHERED_INITIATE_RESPONSE,)) + encode_length(len(content)) + content,
+            bytes((CIPHERED_INITIATE_RESPONSE,)) + counted(content),
             Mechanism.HIGH_GMAC,
             ciphered=True,
             title=self.title,

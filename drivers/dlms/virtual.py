@@ -80,11 +80,9 @@ class VirtualDlmsMeter:
 
     def _connect(self, frame: Frame) -> Frame:
         try:
-            theirs = HdlcParameters.decode(frame.information)
+            agreed = self.parameters.agreed(HdlcParameters.decode(frame.information))
         except DecodeError:
             return Frame(frame.source, frame.destination, HdlcControl.FRAME_REJECT)
-        ours = self.parameters
-        agreed = HdlcParameters(min(ours.transmit, theirs.receive), min(ours.receive, theirs.transmit))
         self.server.reset()
         self._connection = _Connection(frame.destination, frame.source, agreed, self.server)
         return Frame(frame.source, frame.destination, HdlcControl.UNNUMBERED_ACKNOWLEDGE, agreed.encode())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
-from drivers.dlms.codec.data import encode_length, take, take_length
+from drivers.dlms.codec.data import counted, take, take_counted
 from drivers.errors import DecodeError
 
 AARQ, AARE, RLRQ, RLRE = 0x60, 0x61, 0x62, 0x63
@@ -193,7 +193,7 @@ def _is_ciphered(fields: dict[int, bytes]) -> bool:
 
 
 def _field(tag: int, content: bytes) -> bytes:
-    return bytes((tag,)) + encode_length(len(content)) + content
+    return bytes((tag,)) + counted(content)
 
 
 def _fields(data: bytes, tag: int) -> dict[int, bytes]:
@@ -201,16 +201,14 @@ def _fields(data: bytes, tag: int) -> dict[int, bytes]:
     (found,), position = take(data, 0, 1)
     if found != tag:
         raise DecodeError(f"APDU {found:02X} where {tag:02X} belongs", offset=0)
-    length, position = take_length(data, position)
-    body, end = take(data, position, length)
+    body, end = take_counted(data, position)
     if end != len(data):
         raise DecodeError(f"{len(data) - end} bytes after the end of the APDU", offset=end)
     fields: dict[int, bytes] = {}
     position = 0
     while position < len(body):
         (one,), position = take(body, position, 1)
-        length, position = take_length(body, position)
-        content, position = take(body, position, length)
+        content, position = take_counted(body, position)
         if content:
             fields[one] = content
     return fields
@@ -223,6 +221,5 @@ def _inner(fields: dict[int, bytes], tag: int, inner: int) -> bytes | None:
     (found,), position = take(fields[tag], 0, 1)
     if found != inner:
         raise DecodeError(f"field {tag:02X} holds {found:02X}, not {inner:02X}")
-    length, position = take_length(fields[tag], position)
-    content, _ = take(fields[tag], position, length)
+    content, _ = take_counted(fields[tag], position)
     return content or None

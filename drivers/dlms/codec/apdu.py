@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from drivers.dlms.codec.data import Data, encode_data, encode_length, take, take_data, take_length
+from drivers.dlms.codec.data import Data, counted, encode_data, take, take_counted, take_data
 from drivers.errors import DecodeError
 
 _INVOKE = 0xC1  # invoke id 1, confirmed, high priority
@@ -144,7 +144,7 @@ def encode_apdu(apdu: Apdu) -> bytes:
             result = b"\0" + encode_data(value) if value is not None else bytes((1, error))
             return bytes((GET_RESPONSE, _NORMAL, _INVOKE)) + result
         case GetBlock(last, number, raw, error):
-            result = bytes((1, error)) if error else b"\0" + encode_length(len(raw)) + raw
+            result = bytes((1, error)) if error else b"\0" + counted(raw)
             return bytes((GET_RESPONSE, _WITH_BLOCK, _INVOKE, last)) + number.to_bytes(4, "big") + result
         case SetRequest(attribute, value):
             return bytes((SET_REQUEST, _NORMAL, _INVOKE)) + attribute.encode() + b"\0" + encode_data(value)
@@ -238,8 +238,7 @@ def _get_block(data: bytes, position: int) -> tuple[Apdu, int]:
         if not error:
             raise DecodeError("a block that failed with success", offset=position)
         return GetBlock(last, number, b"", error), end
-    count, position = take_length(data, position)
-    raw, end = take(data, position, count)
+    raw, end = take_counted(data, position)
     return GetBlock(last, number, raw), end
 
 

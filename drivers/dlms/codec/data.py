@@ -150,8 +150,7 @@ def take_data(data: bytes, begun: int, *, depth: int = 0) -> tuple[Data, int]:
             items.append(item)
         return Data(tag, tuple(items)), position
     if tag in _STRINGS:
-        count, position = take_length(data, position)
-        content, end = take(data, position, count)
+        content, end = take_counted(data, position)
         return Data(tag, content), end
     if tag is DataTag.BIT_STRING:
         count, position = take_length(data, position)
@@ -186,7 +185,7 @@ def encode_data(data: Data) -> bytes:
     if isinstance(value, tuple):
         return head + encode_length(len(value)) + b"".join(map(encode_data, value))
     if isinstance(value, bytes):
-        return head + (encode_length(len(value)) if tag in _STRINGS else b"") + value
+        return head + (counted(value) if tag in _STRINGS else value)
     if isinstance(value, str):
         padded = value.ljust(-(-len(value) // 8) * 8, "0")
         return head + encode_length(len(value)) + int(padded or "0", 2).to_bytes(len(padded) // 8, "big")
@@ -213,6 +212,17 @@ def take_length(data: bytes, position: int) -> tuple[int, int]:
     if not 1 <= len(content) <= 4:
         raise DecodeError(f"a length of {len(content)} bytes", offset=position)
     return int.from_bytes(content, "big"), position
+
+
+def take_counted(data: bytes, position: int) -> tuple[bytes, int]:
+    """The bytes behind a length, and where they end. Raises DecodeError."""
+    count, position = take_length(data, position)
+    return take(data, position, count)
+
+
+def counted(content: bytes) -> bytes:
+    """The bytes behind their length."""
+    return encode_length(len(content)) + content
 
 
 def encode_length(length: int) -> bytes:

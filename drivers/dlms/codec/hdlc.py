@@ -108,6 +108,10 @@ class HdlcParameters:
     transmit: int = 128
     receive: int = 128
 
+    def agreed(self, theirs: "HdlcParameters") -> "HdlcParameters":
+        """What both ends can do, as seen by this one."""
+        return HdlcParameters(min(self.transmit, theirs.receive), min(self.receive, theirs.transmit))
+
     def encode(self) -> bytes:
         """The information of an SNRM or UA; the window is always one frame."""
         sizes = zip(_INFORMATION_SIZES, (self.transmit, self.receive), strict=True)

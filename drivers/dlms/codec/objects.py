@@ -98,6 +98,10 @@ class CaptureColumn:
     attribute: Attribute
     index: int = 0
 
+    @property
+    def object(self) -> MeterObject:
+        return MeterObject(self.attribute.class_id, self.attribute.name)
+
     @classmethod
     def decode(cls, data: Data) -> "CaptureColumn":
         """Raises DecodeError."""
@@ -113,6 +117,11 @@ class CaptureColumn:
         return structure(
             long_unsigned(one.class_id), octet_string(one.name), number, long_unsigned(self.index)
         )
+
+
+def decode_columns(data: Data) -> tuple[CaptureColumn, ...]:
+    """The columns of a profile. Raises DecodeError."""
+    return tuple(map(CaptureColumn.decode, data.items))
 
 
 def decode_object_list(data: Data) -> list[MeterObject]:

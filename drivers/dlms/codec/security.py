@@ -16,7 +16,7 @@ from drivers.dlms.codec.apdu import (
     SET_RESPONSE,
     whole,
 )
-from drivers.dlms.codec.data import encode_length, take, take_length
+from drivers.dlms.codec.data import counted, take_counted
 from drivers.errors import DecodeError
 
 KEY_SIZE = 16
@@ -63,10 +63,14 @@ class Keys:
 
 def protect(keys: Keys, title: bytes, counter: int, text: bytes, control: Control = BOTH) -> bytes:
     """The protected content of `text`, sent by `title`."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415
+
     head = bytes((control,)) + counter.to_bytes(4, "big")
     clear = b"" if control & Control.ENCRYPTED else text
-    hidden, tag = _gcm(keys, title + head[1:], control, clear, text[len(clear) :])
-    return head + clear + hidden + (tag if control & Control.AUTHENTICATED else b"")
+    encryptor = Cipher(algorithms.AES(keys.encryption), modes.GCM(title + head[1:])).encryptor()
+    encryptor.authenticate_additional_data(head[:1] + keys.authentication + clear)
+    hidden = encryptor.update(text[len(clear) :]) + encryptor.finalize()
+    return head + clear + hidden + encryptor.tag[:_TAG_SIZE]
 
 
 def unprotect(keys: Keys, title: bytes, content: bytes) -> tuple[int, bytes]:
@@ -102,16 +106,6 @@ def gmac(keys: Keys, title: bytes, counter: int, challenge: bytes) -> bytes:
     return protected[:5] + protected[-_TAG_SIZE:]
 
 
-def _gcm(keys: Keys, nonce: bytes, control: Control, clear: bytes, text: bytes) -> tuple[bytes, bytes]:
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415
-
-    encryptor = Cipher(algorithms.AES(keys.encryption), modes.GCM(nonce)).encryptor()
-    if control & Control.AUTHENTICATED:
-        encryptor.authenticate_additional_data(bytes((control,)) + keys.authentication + clear)
-    hidden = encryptor.update(text) + encryptor.finalize()
-    return hidden, encryptor.tag[:_TAG_SIZE]
-
-
 @dataclass(frozen=True, slots=True)
 class Ciphered:
     """A protected APDU. `title` is the sender's where it is sent along (general ciphering)."""
@@ -122,10 +116,8 @@ class Ciphered:
     def encode(self, inner: int) -> bytes:
         """The bytes; `inner` is the tag of the APDU in it, which service-specific ciphering shows."""
         if self.title is None:
-            return bytes((_CIPHERED[inner],)) + encode_length(len(self.content)) + self.content
-        return (
-            bytes((_GENERAL, len(self.title))) + self.title + encode_length(len(self.content)) + self.content
-        )
+            return bytes((_CIPHERED[inner],)) + counted(self.content)
+        return bytes((_GENERAL,)) + counted(self.title) + counted(self.content)
 
 
 def decode_ciphered(data: bytes) -> Ciphered | None:
@@ -134,8 +126,6 @@ def decode_ciphered(data: bytes) -> Ciphered | None:
         return None
     position, title = 1, None
     if data[0] == _GENERAL:
-        count, position = take_length(data, position)
-        title, position = take(data, position, count)
-    count, position = take_length(data, position)
-    content, end = take(data, position, count)
+        title, position = take_counted(data, position)
+    content, end = take_counted(data, position)
     return whole(Ciphered(content, title), data, end)

@@ -22,6 +22,14 @@ def meter_id(manufacturer: str, serial: str) -> str:
     return check_meter_id(f"{manufacturer}-{serial}".upper())
 
 
+def possible_meter_id(manufacturer: str, serial: str) -> str | None:
+    """The meter id, None for what makes none."""
+    try:
+        return meter_id(manufacturer, serial)
+    except MeterIdError:
+        return None
+
+
 def check_meter_id(text: str) -> str:
     """`text`, if it is a meter id. Raises MeterIdError."""
     if not _METER_ID.fullmatch(text):

@@ -9,7 +9,7 @@ from drivers.dlms.codec.clock import ClockStatus, decode_date_time
 from drivers.dlms.codec.data import Data, DataTag
 from drivers.dlms.codec.objects import VALUE, CaptureColumn, ClassId, MeterObject, Scaling
 from drivers.errors import DecodeError
-from telemetry.meter_id import MeterIdError, meter_id
+from telemetry.meter_id import possible_meter_id
 from telemetry.readout import Quantity
 
 
@@ -76,10 +76,8 @@ def identity(device_name: bytes, serial: str, title: bytes) -> str | None:
     for letters in (device_name[:3], title[:3]):
         if letters.isalpha() and letters.isascii():
             rest = serial or text_of(Data(DataTag.OCTET_STRING, device_name[3:]))
-            try:
-                return meter_id(letters.decode("ascii"), rest)
-            except MeterIdError:
-                continue
+            if found := possible_meter_id(letters.decode("ascii"), rest):
+                return found
     return None
 
 

@@ -8,7 +8,7 @@ from drivers.optical.codec.dataset import DataSet, decode_sets
 from drivers.optical.codec.registers import DataSetAddress, registers, ucum_code
 from drivers.optical.codec.telegram import ETX, STX, BlockCheck
 from telemetry.explanation import ExplainedRecord, Explanation
-from telemetry.meter_id import MeterIdError, meter_id
+from telemetry.meter_id import possible_meter_id
 from telemetry.obis import Medium
 
 _IDENTIFICATION = re.compile(rb"/(?P<maker>[A-Za-z]{3})[!-~](?P<type>[ -~]{0,64})\r?\n")
@@ -31,7 +31,7 @@ def explain(data: bytes) -> Explanation:
     read = registers(sets, UTC)
     return Explanation(
         "optical",
-        _meter(maker, read.serials),
+        possible_meter_id(maker, read.serials[0].replace(" ", "")) if maker and read.serials else None,
         maker,
         head["type"].decode("ascii").strip() or None if head else None,
         ["fatal error"] if read.fatal_error else [],
@@ -48,13 +48,6 @@ def _block(data: bytes) -> bytes:
             raise DecodeError(f"block check {said[0]:02X}, computed {BlockCheck.XOR.of(checked):02X}")
         data = data[start + 1 : end]
     return data.lstrip()
-
-
-def _meter(maker: str | None, serials: tuple[str, ...]) -> str | None:
-    try:
-        return meter_id(maker, serials[0].replace(" ", "")) if maker and serials else None
-    except MeterIdError:
-        return None
 
 
 def _record(one: DataSet) -> ExplainedRecord:

@@ -8,7 +8,7 @@ from drivers.driver import IdentityError, Target, UnnamedError
 from drivers.optical.codec.dataset import DataSet
 from drivers.optical.codec.registers import clock, registers
 from drivers.optical.codec.telegram import Identification
-from telemetry.meter_id import MeterIdError, meter_id, same_meter
+from telemetry.meter_id import possible_meter_id, same_meter
 from telemetry.readout import Readout
 from telemetry.status import Status
 
@@ -57,7 +57,4 @@ def _numbers(identification: Identification, serials: Sequence[str]) -> list[str
 
 def meter_id_of(identification: Identification, serial: str) -> str | None:
     """The meter id with that serial number, None for what is no serial number."""
-    try:
-        return meter_id(identification.manufacturer, serial.replace(" ", ""))
-    except MeterIdError:
-        return None
+    return possible_meter_id(identification.manufacturer, serial.replace(" ", ""))

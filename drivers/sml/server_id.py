@@ -9,19 +9,14 @@
 What has no letters takes those of the list's manufacturer entry, else `XXX`.
 """
 
-from telemetry.meter_id import MeterIdError, meter_id
+from telemetry.meter_id import possible_meter_id
 
 UNKNOWN = "XXX"
 
 
 def meter_of(server_id: bytes, manufacturer: str = UNKNOWN) -> str | None:
     """The meter id; None for one that names nobody (all zeros, too long)."""
-    if not any(server_id):
-        return None
-    try:
-        return meter_id(*_parts(server_id, manufacturer))
-    except MeterIdError:
-        return None
+    return possible_meter_id(*_parts(server_id, manufacturer)) if any(server_id) else None
 
 
 def din_number(server_id: bytes) -> tuple[str, int] | None:

@@ -57,15 +57,9 @@ class Questions:
         """SND_NKE, whatever answers."""
         self._link.exchange(ShortFrame(SND_NKE, address).encode(), SingleCharacterFrame, self._timeout)
 
-    def request(self, address: int) -> QuestionResult:
-        """REQ_UD2 with FCB=1. A telegram counts only if it was alone on the wire."""
-        return self._request(address, self._timeout)
-
-    def select(self, mask: Secondary, among: int) -> QuestionResult:
+    def select(self, mask: Secondary, among: int, timeout: float | None = None) -> QuestionResult:
         """The result of a selection, `mask` being a part of one that about `among` meters answered to."""
-        return self._select(mask, among, self._timeout)
-
-    def _select(self, mask: Secondary, among: int, timeout: float) -> QuestionResult:
+        timeout = self._timeout if timeout is None else timeout
         ends = self._ends(mask.selection(), timeout)
         heard = self._link.exchange(mask.selection(), SingleCharacterFrame, timeout)
         if heard.silence:
@@ -75,11 +69,11 @@ class Questions:
         late = self._listen_until(ends) if worth_waiting or not perhaps_one else b""
         if late or not perhaps_one:
             return QuestionResult(Met.CROWD, heard=len(heard.data + late))
-        reply = self._request(PrimaryAddress.SELECTED, timeout)
+        reply = self.request(PrimaryAddress.SELECTED, timeout)
         if reply.met is not Met.NOBODY:
             return reply
         # the late E5 of a meter that was asked before, or one that is as slow with its telegram
-        return self._select(mask, among, _SLOW) if timeout < _SLOW else QuestionResult(Met.CROWD, heard=1)
+        return self.select(mask, among, _SLOW) if timeout < _SLOW else QuestionResult(Met.CROWD, heard=1)
 
     def _worth(self, among: int) -> float:
         """Seconds that may be spent on waiting for a second E5, where one of ten digits was asked of a crowd.
@@ -89,7 +83,9 @@ class Questions:
         telegrams = _BOTH_ANSWER * MEDIAN_ANSWER * self._line.settings.character_time
         return telegrams * (among - 1) / max(MANY - among, 1)
 
-    def _request(self, address: int, timeout: float) -> QuestionResult:
+    def request(self, address: int, timeout: float | None = None) -> QuestionResult:
+        """REQ_UD2 with FCB=1. A telegram counts only if it was alone on the wire."""
+        timeout = self._timeout if timeout is None else timeout
         request = ShortFrame(REQ_UD2 | FCB, address).encode()
         ends = self._ends(request, timeout)
         heard = self._link.exchange(request, LongFrame, timeout)

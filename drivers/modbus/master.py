@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from drivers.driver import Clock, Driver, IdentityError, SearchEvent, SearchScope, Target
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import Line
+from drivers.modbus.address import UNITS, UNITS_BY_TCP, parse_address
 from drivers.modbus.blocks import ReadPlan, RegisterBlock, plan, wire_time
 from drivers.modbus.exchange import ModbusExchange
 from drivers.modbus.framing import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Transport
@@ -133,13 +134,7 @@ class ModbusDriver(Driver):
         self._identified[unit, meter] = now
 
     def _unit(self, target: Target) -> int:
-        lowest, highest = (0, 255) if self.transport is Transport.TCP else (1, 247)
-        if target.address.isdecimal() and lowest <= int(target.address) <= highest:
-            return int(target.address)
-        raise DriverError(
-            f"{target.address!r} is not a Modbus unit id",
-            advice=f"write a number from {lowest} to {highest}, as set on the meter",
-        )
+        return parse_address(target.address, UNITS_BY_TCP if self.transport is Transport.TCP else UNITS)
 
     def _profile(self, target: Target) -> ModbusProfile:
         if target.profile is None:

@@ -1,16 +1,13 @@
 """Modbus, as others need to know it: its meters say neither who they are nor what their registers mean."""
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
 from drivers.driver import Target
-from drivers.errors import DecodeError, DriverError
+from drivers.errors import DecodeError
 from drivers.line import SerialSettings
 from drivers.protocol import CapturedTelegram, MeterProtocol, Problem
 from telemetry.explanation import Explanation
-
-_LAST_UNIT = 247
 
 
 class ModbusProtocol(MeterProtocol):
@@ -28,12 +25,6 @@ class ModbusProtocol(MeterProtocol):
     )
     options: ClassVar = {"transport": 'only Modbus has transports; remove it, or write protocol = "modbus"'}
     self_describing = False
-
-    def check_address(self, address: str) -> None:
-        if not (re.fullmatch(r"[0-9]{1,3}", address) and 1 <= int(address) <= _LAST_UNIT):
-            raise DriverError(
-                f"{address!r} is not a Modbus unit", advice=f"write a number from 1 to {_LAST_UNIT}"
-            )
 
     def problems(self, target: Target) -> Iterator[Problem]:
         from drivers.modbus.profile_file import ProfileError, load_profile

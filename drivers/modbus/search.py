@@ -5,19 +5,20 @@ V1.1b3, 7). Some are silent to a function that they lack: where unit ids are nam
 but not on all 247, since silence is what takes the time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from drivers.driver import Found, SearchEvent, SearchProgress, SearchScope, Suspicion
 from drivers.errors import DriverError, GarbledAnswerError, MeterError, NoAnswerError
 from drivers.line import SerialSettings
+from drivers.modbus.address import UNITS, UNITS_BY_TCP, parse_address
 from drivers.modbus.blocks import RegisterBlock
 from drivers.modbus.exchange import ModbusExchange
 from drivers.modbus.framing import NOBODY_BEHIND_GATEWAY, Transport
-from drivers.modbus.probe import Ask, likeliest_first, recognised
 from drivers.modbus.profile import Exponent, Memory, ModbusProfile, WordSpan, placed
-from telemetry.meter_id import MeterIdError, meter_id
+from telemetry.meter_id import possible_meter_id
 
-UNITS = range(1, 248)
+Ask = Callable[[WordSpan], Memory | None]  # what a meter shows in these words; None where it refuses
+
 # As meters leave the factory, and as installers set them; most of the library's are of the first two.
 USUAL = tuple(
     SerialSettings.parse(text)
@@ -34,18 +35,21 @@ _WRONG_SETTINGS = (
 )
 
 
-def unit_ids(addresses: Sequence[str], lowest: int = UNITS[0], highest: int = UNITS[-1]) -> list[int]:
+def unit_ids(addresses: Sequence[str], possible: range = UNITS) -> list[int]:
     """The unit ids of '5' and '1-247', in their order and each once. Raises DriverError."""
+    if not addresses:
+        return list(UNITS)
     units: dict[int, None] = {}
-    for text in addresses or (f"{UNITS[0]}-{UNITS[-1]}",):
+    for text in addresses:
         first, dash, last = text.partition("-")
-        ends = (first.strip(), (last if dash else first).strip())
-        if not all(end.isdecimal() and lowest <= int(end) <= highest for end in ends):
+        try:
+            ends = [parse_address(end.strip(), possible) for end in (first, last if dash else first)]
+        except DriverError:
             raise DriverError(
                 f"{text!r} names no Modbus unit ids",
-                advice=f"write {lowest}-{highest}, or a number such as 5",
-            )
-        units |= dict.fromkeys(range(int(ends[0]), int(ends[1]) + 1))
+                advice=f"write {possible[0]}-{possible[-1]}, or a number such as 5",
+            ) from None
+        units |= dict.fromkeys(range(ends[0], ends[1] + 1))
     return list(units)
 
 
@@ -55,7 +59,7 @@ def search(
     """See `Driver.search`. The line is left with the settings that it had."""
     line = exchange.line
     by_tcp = exchange.transport is Transport.TCP
-    units = unit_ids(scope.addresses, *((0, 255) if by_tcp else ()))
+    units = unit_ids(scope.addresses, UNITS_BY_TCP if by_tcp else UNITS)
     before = line.settings
     settings = list(scope.settings or USUAL) if line.can_switch and not by_tcp else [before]
     total = len(settings) * len(units)
@@ -71,6 +75,26 @@ def search(
         yield SearchProgress(total, total, "done")
     finally:
         line.configure(before)
+
+
+def recognised(profile: ModbusProfile, ask: Ask) -> bool:
+    """True where a meter shows what this family's meters show; stops at the first check that fails.
+
+    False also for a profile without a probe. What `ask` raises passes through. Families that pass each
+    other's probes are named in `ProfileProbe.shared`.
+    """
+    if profile.probe is None:
+        return False
+    for check in profile.probe.checks:
+        memory: dict[tuple[int, int], int] = {}
+        for span in check.register.spans:
+            shown = ask(span)
+            if shown is None:
+                return False
+            memory |= shown
+        if not check.holds(memory):
+            return False
+    return True
 
 
 class _Pass:
@@ -135,7 +159,8 @@ class _Pass:
             self._pause = max(one.pause for one in (profile, *candidates))
             if recognised(profile, ask):
                 candidates.append(profile)
-        candidates = likeliest_first(candidates)
+        # of families whose probes one meter passed, those that fewest other families pass come first
+        candidates.sort(key=lambda one: (len(one.probe.shared) if one.probe else 0, one.name))
         serial = _serial(candidates, ask)
         return Found(
             address=str(unit),
@@ -172,12 +197,7 @@ def _serial(candidates: Sequence[ModbusProfile], ask: Ask) -> str | None:
 
 def _meter(candidates: Sequence[ModbusProfile], serial: str | None) -> str | None:
     makers = {one.identity.maker for one in candidates if one.identity and one.identity.maker}
-    if serial is None or len(makers) != 1:
-        return None
-    try:
-        return meter_id(makers.pop(), serial)
-    except MeterIdError:
-        return None
+    return possible_meter_id(makers.pop(), serial) if serial is not None and len(makers) == 1 else None
 
 
 def _description(candidates: Sequence[ModbusProfile], serial: str | None) -> str:

@@ -46,7 +46,7 @@ def expected(target: Target, profile: OpticalProfile, home: SerialSettings, can_
         return OpticalPlan(
             2 * (_IDENTIFICATION + _BLOCK), 0, 2, _PUSH_PERIOD, home.baud
         )  # one confirms the other
-    asked = len(sign_on_of(target)) + len(OptionSelect().encode())
+    asked = len(sign_on_of(target.address)) + len(OptionSelect().encode())
     baud = _BAUD if can_switch else home.baud
     if profile.access is ReadoutMethod.REGISTERS:
         count = len(profile.registers)

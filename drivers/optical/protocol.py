@@ -1,15 +1,11 @@
 """IEC 62056-21, as others need to know it."""
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
 from drivers.driver import Target
-from drivers.errors import DriverError
 from drivers.line import SerialSettings
 from drivers.protocol import MeterProtocol, Problem
-
-_ADDRESS = re.compile(r"[0-9A-Za-z ]{0,32}")  # IEC 62056-21, 6.3.1
 
 
 class OpticalProtocol(MeterProtocol):
@@ -28,10 +24,7 @@ class OpticalProtocol(MeterProtocol):
     has_load_profiles = True
 
     def check_address(self, address: str) -> None:
-        if not _ADDRESS.fullmatch(address):
-            raise DriverError(
-                f"{address!r} is no device address", advice="write 1 to 32 letters and digits, or none"
-            )
+        self._part("session", "sign_on_of")(address)
 
     def problems(self, target: Target) -> Iterator[Problem]:
         from drivers.optical.profile import PROFILES

@@ -104,7 +104,7 @@ class OpticalSession:
 
     def sign_on(self) -> Identification:
         """Call the meter. Raises NoAnswerError, GarbledAnswerError; DriverError for a wrong address."""
-        telegram = sign_on_of(self._target)
+        telegram = sign_on_of(self._target.address)
         self.line.discard()
         self.wire.request(telegram)
         self.identification = self.wire.identification(telegram)
@@ -269,10 +269,10 @@ class OpticalSession:
             raise DecodeError(f"{self.wire.name}: {error}", offset=error.offset) from None
 
 
-def sign_on_of(target: Target) -> bytes:
-    """The sign-on that calls a target. Raises DriverError for an address that is none."""
+def sign_on_of(address: str) -> bytes:
+    """The sign-on that calls a meter. Raises DriverError for an address that is none."""
     try:
-        return encode_sign_on(target.address)
+        return encode_sign_on(address)
     except ValueError as error:
         raise DriverError(str(error), advice="leave it empty for the only meter of a head") from None
 

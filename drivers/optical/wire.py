@@ -19,6 +19,7 @@ from drivers.optical.codec.telegram import (
 REACTION_LIMIT = 1.5  # longest wait for a telegram, and between two of its characters (6.3.2)
 _SLACK = 0.3  # what USB converters and networks add to it
 _MOST_BYTES = 1 << 17
+_MOST_NOISE = 1024  # in front of an identification
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class Wire:
             if found := self._reader.identification():
                 self.reaction = found.reaction
                 return found
-            if len(received) > _MOST_BYTES:
+            if len(received) > _MOST_NOISE:
                 break
         received = received.removeprefix(sign_on)  # heads see their own light
         if received:

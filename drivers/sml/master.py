@@ -18,15 +18,15 @@ from drivers.driver import (
     Target,
     UnnamedError,
 )
-from drivers.errors import DecodeError, DriverError, GarbledAnswerError, NoAnswerError
+from drivers.errors import DecodeError, GarbledAnswerError, NoAnswerError
 from drivers.line import SerialSettings
 from drivers.sml.messages import ListResponse, decode_messages
+from drivers.sml.protocol import PROTOCOL
 from drivers.sml.registers import identity, readout
 from drivers.sml.transport import Envelope, TransportReader
 from telemetry.meter_id import same_meter
 from telemetry.readout import Readout
 
-USUAL = SerialSettings(9600, 8, "N", 1)
 _LONGEST_PERIOD = 4.0
 _LONGEST_TELEGRAM = 900  # bytes
 _PATIENCE = 2.5  # periods: the first telegram may have begun before, the second may be damaged
@@ -47,7 +47,7 @@ class SmlDriver(Driver):
 
     def read(self, target: Target) -> list[Readout]:
         """The next telegram that the meter sends. Raises DriverError."""
-        _check(target)
+        PROTOCOL.check_address(target.address)
         envelope = self._listen(target.timeout)
         at = self.clock()
         values, found = self._list(envelope, target)
@@ -59,7 +59,7 @@ class SmlDriver(Driver):
     def search(self, scope: SearchScope) -> Iterator[SearchEvent]:
         """Listen at each of the settings (9600 8N1 if none are given)."""
         before = self.line.settings
-        every = scope.settings or (USUAL,)
+        every = scope.settings or (PROTOCOL.settings,)
         try:
             for done, settings in enumerate(every):
                 yield SearchProgress(done, len(every), f"listening at {settings}")
@@ -72,7 +72,7 @@ class SmlDriver(Driver):
 
     def readout_time(self, target: Target) -> float:
         """The listening: the longest pause between two telegrams, and one telegram. Nothing is sent."""
-        _check(target)
+        PROTOCOL.check_address(target.address)
         return self._one_period()
 
     def only_listens(self, target: Target) -> bool:  # noqa: ARG002 - every meter that pushes
@@ -129,11 +129,3 @@ class SmlDriver(Driver):
             if target.meter is None or found is None or same_meter(found, target.meter):
                 return values, found
         raise IdentityError(str(target.meter), str(lists[0][1]))
-
-
-def _check(target: Target) -> None:
-    """Raises DriverError for an address: there is none."""
-    if target.address:
-        raise DriverError(
-            f"{target.address!r}: SML meters have no address on a line", advice="leave the address empty"
-        )

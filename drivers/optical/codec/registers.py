@@ -23,43 +23,12 @@ _CODE = re.compile(
 )
 _LETTERS = {"C": 96, "F": 97, "L": 98, "P": 99}  # how the short form writes these groups
 _PRESENT = _UNUSED = 255  # of value groups F and E; EasyMeter writes the whole address: 1-0:1.7.255*255
-_UNITS = {
-    "Wh": "W.h",
-    "kWh": "kW.h",
-    "MWh": "MW.h",
-    "J": "J",
-    "kJ": "kJ",
-    "MJ": "MJ",
-    "GJ": "GJ",
-    "Mcal": "Mcal",
-    "Gcal": "Gcal",
-    "varh": "var.h",
-    "kvarh": "kvar.h",
-    "VAh": "V.A.h",
-    "kVAh": "kV.A.h",
-    "W": "W",
-    "kW": "kW",
-    "MW": "MW",
-    "var": "var",
-    "kvar": "kvar",
-    "VA": "V.A",
-    "kVA": "kV.A",
-    "V": "V",
-    "mV": "mV",
-    "A": "A",
-    "mA": "mA",
-    "Hz": "Hz",
-    "Deg": "deg",
-    "h": "h",
-    "s": "s",
-    "m3": "m3",
-    "l": "L",
-    "m3/h": "m3/h",
-    "l/h": "L/h",
-    "C": "Cel",
-    "K": "K",
-    "bar": "bar",
-}
+_CODES = (  # UCUM; meters write their usual signs
+    *("W.h", "kW.h", "MW.h", "J", "kJ", "MJ", "GJ", "Mcal", "Gcal", "var.h", "kvar.h", "V.A.h", "kV.A.h"),
+    *("W", "kW", "MW", "var", "kvar", "V.A", "kV.A", "V", "mV", "A", "mA", "Hz"),
+    *("h", "s", "L", "L/h", "K", "bar"),
+)
+_UNITS = {ucum(code).sign: code for code in _CODES} | {"Deg": "deg", "m3": "m3", "m3/h": "m3/h", "C": "Cel"}
 # KWH is kWh, but mW is not MW and MV not mV
 _FOLDED = {name.lower(): code for name, code in _UNITS.items() if name not in ("mV", "mA")}
 _FATAL_ERROR = (97, 97)

@@ -12,9 +12,9 @@ from drivers.modbus.blocks import RegisterBlock
 from drivers.modbus.encoding import pattern
 from drivers.modbus.framing import Transport
 from drivers.modbus.master import ModbusDriver
-from drivers.modbus.probe import recognised
 from drivers.modbus.profile import Memory, ModbusProfile, WordSpan, placed
 from drivers.modbus.profile_file import ProfileError, load_profile, parse_profile, profile_names
+from drivers.modbus.search import recognised
 from drivers.modbus.virtual import RegisterMeter
 from drivers.simulated import SimulatedLine
 

@@ -18,9 +18,9 @@ from drivers.driver import Target
 from drivers.line import SerialSettings
 from drivers.modbus.encoding import Encoding, WordOrder
 from drivers.modbus.master import ModbusDriver
-from drivers.modbus.probe import recognised
 from drivers.modbus.profile import ProfileRegister, WordSpan
 from drivers.modbus.profile_file import ProfileError, load_profile, parse_profile
+from drivers.modbus.search import recognised
 from drivers.modbus.virtual import RegisterMeter
 from drivers.simulated import SimulatedLine
 from telemetry.micro import LIMIT, to_micro

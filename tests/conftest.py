@@ -1,5 +1,6 @@
 """Rules for every test: real inputs where present, and no unexpected warning in the log."""
 
+import gc
 import logging
 import shutil
 import tempfile
@@ -42,6 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes comes first, so that no process is left alone with it at the end (with
     --no-loadscope-reorder: else the modules of many tests come first, which are the quick ones)."""
     items.sort(key=lambda item: item.path.parent.name not in {"e2e", "bench"})
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -70,6 +70,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def openapi(request: Request) -> dict[str, Any]:
+    """The description of `/v1`. Knows no app: FastAPI remembers for good what it was given as a route."""
+    app: FastAPI = request.app
+    return app.openapi()
+
+
 def create_app(
     settings: ApiSettings,
     *,
@@ -141,10 +147,7 @@ def create_app(
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)
 
-    @app.get("/v1/openapi.json", include_in_schema=False, dependencies=[requires(Scope.OWN)])
-    def openapi() -> dict[str, Any]:
-        """The description of `/v1`."""
-        return app.openapi()
+    app.get("/v1/openapi.json", include_in_schema=False, dependencies=[requires(Scope.OWN)])(openapi)
 
     @app.exception_handler(SignInRequiredError)
     def to_sign_in(request: Request, error: SignInRequiredError) -> Response:

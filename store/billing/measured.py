@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.rows import args_row, class_row
 
 from metering.billing.case import Beside, BoundaryPlace, InstalledRegister, RegisterMark, StoredReading
 from metering.billing.unmeasured import UnmeteredPoint, UnreadMeter
@@ -203,7 +203,7 @@ def marks_between(
     connection: Connection, register_ids: Sequence[int], since: datetime, until: datetime
 ) -> list[RegisterMark]:
     """Marks on readings of the registers from `since` to `until` (both included), by register and instant."""
-    with connection.cursor(row_factory=class_row(RegisterMark)) as cursor:
+    with connection.cursor(row_factory=args_row(RegisterMark)) as cursor:
         return cursor.execute(
             """
             select register_id, measured_at, rule, usable from marks

@@ -182,7 +182,7 @@ def _update(connection: Connection, changed: Sequence[tuple[int, FindingRow]]) -
         """
         update findings set severity = new.severity, started_at = new.started_at, ended_at = new.ended_at,
                             evidence = new.evidence
-        from unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::jsonb[])
+        from unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %b::jsonb[])
              as new (id, severity, started_at, ended_at, evidence)
         where findings.id = new.id
         """,

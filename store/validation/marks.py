@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.rows import args_row, class_row
 from psycopg.types.json import Jsonb
 
 AUTHOR = "validation"
@@ -100,10 +100,10 @@ def sync_marks(
     """Make validation's marks on these registers exactly `marks`; how many rows were written or removed.
 
     A row that is right already is left alone, and so are other authors' marks, and of registers in `since`
-    those on readings before then.
+    those on readings before then. Long columns go in binary form: the text of an array is escaped in Python.
     """
     since = since or {}
-    with connection.cursor(row_factory=class_row(MarkRow)) as cursor:
+    with connection.cursor(row_factory=args_row(MarkRow)) as cursor:
         cursor.execute(
             """
             select register_id, measured_at, rule, quality, usable, evidence
@@ -122,7 +122,7 @@ def sync_marks(
             cursor.execute(
                 """
                 delete from marks m
-                using unnest(%s::int[], %s::timestamptz[], %s::text[]) as gone (id, at, rule)
+                using unnest(%b::int[], %b::timestamptz[], %s::text[]) as gone (id, at, rule)
                 where m.register_id = gone.id and m.measured_at = gone.at and m.rule = gone.rule
                   and m.author = %s
                 """,
@@ -137,8 +137,8 @@ def sync_marks(
             cursor.execute(
                 """
                 insert into marks (register_id, measured_at, rule, quality, usable, evidence, author)
-                select new.*, %s from unnest(%s::int[], %s::timestamptz[], %s::text[], %s::smallint[],
-                                             %s::boolean[], %s::jsonb[]) as new
+                select new.*, %s from unnest(%b::int[], %b::timestamptz[], %s::text[], %s::smallint[],
+                                             %s::boolean[], %b::jsonb[]) as new
                 on conflict do nothing
                 """,
                 (

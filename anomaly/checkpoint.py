@@ -74,6 +74,8 @@ def settle(
     None where too much is in the air, or too little known. `off_schedule` as of `schedule.off`. Events of
     days are looked for anew from `since` at the latest.
     """
+    if any(_is_too_new(study.block, weeks, row, day) for row in rows):
+        return []
     latest = day - 2 - EVENTS
     said = [finding for row in rows for finding in judged[row].findings]
     begin = _since(said, latest if since is None else min(latest, since), study.block)
@@ -97,14 +99,6 @@ def _of_register(
     cut, final = midnight(day, zone), midnight(day - 2, zone)
     if block.until[row] < cut:
         return None
-    begin, end = np.searchsorted(weeks.row, [row, row + 1])
-    known = weeks.part(slice(int(begin), int(end)))
-    known = known.part(known.week < (day + 3) // 7)
-    times = block.series(row).times
-    counter = block.registers[row].kind is RegisterKind.COUNTER
-    is_new = before is None or before.standing is None
-    if len(times) and counter and is_new and len(known.row) < FIRST_WEEKS:
-        return None
     days = np.stack([getattr(study.days, name)[row, at.columns] for name in COLUMNS])
     nothing = RegisterPast(
         day=day,
@@ -121,6 +115,7 @@ def _of_register(
         standing=None,
         broken=False,
     )
+    times, counter = block.series(row).times, block.registers[row].kind is RegisterKind.COUNTER
     if not len(times):
         return nothing
     first = int(np.searchsorted(times, midnight(day - 4, zone))) - 1
@@ -131,6 +126,7 @@ def _of_register(
     off = at.off_schedule[start + first : start + last - 1]
     if (off & (times[first + 1 : last] >= final - DAY)).any():
         return None
+    known = _known(weeks, row, day)
     first_hour, hours = usage.past_hours(study, row, day - 2)
     broken = any(
         RULES[each.kind].lasts is Duration.BREAK and each.started_at < cut for each in judged.findings
@@ -139,12 +135,28 @@ def _of_register(
         nothing,
         tail=int(times[first]),
         final=final,
-        weeks=known.part(slice(max(0, len(known.row) - WEEKS - _READINGS - 2), None)),
+        weeks=weeks.part(slice(max(known.start, known.stop - WEEKS - _READINGS - 2), known.stop)),
         first_hour=first_hour,
         hours=hours,
         standing=_standing(study, judged, row, first) if counter else None,
         broken=broken or (before is not None and before.broken),
     )
+
+
+def _known(weeks: WeeklyRates, row: int, day: int) -> slice:
+    """The weeks of a register before the one of a day."""
+    begin, end = np.searchsorted(weeks.row, [row, row + 1]).tolist()
+    return slice(begin, begin + int(np.searchsorted(weeks.week[begin:end], (day + 3) // 7)))
+
+
+def _is_too_new(block: Block, weeks: WeeklyRates, row: int, day: int) -> bool:
+    """Whether a counter that is read has too few weeks before the day."""
+    past = block.past[row]
+    is_new = past is None or past.standing is None
+    if not is_new or block.registers[row].kind is not RegisterKind.COUNTER:
+        return False
+    known = _known(weeks, row, day)
+    return known.stop - known.start < FIRST_WEEKS and len(block.series(row).times) > 0
 
 
 def _standing(study: Study, judged: Judgement, row: int, reading: int) -> Standing:

@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# one more than there are processors: much of what the tests do is to wait for processes and lines
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PURE := tests/telemetry tests/metering tests/anomaly
 NODE_READY := tests/timescale/node_modules/.ready tests/browser/node_modules/.ready
 
@@ -14,7 +16,7 @@ demo: $(READY)
 
 test: check $(NODE_READY)
 	@scripts/doctor test
-	@$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 quick: check pure
 

@@ -278,11 +278,12 @@ def measure(url: str, api_url: str, options: argparse.Namespace, now: datetime) 
         served(api_url) as api_process,
         TestClient(create_app(_settings(api_url)), base_url="http://127.0.0.1") as client,
     ):
+        warm = argparse.Namespace(**vars(options) | {"seconds": min(2, options.seconds)})
         for call in calls(options.registers, now):
             if options.call and options.call not in call.name:
                 continue
             sql = alone(api_url, statements(call, headers, client), options)
-            asked(api_process, call, headers, argparse.Namespace(**vars(options) | {"seconds": 2}))  # warm
+            asked(api_process, call, headers, warm)
             api = asked(api_process, call, headers, options)
             for share in SHARES:
                 yield Measurement(f"{call.name}, p{share}", api.by_share[share], "ms", sql.by_share[share])

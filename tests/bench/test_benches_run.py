@@ -13,7 +13,10 @@ PARTS = {"gateways"}  # processes of other benches, which take their arguments f
 # arguments of the smallest size, and names of figures that it prints
 SMALLEST = {
     "anomaly": ("--meters 2", ["water, reported half", "building, reported half", "balance drift"]),
-    "api": ("--registers 200 --days 2 --seconds 1 --call meter", ["200 registers", '"value"']),
+    "api": (
+        "--registers 200 --days 2 --seconds 1 --connections 1 --call meter",
+        ["200 registers", '"value"'],
+    ),
     "buffer": ("", ["bytes written for a reading", "drained after a day offline"]),
     "close": ("40", ["close of 40"]),
     "compression": ("2 3", ["a reading, 2 registers"]),

@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes comes first, so that no process is left alone with it at the end (with
     --no-loadscope-reorder: else the modules of many tests come first, which are the quick ones)."""
-    items.sort(key=lambda item: item.path.parent.name not in {"e2e", "bench"})
+    items.sort(key=lambda item: item.path.parent.name not in {"e2e", "bench", "browser", "timescale"})
 
 
 def pytest_collection_finish() -> None:

@@ -9,7 +9,6 @@ takes:
 A form of a page is checked here too, for whatever route it is sent to.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from api.identity.callers import Caller, KeyHolder, Visitor, key_holder, visitor_of
 from api.identity.cookies import cookie_name
+from api.web.answering import hold_connection
 from api.web.problems import Problem, RefusedRequest
 from api.web.services import services
 from api.words.presentation import N_
@@ -50,16 +50,8 @@ class SignInRequiredError(Exception):
         self.location = f"/sign-in?next={quote(back_to)}" if back_to != "/" else "/sign-in"
 
 
-def connection(request: Request) -> Iterator[psycopg.Connection]:
-    """A connection for one request: committed before the response leaves, rolled back on an error."""
-    with services(request).pool.connection() as session:
-        yield session
+Store = Annotated[psycopg.Connection, Depends(hold_connection)]
 
-
-# scope="function": what a caller is told has been stored is committed by then
-Store = Annotated[psycopg.Connection, Depends(connection, scope="function")]
-
-# What asks nothing of the database is `async`, as in every dependency: else it costs two changes of thread.
 _bearer = HTTPBearer(auto_error=False, scheme_name="key", description=_ADVICE)
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="key in X-API-Key")
 
@@ -91,7 +83,7 @@ async def _submitted_token(request: Request) -> str:
     return given if isinstance(given, str) else ""
 
 
-def _authenticated(
+async def _authenticated(
     request: Request,
     credential: Annotated[str, Depends(_credential)],
     form_token: Annotated[str, Depends(_submitted_token)],
@@ -119,7 +111,7 @@ def _authenticated(
     return who
 
 
-Authenticated = Annotated[KeyHolder | Visitor, Depends(_authenticated, scope="function")]
+Authenticated = Annotated[KeyHolder | Visitor, Depends(_authenticated)]
 
 
 async def _key_caller(who: Authenticated) -> KeyHolder:
@@ -132,8 +124,8 @@ async def _visitor(who: Authenticated) -> Visitor:
     return who
 
 
-KeyCaller = Annotated[KeyHolder, Depends(_key_caller, scope="function")]
-PageVisitor = Annotated[Visitor, Depends(_visitor, scope="function")]
+KeyCaller = Annotated[KeyHolder, Depends(_key_caller)]
+PageVisitor = Annotated[Visitor, Depends(_visitor)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +134,7 @@ class Requires:
 
     scope: Scope
 
-    def __call__(self, request: Request, who: Authenticated, store: Store) -> Iterator[None]:
+    async def __call__(self, request: Request, who: Authenticated, store: Store) -> None:
         caller = who if isinstance(who, KeyHolder) else who.caller
         if not caller.may(self.scope):
             raise Problem(
@@ -157,22 +149,25 @@ class Requires:
                     caller.actor, client_address(request), caller.utility.id, str(self.scope), request.method
                 ),
             )
-        yield  # the route does its work; an error leaves by here, and nothing was shown
         action = _NOTED.get(self.scope) if request.method in _SAFE else "asked for a change"
-        if action:
-            audit.note(
-                store,
-                action,
-                request.url.path,
-                utility_id=caller.utility.id,
-                method=request.method,
-                query=dict(request.query_params),
-            )
+
+        def note(error: type[BaseException] | None, *_: object) -> None:
+            if action and error is None:  # after an error nothing was shown, and nothing changed
+                audit.note(
+                    store,
+                    action,
+                    request.url.path,
+                    utility_id=caller.utility.id,
+                    method=request.method,
+                    query=dict(request.query_params),
+                )
+
+        request.state.held.push(note)  # last, and then the commit: the log's chain is locked by whoever notes
 
 
 def requires(scope: Scope) -> Any:
     """The dependency of a route that takes this scope. A route has this or `OPEN`, or it fails the tests."""
-    return Depends(Requires(scope), scope="function")
+    return Depends(Requires(scope))
 
 
 async def _anyone() -> None:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 SHORTEST = 12  # characters; NIST SP 800-63B asks for eight at least, and for no rules about their kinds
 LONGEST = 256
 MEMORY_KIB = 64 * 1024  # RFC 9106, 4: the second recommended option
-_AT_ONCE = 2  # hashes computed at a time: each takes that memory
+AT_ONCE = 2  # hashes computed at a time: each takes that memory
 _STEP_SECONDS = 30
 _WINDOW = 1  # steps that a person's clock may be off
 _RECOVERY_CODES = 10
@@ -34,7 +34,7 @@ class Passwords:
 
     def __init__(self, memory_kib: int = MEMORY_KIB) -> None:
         self._hasher = PasswordHasher(time_cost=3, memory_cost=memory_kib, parallelism=4)
-        self._turn = threading.BoundedSemaphore(_AT_ONCE)
+        self._turn = threading.BoundedSemaphore(AT_ONCE)
         self._nobodys = self._hasher.hash(secrets.token_urlsafe())
 
     def hash(self, password: str) -> str:

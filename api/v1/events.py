@@ -51,7 +51,7 @@ _EVENTS = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}
     responses=_EVENTS,  # type: ignore[arg-type]
     summary="Stream changes",
 )
-async def events(request: Request, caller: KeyCaller) -> StreamingResponse:
+def events(request: Request, caller: KeyCaller) -> StreamingResponse:
     """Server-sent events: `hello`, then `readings`, `findings`, `edits`, `quarantine`, `gateways`, `months`
     or `deliveries` when something of that kind changed, with `{"topic": ..., "at": ...}`. After `hello`, ask
     for everything anew: what changed while no stream was open is told to nobody."""

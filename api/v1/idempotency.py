@@ -40,7 +40,7 @@ async def _fingerprint(request: Request) -> bytes:
     return hashlib.sha256(address.encode() + await request.body()).digest()
 
 
-def _once(
+async def _once(
     request: Request,
     who: Authenticated,
     store: Store,
@@ -84,4 +84,4 @@ def reused() -> Problem:
     )
 
 
-ONCE: Any = Depends(_once, scope="function")
+ONCE: Any = Depends(_once)

@@ -1,18 +1,16 @@
-"""Route of `/v1`: the one place where a route's transaction is still open and the
-response is already made.
+"""Route of `/v1`: where a transaction is still open and the response is already made.
 
 `resources("meters")` is the router of a module of `/v1`. Below its routes `Answered` may be raised to answer
 at once, and is committed as any other answer is, where an error is rolled back. The answer to an
 `Idempotency-Key` (`idempotency.py`) is kept in the transaction of the change.
 """
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
+
+from api.web.answering import Handler, WorkerRoute, WorkerRouter
 
 
 class Answered(Exception):  # noqa: N818 - no error: the answer is known already
@@ -23,26 +21,21 @@ class Answered(Exception):  # noqa: N818 - no error: the answer is known already
         self.response = response
 
 
-class ResourceRoute(APIRoute):
+class ResourceRoute(WorkerRoute):
     """A route of `/v1`."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler, and what is done while the transaction that it began is still open."""
-        handle = super().get_route_handler()
-
-        async def answer(request: Request) -> Response:
-            try:
-                response = await handle(request)
-            except Answered as early:
-                return early.response
-            keep: Callable[[Response], None] | None = getattr(request.state, "keep_answer", None)
-            if keep is not None:
-                await run_in_threadpool(keep, response)
-            return response
-
-        return answer
+    def response(self, handle: Handler, request: Request) -> Response:
+        """The response, kept where the request came with a key for it."""
+        try:
+            response = super().response(handle, request)
+        except Answered as early:
+            return early.response
+        keep: Callable[[Response], None] | None = getattr(request.state, "keep_answer", None)
+        if keep is not None:
+            keep(response)
+        return response
 
 
-def resources(tag: str) -> APIRouter:
+def resources(tag: str) -> WorkerRouter:
     """The router of a module of `/v1`; `tag` groups its operations for readers of the OpenAPI."""
-    return APIRouter(prefix="/v1", tags=[tag], route_class=ResourceRoute)
+    return WorkerRouter(prefix="/v1", tags=[tag], route_class=ResourceRoute)

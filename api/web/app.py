@@ -1,5 +1,6 @@
 """The FastAPI application: `/v1` for programs, pages for people, `/health` for supervisors."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,27 +21,34 @@ from starlette.middleware.gzip import GZipMiddleware
 from api.identity.authentication import SignInRequiredError, requires
 from api.identity.form_tokens import Signer
 from api.identity.oidc import Provider
+from api.identity.passwords import AT_ONCE as HASHES_AT_ONCE
 from api.identity.passwords import Passwords, SecondFactor
 from api.pages.frame.rendering import templates
 from api.pages.routes import ROUTERS as PAGES
 from api.v1.routes import ROUTERS as RESOURCES
 from api.web import health, problems
 from api.web.adaptive_cache import AdaptiveCache
+from api.web.answering import page_routes
 from api.web.configuration_check import ConfigurationCheck
 from api.web.middleware import BodyLimit, RateLimit, SecurityHeaders
-from api.web.rate_limits import Lockout, TokenBuckets
+from api.web.pulse import DatabasePulse
+from api.web.rate_limits import TokenBuckets
 from api.web.services import Services
 from api.web.settings import ApiSettings
 from api.web.streams import ChangeStreams
 from api.web.telegrams import Decode, undecoded
+from api.web.workers import Workers
 from metering.access import Scope
-from store.postgres.database import pool
+from store.postgres.database import connect, pool
 from store.postgres.roles import Role
 
 _STATIC = Path(__file__).resolve().parents[1] / "static"
 _GZIP_FROM = 1000  # bytes
 _GZIP_LEVEL = 4  # half the time of 9, and a fifth more bytes at the most
 _PROVIDER_SECONDS = 5
+_HASHES_WAITING = 30  # some seconds' worth
+# Refusals of an address that the audit log takes, a second and at once.
+_REFUSAL_RATE, _REFUSAL_BURST = 0.1, 10
 _CONFIGURATION = re.compile(r"(/v1)?/gateways/[^/]+/configurations?(/preview)?")  # hundreds of meters
 _MAX_CONFIGURATION_BYTES = 512 * 1024
 
@@ -94,30 +102,38 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sessions = pool(
             settings.database_url,
-            settings.pool_size,
+            settings.workers + settings.exports_at_once,  # nobody waits for one while holding another
             role=Role.API,
             application="hesper api",
             statement_timeout=timedelta(seconds=settings.statement_seconds),
         )
+        workers = Workers(settings.workers, "hesper answer")
+        hashing = Workers(HASHES_AT_ONCE, "hesper hashing", most=_HASHES_WAITING, yielding=True)
+        pulse = DatabasePulse(
+            partial(connect, settings.database_url, application="hesper pulse", role=Role.API),
+            settings.answer_seconds,
+        )
+        pulse.start()
         client = httpx.Client(timeout=_PROVIDER_SECONDS) if settings.oidc else None
-        lockout = partial(Lockout, first=settings.first_wait, longest=settings.longest_wait, clock=clock)
         app.state.services = Services(
             settings=settings,
             pool=sessions,
+            workers=workers,
+            hashing=hashing,
+            pulse=pulse,
             clock=clock,
             signer=Signer(settings.session_secret),
             passwords=Passwords(settings.password_memory_kib),
             second_factor=SecondFactor(settings.session_secret),
             rates=TokenBuckets(settings.caller_rate, settings.caller_burst, clock),
-            accounts=lockout(settings.account_failures),
-            addresses=lockout(settings.address_failures),
+            refusals=TokenBuckets(_REFUSAL_RATE, _REFUSAL_BURST, clock),
             provider=Provider(settings.oidc, settings.session_secret, clock, client)
             if settings.oidc and client
             else None,
             check=check,
             templates=templates(),
             decode=decode,
-            streams=ChangeStreams(settings.database_url),
+            streams=ChangeStreams(settings.database_url, asyncio.get_running_loop()),
             fleets=AdaptiveCache(),
             exports=BoundedSemaphore(settings.exports_at_once),
         )
@@ -125,6 +141,9 @@ def create_app(
             yield
         finally:
             app.state.services.streams.close()
+            await pulse.close()
+            workers.close()
+            hashing.close()
             sessions.close()
             if client:
                 client.close()
@@ -147,10 +166,12 @@ def create_app(
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     problems.install(app)
 
-    app.get("/v1/openapi.json", include_in_schema=False, dependencies=[requires(Scope.OWN)])(openapi)
+    description = page_routes()
+    description.get("/v1/openapi.json", dependencies=[requires(Scope.OWN)])(openapi)
+    app.include_router(description)
 
     @app.exception_handler(SignInRequiredError)
-    def to_sign_in(request: Request, error: SignInRequiredError) -> Response:
+    async def to_sign_in(request: Request, error: SignInRequiredError) -> Response:
         if "hx-request" in request.headers:  # a page that refreshes itself: the whole page has to go there
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": error.location})
         return RedirectResponse(error.location, HTTPStatus.SEE_OTHER)

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.web.problems import MEDIA_TYPE, Problem
-from api.web.rate_limits import TokenBuckets
+from api.web.rate_limits import TokenBuckets, network_of
 
 _SECURITY = {
     "Content-Security-Policy": (
@@ -62,7 +62,11 @@ class RateLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        wait = self._buckets.take(client[0] if client else "unknown") if scope["type"] == "http" else None
+        wait = (
+            self._buckets.take(network_of(client[0]) if client else "unknown")
+            if scope["type"] == "http"
+            else None
+        )
         if wait is None:
             await self._app(scope, receive, send)
             return

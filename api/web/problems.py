@@ -116,6 +116,14 @@ def not_found(what: str, advice: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "not-found", text, values={"what": what, "advice": advice})
 
 
+def no_database(
+    advice: str = N_("The database does not answer now. Try again; if it persists, tell the operator."),
+) -> Problem:
+    """A 503 for what the database did not answer in time."""
+    headers = {"Retry-After": "5"}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "database-unavailable", advice, headers=headers)
+
+
 def invalid(parameter: str, detail: str) -> Problem:
     """A 422 for a parameter that is well-formed for the framework and still not usable."""
     return Problem(
@@ -153,20 +161,18 @@ def install(app: FastAPI) -> None:
     """Let every error of the app leave as a problem."""
 
     @app.exception_handler(Problem)
-    def on_problem(request: Request, error: Problem) -> Response:
-        if error.refusal is not None:
-            _note_refusal(request, error.refusal)
+    async def on_problem(request: Request, error: Problem) -> Response:
         return respond(request, error)
 
     @app.exception_handler(HTTPException)
-    def on_http(request: Request, error: HTTPException) -> Response:
+    async def on_http(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         detail = _ADVICE.get(status, str(error.detail))
         name = next((name for name in _BY_THE_FRAMEWORK if TYPES[name].status == status), "bad-request")
         return respond(request, Problem(status, name, detail, headers=error.headers))
 
     @app.exception_handler(RequestValidationError)
-    def on_invalid(request: Request, error: RequestValidationError) -> Response:
+    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [
             {"where": ".".join(str(part) for part in item["loc"]), "what": str(item["msg"])}
             for item in error.errors()
@@ -185,23 +191,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(OperationalError)
-    def on_database(request: Request, error: Exception) -> Response:
+    async def on_database(request: Request, error: Exception) -> Response:
         log.error("database unavailable", path=request.url.path, error=type(error).__name__)
-        busy = isinstance(error, QueryCanceled)
-        return respond(
-            request,
-            Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "database-unavailable",
-                N_("The query took the database too long: ask for a shorter time span or a smaller page.")
-                if busy
-                else N_("The database does not answer now. Try again; if it persists, tell the operator."),
-                headers={"Retry-After": "5"},
-            ),
-        )
+        if not isinstance(error, QueryCanceled):
+            services(request).pulse.missed()
+            return respond(request, no_database())
+        advice = N_("The query took the database too long: ask for a shorter time span or a smaller page.")
+        return respond(request, no_database(advice))
 
     @app.exception_handler(DataError)
-    def on_data(request: Request, _error: Exception) -> Response:
+    async def on_data(request: Request, _error: Exception) -> Response:
         return respond(
             request,
             Problem(
@@ -212,7 +211,7 @@ def install(app: FastAPI) -> None:
         )
 
     @app.exception_handler(Exception)
-    def on_bug(request: Request, error: Exception) -> Response:
+    async def on_bug(request: Request, error: Exception) -> Response:
         log.error("unexpected error", path=request.url.path, exc_info=error)
         return respond(
             request,
@@ -224,8 +223,14 @@ def install(app: FastAPI) -> None:
         )
 
 
-def _note_refusal(request: Request, refusal: RefusedRequest) -> None:
-    """In a transaction of its own: that of the request was rolled back."""
+def note_refusal(request: Request, problem: Problem) -> None:
+    """Let the audit log have who was refused, in a transaction of its own, that of the request being undone.
+
+    Who is refused again and again has a row every ten seconds: refusing has to stay cheap.
+    """
+    refusal = problem.refusal
+    if refusal is None or services(request).refusals.take(refusal.address) is not None:
+        return
     with services(request).pool.connection() as connection:
         if refusal.utility_id is not None:
             enter_utility(connection, refusal.utility_id)

@@ -1,12 +1,14 @@
-"""Limits: how often somebody may ask, and how soon again after failing. In memory, so for one process each.
+"""Limits: how often somebody may ask. In memory, so for one process each.
 
 The clock is an argument; what was not heard of for long is forgotten, the oldest first.
 """
 
+import ipaddress
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 _REMEMBERED = 10_000  # addresses, keys, persons
 
@@ -36,48 +38,15 @@ class TokenBuckets:
         return wait
 
 
-class Lockout:
-    """After `free` failures a subject has to wait `first`, and after each further one twice as long.
-
-    It never grows beyond `longest`, so that who fails on purpose keeps the rightful person out for so long
-    only; a subject that kept quiet for twice that time begins anew.
-    """
-
-    def __init__(
-        self, free: int, first: timedelta, longest: timedelta, clock: Callable[[], datetime]
-    ) -> None:
-        self._free = free
-        self._first = first
-        self._longest = longest
-        self._clock = clock
-        self._failures: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def wait(self, subject: str) -> timedelta:
-        """Time until the subject may try again; zero: now."""
-        with self._lock:
-            failures, last = self._remembered(subject)
-        if failures < self._free:
-            return timedelta(0)
-        doublings = min(failures - self._free, 30)
-        delay: timedelta = min(self._first * 2**doublings, self._longest)
-        return max(delay - (self._clock() - last), timedelta(0))
-
-    def failed(self, subject: str) -> None:
-        """Note a failure."""
-        with self._lock:
-            failures, _ = self._remembered(subject)
-            self._failures[subject] = (failures + 1, self._clock())
-            self._failures.move_to_end(subject)
-            if len(self._failures) > _REMEMBERED:
-                self._failures.popitem(last=False)
-
-    def forgive(self, subject: str) -> None:
-        """Forget the failures: it was right at last."""
-        with self._lock:
-            self._failures.pop(subject, None)
-
-    def _remembered(self, subject: str) -> tuple[int, datetime]:
-        now = self._clock()
-        failures, last = self._failures.get(subject, (0, now))
-        return (0, now) if now - last > 2 * self._longest else (failures, last)
+@lru_cache(10_000)
+def network_of(address: str) -> str:
+    """Network that is counted as one: an IPv4 address, or the /64 of an IPv6 one, which one customer has."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv4Address):
+        return str(known)
+    if known.ipv4_mapped is not None:
+        return str(known.ipv4_mapped)
+    return str(ipaddress.ip_network((known, 64), strict=False))

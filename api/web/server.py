@@ -1,24 +1,99 @@
-"""The HTTP server of the app: uvicorn, with our log, and an end that open streams of events do not delay."""
+"""HTTP server of the app: uvicorn, with our log, limits for whoever is slow, and an end that open streams of
+events do not delay.
 
+A connection costs an open file whether it says anything or not. So a request's head and body have to come in
+time, and where all places are taken, the connection that has been silent for longest makes room.
+"""
+
+import asyncio
+import resource
 import socket
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _GRACE = 5  # s for answers that are under way when the server is to end
+_REQUEST_SECONDS = 20  # in which a request has to be here, head and body
+_IDLE_SECONDS = 15  # for which a connection may wait for its next request
+_MOST_HEAD_BYTES = 32 * 1024
+_OWN_FILES = 100  # the database, log, templates and our own files are open too
+_BACKLOG = 2048
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """Connection of a client who has to send what he has to send in time."""
+
+    places = 1000  # connections at a time
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin the time for the first request; where no place is left, the longest silent one is taken."""
+        super().connection_made(transport)
+        self._head = 0
+        self._limit: asyncio.TimerHandle | None = None
+        self._expect()
+        if len(self.connections) > self.places:
+            # a set keeps no order: the one whose time ends first has been silent for longest
+            silent = [one for one in self.connections if isinstance(one, GuardedProtocol) and one._limit]
+            oldest = min(silent, key=lambda one: one._limit.when() if one._limit else 0.0, default=self)
+            oldest.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the times too."""
+        self._arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, unless it is a head without end."""
+        self._head += len(data)
+        if self._limit is None:
+            self._expect()
+        super().data_received(data)
+        if self._head > _MOST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: what comes now is a body, whose size the app limits."""
+        self._head = -(2**62)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole: from here on, we are the ones who take time."""
+        self._head = 0
+        self._arrived()
+        super().on_message_complete()
+
+    def _expect(self) -> None:
+        self._limit = self.loop.call_later(_REQUEST_SECONDS, self._too_slow)
+
+    def _arrived(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _too_slow(self) -> None:
+        self._limit = None
+        self.transport.abort()
 
 
 class Server(uvicorn.Server):
     """Serves an app of `create_app` until it is told to end."""
 
     def __init__(self, app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> None:
+        GuardedProtocol.places = _places()
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
+                http=GuardedProtocol,
+                loop="auto",
+                ws="none",
+                lifespan="on",
+                backlog=_BACKLOG,
+                timeout_keep_alive=_IDLE_SECONDS,
                 log_config=None,  # uvicorn logs where we do
-                log_level="warning",
+                log_level="error",  # what strangers send amiss is no warning to us
                 access_log=False,  # request lines would keep personal searches
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE,
@@ -30,3 +105,14 @@ class Server(uvicorn.Server):
         """End the streams first: they would last for minutes."""
         self._app.state.services.streams.stop()
         await super().shutdown(sockets)
+
+
+def _places() -> int:
+    """Connections for which there are files, once this process may open as many as it is allowed to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    except (OSError, ValueError):
+        pass  # then with what there is
+    return max(soft - _OWN_FILES, soft // 2)

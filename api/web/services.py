@@ -16,10 +16,12 @@ from api.identity.oidc import Provider
 from api.identity.passwords import Passwords, SecondFactor
 from api.web.adaptive_cache import AdaptiveCache
 from api.web.configuration_check import ConfigurationCheck
-from api.web.rate_limits import Lockout, TokenBuckets
+from api.web.pulse import DatabasePulse
+from api.web.rate_limits import TokenBuckets
 from api.web.settings import ApiSettings
 from api.web.streams import ChangeStreams
 from api.web.telegrams import Decode
+from api.web.workers import Workers
 from store.fleet.tree import FleetCounts
 
 
@@ -27,20 +29,23 @@ from store.fleet.tree import FleetCounts
 class Services:
     """Object that all routes share.
 
-    `clock` gives the present instant, aware, in UTC; `rates` counts by caller; who streams an export holds
-    one of `exports` meanwhile; `decode` says what a stored telegram means. Without a `provider` there is no
+    `clock` gives the present instant, aware, in UTC; `rates` counts by caller, `refusals` by address;
+    `workers` answer requests, `hashing` computes what is costly on purpose; who streams an export holds one
+    of `exports` meanwhile; `decode` says what a stored telegram means. Without a `provider` there is no
     OIDC; without a `check` nothing is known of a gateway's configuration before the gateway has tried it.
     """
 
     settings: ApiSettings
     pool: ConnectionPool[psycopg.Connection]
+    workers: Workers
+    hashing: Workers
+    pulse: DatabasePulse
     clock: Callable[[], datetime]
     signer: Signer
     passwords: Passwords
     second_factor: SecondFactor
     rates: TokenBuckets
-    accounts: Lockout
-    addresses: Lockout
+    refusals: TokenBuckets
     provider: Provider | None
     check: ConfigurationCheck | None
     templates: Jinja2Templates

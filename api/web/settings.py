@@ -8,8 +8,10 @@ from pathlib import Path
 
 from api.identity.oidc import OidcSettings
 from api.identity.passwords import MEMORY_KIB
+from store.access.attempts import Patience
 
 SECRET_BYTES = 32
+_OF_A_NETWORK, _OF_AN_ACCOUNT = Patience(10), Patience(5)
 
 
 class SettingsError(ValueError):
@@ -23,7 +25,7 @@ class ApiSettings:
     Exports hold a connection while somebody downloads: so many at once, and each so long at the most.
     `session_secret` signs forms and encrypts second factors: at least 32 random bytes, of this installation.
     Requests are counted by address and by caller (a key or a person): how many a second, how many at once.
-    After some failed sign-ins, an address and an account have to wait, twice as long each time.
+    After some failed sign-ins a network, and there an account, has to wait, twice as long each time.
     """
 
     database_url: str = field(repr=False)
@@ -31,8 +33,9 @@ class ApiSettings:
     secure_cookies: bool = True
     session_hours: int = 12
     session_idle_minutes: int = 60
-    pool_size: int = 8
+    workers: int = 8  # requests answered at a time, each with a connection
     statement_seconds: int = 15
+    answer_seconds: float = 20  # after which a server that keeps no limit is given up
     max_body_bytes: int = 64 * 1024
     stream_seconds: float = 300  # how long a stream of events lasts: a revoked key is noticed after that
     exports_at_once: int = 2
@@ -41,10 +44,8 @@ class ApiSettings:
     address_burst: int = 1000
     caller_rate: float = 50
     caller_burst: int = 500
-    address_failures: int = 10
-    account_failures: int = 5
-    first_wait: timedelta = timedelta(minutes=1)
-    longest_wait: timedelta = timedelta(minutes=15)
+    network_patience: Patience = _OF_A_NETWORK
+    account_patience: Patience = _OF_AN_ACCOUNT  # from one network: nobody keeps others out of their account
     password_memory_kib: int = MEMORY_KIB
     oidc: OidcSettings | None = None
 

@@ -44,7 +44,6 @@ class Stream:
     subject: str
     topics: frozenset[ChangeTopic]
     ends: float  # by the loop's clock
-    loop: asyncio.AbstractEventLoop
     changed: set[ChangeTopic] = field(default_factory=set)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -57,19 +56,19 @@ class Stream:
 class ChangeStreams:
     """All streams of a process, and the thread that hears of changes."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, loop: asyncio.AbstractEventLoop) -> None:
         self._database_url = database_url
+        self._loop = loop
         self._streams: set[Stream] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.closing = threading.Event()
 
     def open(self, utility_id: int, subject: str, topics: frozenset[ChangeTopic], seconds: float) -> Stream:
-        """A stream of these topics for so long, in the running loop. `subject` says whose streams are counted
+        """A stream of these topics for so long, from any thread. `subject` says whose streams are counted
         together. Raises TooManyStreamsError."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        stream = Stream(utility_id, subject, topics, now + seconds, loop)
+        now = self._loop.time()
+        stream = Stream(utility_id, subject, topics, now + seconds)
         with self._lock:
             # one whose client was gone before its first byte never came to its end
             self._streams = {one for one in self._streams if one.ends + _PING > now}
@@ -86,7 +85,7 @@ class ChangeStreams:
         """Messages of the stream, as text/event-stream, until its end; `clock` dates the changes."""
         try:
             yield f"retry: {int(_AGAIN * 1000)}\nevent: hello\ndata: {{}}\n\n"
-            while not self.closing.is_set() and (left := stream.ends - stream.loop.time()) > 0:
+            while not self.closing.is_set() and (left := stream.ends - self._loop.time()) > 0:
                 try:
                     await asyncio.wait_for(stream.woken.wait(), min(_PING, left))
                 except TimeoutError:
@@ -112,7 +111,7 @@ class ChangeStreams:
         with self._lock:
             streams = list(self._streams)
         for stream in streams:
-            stream.loop.call_soon_threadsafe(stream.woken.set)
+            self._loop.call_soon_threadsafe(stream.woken.set)
 
     def close(self) -> None:
         """End the thread too."""
@@ -148,7 +147,7 @@ class ChangeStreams:
                 if one.utility_id == change.utility_id and change.topic in one.topics
             ]
         for stream in concerned:
-            stream.loop.call_soon_threadsafe(stream.tell, change.topic)
+            self._loop.call_soon_threadsafe(stream.tell, change.topic)
 
     def _tell_all(self) -> None:
         """After a time in which nothing was heard, anything may have changed."""
@@ -156,4 +155,4 @@ class ChangeStreams:
             streams = list(self._streams)
         for stream in streams:
             for topic in stream.topics:
-                stream.loop.call_soon_threadsafe(stream.tell, topic)
+                self._loop.call_soon_threadsafe(stream.tell, topic)

@@ -4,6 +4,10 @@ Every session runs in UTC, names itself, and gives up in bounded time: a dead ne
 minute, a lock is waited for at most a minute, and a transaction that its owner forgot is ended.
 """
 
+import os
+import select
+import socket
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -78,7 +82,7 @@ def pool(
         min_size=1,
         max_size=size,
         timeout=_CONNECT_SECONDS,
-        check=ConnectionPool.check_connection,
+        check=_check,
         configure=partial(assume, role=role),
         name=application,
         open=False,
@@ -91,6 +95,21 @@ def pool(
         sessions.close()
         raise UnreachableError(f"cannot reach the database: {_one_line(error)}") from error
     return sessions
+
+
+def _check(connection: psycopg.Connection) -> None:
+    """Refuse a session that the server has ended, without asking the server: it might not answer."""
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        connection.close()
+        raise psycopg.OperationalError("the server ended the session")
+
+
+def cut(connection: psycopg.Connection[Any]) -> None:
+    """Shut the socket of a session whose server hangs: whoever waits for it gets an OperationalError."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def allow_statements(connection: psycopg.Connection[Any], length: timedelta) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from fastapi.responses import Response
 
 from api.identity.authentication import requires
@@ -15,6 +15,7 @@ from api.pages.frame.visit import PageVisit, Visit
 from api.v1.billing.evidence import telegram_path
 from api.v1.billing.trace import Trace, trace_of
 from api.v1.models import offset_text
+from api.web.answering import page_routes
 from api.web.problems import not_found
 from api.web.telegrams import Telegram, Undecoded
 from api.words.ladder import found_by, passed_over, rests_on
@@ -27,7 +28,7 @@ from store.validation.marks import ListedMark, MarkFilter, marks_page
 from telemetry.micro import to_micro
 from telemetry.quality import Quality
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _MARKS = 20
 _EDITS = 200

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from fastapi.responses import RedirectResponse, Response
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit, Visit
+from api.web.answering import in_place, page_routes
 from metering.access import Scope
 from metering.periods.calendar import neighbour
 from store.billing import close_list, outliers
@@ -24,7 +25,7 @@ from store.delivery.outbox import MessageRow
 from store.fleet.meters import meters_at
 from store.tasks import TaskKind, TaskRow, tasks_page
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _PAGE = 100
 _EXCEPTIONS = 50
@@ -71,7 +72,9 @@ def latest_month(visit: PageVisit) -> Response:
 
 
 @router.get("/months/{period}", dependencies=[requires(Scope.BILLING_READ)])
-def month(visit: PageVisit, period: PeriodPath, asked: Annotated[MonthQuery, Depends()]) -> Response:
+def month(
+    visit: PageVisit, period: PeriodPath, asked: Annotated[MonthQuery, Depends(in_place(MonthQuery))]
+) -> Response:
     """One period, whatever its state."""
     return show_month(visit, period, asked)
 

@@ -4,12 +4,13 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form
+from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
 from api.identity.authentication import requires
 from api.pages.billing.month import MonthQuery, PeriodPath, show_month
 from api.pages.frame.visit import PageVisit, Visit
+from api.web.answering import page_routes
 from api.words.presentation import N_
 from metering.access import Scope
 from store.billing import approval
@@ -18,7 +19,7 @@ from store.delivery import outbox
 from store.postgres.database import allow_statements
 from store.tasks import TaskKind, ask
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _APPROVING = timedelta(minutes=10)  # a million billing readings are issued in one of them
 _MOST = 1000  # messages

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from fastapi.responses import Response
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit, Visit
 from api.printing.pdf import document, pdf_response
 from api.printing.statement_sheet import sheet
+from api.web.answering import page_routes
 from api.web.problems import invalid, not_found
 from api.words.presentation import N_
 from api.words.vocabulary import facts_of, phrase, quality_name
@@ -22,7 +23,7 @@ from metering.periods.calendar import PeriodError
 from store.delivery.accounts import account_points, accounts
 from store.delivery.statements import statement
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _PERIOD_ERRORS = (  # of statement_months, for the catalogues
     N_("Name the earlier month first: `from` is after `to`."),
@@ -51,7 +52,7 @@ def search_accounts(visit: PageVisit, q: Annotated[str, Query(max_length=100)] =
     return visit.page("delivery/accounts.html", accounts=found[:_ACCOUNTS], more=more, q=q.strip())
 
 
-def _reconciled(
+async def _reconciled(
     visit: PageVisit, account: AccountPath, first: First = "", last: Last = ""
 ) -> tuple[Statement, dict[str, str]]:
     """The statement, and the names of the account's service points by code. Raises Problem."""

@@ -4,18 +4,19 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from fastapi.responses import Response
 
 from api.identity.authentication import requires
 from api.pages.fleet.meter_list import After, find_site
 from api.pages.frame.visit import PageVisit, Visit
+from api.web.answering import page_routes
 from api.words.presentation import N_
 from metering.access import Scope
 from store.fleet import meters as meter_queries
 from store.readings import arrival_days as queries
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _DAYS = 31
 _PAGE = 100

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit
+from api.web.answering import page_routes
 from metering.access import Scope
 from metering.periods.calendar import neighbour
 from store.billing import issued as billing_queries
@@ -16,7 +17,7 @@ from store.fleet import overview
 from store.fleet import tree as queries
 from store.validation.finding_list import gateway_findings, gravest_findings
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 LATE_AFTER = timedelta(hours=36)  # where a register does not say how often a reading is due
 _FINDINGS_SHOWN = 10

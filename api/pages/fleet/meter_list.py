@@ -6,19 +6,20 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from fastapi.responses import Response
 
 from api.identity.authentication import requires
 from api.pages.fleet.fleet import LATE_AFTER
 from api.pages.frame.visit import PageVisit, Visit
+from api.web.answering import page_routes
 from api.web.problems import not_found
 from api.words.presentation import N_, Sparkline, local_midnights, sparkline
 from metering.access import Scope
 from store.fleet import overview as queries
 from store.fleet.overview import SiteWithParent, site_of_code
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 DAYS = 14
 _PAGE = 200

@@ -3,17 +3,18 @@
 from datetime import date, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from api.identity.authentication import requires
 from api.pages.fleet.meter_list import After
 from api.pages.frame.visit import PageVisit
+from api.web.answering import page_routes
 from metering.access import Scope
 from metering.periods.calendar import neighbour
 from store.fleet import verification as queries
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _PAGE = 100
 _MONTHS = 24

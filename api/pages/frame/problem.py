@@ -5,16 +5,17 @@ Open to all, as a page or as JSON by what the asker accepts.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.identity.authentication import OPEN
+from api.web.answering import page_routes
 from api.web.problem_types import TYPES, path_of
 from api.web.problems import not_found, wants_page
 from api.web.services import services
 from api.words.presentation import N_
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 
 @router.get("/problems", dependencies=[OPEN])

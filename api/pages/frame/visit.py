@@ -66,4 +66,4 @@ async def _visit(request: Request, visitor: PageVisitor, store: Store) -> Visit:
     return Visit(request, visitor, store, services(request).clock(), language_of(request))
 
 
-PageVisit = Annotated[Visit, Depends(_visit, scope="function")]
+PageVisit = Annotated[Visit, Depends(_visit)]

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form
+from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ConfigDict
 
@@ -40,6 +40,7 @@ from api.v1.gateways.health import (
     meters_of,
     said,
 )
+from api.web.answering import page_routes
 from api.web.configuration_check import MAX_CHARACTERS, Checked
 from api.web.problems import Problem
 from api.words.presentation import N_
@@ -48,7 +49,7 @@ from store.gateways import reports, request_list
 from store.gateways.reports import GatewayReportRow, ReadMeterRow
 from store.gateways.requests import latest_version
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _COMMANDS_SHOWN = 20
 _VERSIONS_SHOWN = 20

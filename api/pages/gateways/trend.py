@@ -4,16 +4,17 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit
 from api.v1.gateways.health import GatewayCode, find_gateway
+from api.web.answering import page_routes
 from api.words.presentation import N_
 from metering.access import Scope
 from store.gateways import reports
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 
 class TrendSpan(Enum):

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form
+from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
 from api.identity.authentication import requires
@@ -12,13 +12,14 @@ from api.identity.cookies import session_cookie
 from api.identity.passwords import LONGEST, SHORTEST, provisioning_uri, recovery_codes, recovery_hash
 from api.pages.frame.visit import PageVisit, Visit
 from api.pages.identity.sign_in import own_path, renew_session
+from api.web.answering import page_routes
 from api.web.problems import Problem, not_found
 from api.words.language import COOKIE, languages
 from api.words.presentation import N_
 from metering.access import Scope
-from store.access import sessions, users
+from store.access import attempts, sessions, users
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _OWN = [requires(Scope.OWN)]
 _YEAR = 366 * 24 * 3600  # s
@@ -35,13 +36,11 @@ def account(visit: PageVisit) -> Response:
 def change_password(visit: PageVisit, current: Password, password: Password) -> Response:
     """Every other session ends, and this one gets another token."""
     shared, person = visit.services, _with_password(visit)
-    wait = shared.accounts.wait(person.login)
-    if wait or not shared.passwords.matches(person.password_hash, current):
-        if not wait:
-            shared.accounts.failed(person.login)
+    if _too_often(visit, person) or not shared.passwords.matches(person.password_hash, current):
         return _account(visit, error=N_("The present password is not right. Nothing was changed."))
     if len(password) < SHORTEST:
         return _account(visit, error=N_("Take at least %(shortest)s characters."))
+    _was_right(visit, person)
     users.set_password_hash(visit.store, person.id, shared.passwords.hash(password))
     sessions.end_of_person(visit.store, person.id, visit.now)
     answer = _back()
@@ -68,12 +67,11 @@ def offer_second_factor(visit: PageVisit) -> Response:
 def confirm_second_factor(visit: PageVisit, code: Annotated[str, Form(max_length=16)]) -> Response:
     """The second factor counts from here on; recovery codes are shown this once."""
     shared, person = visit.services, _with_password(visit)
-    wait = shared.accounts.wait(person.login)
-    pending = None if wait or person.totp_secret is not None else person.totp_pending
+    pending = None if _too_often(visit, person) or person.totp_secret is not None else person.totp_pending
     step = shared.second_factor.step_of(bytes(pending), code.replace(" ", ""), visit.now) if pending else None
     if step is None:
-        shared.accounts.failed(person.login)
         return _account(visit, error=N_("The code is not right. Begin the second factor anew."))
+    _was_right(visit, person)
     codes = recovery_codes()
     users.confirm_totp(visit.store, person.id, step, [recovery_hash(one) for one in codes])
     sessions.end_of_person(visit.store, person.id, visit.now, but=visit.visitor.session.id)
@@ -152,6 +150,16 @@ def _with_password(visit: Visit) -> users.User:
             ),
         )
     return person
+
+
+def _too_often(visit: Visit, person: users.User) -> bool:
+    """Counts what a person proves who is signed in already, apart from attempts to sign in."""
+    patience = visit.services.settings.account_patience
+    return bool(attempts.begin(visit.store, f"{person.login}, signed in", patience, visit.now))
+
+
+def _was_right(visit: Visit, person: users.User) -> None:
+    attempts.right(visit.store, f"{person.login}, signed in", forgive=True)
 
 
 def _back() -> RedirectResponse:

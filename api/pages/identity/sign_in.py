@@ -7,28 +7,35 @@ whatever was wrong, after the same time; whoever fails often has to wait, by add
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from api.identity.authentication import OPEN, PageVisitor, Store, check_form, client_address, requires
 from api.identity.callers import roles_of
 from api.identity.cookies import cookie_name, session_cookie
-from api.identity.oidc import ATTEMPT_SECONDS, OidcError
+from api.identity.oidc import ATTEMPT_SECONDS, OidcError, ProvidedIdentity
 from api.identity.passwords import recovery_hash
+from api.web.answering import page_routes
+from api.web.problems import Problem
+from api.web.rate_limits import network_of
 from api.web.services import Services, services
+from api.web.workers import QueueFullError
 from api.words.language import language_of
 from api.words.presentation import N_
 from metering.access import Scope
 from store import audit
-from store.access import api_keys, sessions, users
+from store.access import api_keys, attempts, sessions, users
+from store.access.attempts import Patience
 from store.postgres.roles import enter_utility
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
+strangers = APIRouter(include_in_schema=False)  # whoever signs in may be anybody: no worker waits for them
 log = structlog.get_logger(__name__)
 
 _FORM_SECONDS = 3600
@@ -39,6 +46,15 @@ _NO_ROLE = N_("You are known, and have no role at any utility yet. Ask whoever a
 _PROVIDER = N_("The sign-in with your organisation did not succeed. Begin it again.")
 _NO_PROVIDER = N_("No provider is set up here.")
 _WAIT = N_("There were too many failed attempts. Try again in %(minutes)s min.")
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """Attempt that was counted and is not judged yet; `password_hash` None: nobody has this login."""
+
+    account: str
+    password_hash: str | None
+    renewed: str | None = None  # the hash with today's parameters, where it had others
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +68,16 @@ class _Entry:
     granted: dict[str, list[str]] | None = None
 
 
-@router.get("/sign-in", dependencies=[OPEN])
-def show_sign_in(request: Request, next: Annotated[str, Query(max_length=500)] = "/") -> Response:  # noqa: A002 - the name in the URL
+@strangers.get("/sign-in", dependencies=[OPEN])
+async def show_sign_in(request: Request, next: Annotated[str, Query(max_length=500)] = "/") -> Response:  # noqa: A002 - the name in the URL
     """The form."""
     return _form(request, next, None, HTTPStatus.OK)
 
 
-@router.post("/sign-in", dependencies=[OPEN])
-def sign_in(
+@strangers.post("/sign-in", dependencies=[OPEN])
+async def sign_in(
     *,
     request: Request,
-    store: Store,
     form_token: Annotated[str, Form(max_length=128)],
     key: Annotated[str, Form(max_length=256)] = "",
     login: Annotated[str, Form(max_length=64)] = "",
@@ -70,35 +85,84 @@ def sign_in(
     code: Annotated[str, Form(max_length=64)] = "",
     next: Annotated[str, Form(max_length=500)] = "/",  # noqa: A002 - the name in the form
 ) -> Response:
-    """A session cookie and the way back to the page that was asked for, or the form again."""
+    """A session cookie and the way back to the page that was asked for, or the form again.
+
+    While a password is hashed, neither a worker nor a connection is held: it is costly on purpose.
+    """
     shared = services(request)
     check_form(request, form_token, request.cookies.get(_form_cookie(request), ""))
-    address, account = client_address(request), login.strip().lower()
-    wait = max(shared.addresses.wait(address), timedelta(0) if key else shared.accounts.wait(account))
-    if wait:
-        return _wait(request, next, wait)
+    account = login.strip().lower()
     if key:
-        found = api_keys.verify(store, key.strip())
+        return await shared.workers.run(_sign_in_with_key, request, key.strip(), next)
+    begun = await shared.workers.run(_begin, request, account, next)
+    if isinstance(begun, Response):
+        return begun
+    try:
+        right = await shared.hashing.run(shared.passwords.matches, begun.password_hash, password)
+        if right and shared.passwords.outdated(begun.password_hash or ""):
+            begun.renewed = await shared.hashing.run(shared.passwords.hash, password)
+    except QueueFullError:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "too-many-requests",
+            N_("Too many people sign in just now. Try again in a few seconds."),
+            headers={"Retry-After": "5"},
+        ) from None
+    return await shared.workers.run(_end, request, begun, right, code.replace(" ", ""), next)
+
+
+def _sign_in_with_key(request: Request, key: str, back_to: str) -> Response:
+    shared = services(request)
+    with shared.pool.connection() as store:
+        wait = attempts.begin(store, *_by_network(request))
+        store.commit()
+        if wait:
+            return _wait(request, back_to, wait)
+        found = api_keys.verify(store, key)
         if found is None:
-            return _refuse(request, store, next, _WRONG_KEY, "with a key")
-        return _enter(request, store, _Entry(found.actor, found.utility_id, api_key_id=found.id), next)
-    person = _person(shared, store, account, password, code.replace(" ", ""))
-    if person is None:
-        shared.accounts.failed(account)
-        return _refuse(request, store, next, _WRONG, _named(store, account))
-    shared.accounts.forgive(account)
-    known = _entry(store, person, {})
-    return _enter(request, store, known, next) if known else _unwelcome(request, next)
+            return _refuse(request, store, back_to, _WRONG_KEY, "with a key")
+        attempts.right(store, _by_network(request)[0], forgive=False)
+        return _enter(request, store, _Entry(found.actor, found.utility_id, api_key_id=found.id), back_to)
 
 
-@router.get("/sign-in/start", dependencies=[OPEN])
-def go_to_provider(request: Request, next: Annotated[str, Query(max_length=500)] = "/") -> Response:  # noqa: A002 - the name in the URL
+def _begin(request: Request, account: str, back_to: str) -> _Attempt | Response:
+    """Hash to compare with, once the attempt is counted; the form again where there were too many."""
+    with services(request).pool.connection() as store:
+        wait = attempts.begin(store, *_by_account(request, account))
+        wait = wait or attempts.begin(store, *_by_network(request))
+        store.commit()
+        if wait:
+            return _wait(request, back_to, wait)
+        person = users.enter_by_login(store, account)
+        return _Attempt(account, person.password_hash if person else None)
+
+
+def _end(request: Request, begun: _Attempt, password_right: bool, code: str, back_to: str) -> Response:
+    with services(request).pool.connection() as store:
+        person = users.enter_by_login(store, begun.account)
+        if (
+            not password_right
+            or person is None
+            or person.password_hash != begun.password_hash
+            or not _second_factor_is_right(services(request), store, person, code)
+        ):
+            return _refuse(request, store, back_to, _WRONG, begun.account if person else "an unknown login")
+        if begun.renewed:
+            users.set_password_hash(store, person.id, begun.renewed)
+        attempts.right(store, _by_account(request, begun.account)[0], forgive=True)
+        attempts.right(store, _by_network(request)[0], forgive=False)
+        known = _entry(store, person, {})
+        return _enter(request, store, known, back_to) if known else _unwelcome(request, back_to)
+
+
+@strangers.get("/sign-in/start", dependencies=[OPEN])
+async def go_to_provider(request: Request, next: Annotated[str, Query(max_length=500)] = "/") -> Response:  # noqa: A002 - the name in the URL
     """On to the provider's own page."""
     provider = services(request).provider
     if provider is None:
         return _form(request, next, _NO_PROVIDER, HTTPStatus.NOT_FOUND)
     try:
-        location, attempt = provider.begin(own_path(next))
+        location, attempt = await run_in_threadpool(provider.begin, own_path(next))
     except OidcError as error:
         log.error("the identity provider cannot be used", error=str(error))
         return _form(request, next, _PROVIDER, HTTPStatus.BAD_GATEWAY)
@@ -109,8 +173,8 @@ def go_to_provider(request: Request, next: Annotated[str, Query(max_length=500)]
     return answer
 
 
-@router.get("/sign-in/provider", dependencies=[OPEN])
-def come_from_provider(
+@strangers.get("/sign-in/provider", dependencies=[OPEN])
+async def come_from_provider(
     request: Request,
     code: Annotated[str, Query(max_length=4096)] = "",
     state: Annotated[str, Query(max_length=256)] = "",
@@ -120,13 +184,22 @@ def come_from_provider(
     provider = shared.provider
     if provider is None:
         return _form(request, "/", _NO_PROVIDER, HTTPStatus.NOT_FOUND)
-    try:  # before a connection is taken: the provider may be slow
-        identity, back_to = provider.finish(request.cookies.get(_attempt_cookie(request), ""), state, code)
+    attempt = request.cookies.get(_attempt_cookie(request), "")
+    try:  # by no worker, and without a connection: the provider may be slow
+        identity, back_to = await run_in_threadpool(provider.finish, attempt, state, code)
     except OidcError as error:
         log.info("sign-in by a provider refused", error=str(error))
-        with shared.pool.connection() as store:
-            return _refuse(request, store, "/", _PROVIDER, "by a provider")
-    issuer = provider.settings.issuer
+        return await shared.workers.run(_refuse_provider, request)
+    return await shared.workers.run(_enter_by_provider, request, provider.settings.issuer, identity, back_to)
+
+
+def _refuse_provider(request: Request) -> Response:
+    with services(request).pool.connection() as store:
+        return _refuse(request, store, "/", _PROVIDER, "by a provider")
+
+
+def _enter_by_provider(request: Request, issuer: str, identity: ProvidedIdentity, back_to: str) -> Response:
+    shared = services(request)
     with shared.pool.connection() as store:
         person = users.enter_by_subject(
             store,
@@ -165,24 +238,25 @@ def renew_session(request: Request, store: Store, visitor: PageVisitor, answer: 
     _set_session(shared, store, entry, answer)
 
 
-def _person(shared: Services, store: Store, login: str, password: str, code: str) -> users.User | None:
-    """Person, if password and second factor are right; a code counts once."""
-    person = users.enter_by_login(store, login)
-    if not shared.passwords.matches(person.password_hash if person else None, password) or person is None:
-        return None
-    if person.totp_secret is not None:
-        step = shared.second_factor.step_of(bytes(person.totp_secret), code, shared.clock())
-        right = (
-            users.use_totp_step(store, person.id, step)
-            if step is not None
-            else users.use_recovery_code(store, person.id, recovery_hash(code))
-        )
-        if not right:
-            return None
-    assert person.password_hash is not None
-    if shared.passwords.outdated(person.password_hash):
-        users.set_password_hash(store, person.id, shared.passwords.hash(password))
-    return person
+def _by_network(request: Request) -> tuple[str, Patience, datetime]:
+    shared = services(request)
+    return network_of(client_address(request)), shared.settings.network_patience, shared.clock()
+
+
+def _by_account(request: Request, account: str) -> tuple[str, Patience, datetime]:
+    """Counted from each network by itself: who fails on purpose makes nobody else wait."""
+    network, _, now = _by_network(request)
+    return f"{account} from {network}", services(request).settings.account_patience, now
+
+
+def _second_factor_is_right(shared: Services, store: Store, person: users.User, code: str) -> bool:
+    """True where none is set, too; a code counts once."""
+    if person.totp_secret is None:
+        return True
+    step = shared.second_factor.step_of(bytes(person.totp_secret), code, shared.clock())
+    if step is not None:
+        return users.use_totp_step(store, person.id, step)
+    return users.use_recovery_code(store, person.id, recovery_hash(code))
 
 
 def _entry(store: Store, person: users.User, granted: dict[str, list[str]]) -> _Entry | None:
@@ -226,20 +300,13 @@ def _set_session(shared: Services, store: Store, entry: _Entry, answer: Response
 
 
 def _refuse(request: Request, store: Store, back_to: str, message: str, tried: str) -> Response:
-    address = client_address(request)
-    services(request).addresses.failed(address)
-    audit.sign_as(store, "nobody", address)
+    audit.sign_as(store, "nobody", client_address(request))
     audit.note(store, "sign-in refused", tried, utility_id=None)
     return _form(request, back_to, message, HTTPStatus.UNAUTHORIZED)
 
 
 def _unwelcome(request: Request, back_to: str) -> Response:
     return _form(request, back_to, _NO_ROLE, HTTPStatus.FORBIDDEN)
-
-
-def _named(store: Store, login: str) -> str:
-    """The login, if somebody has it: what else is typed there may be a password."""
-    return login if users.enter_by_login(store, login) else "an unknown login"
 
 
 def _wait(request: Request, back_to: str, wait: timedelta) -> Response:
@@ -280,3 +347,6 @@ def _attempt_cookie(request: Request) -> str:
 def own_path(path: str) -> str:
     """`path` if it stays on this site, else the overview."""
     return path if _OWN_PATH.fullmatch(path) else "/"
+
+
+router.include_router(strangers)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit
@@ -17,6 +17,7 @@ from api.pages.meters.choice import AskedFor, shown_of, subject
 from api.pages.meters.spans import finest, gap_after
 from api.pages.meters.subject import RegisterView
 from api.v1.models import decimal_text
+from api.web.answering import page_routes
 from api.web.problems import invalid
 from api.words.explanations import explain, finding_title
 from api.words.mark_words import EDIT, kind_of, reasons_of
@@ -31,7 +32,7 @@ from store.validation import judged_readings as judged_queries
 from store.validation.finding_list import ListedFinding
 from store.validation.judged_readings import JudgedRow
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _MARKED_FINDINGS = 200
 _JUDGED = 500

@@ -10,6 +10,7 @@ from fastapi import Depends, Path, Query
 from api.pages.frame.visit import Visit
 from api.pages.meters.spans import Span, SpanCode, bounds, span_of
 from api.pages.meters.subject import RegisterView
+from api.web.answering import in_place
 from api.web.problems import not_found
 from api.words.presentation import N_
 from store.fleet import meters as meter_queries
@@ -46,7 +47,7 @@ class Asked:
         return urlencode({name: str(value) for name, value in (parts | other).items() if value is not None})
 
 
-AskedFor = Annotated[Asked, Depends()]
+AskedFor = Annotated[Asked, Depends(in_place(Asked))]
 
 
 @dataclass(frozen=True, slots=True)

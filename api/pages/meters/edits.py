@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Path
+from fastapi import Form, Path
 from fastapi.responses import RedirectResponse, Response
 from pydantic import AwareDatetime
 
@@ -17,13 +17,14 @@ from api.pages.frame.visit import PageVisit
 from api.pages.meters.choice import Asked, AskedFor, find_meter, subject
 from api.pages.meters.edit_drafts import EditDraft, edit_of
 from api.pages.meters.meter import meter_page
+from api.web.answering import page_routes
 from api.web.problems import not_found
 from api.words.presentation import N_
 from metering.access import Scope
 from store.validation import edits
 from store.validation.edits import EditError
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 Text = Annotated[str, Form(max_length=500)]
 

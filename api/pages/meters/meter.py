@@ -3,7 +3,6 @@
 from datetime import timedelta
 from http import HTTPStatus
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import AwareDatetime
 
@@ -14,6 +13,7 @@ from api.pages.meters.edit_drafts import EditDraft, chosen_reading
 from api.pages.meters.health import health_of
 from api.pages.meters.spans import Span
 from api.pages.meters.subject import RegisterView
+from api.web.answering import page_routes
 from metering.access import Scope
 from store.billing.issued import IssuedReading
 from store.fleet import meters as meter_queries
@@ -22,7 +22,7 @@ from store.readings import by_meter as reading_queries
 from store.validation import finding_list as finding_queries
 from store.validation.edits import edits_page
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _FINDINGS_SHOWN = 50
 _EDITS_SHOWN = 20

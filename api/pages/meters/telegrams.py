@@ -2,19 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 from pydantic import AwareDatetime
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit
 from api.pages.meters.choice import MeterId, find_meter
+from api.web.answering import page_routes
 from api.web.problems import not_found
 from api.words.presentation import N_
 from metering.access import Scope
 from store.readings import by_meter as reading_queries
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _SHOWN = 50
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from fastapi.responses import Response
 
 from api.identity.authentication import requires
@@ -10,9 +10,10 @@ from api.pages.frame.visit import PageVisit
 from api.pages.meters.choice import MeterId, RegisterCode, subject
 from api.printing.meter_year import letterhead, months_of, story
 from api.printing.pdf import document, pdf_response
+from api.web.answering import page_routes
 from metering.access import Scope
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 
 @router.get("/meters/{meter_id}/year/{year}.pdf", dependencies=[requires(Scope.READINGS_READ)])

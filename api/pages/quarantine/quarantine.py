@@ -7,13 +7,14 @@ late, and what came of them.
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Query
+from fastapi import Form, Path, Query
 from fastapi.responses import RedirectResponse, Response
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit, Visit
 from api.v1.parameters import LARGEST_ID
 from api.v1.quarantine import payloads
+from api.web.answering import page_routes
 from api.web.problems import invalid, not_found
 from api.words.presentation import N_
 from metering.access import Scope
@@ -23,7 +24,7 @@ from store.quarantine import Selection
 from store.registry.strangers import stranger, strangers_page
 from store.tasks import TaskKind, ask, tasks_page
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 Why = Annotated[str, Form(min_length=1, max_length=2000, pattern=r"\S")]
 Reason = Annotated[str | None, Form(max_length=64)]

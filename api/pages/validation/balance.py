@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from fastapi.responses import Response
 
 from api.identity.authentication import requires
 from api.pages.fleet.meter_list import find_site
 from api.pages.frame.visit import PageVisit
+from api.web.answering import page_routes
 from metering.access import Scope
 from store.validation import balance_days as queries
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 _DAYS = 31
 

@@ -9,12 +9,13 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Path, Query
+from fastapi import Depends, Form, Path, Query
 from fastapi.responses import RedirectResponse, Response
 
 from api.identity.authentication import requires
 from api.identity.callers import Visitor
 from api.pages.frame.visit import PageVisit, Visit
+from api.web.answering import in_place, page_routes
 from api.web.problems import Problem, not_found
 from api.words.presentation import N_
 from metering.access import Scope
@@ -33,7 +34,7 @@ from store.validation.finding_changes import (
 )
 from store.validation.finding_list import FindingFilter, finding, finding_choices, gravest_findings
 
-router = APIRouter(include_in_schema=False)
+router = page_routes()
 
 SEVERITIES = ("alarm", "warning", "info")
 _PAGE = 50
@@ -79,7 +80,7 @@ class FindingQuery:
         )
 
 
-Narrowed = Annotated[FindingQuery, Depends()]
+Narrowed = Annotated[FindingQuery, Depends(in_place(FindingQuery))]
 FindingId = Annotated[int, Path(ge=1, le=_ID)]
 
 

@@ -58,6 +58,20 @@ create table sessions (
 );
 create index sessions_of_user on sessions (user_id) where ended_at is null;
 
+-- Attempts to sign in that were not right, by who was meant and from where; what is a day old goes.
+create table sign_in_attempts (
+    subject  bytea primary key,                               -- SHA-256
+    failures int not null,
+    last_at  timestamptz not null
+);
+create index sign_in_attempts_by_age on sign_in_attempts (last_at);
+
+create function sign_in_wait(had sign_in_attempts, free int, first interval, longest interval) returns interval
+    language sql immutable as $$
+    select case when had.failures < free then interval '0'
+                else least(first * power(2, least(had.failures - free, 30)), longest) end
+$$;
+
 -- What a change under /v1 was answered, by the Idempotency-Key of who asked: whoever repeats the request within a
 -- day gets the same answer, and the change is made once. Written in the transaction of the change.
 create table idempotency_keys (

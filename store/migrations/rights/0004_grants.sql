@@ -128,6 +128,7 @@ grant select (id, utility_id, name, scopes, created_at, expires_at, revoked_at, 
     to hesper_api;
 grant update (revoked_at, last_used_at) on api_keys to hesper_api;
 grant insert on billing_acknowledgements to hesper_api;
+grant select, insert, update, delete on sign_in_attempts to hesper_api;
 grant select on outbox, delivery_acknowledgements, submissions to hesper_api;
 grant select (id, utility_id, url, allow_private, created_at, removed_at) on destinations to hesper_api;
 grant update (state, acknowledged_at, attempts, due_at) on outbox to hesper_api;  -- acknowledged, or sent again

@@ -254,7 +254,7 @@ def test_noting_a_refusal_waits_for_no_second_connection(
 ) -> None:
     key = issue(connection, "alpha", "map", scopes={Scope.METERS_READ})
     connection.commit()
-    one = create_app(replace(settings, pool_size=1), clock=clock)
+    one = create_app(replace(settings, workers=1), clock=clock)
     with TestClient(one, base_url="http://127.0.0.1", headers={"X-API-Key": key}) as client:
         began = time.monotonic()
         assert client.get("/v1/audit").status_code == 403

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.web.app import create_app
-from api.web.rate_limits import Lockout, TokenBuckets
+from api.web.rate_limits import TokenBuckets, network_of
 from api.web.settings import ApiSettings
 from tests.api.conftest import Clock
 from tests.api.seeding import Seeded, seed
@@ -31,28 +31,19 @@ def test_a_bucket_gives_a_burst_and_then_its_rate(clock: Clock) -> None:
     assert [buckets.take("a") for _ in range(4)] == [None, None, None, timedelta(seconds=0.5)]
 
 
-def test_each_further_failure_doubles_the_wait_up_to_its_limit(clock: Clock) -> None:
-    lockout = Lockout(3, timedelta(minutes=1), timedelta(minutes=15), clock)
-    waits = []
-    for _ in range(10):
-        lockout.failed("anna")
-        waits.append(lockout.wait("anna") // timedelta(minutes=1))
-    assert waits == [0, 0, 1, 2, 4, 8, 15, 15, 15, 15]
-    assert lockout.wait("boris") == timedelta(0)
-    clock.now += timedelta(minutes=15)
-    assert lockout.wait("anna") == timedelta(0)
-    lockout.failed("anna")
-    assert lockout.wait("anna") == timedelta(minutes=15)
-    clock.now += timedelta(minutes=31)
-    lockout.failed("anna")
-    assert lockout.wait("anna") == timedelta(0), "a quiet half hour is a new beginning"
-
-
-def test_a_right_sign_in_forgives_the_failures_before(clock: Clock) -> None:
-    lockout = Lockout(1, timedelta(minutes=1), timedelta(minutes=15), clock)
-    lockout.failed("anna")
-    lockout.forgive("anna")
-    assert lockout.wait("anna") == timedelta(0)
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_an_ipv6_customer_is_counted_as_one(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(

@@ -14,7 +14,7 @@ from store.access.api_keys import find, issue, verify
 from store.postgres.database import connect
 from store.postgres.roles import Role, RoleError, assume, enter_person, enter_utility, set_password
 
-_OPEN = {"schema_migrations"}  # says nothing of any utility
+_OPEN = {"schema_migrations", "sign_in_attempts"}  # say nothing of any utility
 _DRAFTS = {
     "close_drafts",
     "draft_blocks",

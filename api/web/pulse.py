@@ -87,12 +87,15 @@ class DatabasePulse:
         log.info("the database answers again")
 
     async def close(self) -> None:
-        """End the connection, and the thread when it has its answer."""
+        """End the connection, and the thread with it."""
         for task in (self._watching, self._waiting):
             if task is not None:
                 task.cancel()
-        if self._connection is not None:
+        if self._asking is not None and self._connection is not None and not self._asking.done():
             cut(self._connection)
+            await asyncio.wait([self._asking], timeout=LIMIT)
+        if self._connection is not None:
+            self._connection.close()
         self._thread.shutdown(wait=False)
 
     def _answers(self) -> bool:

@@ -1,6 +1,7 @@
 """How long programs and people wait for the API: wrk against it, on 100,000 registers, beside its SQL alone.
 
     python -m bench.api [--registers 100000] [--seconds 10] [--connections 4] [--call NAME]
+    python -m bench.api --crowd 200 [...]      from 4 connections up to so many, and /health meanwhile
 
 The rows of `bench.queries`, with findings, service points and a closed month added, on the embedded
 PostgreSQL. The API runs as a process of its own, without its limits of requests a second; wrk asks it over so
@@ -55,6 +56,7 @@ UNLIMITED = 10**9  # requests a second
 VARIANTS = 50  # addresses of each call
 SECRET = b"b" * 32
 WANTED_MS = 50
+WANTED_HEALTH_MS = 100
 SHARES = (50, 95, 99)
 
 _SCRIPT = """
@@ -210,7 +212,7 @@ def asked(
         paths.write_text("\n".join(call.paths), encoding="utf-8")
         script.write_text(_SCRIPT % paths, encoding="utf-8")
         command = ["wrk", f"-t{min(2, options.connections)}", f"-c{options.connections}"]
-        command += [f"-d{options.seconds}s", "-s", str(script)]
+        command += [f"-d{options.seconds}s", "--timeout", "60s", "-s", str(script)]
         for name, value in headers.items():
             command += ["-H", f"{name}: {value}"]
         address, process = api
@@ -294,6 +296,47 @@ def measure(url: str, api_url: str, options: argparse.Namespace, now: datetime) 
             )
 
 
+def measure_crowd(
+    url: str, api_url: str, options: argparse.Namespace, now: datetime
+) -> Iterator[Measurement]:
+    """Throughput of a crowd beside the best at any number of connections; the slowest `/health` meanwhile."""
+    headers = _signed_in(url)
+    with served(api_url) as api_process:
+        for call in calls(options.registers, now):
+            if options.call not in call.name:
+                continue
+            best, crowd = 0.0, 0.0
+            for connections in (4, 16, 64, options.crowd):
+                given = argparse.Namespace(**vars(options) | {"connections": connections})
+                with _health_asked(api_process[0]) as waits:
+                    crowd = asked(api_process, call, headers, given).a_second
+                best = max(best, crowd)
+            name = f"{call.name}, {options.crowd} connections"
+            yield Measurement(f"{name}, throughput", crowd, "requests/s", best, ">= 0.9")
+            yield Measurement(f"{name}, slowest /health", max(waits), "ms", WANTED_HEALTH_MS, "<= 1")
+
+
+@contextmanager
+def _health_asked(address: str) -> Iterator[list[float]]:
+    """`/health` ten times a second; milliseconds that each answer took."""
+    waits, ended = list[float](), threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=address, timeout=60) as client:
+            while not ended.wait(0.1):
+                began = time.perf_counter()
+                client.get("/health").raise_for_status()
+                waits.append((time.perf_counter() - began) * 1_000)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield waits
+    finally:
+        ended.set()
+        thread.join()
+
+
 def _signed_in(url: str) -> dict[str, str]:
     """The headers of a program and of a person at once."""
     with connect(url) as connection:
@@ -313,6 +356,7 @@ def main() -> None:
     parser.add_argument("--per-day", type=int, default=4)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--crowd", type=int, help="So many connections at once, instead of --connections.")
     parser.add_argument("--call", default="", help="Only those whose name has this in it.")
     parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -327,7 +371,8 @@ def main() -> None:
             fill(connection, options.registers, options.days, options.per_day, now)
             fill_more(connection, options.registers)
         print(f"{options.registers} registers, {options.connections} connections, {options.seconds} s each")
-        show(measure(server.url, server.url_of(login=Role.API.value), options, now))
+        figures = measure_crowd if options.crowd else measure
+        show(figures(server.url, server.url_of(login=Role.API.value), options, now))
 
 
 if __name__ == "__main__":

@@ -36,11 +36,10 @@ class WorkerRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
-            shared = services(request)
-            if not shared.pulse.beats:
-                raise no_database()
             await request.body()  # while there is a loop; the worker finds it read
-            return await shared.workers.run(self.answered, handle, request)
+            if not services(request).pulse.beats:
+                raise no_database()
+            return await services(request).workers.run(self.answered, handle, request)
 
         return answer
 
@@ -73,6 +72,8 @@ def page_routes() -> WorkerRouter:
 
 async def hold_connection(request: Request) -> psycopg.Connection:
     """A connection to the end of the request: committed then, or rolled back on an error."""
+    if not services(request).pulse.beats:  # since this request began to wait for a worker
+        raise no_database()
     held: ExitStack = request.state.held
     connection = held.enter_context(services(request).pool.connection())
     held.enter_context(services(request).pulse.watched(connection))

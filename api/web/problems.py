@@ -192,10 +192,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(OperationalError)
     async def on_database(request: Request, error: Exception) -> Response:
-        log.error("database unavailable", path=request.url.path, error=type(error).__name__)
         if not isinstance(error, QueryCanceled):
-            services(request).pulse.missed()
+            log.info(
+                "the database did not answer a request", path=request.url.path, error=type(error).__name__
+            )
+            services(request).pulse.missed()  # which logs when the database has gone, and when it is back
             return respond(request, no_database())
+        log.error("a query took too long", path=request.url.path)
         advice = N_("The query took the database too long: ask for a shorter time span or a smaller page.")
         return respond(request, no_database(advice))
 

@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -27,11 +28,13 @@ def decimal(micro: int) -> str:
     return f"{from_micro(micro):f}"
 
 
+@lru_cache(4096)  # a month has few beginnings and ends, and many meters
 def instant(at: datetime) -> str:
     """Instant in UTC: '2016-03-01T00:00:00Z'."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+@lru_cache(256)
 def offset(of: timedelta) -> str:
     """Local minus UTC: '+05:30'; seconds of a local mean time are dropped, since ISO 8601 has none."""
     minutes = round(of / timedelta(minutes=1))

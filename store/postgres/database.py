@@ -23,6 +23,7 @@ __all__ = ["StoreError", "UnreachableError", "UnsupportedServerError", "connect"
 
 MINIMUM_VERSION = 150_000  # PostgreSQL 15, as `server_version` counts
 _CONNECT_SECONDS = 10
+_POOL_SECONDS = 3  # there is one for each worker: who waits for longer waits for a server that hangs
 
 
 class UnreachableError(StoreError):
@@ -81,7 +82,7 @@ def pool(
         _conninfo(url, application, statement_timeout),
         min_size=1,
         max_size=size,
-        timeout=_CONNECT_SECONDS,
+        timeout=_POOL_SECONDS,
         check=_check,
         configure=partial(assume, role=role),
         name=application,

@@ -9,21 +9,25 @@ from psycopg.rows import class_row
 
 from telemetry.findings import SEVERITIES
 
-_FINDING = """
-    select f.id, m.code as meter, m.medium, r.obis, r.unit, s.code as site, s.name as site_name,
-           coalesce(nullif(p.name, ''), p.code) as point_name, f.kind, f.severity, f.state, f.assignee,
-           f.started_at, f.ended_at, f.detected_at, f.evidence
-    from findings f
+# Where the meter is now, or was last.
+_PLACE = """
+    select sp.code, sp.name, sp.account
+    from installations i join service_points sp on sp.id = i.service_point_id
+    where i.meter_id = m.id and sp.utility_id = m.utility_id
+    order by i.valid_to desc nulls first, i.valid_from desc limit 1
+"""
+_OF_METERS = """
+    findings f
     join registers r on r.id = f.register_id
     join meters m on m.id = r.meter_id
     left join sites s on s.id = m.site_id
-    left join lateral (
-        select sp.code, sp.name, sp.account
-        from installations i join service_points sp on sp.id = i.service_point_id
-        where i.meter_id = m.id and sp.utility_id = m.utility_id
-        order by i.valid_to desc nulls first, i.valid_from desc limit 1
-    ) p on true
 """
+_FINDING = f"""
+    select f.id, m.code as meter, m.medium, r.obis, r.unit, s.code as site, s.name as site_name,
+           coalesce(nullif(p.name, ''), p.code) as point_name, f.kind, f.severity, f.state, f.assignee,
+           f.started_at, f.ended_at, f.detected_at, f.evidence
+    from {_OF_METERS} left join lateral ({_PLACE}) p on true
+"""  # noqa: S608 - parts of this file only
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class ListedFinding:
     evidence: dict[str, Any]
 
 
+_RANK = "array_position(%(severities)s::text[], f.severity)"
+
+
 @dataclass(frozen=True, slots=True)
 class FindingFilter:
     """Which findings are wanted; None: all. `kind` stands for its parts too (`stuck` for `stuck.zero`).
@@ -69,7 +76,7 @@ class FindingFilter:
     text: str | None = None
 
 
-_WANTED = """
+_WANTED = f"""
     f.utility_id = %(utility)s
       and (%(meter_id)s::int is null or m.id = %(meter_id)s)
       and (%(state)s::text is null or f.state = %(state)s)
@@ -79,8 +86,9 @@ _WANTED = """
       and (%(medium)s::int is null or m.medium = %(medium)s)
       and (%(assignee)s::text is null or f.assignee = %(assignee)s)
       and (%(text)s::text is null
-           or position(lower(%(text)s) in lower(concat_ws(' ', m.code, p.code, p.name, p.account))) > 0)
-"""
+           or position(lower(%(text)s) in lower(concat_ws(' ', m.code, (
+                  select concat_ws(' ', p.code, p.name, p.account) from ({_PLACE}) p)))) > 0)
+"""  # noqa: S608 - parts of this file only
 
 
 def findings_page(
@@ -128,21 +136,17 @@ def gravest_findings(
     """
     with connection.cursor(row_factory=class_row(ListedFinding)) as cursor:
         return cursor.execute(
-            _FINDING
-            + """
-            left join findings seen on seen.id = %(after)s and seen.utility_id = f.utility_id
-            where (seen.id is null
-                   or (array_position(%(severities)s::text[], f.severity),
-                       seen.started_at, seen.id)
-                    > (array_position(%(severities)s::text[], seen.severity), f.started_at, f.id))
-              and
-            """
-            + _WANTED
-            + """
-            order by array_position(%(severities)s::text[], f.severity),
-                     f.started_at desc, f.id desc
-            limit %(limit)s
-            """,
+            f"""
+            {_FINDING} where f.id in (
+                select f.id from {_OF_METERS}
+                left join findings seen on seen.id = %(after)s and seen.utility_id = f.utility_id
+                where (seen.id is null
+                       or ({_RANK}, seen.started_at, seen.id)
+                          > (array_position(%(severities)s::text[], seen.severity), f.started_at, f.id))
+                  and {_WANTED}
+                order by {_RANK}, f.started_at desc, f.id desc limit %(limit)s)
+            order by {_RANK}, f.started_at desc, f.id desc
+            """,  # noqa: S608 - parts of this file only; first which ones, then what there is to say of them
             asdict(wanted)
             | {
                 "utility": utility_id,

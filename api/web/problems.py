@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from api.web.problem_types import TYPES, path_of
 from api.web.services import services
+from api.web.workers import QueueFullError
 from api.words.language import Language, language_of
 from api.words.presentation import N_
 from store import audit
@@ -201,6 +202,10 @@ def install(app: FastAPI) -> None:
         log.error("a query took too long", path=request.url.path)
         advice = N_("The query took the database too long: ask for a shorter time span or a smaller page.")
         return respond(request, no_database(advice))
+
+    @app.exception_handler(QueueFullError)
+    async def on_end(request: Request, _error: Exception) -> Response:
+        return respond(request, no_database(N_("Hesper is being restarted. Try again in a few seconds.")))
 
     @app.exception_handler(DataError)
     async def on_data(request: Request, _error: Exception) -> Response:

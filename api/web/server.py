@@ -102,8 +102,9 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams first: they would last for minutes."""
+        """End the streams first, which would last for minutes, and what waits for a worker."""
         self._app.state.services.streams.stop()
+        self._app.state.services.workers.stop()
         await super().shutdown(sockets)
 
 

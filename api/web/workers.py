@@ -33,24 +33,35 @@ class Workers:
         self._threads = ThreadPoolExecutor(count, name, _yield if yielding else None)
         self._most = None if most is None else count + most
         self._begun = 0
+        self._ended = False
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """What `work` returns or raises; it is never begun where whoever waits for it has gone.
+        """What `work` returns or raises. Raises QueueFullError, also where the workers end before it begins.
 
-        Raises QueueFullError. For the thread of the event loop.
+        For the thread of the event loop.
         """
-        if self._most is not None and self._begun >= self._most:
+        if self._ended or (self._most is not None and self._begun >= self._most):
             raise QueueFullError
         call = partial(contextvars.copy_context().run, work, *arguments)
         self._begun += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except asyncio.CancelledError:
+            if self._ended:
+                raise QueueFullError from None
+            raise
         finally:
             self._begun -= 1
 
+    def stop(self) -> None:
+        """Begin nothing more: what waits is refused."""
+        self._ended = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     def close(self) -> None:
-        """End the threads when they have done what they do; what waits is dropped."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        """End the threads when they have done what they do."""
+        self.stop()
+        self._threads.shutdown(wait=True)
 
 
 def _yield() -> None:

@@ -21,6 +21,7 @@ from telemetry.wire import WireReadout, from_milliseconds, to_milliseconds
 
 _FORMAT = "1"  # changes when the same file would give other batches; part of the epoch
 _EARLIEST = 2000  # years; the ingester refuses older instants
+_LONGEST_LINE = 256 * 1024  # characters
 _IMPORTED = int(Status.IMPORTED)
 _GZIP = b"\x1f\x8b"
 
@@ -112,7 +113,7 @@ class _Rows:
         table = self.table
         try:
             with _open(table.path) as text:
-                reader = csv.reader(text, delimiter=table.delimiter, strict=True)
+                reader = csv.reader(self._lines(text), delimiter=table.delimiter, strict=True)
                 self._find_columns(next(reader, []))
                 for row in reader:
                     self._line = reader.line_num
@@ -120,6 +121,16 @@ class _Rows:
                         yield row
         except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
             raise FileError(f"{table.path}, after line {self._line}: {error}") from error
+
+    def _lines(self, text: IO[str]) -> Iterator[str]:
+        """The lines of the file: a compressed one may unpack to a single line that no memory holds."""
+        while line := text.readline(_LONGEST_LINE + 1):
+            if len(line) > _LONGEST_LINE:
+                raise FileError(
+                    f"{self.table.path}, after line {self._line}: a line is longer than {_LONGEST_LINE} "
+                    "characters; this is no table of readings"
+                )
+            yield line
 
     def meter_cell(self, row: list[str]) -> str:
         return row[self._meter] if len(row) > self._meter else ""

@@ -8,14 +8,50 @@ address that was checked, not to the name: a name server that answers differentl
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 Resolve = Callable[[str, int], Sequence[str]]
 
 _PORTS = {"https": 443, "http": 80}
-# IPv6 that carries an IPv4 address in its last 32 bits: IPv4-compatible, and NAT64 (RFC 6052)
-_EMBEDDING = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
+# IPv6 that carries an IPv4 address in its last 32 bits: NAT64 (RFC 6052)
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+# Not globally reachable, or no single host, by the IANA special-purpose address registries (RFC 6890) as of
+# October 2026. The list is ours, since `ipaddress` has another one in each version of Python.
+_SPECIAL_IPV4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private use
+        "100.64.0.0/10",  # shared, behind carriers' NAT
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local, and clouds' metadata
+        "172.16.0.0/12",  # private use
+        "192.0.0.0/24",  # IETF protocol assignments, also those that are anycast
+        "192.0.2.0/24",  # documentation
+        "192.31.196.0/24",  # AS112
+        "192.52.193.0/24",  # AMT
+        "192.88.99.0/24",  # 6to4 relays, deprecated
+        "192.168.0.0/16",  # private use
+        "192.175.48.0/24",  # AS112
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and broadcast
+    )
+)
+_GLOBAL_IPV6 = IPv6Network("2000::/3")  # all that was ever given out (RFC 4291, 2.4)
+_SPECIAL_IPV6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # IETF protocol assignments: Teredo, benchmarks, ORCHID, drone identifiers
+        "2001:db8::/32",  # documentation
+        "2620:4f:8000::/48",  # AS112
+        "3fff::/20",  # documentation
+    )
+)
 
 
 class AddressError(ValueError):
@@ -95,13 +131,11 @@ def checked_addresses(target: DestinationAddress, look_up: Resolve, *, allow_pri
 def is_public(text: str) -> bool:
     """True for an address of the public internet that belongs to one host."""
     address: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(str(address.ipv4_mapped))
-        if address.sixtofour is not None:
-            return is_public(str(address.sixtofour))
-        if address.teredo is not None:
-            return False
-        if any(address in network for network in _EMBEDDING):
-            return int(address) > 1 and is_public(str(IPv4Address(int(address) & 0xFFFF_FFFF)))
-    return address.is_global and not address.is_multicast
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _SPECIAL_IPV4)
+    carried = address.ipv4_mapped or address.sixtofour
+    if carried is None and address in _NAT64:
+        carried = IPv4Address(int(address) & 0xFFFF_FFFF)
+    if carried is not None:
+        return is_public(str(carried))
+    return address in _GLOBAL_IPV6 and not any(address in network for network in _SPECIAL_IPV6)

@@ -1,6 +1,7 @@
 """Files as readouts: every row is a readout or an error with its line."""
 
 import gzip
+import tracemalloc
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -91,6 +92,20 @@ def test_a_packed_file_another_delimiter_and_another_time_format(file: Path) -> 
 def test_a_file_that_cannot_be_read_says_why(file: Path, content: bytes, message: str) -> None:
     with pytest.raises(FileError, match=message):
         table(file, content).survey()
+
+
+def test_a_small_file_that_unpacks_to_one_endless_line_takes_little_memory(
+    file: Path,
+) -> None:
+    bomb = gzip.compress(HEADER.encode() + b"9" * 64_000_000)
+    assert len(bomb) < 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError, match="a line is longer than"):
+            rows(file, bomb)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_survey_knows_each_meters_first_good_row(file: Path) -> None:

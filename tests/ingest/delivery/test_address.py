@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,31 @@ def test_private_addresses_are_refused_in_every_writing(address: str) -> None:
 )
 def test_public_addresses_are_not(address: str) -> None:
     assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "198.18.0.0/15",
+        "240.0.0.0/4",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "3fff::/20",
+        "5f00::/16",
+        "fec0::/10",
+        "fe80::/10",
+        "ff00::/8",
+    ],
+)
+def test_neither_end_of_a_network_that_iana_calls_special_is_public(network: str) -> None:
+    """Whatever version of Python runs: 3.11.7 calls several of these global (CVE-2024-4032)."""
+    special = ip_network(network)
+    assert not is_public(str(special[0]))
+    assert not is_public(str(special[-1]))
 
 
 @given(st.ip_addresses(network="10.0.0.0/8") | st.ip_addresses(network="fc00::/7"))

@@ -9,6 +9,7 @@ response is made: what a caller is told has been stored is committed by then.
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import psycopg
@@ -45,6 +46,9 @@ class WorkerRoute(APIRoute):
 
     def answered(self, handle: Handler, request: Request) -> Response:
         """The response, made in the worker; whatever was taken for it is given back."""
+        client = getattr(request.state, "client", None)
+        if client is not None and client.gone:
+            return Response(status_code=HTTPStatus.REQUEST_TIMEOUT)  # for nobody
         try:
             with ExitStack() as request.state.held:
                 return self.response(handle, request)

@@ -19,6 +19,7 @@ from store.postgres.database import StoreError, cut
 log = structlog.get_logger(__name__)
 
 LIMIT = 1.0  # s, after which the database does not answer
+_FRESH = 0.5  # s for which an answer counts
 _AGAIN = 1.0  # s between questions while it does not
 
 
@@ -35,6 +36,7 @@ class DatabasePulse:
         self._thread = ThreadPoolExecutor(1, "hesper pulse")
         self._asking: asyncio.Future[bool] | None = None
         self._waiting: asyncio.Task[None] | None = None
+        self._fresh_until = 0.0
         self.beats = True
 
     def start(self) -> None:
@@ -60,11 +62,14 @@ class DatabasePulse:
                     cut(connection)
 
     async def ask(self) -> bool:
-        """True if the database answers now; known within `LIMIT`."""
+        """True if the database answers now, or did a moment ago; known within `LIMIT`."""
+        if time.monotonic() < self._fresh_until:
+            return True
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().run_in_executor(self._thread, self._answers)
         done, _ = await asyncio.wait([self._asking], timeout=LIMIT)
         beats = bool(done) and self._asking.result()
+        self._fresh_until = time.monotonic() + _FRESH if beats else 0.0
         if not beats:
             if not done and self._connection is not None:
                 cut(self._connection)
@@ -77,6 +82,7 @@ class DatabasePulse:
             self._waiting = asyncio.get_running_loop().create_task(self._wait())
 
     async def _wait(self) -> None:
+        self._fresh_until = 0.0
         if await self.ask():
             return  # it was one question that took too long
         self.beats = False

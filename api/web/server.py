@@ -25,6 +25,7 @@ class GuardedProtocol(HttpToolsProtocol):
     """Connection of a client who has to send what he has to send in time."""
 
     places = 1000  # connections at a time
+    gone = False  # whoever asked
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the time for the first request; where no place is left, the longest silent one is taken."""
@@ -39,7 +40,8 @@ class GuardedProtocol(HttpToolsProtocol):
             oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the times too."""
+        """End the times too, and let nobody work for who has gone."""
+        self.gone = True
         self._arrived()
         super().connection_lost(exc)
 
@@ -51,6 +53,11 @@ class GuardedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head > _MOST_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
+
+    def on_message_begin(self) -> None:
+        """A request of this connection begins: as `request.state.client` it finds its way to the workers."""
+        super().on_message_begin()
+        self.scope["state"]["client"] = self
 
     def on_headers_complete(self) -> None:
         """The head is whole: what comes now is a body, whose size the app limits."""

@@ -84,6 +84,27 @@ def test_one_worker_answers_all_of_them(settings: ApiSettings, clock: Clock, our
     assert answers == {200: 60}
 
 
+def test_nothing_is_asked_of_the_database_for_who_has_gone(
+    settings: ApiSettings, clock: Clock, ours: Seeded, connection: psycopg.Connection
+) -> None:
+    one = replace(settings, workers=1, caller_burst=10**6, address_burst=10**6)
+    with serving(create_app(one, clock=clock)) as url:
+        address = httpx.URL(url)
+        head = f"GET /v1/billing/2026-10 HTTP/1.1\r\nHost: x\r\nX-API-Key: {ours.key}\r\n\r\n".encode()
+        connection.execute("lock table billing_readings in access exclusive mode")
+        waiting = [socket.create_connection((address.host, address.port or 0)) for _ in range(30)]
+        for each in waiting:
+            each.sendall(head)
+        time.sleep(0.5)  # the first is being answered, the others wait
+        for each in waiting:
+            each.close()
+        time.sleep(0.5)
+        connection.commit()
+        assert httpx.get(f"{url}/v1/meters", headers={"X-API-Key": ours.key}, timeout=30).status_code == 200
+    noted = connection.execute("select count(*) from audit_log where subject like '/v1/billing/%'").fetchone()
+    assert noted == (1,)
+
+
 def test_no_route_takes_a_thread_besides_its_workers(app: FastAPI) -> None:
     """FastAPI gives each plain function a thread of a second pool: so pools come to wait for each other."""
 

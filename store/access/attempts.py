@@ -31,7 +31,6 @@ def begin(connection: Connection[Any], subject: str, patience: Patience, now: da
         "first": patience.first,
         "longest": patience.longest,
     }
-    connection.execute("set local synchronous_commit = off")  # a crash may forgive the last ones
     connection.execute(
         """
         delete from sign_in_attempts where ctid = any(array(

@@ -76,12 +76,8 @@ def page_routes() -> WorkerRouter:
 
 async def hold_connection(request: Request) -> psycopg.Connection:
     """A connection to the end of the request: committed then, or rolled back on an error."""
-    if not services(request).pulse.beats:  # since this request began to wait for a worker
-        raise no_database()
     held: ExitStack = request.state.held
-    connection = held.enter_context(services(request).pool.connection())
-    held.enter_context(services(request).pulse.watched(connection))
-    return connection
+    return held.enter_context(services(request).connection())
 
 
 def in_place(call: Callable[..., T]) -> Callable[..., Coroutine[Any, Any, T]]:

@@ -47,7 +47,7 @@ _GZIP_FROM = 1000  # bytes
 _GZIP_LEVEL = 4  # half the time of 9, and a fifth more bytes at the most
 _PROVIDER_SECONDS = 5
 _HASHES_WAITING = 30  # some seconds' worth
-# Refusals of an address that the audit log takes, a second and at once.
+# Refusals of strangers of one network that the audit log takes, a second and at once.
 _REFUSAL_RATE, _REFUSAL_BURST = 0.1, 10
 _CONFIGURATION = re.compile(r"(/v1)?/gateways/[^/]+/configurations?(/preview)?")  # hundreds of meters
 _MAX_CONFIGURATION_BYTES = 512 * 1024

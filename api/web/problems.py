@@ -18,6 +18,7 @@ from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api.web.problem_types import TYPES, path_of
+from api.web.rate_limits import network_of
 from api.web.services import services
 from api.web.workers import QueueFullError
 from api.words.language import Language, language_of
@@ -234,12 +235,15 @@ def install(app: FastAPI) -> None:
 def note_refusal(request: Request, problem: Problem) -> None:
     """Let the audit log have who was refused, in a transaction of its own, that of the request being undone.
 
-    Who is refused again and again has a row every ten seconds: refusing has to stay cheap.
+    A network of strangers that is refused again and again has a row every ten seconds: refusing them has to
+    stay cheap. Callers whom we know have a row each time.
     """
-    refusal = problem.refusal
-    if refusal is None or services(request).refusals.take(refusal.address) is not None:
+    refusal, shared = problem.refusal, services(request)
+    if refusal is None:
         return
-    with services(request).pool.connection() as connection:
+    if refusal.utility_id is None and shared.refusals.take(network_of(refusal.address)) is not None:
+        return
+    with shared.connection() as connection:
         if refusal.utility_id is not None:
             enter_utility(connection, refusal.utility_id)
         audit.sign_as(connection, refusal.actor or "nobody", refusal.address)

@@ -26,32 +26,36 @@ class GuardedProtocol(HttpToolsProtocol):
 
     places = 1000  # connections at a time
     gone = False  # whoever asked
+    silent_since: float | None = None  # by the loop's clock; None: we are the ones who take time
+    _limit: asyncio.TimerHandle | None = None
+    _head_bytes = 0  # of a head that is not whole
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the time for the first request; where no place is left, the longest silent one is taken."""
         super().connection_made(transport)
-        self._head = 0
-        self._limit: asyncio.TimerHandle | None = None
+        self.silent_since = self.loop.time()
         self._expect()
         if len(self.connections) > self.places:
-            # a set keeps no order: the one whose time ends first has been silent for longest
-            silent = [one for one in self.connections if isinstance(one, GuardedProtocol) and one._limit]
-            oldest = min(silent, key=lambda one: one._limit.when() if one._limit else 0.0, default=self)
-            oldest.transport.abort()
+            silent = [
+                (one.silent_since, id(one), one)
+                for one in self.connections
+                if isinstance(one, GuardedProtocol) and one.silent_since is not None
+            ]
+            min(silent)[2].transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the times too, and let nobody work for who has gone."""
+        """End the time too, and let nobody work for who has gone."""
         self.gone = True
         self._arrived()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what came, unless it is a head without end."""
-        self._head += len(data)
+        self._head_bytes += len(data)
         if self._limit is None:
             self._expect()
         super().data_received(data)
-        if self._head > _MOST_HEAD_BYTES and not self.transport.is_closing():
+        if self._head_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
 
     def on_message_begin(self) -> None:
@@ -59,16 +63,23 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["state"]["client"] = self
 
-    def on_headers_complete(self) -> None:
-        """The head is whole: what comes now is a body, whose size the app limits."""
-        self._head = -(2**62)
-        super().on_headers_complete()
+    def on_body(self, body: bytes) -> None:
+        """No more of the head: the app limits the size of bodies."""
+        self._head_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole: from here on, we are the ones who take time."""
-        self._head = 0
+        self._head_bytes = 0
+        self.silent_since = None
         self._arrived()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is the client's turn again, unless another request has come already."""
+        super().on_response_complete()
+        if self.timeout_keep_alive_task is not None:
+            self.silent_since = self.loop.time()
 
     def _expect(self) -> None:
         self._limit = self.loop.call_later(_REQUEST_SECONDS, self._too_slow)
@@ -80,7 +91,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._limit = None
-        self.transport.abort()
+        if self.silent_since is not None:  # else something stray came behind a request that is being answered
+            self.transport.abort()
 
 
 class Server(uvicorn.Server):

@@ -1,6 +1,7 @@
 """Services that every route shares: the pool, the clock, the signer, the templates. Made in `app.py`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from threading import BoundedSemaphore
@@ -9,7 +10,7 @@ from typing import cast
 import psycopg
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from api.identity.form_tokens import Signer
 from api.identity.oidc import Provider
@@ -29,7 +30,7 @@ from store.fleet.tree import FleetCounts
 class Services:
     """Object that all routes share.
 
-    `clock` gives the present instant, aware, in UTC; `rates` counts by caller, `refusals` by address;
+    `clock` gives the present instant, aware, in UTC; `rates` counts by caller, `refusals` by network;
     `workers` answer requests, `hashing` computes what is costly on purpose; who streams an export holds one
     of `exports` meanwhile; `decode` says what a stored telegram means. Without a `provider` there is no
     OIDC; without a `check` nothing is known of a gateway's configuration before the gateway has tried it.
@@ -53,6 +54,17 @@ class Services:
     streams: ChangeStreams
     fleets: AdaptiveCache[FleetCounts]
     exports: BoundedSemaphore
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection]:
+        """A connection, committed at the end or rolled back, and cut where the server hangs.
+
+        Raises PoolTimeout at once while the database answers nobody.
+        """
+        if not self.pulse.beats:
+            raise PoolTimeout("the database does not answer")
+        with self.pool.connection() as connection, self.pulse.watched(connection):
+            yield connection
 
 
 def services(request: Request) -> Services:

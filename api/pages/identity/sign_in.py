@@ -113,7 +113,7 @@ async def sign_in(
 
 def _sign_in_with_key(request: Request, key: str, back_to: str) -> Response:
     shared = services(request)
-    with shared.pool.connection() as store:
+    with shared.connection() as store:
         wait = attempts.begin(store, *_by_network(request))
         store.commit()
         if wait:
@@ -127,18 +127,19 @@ def _sign_in_with_key(request: Request, key: str, back_to: str) -> Response:
 
 def _begin(request: Request, account: str, back_to: str) -> _Attempt | Response:
     """Hash to compare with, once the attempt is counted; the form again where there were too many."""
-    with services(request).pool.connection() as store:
+    with services(request).connection() as store:
         wait = attempts.begin(store, *_by_account(request, account))
         wait = wait or attempts.begin(store, *_by_network(request))
-        store.commit()
         if wait:
+            store.rollback()  # what is not judged counts for neither
             return _wait(request, back_to, wait)
+        store.commit()
         person = users.enter_by_login(store, account)
         return _Attempt(account, person.password_hash if person else None)
 
 
 def _end(request: Request, begun: _Attempt, password_right: bool, code: str, back_to: str) -> Response:
-    with services(request).pool.connection() as store:
+    with services(request).connection() as store:
         person = users.enter_by_login(store, begun.account)
         if (
             not password_right
@@ -194,13 +195,13 @@ async def come_from_provider(
 
 
 def _refuse_provider(request: Request) -> Response:
-    with services(request).pool.connection() as store:
+    with services(request).connection() as store:
         return _refuse(request, store, "/", _PROVIDER, "by a provider")
 
 
 def _enter_by_provider(request: Request, issuer: str, identity: ProvidedIdentity, back_to: str) -> Response:
     shared = services(request)
-    with shared.pool.connection() as store:
+    with shared.connection() as store:
         person = users.enter_by_subject(
             store,
             issuer=issuer,

@@ -13,11 +13,13 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
 
 from api.web import server
 from api.web.app import create_app
 from api.web.settings import ApiSettings
-from metering.access import UserRole
+from metering.access import Scope, UserRole
+from store.access.api_keys import issue
 from tests.api.conftest import Clock
 from tests.api.identity.test_access import api_routes
 from tests.api.people import form_token, person
@@ -75,6 +77,18 @@ def test_three_hundred_unknown_keys_at_once_are_refused_and_the_log_has_some(
     noted = connection.execute("select count(*) from audit_log where action = 'refused'").fetchone()
     assert noted is not None
     assert 0 < noted[0] <= 20, "a row for each would cost more than the refusal"
+
+
+def test_each_refusal_of_a_key_that_we_know_is_in_the_log(
+    client: TestClient, connection: psycopg.Connection, ours: Seeded
+) -> None:
+    client.headers["Authorization"] = (
+        f"Bearer {issue(connection, 'alpha', 'map', scopes={Scope.METERS_READ})}"
+    )
+    connection.commit()
+    assert [client.get("/v1/audit").status_code for _ in range(15)] == [403] * 15
+    noted = connection.execute("select count(*) from audit_log where action = 'refused'").fetchone()
+    assert noted == (15,)
 
 
 def test_one_worker_answers_all_of_them(settings: ApiSettings, clock: Clock, ours: Seeded) -> None:
@@ -195,6 +209,42 @@ def test_silent_connections_make_room_for_those_who_ask(
         finally:
             for one in silent:
                 one.close()
+
+
+def test_idle_connections_of_those_who_asked_once_make_room_too(
+    settings: ApiSettings, clock: Clock, ours: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_places", lambda: 20)
+    generous = replace(settings, address_burst=10**6)
+    with serving(create_app(generous, clock=clock)) as url:
+        address = httpx.URL(url)
+        idle = [socket.create_connection((address.host, address.port or 0), timeout=5) for _ in range(20)]
+        try:
+            for one in idle:
+                one.sendall(b"GET /sign-in HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert one.recv(100).startswith(b"HTTP/1.1 200")
+            for _ in range(10):
+                assert httpx.get(f"{url}/v1/meters", headers={"X-API-Key": ours.key}).status_code == 200
+        finally:
+            for one in idle:
+                one.close()
+
+
+def test_what_comes_astray_behind_a_request_ends_no_answer_that_lasts(
+    settings: ApiSettings, clock: Clock, ours: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.3)
+    with serving(create_app(replace(settings, stream_seconds=30), clock=clock)) as url:
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port or 0), timeout=0.2) as stream:
+            stream.sendall(f"GET /v1/events HTTP/1.1\r\nHost: x\r\nX-API-Key: {ours.key}\r\n\r\n".encode())
+            time.sleep(0.2)
+            stream.sendall(b"\r\n")
+            time.sleep(1)
+            told = stream.recv(65_536)
+            assert b"event: hello" in told
+            with pytest.raises(TimeoutError):  # still open, and nothing to say
+                stream.recv(1)
 
 
 def test_heads_bodies_and_heads_without_end_are_closed_in_time(

@@ -18,6 +18,7 @@ from store.postgres.database import connect
 from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.roles import Role
 from tests.api.conftest import Clock
+from tests.api.people import form_token
 from tests.api.seeding import seed
 from tests.support.browsing import serving
 
@@ -83,6 +84,39 @@ def test_while_the_database_hangs_the_truth_is_told_at_once_and_then_all_goes_on
             assert time.monotonic() < until, "the database answers again, and we do not notice"
             time.sleep(0.2)
         assert client.get("/health").json()["status"] == "ok"
+
+
+@pytest.mark.expects_log("the database does not answer; requests are refused until it does")
+@pytest.mark.expects_log("discarding closed connection")
+@pytest.mark.expects_log("error connecting in 'hesper api'")
+def test_who_signs_in_while_the_database_hangs_is_told_and_holds_no_worker(
+    server: EmbeddedPostgres, settings: ApiSettings, clock: Clock
+) -> None:
+    with connect(server.url) as connection:
+        key = seed(connection, "alpha", flats=1, days=1).key
+    own = server.url_of(login=Role.API.value)
+    limited = replace(settings, database_url=own, answer_seconds=2, workers=2, address_burst=10**6)
+    with (
+        serving(create_app(limited, clock=clock)) as url,
+        ThreadPoolExecutor(10) as threads,
+        httpx.Client(base_url=url, timeout=30) as browser,
+    ):
+        token = form_token(browser.get("/sign-in").text)
+
+        def sign_in(number: int) -> int:
+            given = {"login": f"anna{number}", "password": "x", "form_token": token}
+            cookies = dict(browser.cookies)
+            return httpx.post(f"{url}/sign-in", data=given, cookies=cookies, timeout=30).status_code
+
+        assert sign_in(0) == 401
+        with hung(server):
+            began = time.monotonic()
+            assert set(threads.map(sign_in, range(1, 9))) == {503}
+            assert time.monotonic() - began < 15
+        until = time.monotonic() + 20
+        while httpx.get(f"{url}/v1/meters", headers={"X-API-Key": key}).status_code != 200:
+            assert time.monotonic() < until
+            time.sleep(0.2)
 
 
 def test_a_session_that_the_server_ended_is_replaced_before_anybody_is_given_it(

@@ -13,7 +13,6 @@ Debian's package of that name (`apt-get install wrk`).
 import argparse
 import json
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -21,29 +20,26 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import psutil
-import psycopg
 from starlette.exceptions import StarletteDeprecationWarning
 
 from api.web.app import create_app
 from api.web.server import Server
 from api.web.settings import ApiSettings
+from bench.api_calls import Call, calls, fill_more, signed_in
 from bench.fresh_store import fresh_store
 from bench.measurement import Measurement, show
 from bench.queries import fill
 from bench.recording import Statement, recorded
-from metering.access import UserRole
-from store.access import sessions, users
-from store.access.api_keys import issue
 from store.postgres.database import connect
 from store.postgres.roles import Role
 
@@ -51,9 +47,7 @@ with warnings.catch_warnings():  # starlette's test client wants httpx2, which t
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
     from fastapi.testclient import TestClient
 
-PERIOD = "2026-10"
 UNLIMITED = 10**9  # requests a second
-VARIANTS = 50  # addresses of each call
 SECRET = b"b" * 32
 WANTED_MS = 50
 WANTED_HEALTH_MS = 100
@@ -78,14 +72,6 @@ end
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A question that is asked often: its addresses, which differ in what they ask of."""
-
-    name: str
-    paths: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Figures:
     """Milliseconds by share, requests a second, and milliseconds of processor time that each costs.
 
@@ -95,73 +81,6 @@ class Figures:
     by_share: dict[int, float]
     a_second: float
     processor: float
-
-
-def fill_more(connection: psycopg.Connection, registers: int) -> None:
-    """A service point for each meter, a billed month, and a finding at every twentieth register."""
-    connection.execute(
-        """
-        insert into service_points (utility_id, site_id, code, name, medium, account)
-        select 1, site_id, 'p-' || code, 'Flat ' || id, 8, id::text from meters
-        """
-    )
-    connection.execute(
-        """
-        insert into installations (service_point_id, meter_id, valid_from)
-        select p.id, m.id, '2020-01-01' from meters m join service_points p on p.code = 'p-' || m.code
-        """
-    )
-    connection.execute(
-        """
-        insert into findings (utility_id, register_id, kind, severity, started_at, evidence)
-        select 1, n, 'stuck', (array['info', 'warning', 'alarm'])[1 + n / 20 %% 3],
-               now() - n %% 1000 * interval '1 hour', '{"value": "1.5", "hours": 48}'
-        from generate_series(20, %s, 20) n
-        """,
-        (registers,),
-    )
-    connection.execute(
-        """
-        insert into closes (utility_id, period, starts_at, ends_at, run, author, summary)
-        values (1, %s, '2026-10-01', '2026-11-01', 1, 'bench', '{}')
-        """,
-        (PERIOD,),
-    )
-    connection.execute(
-        """
-        insert into billing_readings
-            (utility_id, close_id, service_point_id, obis, period, version, starts_at, ends_at, start_offset,
-             end_offset, start_value, end_value, consumption, unit, quality, start_method, end_method,
-             evidence, content_hash)
-        select 1, 1, id, '8-0:1.0.0', %s, 1, '2026-10-01', '2026-11-01', '0', '0', 1000000, 8500000, 7500000,
-               'm3', 0, 'reading', 'reading', '{}', sha256(code::bytea)
-        from service_points order by id
-        """,
-        (PERIOD,),
-    )
-    connection.execute("vacuum (analyze)")
-
-
-def calls(registers: int, now: datetime) -> list[Call]:
-    """What is asked often."""
-    chance = random.Random(7)
-    meters = [f"KAM-{chance.randint(1, registers):08d}" for _ in range(VARIANTS)]
-
-    def since(days: int) -> str:
-        return (now - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    return [
-        Call("meters, a page of 100", [f"/v1/meters?cursor={meter}" for meter in meters]),
-        Call("a meter", [f"/v1/meters/{meter}" for meter in meters]),
-        Call("a meter's last readings", [f"/v1/meters/{meter}/registers" for meter in meters]),
-        Call("a day of a meter", [f"/v1/meters/{meter}/readings?from={since(1)}" for meter in meters]),
-        Call("a month of a meter", [f"/v1/meters/{meter}/readings?from={since(30)}" for meter in meters]),
-        Call("findings, a page of 100", ["/v1/findings?state=open"]),
-        Call("billing, a page of 500", [f"/v1/billing/{PERIOD}?cursor={n * 500}" for n in range(20)]),
-        Call("the page of findings", ["/findings"]),
-        Call("the page of a meter", [f"/meters/{meter}" for meter in meters]),
-        Call("the first page", ["/"]),
-    ]
 
 
 @contextmanager
@@ -275,7 +194,7 @@ def alone(url: str, listed: list[list[Statement]], options: argparse.Namespace) 
 
 def measure(url: str, api_url: str, options: argparse.Namespace, now: datetime) -> Iterator[Measurement]:
     """Each call beside its SQL alone."""
-    headers = _signed_in(url)
+    headers = signed_in(url)
     with (
         served(api_url) as api_process,
         TestClient(create_app(_settings(api_url)), base_url="http://127.0.0.1") as client,
@@ -300,7 +219,7 @@ def measure_crowd(
     url: str, api_url: str, options: argparse.Namespace, now: datetime
 ) -> Iterator[Measurement]:
     """Throughput of a crowd beside the best at any number of connections; the slowest `/health` meanwhile."""
-    headers = _signed_in(url)
+    headers = signed_in(url)
     with served(api_url) as api_process:
         for call in calls(options.registers, now):
             if options.call not in call.name:
@@ -335,18 +254,6 @@ def _health_asked(address: str) -> Iterator[list[float]]:
     finally:
         ended.set()
         thread.join()
-
-
-def _signed_in(url: str) -> dict[str, str]:
-    """The headers of a program and of a person at once."""
-    with connect(url) as connection:
-        user = users.create(connection, "anna", "Anna", "")
-        users.grant(connection, "anna", "bench", UserRole.ENGINEER)
-        key = issue(connection, "bench", "bench")
-        now = datetime.now(UTC)
-        token = sessions.begin(connection, utility_id=1, user_id=user, now=now, lasts=timedelta(hours=12))
-        connection.commit()
-    return {"X-API-Key": key, "Cookie": f"hesper-session={token}"}
 
 
 def main() -> None:

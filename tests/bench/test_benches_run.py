@@ -60,5 +60,13 @@ def test_a_bench_prints_its_figures(bench: str) -> None:
     assert [figure for figure in figures if figure not in done.stdout] == []
 
 
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed: apt-get install wrk")
+def test_the_bench_of_the_api_has_a_crowd_too() -> None:
+    done = run("api", "--registers 200 --days 2 --seconds 1 --crowd 70 --call last")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "70 connections, throughput" in done.stdout
+    assert "70 connections, slowest /health" in done.stdout
+
+
 def test_no_bench_is_gone_that_has_a_smallest_size() -> None:
     assert SMALLEST.keys() == set(benches())

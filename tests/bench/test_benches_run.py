@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import NEEDS_SHARED, SHARED_DATA
+
 ROOT = Path(__file__).resolve().parents[2]
+MEASURED_ON_REAL_INPUTS = {"anomaly", "decode"}
 PARTS = {"gateways"}  # processes of other benches, which take their arguments from them
 
 # arguments of the smallest size, and names of figures that it prints
@@ -51,6 +54,8 @@ def run(bench: str, arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("bench", benches())
 def test_a_bench_prints_its_figures(bench: str) -> None:
     assert bench in SMALLEST, f"bench/{bench}.py has no smallest size: add it to SMALLEST"
+    if bench in MEASURED_ON_REAL_INPUTS and not SHARED_DATA.is_dir():
+        pytest.skip(NEEDS_SHARED)
     arguments, figures = SMALLEST[bench]
     done = run(bench, arguments)
     if bench == "api" and shutil.which("wrk") is None:

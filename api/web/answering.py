@@ -4,6 +4,8 @@ FastAPI gives each dependency and each route that is not `async` a thread for it
 so that a request which holds a connection would wait for a thread again. Here a request waits once, for a
 worker (`workers.py`). What its dependencies take, they put into `request.state.held`, which ends when the
 response is made: what a caller is told has been stored is committed by then.
+
+A route that needs something costly raises `Aside`, and is asked again with what came of it.
 """
 
 from collections.abc import Callable, Coroutine
@@ -18,11 +20,37 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from api.web.problems import Problem, no_database, note_refusal
-from api.web.services import services
-from api.web.workers import finished
+from api.web.services import Services, services
+from api.web.workers import QueueFullError, finished
+from api.words.presentation import N_
 
 T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class Aside(Exception):  # noqa: N818 - no error
+    """Costly work that a route asks for: done with neither a worker nor a connection in hand.
+
+    The route is called again with what came of it in `request.state.aside`; what is to last is committed.
+    """
+
+    def __init__(self, work: Callable[..., Any], *arguments: Any) -> None:
+        super().__init__()
+        self.work = work
+        self.arguments = arguments
+
+
+async def costly(shared: Services, work: Callable[..., T], *arguments: Any) -> T:
+    """What `work` returns. Raises Problem (429) where too many wait for the like."""
+    try:
+        return await shared.hashing.run(work, *arguments)
+    except QueueFullError:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "too-many-requests",
+            N_("Too many people sign in just now. Try again in a few seconds."),
+            headers={"Retry-After": "5"},
+        ) from None
 
 
 class WorkerRoute(APIRoute):
@@ -40,7 +68,12 @@ class WorkerRoute(APIRoute):
             await request.body()  # while there is a loop; the worker finds it read
             if not services(request).pulse.beats:
                 raise no_database()
-            return await services(request).workers.run(self.answered, handle, request)
+            shared, request.state.aside = services(request), None
+            try:
+                return await shared.workers.run(self.answered, handle, request)
+            except Aside as asked:
+                request.state.aside = await costly(shared, asked.work, *asked.arguments)
+            return await shared.workers.run(self.answered, handle, request)
 
         return answer
 

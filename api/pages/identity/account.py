@@ -1,7 +1,8 @@
 """One's own account: password, second factor, sessions, and which utility is shown."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
@@ -9,10 +10,17 @@ from fastapi.responses import RedirectResponse, Response
 from api.identity.authentication import requires
 from api.identity.callers import effective
 from api.identity.cookies import session_cookie
-from api.identity.passwords import LONGEST, SHORTEST, provisioning_uri, recovery_codes, recovery_hash
+from api.identity.passwords import (
+    LONGEST,
+    SHORTEST,
+    Passwords,
+    provisioning_uri,
+    recovery_codes,
+    recovery_hash,
+)
 from api.pages.frame.visit import PageVisit, Visit
 from api.pages.identity.sign_in import own_path, renew_session
-from api.web.answering import page_routes
+from api.web.answering import Aside, page_routes
 from api.web.problems import Problem, not_found
 from api.words.language import COOKIE, languages
 from api.words.presentation import N_
@@ -26,6 +34,20 @@ _YEAR = 366 * 24 * 3600  # s
 Password = Annotated[str, Form(max_length=LONGEST)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """The hash that a password was compared with, and the hash of the new one; None where it was wrong."""
+
+    present: str | None
+    renewed: str | None
+
+    @classmethod
+    def of(cls, passwords: Passwords, present: str | None, current: str, password: str) -> Self:
+        """For a thread that may take its time."""
+        right = passwords.matches(present, current)
+        return cls(present, passwords.hash(password) if right else None)
+
+
 @router.get("/account", dependencies=_OWN)
 def account(visit: PageVisit) -> Response:
     """Page of the signed-in person: what they may do, and the forms to change what is theirs."""
@@ -35,13 +57,17 @@ def account(visit: PageVisit) -> Response:
 @router.post("/account/password", dependencies=_OWN)
 def change_password(visit: PageVisit, current: Password, password: Password) -> Response:
     """Every other session ends, and this one gets another token."""
-    shared, person = visit.services, _with_password(visit)
-    if _too_often(visit, person) or not shared.passwords.matches(person.password_hash, current):
-        return _account(visit, error=N_("The present password is not right. Nothing was changed."))
+    person = _with_password(visit)
     if len(password) < SHORTEST:
         return _account(visit, error=N_("Take at least %(shortest)s characters."))
+    proof: _Proof | None = visit.request.state.aside
+    if proof is None and not _too_often(visit, person):
+        visit.store.commit()  # the attempt counts, whatever comes of it
+        raise Aside(_Proof.of, visit.services.passwords, person.password_hash, current, password)
+    if proof is None or proof.renewed is None or proof.present != person.password_hash:
+        return _account(visit, error=N_("The present password is not right. Nothing was changed."))
     _was_right(visit, person)
-    users.set_password_hash(visit.store, person.id, shared.passwords.hash(password))
+    users.set_password_hash(visit.store, person.id, proof.renewed)
     sessions.end_of_person(visit.store, person.id, visit.now)
     answer = _back()
     renew_session(visit.request, visit.store, visit.visitor, answer)

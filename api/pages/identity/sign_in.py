@@ -21,11 +21,9 @@ from api.identity.callers import roles_of
 from api.identity.cookies import cookie_name, session_cookie
 from api.identity.oidc import ATTEMPT_SECONDS, OidcError, ProvidedIdentity
 from api.identity.passwords import recovery_hash
-from api.web.answering import page_routes
-from api.web.problems import Problem
+from api.web.answering import costly, page_routes
 from api.web.rate_limits import network_of
 from api.web.services import Services, services
-from api.web.workers import QueueFullError
 from api.words.language import language_of
 from api.words.presentation import N_
 from metering.access import Scope
@@ -97,17 +95,9 @@ async def sign_in(
     begun = await shared.workers.run(_begin, request, account, next)
     if isinstance(begun, Response):
         return begun
-    try:
-        right = await shared.hashing.run(shared.passwords.matches, begun.password_hash, password)
-        if right and shared.passwords.outdated(begun.password_hash or ""):
-            begun.renewed = await shared.hashing.run(shared.passwords.hash, password)
-    except QueueFullError:
-        raise Problem(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "too-many-requests",
-            N_("Too many people sign in just now. Try again in a few seconds."),
-            headers={"Retry-After": "5"},
-        ) from None
+    right = await costly(shared, shared.passwords.matches, begun.password_hash, password)
+    if right and shared.passwords.outdated(begun.password_hash or ""):
+        begun.renewed = await costly(shared, shared.passwords.hash, password)
     return await shared.workers.run(_end, request, begun, right, code.replace(" ", ""), next)
 
 

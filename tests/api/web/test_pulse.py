@@ -120,6 +120,7 @@ def test_who_signs_in_while_the_database_hangs_is_told_and_holds_no_worker(
 
 
 @pytest.mark.expects_log("discarding closed connection")  # where the pool is faster than whoever asks
+@pytest.mark.expects_log("error connecting in 'hesper api'")  # where it was just connecting
 def test_a_session_that_the_server_ended_is_replaced_before_anybody_is_given_it(
     server: EmbeddedPostgres, settings: ApiSettings, clock: Clock
 ) -> None:

@@ -36,7 +36,7 @@ class EventStream(StreamingResponse):
 _EVENT = {
     "type": "object",
     "properties": {
-        "event": {"enum": ["hello", *ChangeTopic]},
+        "event": {"enum": ["hello", "ping", *ChangeTopic]},
         "data": {"type": "string", "description": "JSON; `topic` and `at` of a change."},
         "retry": {"type": "integer", "description": "After how many milliseconds to come back."},
     },
@@ -53,8 +53,9 @@ _EVENTS = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}
 )
 def events(request: Request, caller: KeyCaller) -> StreamingResponse:
     """Server-sent events: `hello`, then `readings`, `findings`, `edits`, `quarantine`, `gateways`, `months`
-    or `deliveries` when something of that kind changed, with `{"topic": ..., "at": ...}`. After `hello`, ask
-    for everything anew: what changed while no stream was open is told to nobody."""
+    or `deliveries` when something of that kind changed, with `{"topic": ..., "at": ...}`, and `ping` after
+    15 s in which nothing did: a stream that is silent for longer hangs. After `hello`, ask for everything
+    anew: what changed while no stream was open is told to nobody."""
     return stream_to(request, caller)
 
 

@@ -1,9 +1,10 @@
 """Streams of changes: who listens, and what each is told of what the database announces.
 
 One session with the database listens for all streams of a process, begun by the first. A stream says `hello`,
-then the topics that changed, each at most once a second and only those that it was opened for; what changed
-is asked for by the usual addresses. A stream ends after some minutes, so that a revoked key is noticed:
-browsers and the client come back by themselves, and take `hello` as "ask for everything anew".
+then the topics that changed, each at most once a second and only those that it was opened for, and `ping`
+where nothing did; what changed is asked for by the usual addresses. A stream takes no thread, and no session
+with the database. It ends after some minutes, so that a revoked key is noticed: browsers and the client come
+back by themselves, and take `hello` as "ask for everything anew".
 
 WHATWG HTML, 9.2 (server-sent events).
 """
@@ -11,7 +12,8 @@ WHATWG HTML, 9.2 (server-sent events).
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,11 +27,11 @@ from store.postgres.roles import Role
 log = structlog.get_logger(__name__)
 
 _STREAMS_EACH = 12  # of one caller at a time
-_STREAMS = 500  # of a process
+_STREAMS = 20_000  # of a process, where it may open that many files
 _LISTEN = 1.0  # s, after which the listener looks whether it is to end
 _AGAIN = 5.0  # s, until the listener tries again where the database is away
 _REST = 1.0  # s between two messages of a stream
-_PING = 15.0  # s of silence after which a comment shows that the stream lives
+_PING = 15.0  # s of silence after which the stream says that it lives
 
 
 class TooManyStreamsError(Exception):
@@ -47,11 +49,6 @@ class Stream:
     changed: set[ChangeTopic] = field(default_factory=set)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self, topic: ChangeTopic) -> None:
-        """Runs in the stream's own loop."""
-        self.changed.add(topic)
-        self.woken.set()
-
 
 class ChangeStreams:
     """All streams of a process, and the thread that hears of changes."""
@@ -59,7 +56,9 @@ class ChangeStreams:
     def __init__(self, database_url: str, loop: asyncio.AbstractEventLoop) -> None:
         self._database_url = database_url
         self._loop = loop
-        self._streams: set[Stream] = set()
+        self._streams: dict[int, set[Stream]] = {}  # by utility
+        self._of_subject: Counter[str] = Counter()
+        self.count = 0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.closing = threading.Event()
@@ -70,16 +69,38 @@ class ChangeStreams:
         now = self._loop.time()
         stream = Stream(utility_id, subject, topics, now + seconds)
         with self._lock:
-            # one whose client was gone before its first byte never came to its end
-            self._streams = {one for one in self._streams if one.ends + _PING > now}
-            each = sum(one.subject == subject for one in self._streams)
-            if each >= _STREAMS_EACH or len(self._streams) >= _STREAMS:
-                raise TooManyStreamsError
-            self._streams.add(stream)
+            if self._full(subject):
+                self._forget_ended(now)
+                if self._full(subject):
+                    raise TooManyStreamsError
+            self._streams.setdefault(utility_id, set()).add(stream)
+            self._of_subject[subject] += 1
+            self.count += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._hear, name="hesper changes", daemon=True)
                 self._thread.start()
         return stream
+
+    def _full(self, subject: str) -> bool:
+        return self._of_subject[subject] >= _STREAMS_EACH or self.count >= _STREAMS
+
+    def _forget_ended(self, now: float) -> None:
+        """One whose client was gone before its first byte never came to its end."""
+        for stream in self._all():
+            if stream.ends + _PING <= now:
+                self._remove(stream)
+
+    def _all(self) -> list[Stream]:
+        return [stream for streams in self._streams.values() for stream in streams]
+
+    def _remove(self, stream: Stream) -> None:
+        streams = self._streams.get(stream.utility_id, set())
+        if stream in streams:
+            streams.remove(stream)
+            self.count -= 1
+            self._of_subject[stream.subject] -= 1
+            if not self._of_subject[stream.subject]:
+                del self._of_subject[stream.subject]
 
     async def messages(self, stream: Stream, clock: Callable[[], datetime]) -> AsyncIterator[str]:
         """Messages of the stream, as text/event-stream, until its end; `clock` dates the changes."""
@@ -89,7 +110,7 @@ class ChangeStreams:
                 try:
                     await asyncio.wait_for(stream.woken.wait(), min(_PING, left))
                 except TimeoutError:
-                    yield ": still here\n\n"
+                    yield "event: ping\ndata: {}\n\n"
                     continue
                 stream.woken.clear()
                 changed, stream.changed = stream.changed, set()
@@ -103,15 +124,14 @@ class ChangeStreams:
     def leave(self, stream: Stream) -> None:
         """The stream's end."""
         with self._lock:
-            self._streams.discard(stream)
+            self._remove(stream)
 
     def stop(self) -> None:
         """Let every stream end now: the server is about to."""
         self.closing.set()
         with self._lock:
-            streams = list(self._streams)
-        for stream in streams:
-            self._loop.call_soon_threadsafe(stream.woken.set)
+            streams = self._all()
+        self._loop.call_soon_threadsafe(_wake, streams, ())
 
     def close(self) -> None:
         """End the thread too."""
@@ -142,17 +162,19 @@ class ChangeStreams:
     def _tell(self, change: ChangeNotice) -> None:
         with self._lock:
             concerned = [
-                one
-                for one in self._streams
-                if one.utility_id == change.utility_id and change.topic in one.topics
+                one for one in self._streams.get(change.utility_id, ()) if change.topic in one.topics
             ]
-        for stream in concerned:
-            self._loop.call_soon_threadsafe(stream.tell, change.topic)
+        self._loop.call_soon_threadsafe(_wake, concerned, {change.topic})
 
     def _tell_all(self) -> None:
         """After a time in which nothing was heard, anything may have changed."""
         with self._lock:
-            streams = list(self._streams)
-        for stream in streams:
-            for topic in stream.topics:
-                self._loop.call_soon_threadsafe(stream.tell, topic)
+            streams = self._all()
+        self._loop.call_soon_threadsafe(_wake, streams, set(ChangeTopic))
+
+
+def _wake(streams: list[Stream], changed: Collection[ChangeTopic]) -> None:
+    """Runs in the streams' own loop; each is told what it was opened for."""
+    for stream in streams:
+        stream.changed |= stream.topics.intersection(changed)
+        stream.woken.set()

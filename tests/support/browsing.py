@@ -31,9 +31,9 @@ _EXAMPLE = re.compile(r"[^/]*\d[^/]*")
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The app on a free port of this machine; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+def serving(app: FastAPI, port: int = 0) -> Iterator[str]:
+    """The app on this port of this machine, else a free one; its address."""
+    with socket.create_server(("127.0.0.1", port)) as listening:
         server = Server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

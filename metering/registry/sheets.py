@@ -14,6 +14,7 @@
 UTF-8 with a header; separated by commas, or by semicolons if the header is. What the fields mean is said in
 entries.py; values of registers are written `8-0:1.0.0=123.456`, several with spaces between. Files, columns
 and entries that are not there leave things as they are; an empty field says that there is none.
+People edit these files in spreadsheets: see metering/spreadsheet.py.
 """
 
 import csv
@@ -39,6 +40,7 @@ from metering.registry.entries import (
     UtilityEntry,
     VerificationEntry,
 )
+from metering.spreadsheet import text_cell
 from telemetry.obis import Medium
 
 _VALUES = ("start_values", "end_values")
@@ -101,8 +103,8 @@ def write_tables(folder: Path, utility: UtilityEntry) -> None:
             writer = csv.writer(file)
             writer.writerow(sheet.columns)
             for owner, entry in entries_of(utility, sheet):
-                cells = cells_of(sheet, entry).values()
-                writer.writerow([owner, *cells] if sheet.owner else cells)
+                cells = [*cells_of(sheet, entry).values()]
+                writer.writerow(map(text_cell, [owner, *cells] if sheet.owner else cells))
 
 
 def entries_of(utility: UtilityEntry, sheet: Sheet) -> Iterator[tuple[str, Any]]:

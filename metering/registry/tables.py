@@ -14,6 +14,7 @@ from msgspec import Struct
 from metering.registry.checks import RegistryError, problems
 from metering.registry.entries import Registry, SiteEntry, UtilityEntry
 from metering.registry.sheets import SHEETS, Sheet, cells_of, entries_of, entry_of, key_of
+from metering.spreadsheet import cell_text
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -160,7 +161,8 @@ def _rows(sheet: Sheet, path: Path, tables: Tables) -> Iterator[tuple[int, dict[
                 problem = RowProblem(path.name, rows.line_num, count, "quote fields that hold a comma")
                 tables.problems.append(problem)
                 continue
-            yield rows.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
+            texts = (cell_text(cell.strip()) for cell in cells)
+            yield rows.line_num, dict(zip(columns, texts, strict=True))
     except csv.Error as error:
         tables.problems.append(RowProblem(path.name, rows.line_num, str(error), "save it as CSV"))
 

@@ -1,4 +1,4 @@
-"""CSV: RFC 4180 as it stands, or with semicolons and decimal commas, as half of Europe's programs expect it.
+"""CSV: RFC 4180 as it stands for programs; for spreadsheets with commas, or semicolons and decimal commas.
 
 The first line names the columns; the text is UTF-8, values are exact decimals in the register's unit. Lines
 of billing readings end with CR LF, and their instants are local times of the utility with their offset from
@@ -7,7 +7,7 @@ UTC; lines of stored readings end with LF, as those of PostgreSQL do, and their 
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from metering.billing.canonical_hash import decimal, instant, local
 from metering.delivery.format import Format
 from metering.delivery.outgoing import Issue, OutgoingReading, ReadingColumns, RegisterLabel
+from metering.spreadsheet import text_cell
 from telemetry.quality import Quality
 
 _AT_ONCE = 8 * 1024  # characters of a piece of billing readings
@@ -50,34 +51,41 @@ READING_COLUMNS = ("meter", "obis", "measured_at", "value", "unit", "status", "r
 
 
 def _billing(
-    issue: Issue, readings: Iterable[OutgoingReading], *, delimiter: str = ",", decimal_mark: str = "."
+    issue: Issue,
+    readings: Iterable[OutgoingReading],
+    *,
+    delimiter: str = ",",
+    decimal_mark: str = ".",
+    text: Callable[[str], str] = str,
 ) -> Iterator[bytes]:
-    """A few kilobytes in each piece."""
-    text = io.StringIO(newline="")
-    lines = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
+    """A few kilobytes in each piece. `text` makes a cell of what people have named."""
+    piece = io.StringIO(newline="")
+    lines = csv.writer(piece, delimiter=delimiter, lineterminator="\r\n")
     lines.writerow(BILLING_COLUMNS)
     for row in readings:
-        lines.writerow(_fields(issue.utility, row, decimal_mark))
-        if text.tell() >= _AT_ONCE:
-            yield text.getvalue().encode()
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue().encode()
+        lines.writerow(_fields(issue.utility, row, decimal_mark, text))
+        if piece.tell() >= _AT_ONCE:
+            yield piece.getvalue().encode()
+            piece.seek(0)
+            piece.truncate()
+    yield piece.getvalue().encode()
 
 
-def _fields(utility: str, row: OutgoingReading, decimal_mark: str) -> tuple[object, ...]:
+def _fields(
+    utility: str, row: OutgoingReading, decimal_mark: str, text: Callable[[str], str]
+) -> tuple[object, ...]:
     start, end, used, true_up = (
         "" if value is None else decimal(value).replace(".", decimal_mark)
         for value in (row.start_value, row.end_value, row.consumption, row.true_up)
     )
     return (
-        utility,
+        text(utility),
         row.period,
-        row.service_point,
-        row.account,
-        " ".join(row.meters),
+        text(row.service_point),
+        text(row.account),
+        text(" ".join(row.meters)),
         row.obis,
-        row.unit,
+        text(row.unit),
         row.version,
         local(row.starts_at, row.start_offset),
         local(row.ends_at, row.end_offset),
@@ -128,5 +136,9 @@ FORMAT = Format(
     media_type="text/csv",
     billing=_billing,
     readings=_readings,
-    dialects={"rfc4180": _billing, "de": partial(_billing, delimiter=";", decimal_mark=",")},
+    dialects={
+        "rfc4180": _billing,
+        "spreadsheet": partial(_billing, text=text_cell),
+        "de": partial(_billing, delimiter=";", decimal_mark=",", text=text_cell),
+    },
 )

@@ -45,6 +45,17 @@ def test_any_name_and_value_survives_the_way_through_csv(name: str, values: dict
     assert point.installations == full.service_points[0].installations
 
 
+def test_a_name_that_a_spreadsheet_would_compute_is_exported_as_a_text_and_imported_as_itself() -> None:
+    formula = "=cmd|' /C calc'!A0"
+    full = UtilityEntry("u", "U", "UTC", sites=[SiteEntry("s", formula, "-12")])
+    with TemporaryDirectory() as folder:
+        write_tables(Path(folder), full)
+        exported = (Path(folder) / "sites.csv").read_text(encoding="utf-8").splitlines()[1]
+        tables = read_tables(Path(folder), UtilityEntry("u", "U", "UTC"))
+    assert exported == f"s,'{formula},-12,"
+    assert tables.utility.sites == full.sites
+
+
 @given(
     header=st.sampled_from(["code,medium\n", "code;medium\n", '"code","medium"\n', ""]),
     content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)),

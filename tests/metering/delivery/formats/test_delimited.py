@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.delivery.formats.delimited import BILLING_COLUMNS
+from metering.spreadsheet import cell_text
 from telemetry.micro import from_micro, to_micro
 from tests.metering.delivery.formats.samples import row, texts, written
 
@@ -31,13 +32,14 @@ def test_csv_for_half_of_europe_has_semicolons_and_decimal_commas() -> None:
     assert (fields["end_value"], fields["consumption"]) == ("223,456", "123,456")
 
 
-@given(texts, texts, st.integers(-(10**12), 10**12), st.sampled_from(["rfc4180", "de"]))
+@given(texts, texts, st.integers(-(10**12), 10**12), st.sampled_from(["rfc4180", "spreadsheet", "de"]))
 def test_any_text_and_value_come_back_from_csv(point: str, account: str, micro: int, dialect: str) -> None:
     text = written("csv", [row(point, "8-0:1.0.0", "m3", "1", account=account, consumption=micro)], dialect)
-    delimiter, mark = (",", ".") if dialect == "rfc4180" else (";", ",")
+    delimiter, mark = (";", ",") if dialect == "de" else (",", ".")
+    told = str if dialect == "rfc4180" else cell_text
     _, values = csv.reader(io.StringIO(text.decode(), newline=""), delimiter=delimiter)
     fields = dict(zip(BILLING_COLUMNS, values, strict=True))
-    assert (fields["service_point"], fields["account"]) == (point, account)
+    assert (told(fields["service_point"]), told(fields["account"])) == (point, account)
     assert Decimal(fields["consumption"].replace(mark, ".")) == from_micro(micro)
 
 
@@ -45,3 +47,17 @@ def test_what_settles_earlier_estimates_is_a_column_of_its_own() -> None:
     settled = [row("flat-1", "8-0:1.0.0", "m3", "12.5", true_up=to_micro("-2.25"))]
     lines = written("csv", settled).decode().splitlines()
     assert dict(zip(lines[0].split(","), lines[1].split(","), strict=True))["true_up"] == "-2.25"
+
+
+def test_a_spreadsheet_gets_no_formula_and_a_program_gets_the_text_as_it_is() -> None:
+    formula = '=HYPERLINK("http://evil.example","open")'
+    issued = [row(formula, "8-0:1.0.0", "m3", "-2.5", account="-2+3+cmd|x")]
+
+    def cells(dialect: str) -> list[str]:
+        fields = dict(
+            zip(*csv.reader(io.StringIO(written("csv", issued, dialect).decode(), newline="")), strict=True)
+        )
+        return [fields[column] for column in ("service_point", "account", "consumption")]
+
+    assert cells("rfc4180") == [formula, "-2+3+cmd|x", "-2.5"]
+    assert cells("spreadsheet") == [f"'{formula}", "'-2+3+cmd|x", "-2.5"]

@@ -15,7 +15,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ from psycopg import sql
 
 from hesper.clock import CLOCK_SHIFT
 from hesper.ports import Ports
+from hesper.private_files import private_folder, write_private
 from hesper.settings import broker_address
 from hesper.supervise import Program, Supervisor, hesper_command, module_command
 from store.postgres.database import connect
@@ -55,7 +56,7 @@ class Runtime:
     """Where a running central side can be reached; `runtime.json` in its data folder."""
 
     pid: int
-    database_url: str
+    database_url: str = field(repr=False)
     broker_host: str
     broker_port: int
     api_url: str | None
@@ -112,13 +113,14 @@ class Central:
         self._embedded: EmbeddedPostgres | None = None
 
     def __enter__(self) -> "Central":
-        self.data.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _take_lock(self.data)
         if self._lock is None:
             raise BusyError(
                 f"another Hesper runs on {self.data}; stop it, or name another folder "
                 "with --data or HESPER_DATA"
             )
+        private_folder(self.data, below=("logs", "broker"))
         (self.data / "runtime.json").unlink(missing_ok=True)  # of one that was killed
         try:
             self.supervisor = Supervisor(self._programs(), log_folder=self._log_folder)
@@ -148,9 +150,7 @@ class Central:
             self._lock = None
 
     def _write_runtime(self) -> None:
-        path = self.data / "runtime.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(self.runtime)), encoding="utf-8")
+        write_private(self.data / "runtime.json", json.dumps(asdict(self.runtime)))
 
     @property
     def environment(self) -> dict[str, str]:

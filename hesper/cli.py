@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from hesper.private_files import keep_private
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -107,6 +109,7 @@ def _words_to_complete() -> list[str]:
 
 def main() -> None:
     """The entry point of the `hesper` command."""
+    keep_private()
     try:
         build(sys.argv[1:] or _words_to_complete())(prog_name="hesper")
     except ModuleNotFoundError as error:

@@ -21,8 +21,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HESPER_", extra="ignore")
 
-    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
-    broker: str | None = None
+    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL", repr=False)
+    broker: str | None = Field(default=None, repr=False)
     data: Path = Path("hesper-data")
 
 
@@ -34,5 +34,6 @@ def broker_address(url: str) -> tuple[str, int]:
     except ValueError:
         parts, port = urlsplit(""), 0
     if parts.scheme != "mqtt" or not parts.hostname:
-        raise UnusableSettingError(f"HESPER_BROKER is {url!r}; write it as mqtt://host:port")
+        told = repr(url) if "@" not in url else "an address with a login"  # which may hold a password
+        raise UnusableSettingError(f"HESPER_BROKER is {told}; write it as mqtt://host:port")
     return parts.hostname, port

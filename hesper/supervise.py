@@ -83,7 +83,8 @@ class _Child:
                 command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
             )
         else:
-            self.log_path.parent.mkdir(parents=True, exist_ok=True)
+            self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.log_path.touch(mode=0o600)
             with self.log_path.open("ab") as output:
                 self.process = subprocess.Popen(  # noqa: S603 - as above
                     command,

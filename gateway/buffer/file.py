@@ -9,7 +9,7 @@ import logging
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def open_file(path: Path, now: Callable[[], datetime]) -> sqlite3.Connection:
 
     Raises OSError, sqlite3.Error and OtherVersionError where there can be no file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _finish_replacement(path, now)
     try:
         return _open(path)
@@ -117,7 +117,18 @@ def _code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_ERROR
 
 
+def _make_private(path: Path) -> None:
+    """Let only the gateway's user read what people consume; SQLite gives new companions the file's mode."""
+    with suppress(
+        OSError
+    ):  # what cannot be opened SQLite tells; another owner's file is as that one wants it
+        path.touch(mode=0o600)
+        for part in _parts(path):
+            part.chmod(0o600)
+
+
 def _open(path: Path) -> sqlite3.Connection:
+    _make_private(path)
     connection = sqlite3.connect(path, timeout=10.0, check_same_thread=False, isolation_level=None)
     try:
         connection.execute(f"pragma page_size = {PAGE_BYTES}")  # of a file that is new

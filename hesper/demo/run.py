@@ -25,6 +25,7 @@ from hesper.demo.history import History
 from hesper.demo.meters import PROTOCOLS
 from hesper.demo.registry import registry_of
 from hesper.demo.state import DemoState
+from hesper.private_files import write_private
 from hesper.supervise import Program, Supervisor, hesper_command, module_command
 from ingest.billing.close import close
 from metering.access import Scope
@@ -205,8 +206,7 @@ class Demo:
                 return key
         scopes = frozenset(Scope) - {Scope.AUDIT_READ}
         key = issue(self.connection, UTILITY, f"demo {secrets.token_hex(2)}", scopes=scopes)
-        path.touch(mode=0o600)
-        path.write_text(key, encoding="utf-8")
+        write_private(path, key)
         return key
 
     def _publish_history(self) -> History:
@@ -234,7 +234,7 @@ class Demo:
         ready = self.place / "hosts.ready"
         ready.unlink(missing_ok=True)
         config = self.place / "gateway.toml"
-        config.write_text(self._gateway_config(), encoding="utf-8")
+        write_private(config, self._gateway_config())
         hosts = module_command("hesper.demo.hosts", str(self.place))
         return [
             Program("building", lambda: hosts, ready=ready.exists),

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -19,10 +20,11 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from store.postgres.errors import StoreError
 from store.postgres.roles import Role, assume
 
-__all__ = ["StoreError", "UnreachableError", "UnsupportedServerError", "connect", "pool"]
+__all__ = ["StoreError", "UnreachableError", "UnsupportedServerError", "connect", "pool", "shown"]
 
 MINIMUM_VERSION = 150_000  # PostgreSQL 15, as `server_version` counts
 _CONNECT_SECONDS = 10
+_PASSWORDS = {"password", "sslpassword"}
 _POOL_SECONDS = 3  # there is one for each worker: who waits for longer waits for a server that hangs
 
 
@@ -121,10 +123,7 @@ def allow_statements(connection: psycopg.Connection[Any], length: timedelta) -> 
 
 def _conninfo(url: str, application: str, statement_timeout: timedelta | None) -> str:
     """`url` with our defaults; what the URL itself says wins."""
-    try:
-        given: dict[str, Any] = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        raise UnreachableError(f"not a database URL: {_one_line(error)}") from error
+    given = _parts(url)
     session = {
         "timezone": "UTC",
         "lock_timeout": "60s",
@@ -143,6 +142,30 @@ def _conninfo(url: str, application: str, statement_timeout: timedelta | None) -
     }
     extra = str(given.get("options") or "")
     return make_conninfo("", **{**defaults, **given, "options": f"{options} {extra}".strip()})
+
+
+def shown(url: str) -> str:
+    """The address of a database for people and logs: without its passwords, and it can still be used."""
+    try:
+        parts = _parts(url)
+    except UnreachableError:
+        return "(no database URL)"
+    if not parts.keys() & _PASSWORDS:
+        return url
+    user, name = (quote(parts.pop(key, ""), safe="") for key in ("user", "dbname"))
+    rest = urlencode({key: value for key, value in parts.items() if key not in _PASSWORDS}, safe="/:,")
+    return f"postgresql://{user}@/{name}?{rest}"
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """Parts of an address. Raises UnreachableError, which repeats none of it: it may hold a password."""
+    try:
+        parts: dict[str, Any] = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise UnreachableError("this is no database URL") from None
+    if "@" in str(parts.get("host", "")):  # the rest of a password: it would be told as an unknown host
+        raise UnreachableError("this is no database URL: write %40 for each @ of its password")
+    return parts
 
 
 def _check_version(connection: psycopg.Connection) -> None:

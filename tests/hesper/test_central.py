@@ -30,6 +30,19 @@ def test_a_running_central_side_is_found_and_a_second_one_is_refused(tmp_path: P
     assert running(tmp_path) is None
 
 
+def test_other_users_of_the_machine_read_nothing_in_the_data_folder(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "logs").mkdir(parents=True, mode=0o755)  # of an earlier version
+    (data / "logs" / "validate.log").touch(mode=0o644)
+    with database_only(data):
+        folders, files = (
+            [data, data / "logs", data / "postgres"],
+            [*data.iterdir(), *(data / "logs").iterdir()],
+        )
+        assert [path for path in folders if path.stat().st_mode & 0o066] == []
+        assert [path for path in files if path.is_file() and path.stat().st_mode & 0o077] == []
+
+
 def test_what_a_killed_one_left_behind_is_not_taken_for_a_running_one(tmp_path: Path) -> None:
     left = {"pid": 1, "database_url": "x", "broker_host": "x", "broker_port": 1, "api_url": None}
     (tmp_path / "runtime.json").write_text(json.dumps(left))

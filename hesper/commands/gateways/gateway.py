@@ -16,6 +16,7 @@ from hesper.commands.gateways.plan import plan
 from hesper.commands.gateways.read import read
 from hesper.commands.gateways.scan import scan
 from hesper.logs import LogStyle, configure_logging
+from hesper.private_files import close_to_everybody
 from hesper.stop import until_told
 
 app = typer.Typer(no_args_is_help=True)
@@ -34,6 +35,7 @@ def run(
     from gateway.process import run as run_gateway
 
     load_or_exit(file)  # so that a mistake is told before there is a log
+    close_to_everybody(file)
     configure_logging(log)
     stop = until_told()
     try:

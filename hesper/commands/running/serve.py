@@ -11,7 +11,7 @@ from hesper.settings import Settings, UnusableSettingError
 from hesper.stop import until_told
 from hesper.supervise import StartError
 from metering.registry.checks import RegistryError
-from store.postgres.database import StoreError
+from store.postgres.database import StoreError, shown
 
 
 def serve(
@@ -74,7 +74,7 @@ def _where(central: Central) -> str:
     return (
         f"pages and API   {runtime.api_url}\n"
         f"gateways to     mqtt://{runtime.broker_host}:{runtime.broker_port}\n"
-        f"database        {runtime.database_url}\n"
+        f"database        {shown(runtime.database_url)}\n"
         "an account      hesper user create <login> --utility <code> --role administrator\n"
         "an API key      hesper key create --utility <code> --name <who>\n"
         "Ctrl-C ends all of it."

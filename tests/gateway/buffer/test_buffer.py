@@ -42,6 +42,19 @@ def test_a_readout_waits_for_company_until_its_age_makes_a_batch(
     assert [read_back(wire) for wire in batch.readouts] == [readout(1)]
 
 
+def test_no_other_user_of_the_machine_can_read_it_and_what_an_older_one_left_open_is_closed(
+    tmp_path: Path, open_buffer: OpenBuffer, readout: MakeReadout
+) -> None:
+    path = tmp_path / "new" / "buffer.sqlite"
+    files = [path, *(path.with_name(f"{path.name}-{kind}") for kind in ("wal", "shm"))]
+    for _ in range(2):
+        buffer = open_buffer(path)
+        buffer.append([readout(1)])
+        assert [file.stat().st_mode & 0o777 for file in (path.parent, *files)] == [0o700, 0o600, 0o600, 0o600]
+        buffer.close()
+        path.chmod(0o644)
+
+
 def test_five_hundred_readouts_make_a_batch_at_once(
     tmp_path: Path, open_buffer: OpenBuffer, clock: HandClock, readout: MakeReadout
 ) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from store.postgres.database import UnreachableError, connect, pool
+from store.postgres.database import UnreachableError, connect, pool, shown
 from store.postgres.roles import Role
 
 
@@ -21,8 +21,32 @@ def test_an_unreachable_database_is_reported_with_advice() -> None:
 
 
 def test_a_text_that_is_no_url_is_reported_as_such() -> None:
-    with pytest.raises(UnreachableError, match="not a database URL"):
+    with pytest.raises(UnreachableError, match="no database URL"):
         connect("postgresql://[broken")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://hesper:h%40pw@db:5433/meters", "postgresql://hesper@/meters?host=db&port=5433"),
+        ("user=hesper password=h@pw dbname=meters host=/run/pg", "postgresql://hesper@/meters?host=/run/pg"),
+        (
+            "postgresql://hesper@/meters?host=a,b&password=h@pw&sslmode=require&sslpassword=h@pw",
+            "postgresql://hesper@/meters?host=a,b&sslmode=require",
+        ),
+        ("postgresql://hesper@db/meters", "postgresql://hesper@db/meters"),
+        ("postgresql:/hesper:h@pw", "(no database URL)"),
+    ],
+)
+def test_an_address_is_shown_without_its_passwords_and_is_the_same_place(url: str, told: str) -> None:
+    assert shown(url) == told
+
+
+@pytest.mark.parametrize("url", ["postgresql//hesper:h@pw@db/meters", "postgresql://hesper:h@pw@[db/meters"])
+def test_what_is_wrong_with_an_address_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(UnreachableError) as caught:
+        connect(url)
+    assert "pw" not in f"{caught.value} {caught.value.advice} {caught.value.__cause__}"
 
 
 def test_a_pool_says_at_once_that_the_database_is_unreachable() -> None:

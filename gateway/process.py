@@ -19,7 +19,6 @@ from gateway.buffer.source import SourceError
 from gateway.clock.correction import ClockCorrection
 from gateway.clock.kernel import (
     ClockReference,
-    boot_id,
     clock_was_set,
     kernel_clock_synchronised,
     trusted_clock,
@@ -30,6 +29,7 @@ from gateway.line.polled_meter import LOOKBACK, PolledMeter
 from gateway.line.poller import LinePoller
 from gateway.lines import PolledLines
 from gateway.log_once import LogOnce
+from gateway.machine import boot_id
 from gateway.remote.configuration_files import configuration_to_run
 from gateway.remote.requests import RemoteRequests
 from gateway.uplink.publisher import Publisher, PublisherLimits

@@ -5,9 +5,10 @@ Instants are milliseconds since 1970-01-01T00:00:00Z. A register's value is a JS
 usual unit (`Obis.unit`) unless `units` names another, with at most 15 significant digits (`micro.to_wire`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -71,7 +72,9 @@ class MissReason(StrEnum):
 class Batch(Struct, frozen=True, omit_defaults=True):
     """Batch of readings; `batch` counts up within `epoch`, one life of a gateway's buffer. Topic: readings.
 
-    `missed` are polls that gave no readout; they are kept and acknowledged like readouts.
+    `missed` are polls that gave no readout; they are kept and acknowledged like readouts. `digest` is the
+    sender's name for what the batch holds (`digest_of`), which comes back with the outcome: numbers repeat
+    where a buffer was copied or put back from an image, content does not.
     """
 
     epoch: ShortText
@@ -79,12 +82,14 @@ class Batch(Struct, frozen=True, omit_defaults=True):
     sent_at: Milliseconds
     readouts: Annotated[list[WireReadout], Meta(max_length=MAX_READOUTS)]
     missed: Annotated[list[Miss], Meta(max_length=MAX_READOUTS)] = field(default_factory=list)
+    digest: ShortText = ""
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True):
     """Outcome of a batch. `known` readings were stored before with the same value.
 
-    `missed` counts the missed polls of the batch that are kept.
+    `missed` counts the missed polls of the batch that are kept; `digest` is that of the batch. An outcome
+    without it, of an ingester that knows none, confirms whatever has the number.
     """
 
     batch: BatchNumber
@@ -93,6 +98,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     conflicts: Count = 0
     missed: Count = 0
     quarantined: dict[str, Count] = field(default_factory=dict)  # reason -> readouts and misses
+    digest: ShortText = ""
 
 
 class Ack(Struct, frozen=True, omit_defaults=True):
@@ -205,6 +211,7 @@ class Reply(Struct, frozen=True, omit_defaults=True):
 
 
 _encoder = msgspec.json.Encoder()
+_DIGEST_BYTES = 12
 _decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind)
     for kind in (Batch, Ack, GatewayStatus, Health, DesiredConfig, Command, Reply)
@@ -223,6 +230,11 @@ def decode(payload: bytes, kind: type[M]) -> M:
         return _decoders[kind].decode(payload)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a {kind.__name__}: {error}") from None
+
+
+def digest_of(readouts: Sequence[WireReadout], missed: Sequence[Miss]) -> str:
+    """The digest of a batch: BLAKE2b (RFC 7693) of its entries as they travel, in hexadecimal digits."""
+    return blake2b(_encoder.encode([readouts, missed]), digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def to_milliseconds(instant: datetime) -> int:

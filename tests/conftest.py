@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="hesper-pytest-")
+        os.environ["RUNTIME_DIRECTORY"] = folder  # gateways keep a mark there of each buffer that they open
         config.option.basetemp = folder
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 

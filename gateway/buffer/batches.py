@@ -6,7 +6,7 @@ buffer's lock held and raises sqlite3.Error.
 
 import copy
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta, tzinfo
 
 from drivers.driver import Clock
@@ -15,7 +15,15 @@ from gateway.buffer.entry import DamagedEntryError, Entry, PackedEntry, encoded_
 from gateway.buffer.priority import Priority, PriorityQueues, Run, unnumbered
 from gateway.buffer.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS
 from telemetry.status import Status
-from telemetry.wire import Batch, Miss, WireReadout, from_milliseconds, to_milliseconds
+from telemetry.wire import (
+    Batch,
+    Miss,
+    Outcome,
+    WireReadout,
+    digest_of,
+    from_milliseconds,
+    to_milliseconds,
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +47,18 @@ class Batches:
         self._zone = zone
         self._clock = clock
         self._monotonic = monotonic
+        self._digests: dict[int, str] = {}  # of open batches that were handed out
         self.epoch: str
-        self.epoch, self._next_batch = disk.connection.execute(
-            "select epoch, max(next_batch, (select coalesce(max(number), 0) + 1 from batches)) from life"
+        self._sealed_by: str
+        self.epoch, self._sealed_by, self._next_batch = disk.connection.execute(
+            "select epoch, seal_key, max(next_batch, (select coalesce(max(number), 0) + 1 from batches)) "
+            "from life"
         ).fetchone()
         rows = disk.connection.execute("select number, first, last, acknowledged from batches order by first")
         batches = [(number, Run(first, last), seal) for number, first, last, seal in rows]
-        self._open = {number: run for number, run, seal in batches if seal != run.seal(self.epoch, number)}
+        self._open = {
+            number: run for number, run, seal in batches if seal != run.seal(self._sealed_by, number)
+        }
         self._left_over = sorted(self._open)
         numbered = [run for _, run, _ in batches]
         self.queues = PriorityQueues(rows=MAX_BATCH_READOUTS, size=MAX_BATCH_BYTES, max_age=max_age)
@@ -93,10 +106,21 @@ class Batches:
             self._left_over.pop(0)
         return [*batches, *self._number(limit - len(batches))]
 
-    def acknowledge(self, numbers: Iterable[int]) -> None:
+    def acknowledge(self, outcomes: Mapping[int, Outcome | None]) -> None:
         """These are committed at the other end; numbers that are not open are passed over."""
-        runs = {number: run for number in numbers if (run := self._open.pop(number, None))}
-        self._disk.acknowledged({number: run.seal(self.epoch, number) for number, run in runs.items()})
+        seals: dict[int, int] = {}
+        for number, outcome in outcomes.items():
+            if number not in self._open:
+                continue
+            if outcome is not None and outcome.digest not in ("", self._digest(number)):
+                log.warning(
+                    "acknowledgement of another content, passed over: another gateway uses this one's name",
+                    extra={"epoch": self.epoch, "batch": number},
+                )
+                continue
+            seals[number] = self._open.pop(number).seal(self._sealed_by, number)
+            self._digests.pop(number, None)
+        self._disk.acknowledged(seals)
 
     def read(self, row: int, body: object) -> Entry | None:
         """The entry of a row; None, with a log record, where the disk has changed it."""
@@ -157,7 +181,12 @@ class Batches:
     def _batch(self, number: int, entries: Sequence[Entry]) -> Batch:
         readouts = [entry for entry in entries if isinstance(entry, WireReadout)]
         missed = [entry for entry in entries if isinstance(entry, Miss)]
-        return Batch(epoch=self.epoch, batch=number, sent_at=0, readouts=readouts, missed=missed)
+        digest = self._digests[number] = digest_of(readouts, missed)
+        return Batch(self.epoch, number, sent_at=0, readouts=readouts, missed=missed, digest=digest)
+
+    def _digest(self, number: int) -> str:
+        """That of an open batch, as it was handed out or will be."""
+        return self._digests.get(number) or self._batch(number, self._entries(self._open[number])).digest
 
     def _priority_of(self, entry: Entry) -> Priority:
         if isinstance(entry, Miss):

@@ -1,7 +1,7 @@
 """The gateway's memory: readouts on disk from the moment they are read until the ingester has committed them.
 
 SQLite with a write-ahead log and a full sync at every commit, so what `append` has returned from survives a
-power cut. `epoch` names one life of the file; a new file is a new epoch, in which batch numbers begin anew.
+power cut. `epoch.py` tells its batch numbers from those of every copy of the file.
 """
 
 import logging
@@ -104,7 +104,7 @@ class Buffer:
 
     @property
     def epoch(self) -> str:
-        """The name of this life of the file; another one begins when a damaged file is replaced."""
+        """The epoch of its batch numbers; another one begins also when a damaged file is replaced."""
         return self._batches.epoch
 
     def append(

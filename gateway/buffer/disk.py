@@ -133,12 +133,12 @@ class BufferDisk:
 
     def _oldest_acknowledged(self) -> list[tuple[int, Run]]:
         rows = self.connection.execute(
-            "select epoch, number, first, last, acknowledged from batches, life "
+            "select seal_key, number, first, last, acknowledged from batches, life "
             "where acknowledged order by number limit ?",
             (_FORGET_AT_ONCE,),
         )
-        batches = [(epoch, number, Run(first, last), seal) for epoch, number, first, last, seal in rows]
-        return [(number, run) for epoch, number, run, seal in batches if seal == run.seal(epoch, number)]
+        batches = [(key, number, Run(first, last), seal) for key, number, first, last, seal in rows]
+        return [(number, run) for key, number, run, seal in batches if seal == run.seal(key, number)]
 
     def _delete(self, batches: Sequence[tuple[int, Run]]) -> None:
         for number, run in batches:

@@ -6,6 +6,7 @@ the next start finishes or repeats it.
 """
 
 import logging
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,12 +15,13 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.buffer.atomic_file import sync_folder
+from gateway.buffer.epoch import settle_epoch
 from gateway.buffer.salvage import PAGE_BYTES, salvage
 from telemetry.wire import MAX_READOUTS
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 # An append is one synced page; of 1,024 bytes it mostly touches one of a card's 4,096-byte blocks.
 _LOG_PAGES = 4_000  # then the write-ahead log is copied into the file and begun anew: at about 4 MB
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -38,9 +40,13 @@ _MOST_BATCHES = 1 << 52
 _LATER_VERSIONS = 1_000  # a higher number is no version, but damage
 _CREATE = """
 create table life (
-    epoch text not null,
+    seal_key text not null,           -- of this file for good: priority.py
     next_batch integer not null,      -- more than the number of any batch that was deleted
-    last_alive integer                -- milliseconds since 1970
+    last_alive integer,               -- milliseconds since 1970
+    epoch text not null,              -- epoch.py, as the rest
+    machine text not null default '',
+    boot text not null default '',
+    opening text not null default ''
 ) strict;
 create table entries (
     id integer primary key,           -- order of appending, in two queues: priority.py
@@ -61,6 +67,18 @@ create table held (                   -- read while the clock was not set
     at integer not null,              -- milliseconds since 1970 on the clock as it was
     body blob not null
 ) strict;
+insert into life (seal_key, next_batch, epoch)
+values (lower(hex(randomblob(8))), 1, lower(hex(randomblob(8))))
+"""
+
+
+_FROM_2 = """
+alter table life rename column epoch to seal_key;
+alter table life add column epoch text not null default '';
+alter table life add column machine text not null default '';
+alter table life add column boot text not null default '';
+alter table life add column opening text not null default '';
+update life set epoch = seal_key
 """
 
 
@@ -76,9 +94,12 @@ def open_file(path: Path, now: Callable[[], datetime]) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _finish_replacement(path, now)
     try:
-        return _open(path)
+        return _opened(path)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if _code(error) & 0xFF in _SURROUNDINGS and not is_damage(error):
+        code = _code(error) & 0xFF
+        if code == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            return replace_file(path, now, "it says that it can only be read")
+        if code in _SURROUNDINGS and not is_damage(error):
             raise
         return replace_file(path, now, str(error))
 
@@ -105,7 +126,7 @@ def replace_file(path: Path, now: Callable[[], datetime], reason: str) -> sqlite
             "unreadable": salvaged.unreadable,
         },
     )
-    return _open(path)
+    return _opened(path)
 
 
 def is_damage(error: Exception) -> bool:
@@ -127,6 +148,17 @@ def _make_private(path: Path) -> None:
             part.chmod(0o600)
 
 
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection to the file, in its epoch or another."""
+    connection = _open(path)
+    try:
+        settle_epoch(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _open(path: Path) -> sqlite3.Connection:
     _make_private(path)
     connection = sqlite3.connect(path, timeout=10.0, check_same_thread=False, isolation_level=None)
@@ -144,7 +176,9 @@ def _open(path: Path) -> sqlite3.Connection:
                 f"it was written by another version of Hesper (schema {version}, not {VERSION})"
             )
         if not version:
-            _create(connection)
+            _write_schema(connection, _CREATE)
+        elif version == 2:
+            _write_schema(connection, _FROM_2)
         _check(connection)
     except BaseException:
         connection.close()
@@ -154,8 +188,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _check(connection: sqlite3.Connection) -> None:
     """What SQLite cannot know to be wrong."""
-    lives = connection.execute("select epoch, next_batch from life").fetchall()
-    if len(lives) != 1 or not lives[0][0] or not 1 <= lives[0][1] <= _MOST_BATCHES:
+    lives = connection.execute("select epoch, seal_key, next_batch from life").fetchall()
+    if len(lives) != 1 or not all(lives[0][:2]) or not 1 <= lives[0][2] <= _MOST_BATCHES:
         raise _damaged("it does not tell its epoch")
     before = 0
     for number, first, last in connection.execute("select number, first, last from batches order by first"):
@@ -170,12 +204,11 @@ def _damaged(reason: str) -> sqlite3.DatabaseError:
     return error
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _write_schema(connection: sqlite3.Connection, statements: str) -> None:
     with connection:
         connection.execute("begin immediate")
-        for statement in _CREATE.split(";"):
+        for statement in statements.split(";"):
             connection.execute(statement)
-        connection.execute("insert into life values (lower(hex(randomblob(8))), 1, null)")
         connection.execute(f"pragma user_version = {VERSION}")
 
 

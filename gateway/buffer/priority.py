@@ -46,12 +46,12 @@ class Run:
     def __len__(self) -> int:
         return self.last - self.first + 1
 
-    def seal(self, epoch: str, number: int) -> int:
+    def seal(self, key: str, number: int) -> int:
         """The number that says in the file that this batch is acknowledged; never 0.
 
         A worn card may turn a bit of any row. Then the seal is wrong, and the batch is sent once more.
         """
-        return 1 << 32 | zlib.crc32(f"{epoch} {number} {self.first} {self.last}".encode())
+        return 1 << 32 | zlib.crc32(f"{key} {number} {self.first} {self.last}".encode())
 
 
 @dataclass(slots=True)

@@ -109,10 +109,10 @@ def _acknowledged(source: sqlite3.Connection) -> list[Run]:
     """Without them, everything is sent once more."""
     runs: list[Run] = []
     with suppress(sqlite3.Error, ValueError, TypeError):
-        select = "select epoch, number, first, last, acknowledged from batches, life order by first"
-        for epoch, number, first, last, seal in source.execute(select):
+        select = "select seal_key, number, first, last, acknowledged from batches, life order by first"
+        for key, number, first, last, seal in source.execute(select):
             run = Run(int(first), int(last))
-            if seal != run.seal(epoch, number):
+            if seal != run.seal(key, number):
                 continue
             if runs and run.first == runs[-1].last + 1:
                 run = Run(runs.pop().first, run.last)

@@ -53,6 +53,6 @@ class BatchSource(Protocol):
 
         `outcomes` maps batch numbers to what became of them, None where the receiver did not say. It may name
         batches that were acknowledged before, or handed out by an earlier process; another epoch than the
-        source's own is to be ignored.
+        source's own is to be ignored, and an outcome whose digest is not the batch's.
         """
         ...

@@ -8,12 +8,10 @@ after about nine hours (its error bound grows by 500 ppm to 16 s), which is no r
 import ctypes
 from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
 Synchronised = Callable[[], bool]
 
 _TIMESYNCD = Path("/run/systemd/timesync/synchronized")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIME_ERROR = 5  # <sys/timex.h>: the clock is not synchronised
 
 
@@ -37,17 +35,6 @@ def kernel_clock_synchronised() -> bool:
 def clock_was_set() -> bool:
     """True where systemd's time service has set the clock since the machine was started."""
     return _TIMESYNCD.exists()
-
-
-def boot_id() -> str:
-    """The kernel's name for the time since it was started, in which the monotonic clock means the same.
-
-    Where it cannot be told, a name of this process's own: what it read is not dated by a later one.
-    """
-    try:
-        return _BOOT_ID.read_text("ascii").strip()
-    except OSError:
-        return uuid4().hex
 
 
 class ClockReference:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
-from telemetry.wire import Batch
+from telemetry.wire import Batch, Outcome
 
 
 @dataclass(slots=True)
@@ -84,6 +84,11 @@ class BatchesInFlight:
         for flight in self._flights.values():
             if flight.message is None:
                 flight.due = -inf
+
+    def is_of(self, epoch: str, outcome: Outcome) -> bool:
+        """False where the outcome is of another content than the batch of its number that is on its way."""
+        flight = self._flights.get((epoch, outcome.batch))
+        return flight is None or not outcome.digest or outcome.digest == flight.batch.digest
 
     def acknowledged(self, epoch: str, numbers: Iterable[int], now: float) -> None:
         """These are committed. An ingester that lives makes the others due at the shortest distance again."""

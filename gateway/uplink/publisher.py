@@ -33,7 +33,7 @@ from gateway.uplink.link import (
 )
 from gateway.uplink.tls import advice_on, advice_when_closed
 from telemetry.topics import Kind
-from telemetry.wire import Ack, GatewayStatus, WireError, decode, encode, to_milliseconds
+from telemetry.wire import Ack, GatewayStatus, Outcome, WireError, decode, encode, to_milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -252,15 +252,20 @@ class Publisher:
         if not ack.batches:
             self._window.asked_again()
             return
-        outcomes = {outcome.batch: outcome for outcome in ack.outcomes}
+        confirmed: dict[int, Outcome | None] = dict.fromkeys(ack.batches)
+        for outcome in ack.outcomes:
+            if self._window.is_of(ack.epoch, outcome):
+                confirmed[outcome.batch] = outcome
+            elif confirmed.get(outcome.batch) is None:
+                confirmed.pop(outcome.batch, None)
         try:
-            self._source.acknowledge(ack.epoch, {number: outcomes.get(number) for number in ack.batches})
+            self._source.acknowledge(ack.epoch, confirmed)
         except SourceError as error:
             self._source_fails.begin(
                 reason=str(error)
             )  # it stays in the window, is sent again, and acknowledged again
             return
-        self._window.acknowledged(ack.epoch, ack.batches, self._monotonic())
+        self._window.acknowledged(ack.epoch, confirmed, self._monotonic())
 
     def _say_goodbye(self, link: MqttLink) -> None:
         """Leave `offline` behind as a last retained status, then disconnect without the will."""

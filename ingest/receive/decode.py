@@ -56,11 +56,13 @@ class _Envelope(msgspec.Struct, frozen=True):
     sent_at: Milliseconds
     readouts: Annotated[list[msgspec.Raw], Meta(max_length=MAX_READOUTS)]
     missed: Annotated[list[msgspec.Raw], Meta(max_length=MAX_READOUTS)] = []
+    digest: ShortText = ""
 
 
 class _Name(msgspec.Struct, frozen=True):
     epoch: ShortText
     batch: BatchNumber
+    digest: ShortText = ""
 
 
 _envelopes = msgspec.json.Decoder(_Envelope)
@@ -113,7 +115,7 @@ def _take_apart(text: str, topic: Topic, payload: bytes, reason: str) -> Decoded
 
     readouts = usable("readouts", envelope.readouts, _readouts)
     missed = usable("missed", envelope.missed, _misses)
-    batch = Batch(envelope.epoch, envelope.batch, envelope.sent_at, readouts, missed)
+    batch = Batch(envelope.epoch, envelope.batch, envelope.sent_at, readouts, missed, envelope.digest)
     return Decoded(text, topic=topic, payload=payload, batch=batch, refusals=refusals)
 
 
@@ -130,4 +132,4 @@ def _name(payload: bytes) -> Batch | None:
         name = _names.decode(payload)
     except _UNREADABLE:
         return None
-    return None if "\x00" in name.epoch else Batch(name.epoch, name.batch, 0, [])
+    return None if "\x00" in name.epoch else Batch(name.epoch, name.batch, 0, [], digest=name.digest)

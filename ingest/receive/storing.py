@@ -117,14 +117,18 @@ class Storing:
                 return result
 
     def _answer(self, messages: Sequence[Decoded], outcomes: Sequence[Outcome | None]) -> None:
-        """One `Ack` for all batches of a gateway's epoch; none for what does not name its batch."""
-        acks: dict[tuple[str, str], list[Outcome]] = {}
+        """One `Ack` for all batches of a gateway's epoch; none for what does not name its batch.
+
+        Where a number comes with two contents, of a gateway and its copy, each is answered.
+        """
+        acks: dict[tuple[str, str], dict[tuple[int, str], Outcome]] = {}
         for message, outcome in zip(messages, outcomes, strict=True):
             if message.topic is not None and message.batch is not None and outcome is not None:
                 topic = str(Topic(message.topic.utility, message.topic.gateway, Kind.ACK))
-                acks.setdefault((topic, message.batch.epoch), []).append(outcome)
+                acks.setdefault((topic, message.batch.epoch), {})[outcome.batch, outcome.digest] = outcome
         for (topic, epoch), group in acks.items():
-            ack = Ack(epoch, [outcome.batch for outcome in group], group)
+            told = list(group.values())
+            ack = Ack(epoch, list(dict.fromkeys(outcome.batch for outcome in told)), told)
             self._subscriber.publish(topic, encode(ack))
 
     def _count(

@@ -49,7 +49,9 @@ def store_refused(
         directory.refresh(connection)
         _keep(connection, [directory.utility(message.topic)], [[refusal]])
     batch = message.batch
-    return [Outcome(batch.batch, quarantined=count_by_reason([refusal])) if batch else None]
+    if batch is None:
+        return [None]
+    return [Outcome(batch.batch, quarantined=count_by_reason([refusal]), digest=batch.digest)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ def _outcomes(written: _Written) -> list[Outcome | None]:
             conflicts=int(conflicts[index]),
             missed=int(missed[index]),
             quarantined=count_by_reason(resolved.refusals[index]),
+            digest=message.batch.digest,
         )
         if message.batch
         else None

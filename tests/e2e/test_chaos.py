@@ -1,10 +1,12 @@
-"""Everything on a reading's way dies at random, again and again: nothing is lost, and nothing counted twice.
+"""Everything on a reading's way dies at random, hangs, or is put back from an image of its card, and a clone
+of a gateway runs beside it under its name: nothing is lost, and nothing counted twice.
 
 HESPER_CHAOS_KILLS=500 HESPER_CHAOS_SEED=7 pytest tests/e2e/test_chaos.py   # longer, and otherwise
 """
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import psycopg
 import pytest
@@ -28,12 +30,14 @@ from tests.support.broker import Broker
 from tests.support.cutter import Cutter
 from tests.support.lasting_gateway import METERS, PER_STEP, UTILITY, Reading, meter, readings, steps_of
 
-KILLS = int(os.environ.get("HESPER_CHAOS_KILLS", "24"))
+KILLS = int(os.environ.get("HESPER_CHAOS_KILLS", "30"))
 SEED = int(os.environ.get("HESPER_CHAOS_SEED", "20261124"))
 GATEWAYS = ("g1", "g2")
 INGESTERS = ("i1", "i2")
 CUT_AFTER = (1_000, 60_000)  # bytes of a connection's life: a batch has some thousands
 PAUSE = (0.1, 0.9)  # seconds between two deaths, and from the last of them to the return
+CLONE = "clone of g1"
+CLONES_FIRST_STEP = 100_000  # what a clone reads is not what the original does
 TOGETHER = 4  # that are dead at a time, at the most
 SETTLING = 90.0
 
@@ -49,10 +53,12 @@ class System:
     broker: Broker
     cutter: Cutter
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    read: dict[str, int] = field(default_factory=dict)  # steps of cards that were swapped
+    hung: subprocess.Popen[bytes] | None = None
 
     def start(self, name: str) -> None:
         """A gateway or ingester, with its log in the folder."""
-        if name in GATEWAYS:
+        if name in (*GATEWAYS, CLONE):
             place = self.folder / name
             place.mkdir(exist_ok=True)
             command = [
@@ -60,7 +66,7 @@ class System:
                 "tests.support.lasting_gateway",
                 str(place),
                 str(self.cutter.port),
-                name,
+                name.removeprefix("clone of "),
                 str(SEED),
             ]
         else:
@@ -93,9 +99,35 @@ class System:
                 self.server.stop()
             case "network":
                 self.cutter.cut()
+            case "hung":
+                self.hung = self.processes[INGESTERS[0]]
+                self.hung.send_signal(SIGSTOP)
             case _:
                 self.processes[name].kill()
                 self.processes[name].wait(30)
+                if name in GATEWAYS:
+                    self.swap_card(self.folder / name)
+
+    def swap_card(self, card: Path) -> None:
+        """Every second time the gateway comes back with its card as it was at the death before.
+
+        It then reads again, step by step, what it has read since.
+        """
+        image = card.with_name(f"{card.name}.image")
+        if image.exists():
+            self.read[card.name] = max(self.read.get(card.name, 0), steps_of(card))
+            shutil.rmtree(card)
+            image.rename(card)
+        else:
+            shutil.copytree(card, image)
+
+    def clone(self) -> int:
+        """Begin a copy of the first gateway, dead just now, under its name; the first step of its own."""
+        shutil.copytree(self.folder / GATEWAYS[0], self.folder / CLONE)
+        first = CLONES_FIRST_STEP + steps_of(self.folder / CLONE)
+        (self.folder / CLONE / "steps").write_text(str(first + 1))
+        self.start(CLONE)
+        return first
 
     def bring_back(self, name: str) -> None:
         """What was killed, begun again."""
@@ -106,6 +138,9 @@ class System:
                 self.server.start()
             case "network":
                 pass
+            case "hung":
+                if self.hung is not None:
+                    self.hung.send_signal(SIGCONT)
             case _:
                 self.start(name)
 
@@ -144,7 +179,10 @@ def test_every_generated_reading_is_stored_exactly_once_whatever_dies(system: Sy
     for name in (*INGESTERS, *GATEWAYS):
         system.start(name)
     wait_until(lambda: stored(system) > 0, 30, "readings arrive")
-    victims = ("broker", "database", "network", *INGESTERS, *GATEWAYS)
+    victims = ("broker", "database", "network", "hung", *INGESTERS, *GATEWAYS)
+    system.kill(GATEWAYS[0])
+    clones_first = system.clone()
+    system.bring_back(GATEWAYS[0])
     order = [*victims, *chance.choices(victims, k=max(0, KILLS - len(victims)))]
     chance.shuffle(order)  # each of them dies for sure, the rest as it comes
     dead: list[str] = []
@@ -166,9 +204,11 @@ def test_every_generated_reading_is_stored_exactly_once_whatever_dies(system: Sy
     system.cutter.gentle()
     system.kill("broker")  # whatever state it was left in
     system.bring_back("broker")
-    for name in GATEWAYS:
+    for name, read in system.read.items():
+        wait_until(lambda: steps_of(system.folder / name) > read, SETTLING, f"{name} has read all again")  # noqa: B023 - called in this turn
+    for name in (*GATEWAYS, CLONE):
         (system.folder / name / "stop").touch()
-    for name in GATEWAYS:
+    for name in (*GATEWAYS, CLONE):
         wait_until(ended(system.processes[name]), SETTLING, f"everything of {name} is acknowledged")
     expected: list[Reading] = []
     missed = 0
@@ -177,6 +217,10 @@ def test_every_generated_reading_is_stored_exactly_once_whatever_dies(system: Sy
         expected += readings(name, SEED, steps)
         missed += steps
         assert steps * PER_STEP > 500, "there was load"
+    clones = steps_of(system.folder / CLONE)
+    assert clones - clones_first > 10, "the clone could send"
+    expected += readings(GATEWAYS[0], SEED, clones, clones_first)
+    missed += clones - clones_first
     with connect(system.server.url) as connection:
         assert sorted(all_of(connection)) == sorted(expected)
         assert connection.execute("select count(*) from quarantine").fetchone() == (0,)

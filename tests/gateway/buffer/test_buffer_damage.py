@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import gateway.buffer.buffer as buffer_module
@@ -111,6 +111,7 @@ def test_what_is_no_database_at_all_is_moved_aside(
 
 @pytest.mark.expects_log("buffer damaged")
 @pytest.mark.expects_log("readout lost")
+@example(cut=None, flips=[(18, 1)])  # the head then says that the file can only be read
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cut=st.none() | st.integers(0, 2**32),

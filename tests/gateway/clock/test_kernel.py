@@ -48,11 +48,3 @@ def test_a_clock_that_was_set_once_shows_the_time_also_without_its_reference() -
     synchronised[0] = False
     assert not reference()
     assert reference.was_set
-
-
-def test_a_boot_has_one_name_and_an_unknown_one_none_that_another_process_would_find(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert kernel.boot_id() == kernel.boot_id()
-    monkeypatch.setattr(kernel, "_BOOT_ID", kernel.Path("/nonexistent"))
-    assert kernel.boot_id() != kernel.boot_id()

@@ -3,6 +3,8 @@
 DATABASE_URL    postgresql://... of the store; unset: the embedded PostgreSQL in the data folder
 HESPER_BROKER   mqtt://host:port of the broker; unset: the embedded one
 HESPER_DATA     the data folder; default ./hesper-data
+HESPER_AUDIT    folder of the audit log's anchors; default audit/ in the data folder
+HESPER_AUDIT_HOOK  program that gets each new anchor on its standard input
 """
 
 from pathlib import Path
@@ -24,6 +26,12 @@ class Settings(BaseSettings):
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL", repr=False)
     broker: str | None = Field(default=None, repr=False)
     data: Path = Path("hesper-data")
+    audit: Path | None = None
+    audit_hook: str = ""
+
+    def audit_folder(self, data: Path | None) -> Path:
+        """Folder of the anchors, where `data` is the data folder that a command was given."""
+        return self.audit or (data or self.data) / "audit"
 
 
 def broker_address(url: str) -> tuple[str, int]:

@@ -1,14 +1,14 @@
 """The audit log: rows that a trigger chains by their hashes (migration core/0012), and their verification.
 
 The hash is computed a second time here, without the database's function, so that whoever alters that one is
-found out. A chain shows what was altered, removed or put in between; that its newest rows were cut off shows
-only beside an earlier `Head`, which is why `hesper audit verify` prints it.
+found out. A chain shows what was altered, removed or put in between; that its end was cut off, that all of it
+is gone or was made anew shows beside a `Head` that was kept elsewhere (hesper/audit/).
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,8 +55,9 @@ class AuditRow:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest row of a whole chain."""
+    """The newest row of a whole chain. `chain` is the utility's id, 0 for what belongs to none."""
 
+    chain: int
     utility: str  # its code; "-" for what belongs to none
     position: int
     hash: bytes
@@ -69,6 +70,22 @@ class Break:
     utility: str
     position: int
     reason: str
+
+
+@dataclass(slots=True)
+class Witness:
+    """What is known of a chain from outside of the database: hashes of some of its rows by position.
+
+    Several of one position: the row was another one at one time.
+    """
+
+    utility: str
+    hashes: dict[int, set[bytes]] = field(default_factory=dict)
+
+    @property
+    def last(self) -> int:
+        """Position of the newest row that is known; 0: none is."""
+        return max(self.hashes, default=0)
 
 
 def sign_as(connection: Connection[Any], actor: str, address: str = "") -> None:
@@ -104,36 +121,71 @@ def entries(
         ).fetchall()
 
 
-def verify(connection: Connection[Any]) -> list[Head | Break]:
-    """Every chain, from its first row to the last or to the first that is wrong."""
-    chains = connection.execute(
-        """
-        select utility_id, coalesce(u.code, '-') from (select distinct utility_id from audit_log) as chain
-        left join utilities u on u.id = utility_id order by 2
-        """
-    ).fetchall()
-    return [_verify_chain(_chain(connection, utility_id), code) for utility_id, code in chains]
+def heads(connection: Connection[Any]) -> list[Head]:
+    """The newest row of each chain that has any, as it stands in the database: nothing is verified."""
+    with connection.cursor(row_factory=class_row(Head)) as cursor:
+        return cursor.execute(
+            """
+            select chain, code as utility, position, hash from (
+                select id as chain, code from utilities union all select 0, '-'
+            ) as known,
+            lateral (select position, hash from audit_log where coalesce(utility_id, 0) = chain
+                     order by position desc limit 1) as newest
+            order by chain
+            """
+        ).fetchall()
 
 
-def _verify_chain(rows: Iterator[AuditRow], code: str) -> Head | Break:
-    head = Head(code, 0, b"")
-    for row in rows:
+def verify(
+    connection: Connection[Any], witnesses: Mapping[int, Witness] | None = None, *, after: bool = False
+) -> list[Head | Break]:
+    """Every chain, from its first row to the last or to the first that is wrong, beside its witness.
+
+    With `after` only from the last row that its witness knows on.
+    """
+    known = witnesses or {}
+    chains: dict[int, str] = dict(
+        connection.execute(
+            """
+            select coalesce(utility_id, 0), coalesce(u.code, '-')
+            from (select distinct utility_id from audit_log) as chain
+            left join utilities u on u.id = utility_id
+            """
+        ).fetchall()
+    )
+    codes = {chain: witness.utility for chain, witness in known.items()} | chains
+    return [
+        _verify_chain(connection, chain, codes[chain], known.get(chain, Witness("")), after=after)
+        for chain in sorted(codes, key=codes.__getitem__)
+    ]
+
+
+def _verify_chain(
+    connection: Connection[Any], chain: int, code: str, witness: Witness, *, after: bool
+) -> Head | Break:
+    head = Head(chain, code, 0, b"")
+    if after and witness.last:  # the row that is known comes first, and what it follows is not asked
+        head = Head(chain, code, witness.last - 1, b"")
+    for row in _chain(connection, chain, head.position):
         if row.position != head.position + 1:
             return Break(code, head.position + 1, "the row is missing")
-        if bytes(row.previous) != head.hash:
+        if bytes(row.previous) != head.hash and (head.hash or row.position == 1):
             return Break(code, row.position, "it does not follow the row before it")
         if bytes(row.hash) != row.expected_hash():
             return Break(code, row.position, "its content is not what was hashed")
-        head = Head(code, row.position, bytes(row.hash))
+        if not witness.hashes.get(row.position, set()) <= {bytes(row.hash)}:
+            return Break(code, row.position, "it is not the row that an anchor knows")
+        head = Head(chain, code, row.position, bytes(row.hash))
+    if head.position < witness.last:
+        return Break(code, head.position + 1, "the row is missing: an anchor knows one at the end")
     return head
 
 
-def _chain(connection: Connection[Any], utility_id: int | None) -> Iterator[AuditRow]:
-    after = 0
+def _chain(connection: Connection[Any], chain: int, after: int) -> Iterator[AuditRow]:
     with connection.cursor(row_factory=class_row(AuditRow)) as cursor:
         while page := cursor.execute(
             f"{_ROWS} where coalesce(utility_id, 0) = %s and position > %s order by position limit %s",
-            (utility_id or 0, after, _PAGE),
+            (chain, after, _PAGE),
         ).fetchall():
             yield from page
             after = page[-1].position

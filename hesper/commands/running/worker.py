@@ -1,5 +1,6 @@
 """`hesper worker run`: the process that does what people asked for in the browser or over `/v1`."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -9,8 +10,11 @@ import typer
 from psycopg import Connection
 
 from hesper.acceptance import accept, propose
+from hesper.audit.anchor_file import AnchorFile
+from hesper.audit.anchoring import keep_anchored
 from hesper.clock import process_clock
 from hesper.commands.store_url import check_login
+from hesper.settings import Settings
 from hesper.stop import until_told
 from ingest.tasks import TASKS, main
 from store.postgres.roles import Role
@@ -18,6 +22,8 @@ from store.registry.extract import calendar
 from store.registry.history import sign
 from store.tasks import TaskKind, TaskRow
 from telemetry.wire import to_milliseconds
+
+_PARTING_SECONDS = 5.0  # for an anchor that is just being kept; whoever ends us waits for ten
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,10 +37,19 @@ def _group() -> None:
 def run(
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
 ) -> None:
-    """Do what is asked for until told to stop. Any number of these may run."""
-    stop = until_told()
+    """Do what is asked for until told to stop, and anchor the audit log each hour. Any number may run."""
+    stop, clock, settings = until_told(), process_clock(), Settings()
     check_login(database_url, Role.ADMIN)
-    main(database_url, stop, process_clock(), {**TASKS, TaskKind.ACCEPT: accept_meter})
+    anchors = AnchorFile(settings.audit_folder(None))
+    anchoring = threading.Thread(
+        target=keep_anchored,
+        args=(database_url, anchors, stop, clock, settings.audit_hook),
+        name="anchoring",
+        daemon=True,
+    )
+    anchoring.start()
+    main(database_url, stop, clock, {**TASKS, TaskKind.ACCEPT: accept_meter})
+    anchoring.join(_PARTING_SECONDS)
 
 
 def accept_meter(connection: Connection[Any], asked: TaskRow, now: datetime) -> Mapping[str, Any]:

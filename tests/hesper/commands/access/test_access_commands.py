@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,13 +17,13 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(database: str, connection: psycopg.Connection) -> Run:
+def run(database: str, connection: psycopg.Connection, tmp_path: Path) -> Run:
     """Runs a command on a database with one utility."""
     connection.execute("insert into utilities (code, name, time_zone) values ('aurora', 'Aurora', 'UTC')")
     connection.commit()
 
     def run_it(*arguments: str) -> Result:
-        environment = os.environ | {"DATABASE_URL": database, "COLUMNS": "200"}
+        environment = os.environ | {"DATABASE_URL": database, "COLUMNS": "200", "HESPER_DATA": str(tmp_path)}
         return CliRunner().invoke(build(list(arguments)), list(arguments), env=environment)
 
     return run_it
@@ -103,6 +104,7 @@ def test_verification_prints_the_heads_or_the_first_row_that_is_wrong(
 ) -> None:
     run("user", "create", "anna", "--utility", "aurora", "--role", "viewer")
     whole = run("audit", "verify")
+    assert "no anchor in" in whole.stderr
     assert whole.exit_code == 0, whole.output
     assert re.search(r"^aurora: 2 rows hold, the last is [0-9a-f]{64}$", whole.stdout, re.MULTILINE)
     actors = one(connection, "select array_agg(distinct actor) from audit_log where action = 'added'")
@@ -114,3 +116,25 @@ def test_verification_prints_the_heads_or_the_first_row_that_is_wrong(
     broken = run("audit", "verify")
     assert broken.exit_code == 1
     assert "aurora: broken at row 2: its content is not what was hashed" in broken.stdout
+
+
+def test_beside_an_anchor_verification_misses_rows_that_were_cut_off(
+    run: Run, connection: psycopg.Connection, tmp_path: Path
+) -> None:
+    run("user", "create", "anna", "--utility", "aurora", "--role", "viewer")
+    anchored = run("audit", "anchor")
+    assert anchored.exit_code == 0, anchored.output
+    assert (tmp_path / "audit" / "anchors").read_text() == anchored.stdout
+    whole = run("audit", "verify")
+    assert whole.exit_code == 0
+    assert f"1 anchors in {tmp_path / 'audit'} hold, the last is of " in whole.stdout
+    connection.execute("alter table audit_log disable trigger user")
+    connection.execute("delete from audit_log where utility_id is not null")
+    connection.commit()
+    broken = run("audit", "verify")
+    assert broken.exit_code == 1
+    assert "aurora: broken at row 1: the row is missing: an anchor knows one at the end" in broken.stdout
+    told = run("audit", "anchor")
+    assert (told.exit_code, "aurora: broken at row" in told.stderr) == (1, True)
+    (tmp_path / "audit" / "key.pub").unlink()
+    assert "public key" in run("audit", "verify").stderr

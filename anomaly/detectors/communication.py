@@ -42,6 +42,9 @@ LIMITS: Mapping[str, Limit] = {
     "cpu_celsius": Limit("communication.temperature", "the gateway is too hot", 80.0, 70.0),
     "disk_used": Limit("communication.disk", "the gateway's disk fills", 0.9, 0.8, severity=Severity.ALARM),
     "clock_drift": Limit("communication.clock", "a clock is off", 60.0, 10.0),
+    "returns": Limit(
+        "communication.copies", "two gateways run under one name", 1.5, 0.5, 1, 2, severity=Severity.ALARM
+    ),
 }
 KINDS = tuple(limit.kind for limit in LIMITS.values())
 

@@ -103,7 +103,7 @@ _TEXTS: tuple[str | tuple[str, str], ...] = (
     N_("gateway %(gateway)s of %(utility)s is not registered"),
     N_("%(meter)s is not registered at %(utility)s"),
     N_("%(meter)s is read by another gateway than %(gateway)s"),
-    N_("%(at)s is before the year 2000, or more than a day ahead"),
+    N_("%(at)s is before the year 2000, or more than five minutes ahead"),
     N_("%(number)s is outside the range of a register"),
     N_("%(number)s %(unit)s is outside the range of a register in %(target)s"),
     N_("%(number)s %(unit)s is not a whole number of millionths of %(target)s"),

@@ -55,7 +55,11 @@ OTHERS = tuple(
 )
 _SEVERAL = 3  # meters from which on a gateway is to blame and not they
 _MOST = replace(LIMITS["missed"], above=0.5, well=0.25)
-_OF_GATEWAY = {"missed": _MOST} | {name: LIMITS[name] for name in ("cpu_celsius", "disk_used", "clock_drift")}
+_OF_GATEWAY = {
+    "missed": _MOST,
+    "clock_drift": replace(LIMITS["clock_drift"], opens=1, closes=2),  # the best message of an hour is sure
+} | {name: LIMITS[name] for name in ("cpu_celsius", "disk_used", "returns")}
+_BEHIND = 3600.0  # s; less may be the way of a message
 _OF_LINE = {name: LIMITS[name] for name in ("crc_errors", "retries")}
 _OF_METER = {"missed": LIMITS["missed"]}
 _NO_REFERENCE = {"unsynchronised": replace(LIMITS["clock_drift"], above=0.5, well=0.5)}
@@ -185,8 +189,8 @@ def _of_gateway(heard: Sequence[GatewayHour], silent: FloatArray, hours: _Hours)
         "polls": np.ones(silent.shape),
         "cpu_celsius": hours.row({each.hour: each.cpu_celsius for each in heard}),
         "disk_used": hours.row({each.hour: each.disk_used for each in heard}),
-        # one behind looks like a message that came late: such a gateway says itself that it has no reference
-        "clock_drift": hours.row({each.hour: max(0.0, each.clock_ahead) for each in heard}),
+        "clock_drift": hours.row({each.hour: _off(each.clock_ahead) for each in heard}),
+        "returns": hours.row({each.hour: float(each.returns) for each in heard}),
     }
     found = health(figures, _OF_GATEWAY)
     wrong = [event for event in found if event.kind == LIMITS["clock_drift"].kind]
@@ -199,6 +203,13 @@ def _of_gateway(heard: Sequence[GatewayHour], silent: FloatArray, hours: _Hours)
         for event in lost
         if not any(_overlap(event, other) for other in wrong)
     ]
+
+
+def _off(ahead: float | None) -> float | None:
+    """Seconds that a clock is surely off; None where nothing came in that hour."""
+    if ahead is None:
+        return None
+    return ahead if ahead > 0 else -ahead if ahead < -_BEHIND else 0.0
 
 
 def _overlap(one: HealthFinding, other: HealthFinding) -> bool:

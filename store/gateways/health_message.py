@@ -3,6 +3,9 @@
 Every figure is the largest, the smallest or the last of its hour or day, so that neither the order of
 messages nor one that comes twice changes anything. Of a gateway whose clock has no reference, the present is
 the hour, and what it says of meters' clocks is not kept.
+
+How far a gateway's clock is off is told by the messages that come in an hour, whatever instants they bear:
+by the least far of them, since others may have been long on their way.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +18,7 @@ from store.postgres.arrays import microseconds
 from store.readings.raw import mark_for_validation
 from telemetry.wire import Health, from_milliseconds
 
+_EPOCHS = 8  # of a gateway, the latest
 CLOCK_SECONDS = 60  # M-Bus type F tells no seconds; good clocks write nothing
 
 
@@ -22,17 +26,19 @@ def keep_hour(connection: Connection[Any], utility: str, gateway: str, health: H
     """Keep what a health message of a registered gateway says."""
     row = connection.execute(
         """
-        select g.id, g.utility_id, now() from gateways g join utilities u on u.id = g.utility_id
-        where u.code = %s and g.code = %s
+        select g.id, g.utility_id, now(), g.epochs from gateways g join utilities u on u.id = g.utility_id
+        where u.code = %s and g.code = %s for no key update of g
         """,
         (utility, gateway),
     ).fetchone()
     if row is None:
         return
-    gateway_id, utility_id, now = row
+    gateway_id, utility_id, now, epochs = row
     at = from_milliseconds(health.at)
     instant = min(at, now) if health.clock_synchronised else now
-    _keep_gateway(connection, (gateway_id, utility_id), instant, health, (at - now).total_seconds())
+    _keep_gateway(connection, (gateway_id, utility_id), instant, health)
+    returned = _keep_epoch(connection, gateway_id, epochs, health.epoch)
+    _keep_arrival(connection, (gateway_id, utility_id), now, (at - now).total_seconds(), returned=returned)
     for line in health.lines:
         told = (line.exchanges, line.retries, line.crc_errors)
         connection.execute(
@@ -51,24 +57,46 @@ def keep_hour(connection: Connection[Any], utility: str, gateway: str, health: H
         _keep_clocks(connection, (gateway_id, utility_id), health, now)
 
 
+def _keep_epoch(connection: Connection[Any], gateway_id: int, epochs: list[str], told: str) -> bool:
+    """Whether an epoch came back that the gateway had left."""
+    if told != (epochs[0] if epochs else None):
+        kept = [told, *(one for one in epochs if one != told)][:_EPOCHS]
+        connection.execute("update gateways set epochs = %s where id = %s", (kept, gateway_id))
+    return told in epochs[1:]
+
+
+def _keep_arrival(
+    connection: Connection[Any], whose: tuple[int, int], now: datetime, ahead: float, *, returned: bool
+) -> None:
+    connection.execute(
+        """
+        insert into gateway_hours as t (gateway_id, utility_id, hour, clock_ahead, returns)
+        values (%s, %s, date_trunc('hour', %s), %s, %s)
+        on conflict (gateway_id, hour) do update
+        set clock_ahead = case when abs(excluded.clock_ahead) < abs(coalesce(t.clock_ahead, 'infinity'))
+                               then excluded.clock_ahead else t.clock_ahead end,
+            returns = t.returns + excluded.returns
+        """,
+        (*whose, now, ahead, int(returned)),
+    )
+
+
 def _keep_gateway(
-    connection: Connection[Any], whose: tuple[int, int], instant: datetime, health: Health, ahead: float
+    connection: Connection[Any], whose: tuple[int, int], instant: datetime, health: Health
 ) -> None:
     free, total = health.disk_free_bytes, health.disk_total_bytes
     used = None if free is None or not total else min(1.0, max(0.0, 1 - free / total))
     connection.execute(
         """
         insert into gateway_hours as t
-            (gateway_id, utility_id, hour, cpu_celsius, disk_used, unsynchronised, clock_ahead)
-        values (%s, %s, date_trunc('hour', %s), %s, %s, %s, %s)
+            (gateway_id, utility_id, hour, cpu_celsius, disk_used, unsynchronised)
+        values (%s, %s, date_trunc('hour', %s), %s, %s, %s)
         on conflict (gateway_id, hour) do update
         set cpu_celsius = greatest(t.cpu_celsius, excluded.cpu_celsius),
             disk_used = greatest(t.disk_used, excluded.disk_used),
-            unsynchronised = t.unsynchronised or excluded.unsynchronised,
-            clock_ahead = case when abs(excluded.clock_ahead) < abs(t.clock_ahead) then excluded.clock_ahead
-                               else t.clock_ahead end
+            unsynchronised = t.unsynchronised or excluded.unsynchronised
         """,
-        (*whose, instant, health.cpu_celsius, used, not health.clock_synchronised, ahead),
+        (*whose, instant, health.cpu_celsius, used, not health.clock_synchronised),
     )
 
 

@@ -24,13 +24,14 @@ class WatchedGateway:
 
 @dataclass(frozen=True, slots=True)
 class GatewayHour:
-    """A gateway in an hour in which it was heard; None: it did not tell. See core/0009."""
+    """A gateway in an hour in which it was heard; None: it did not tell. See core/0009 and core/0014."""
 
     hour: datetime
     cpu_celsius: float | None
     disk_used: float | None
     unsynchronised: bool
-    clock_ahead: float
+    clock_ahead: float | None
+    returns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def watched_gateways(connection: Connection[Any], since: datetime) -> list[Watch
 def gateway_hours(connection: Connection[Any], gateway_id: int, since: datetime) -> list[GatewayHour]:
     """The hours in which it was heard, in order."""
     query = """
-        select hour, cpu_celsius, disk_used, unsynchronised, clock_ahead from gateway_hours
+        select hour, cpu_celsius, disk_used, unsynchronised, clock_ahead, returns from gateway_hours
         where gateway_id = %s and hour >= %s order by hour
         """
     return all_rows(connection, GatewayHour, query, (gateway_id, since))

@@ -21,6 +21,7 @@ class GatewayReportRow:
     state_at: datetime | None
     health_at: datetime | None
     said: dict[str, Any] | None
+    copies: bool  # lately, two gateways reported under this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ def gateway(connection: Connection[Any], utility_id: int, code: str) -> GatewayR
     """A field gateway by its code; imports are no devices."""
     query = """
         select g.id, g.code, s.code as site_code, s.name as site_name, g.state, g.state_at, g.health_at,
-               g.health as said
+               g.health as said, exists (select from gateway_hours h where h.gateway_id = g.id and h.returns > 1
+                                         and h.hour > now() - interval '2 hours') as copies
         from gateways g left join sites s on s.id = g.site_id
         where g.utility_id = %s and g.code = %s and g.kind = 'field'
         """

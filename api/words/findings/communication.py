@@ -71,4 +71,12 @@ WORDS = {
             "Годинник шлюзу розходиться на %(worst)s с (поріг: %(limit)s с). Перевірте, чи доступний йому сервер часу.",
         ),
     ),
+    "communication.copies": FindingWords(
+        Text("Two gateways under one name", "Два шлюза под одним именем", "Два шлюзи під одним іменем"),
+        Sentence(
+            "Two gateways took turns up to %(worst)s times an hour: they run from copies of one card. Give each a name of its own, in its configuration and in the registry. No reading is lost meanwhile, but they throw each other off the broker.",
+            "Два шлюза сменяли друг друга до %(worst)s раз в час: они работают с копий одной карты. Дайте каждому своё имя в его настройках и в реестре. Показания при этом не теряются, но шлюзы отключают друг друга от брокера.",
+            "Два шлюзи змінювали один одного до %(worst)s разів на годину: вони працюють із копій однієї картки. Дайте кожному власне ім’я в його налаштуваннях і в реєстрі. Показання при цьому не губляться, але шлюзи відключають один одного від брокера.",
+        ),
+    ),
 }

@@ -108,6 +108,22 @@ def test_a_gateway_that_is_silent_or_was_never_heard_says_what_to_do(
     assert browser.get("/gateways/nowhere", headers={"accept": "text/html"}).status_code == 404
 
 
+def test_two_gateways_under_its_name_are_told_on_its_page(
+    browser: TestClient, ours: Seeded, connection: psycopg.Connection
+) -> None:
+    assert "data-copies" not in browser.get(PAGE).text
+    connection.execute(
+        "insert into gateway_hours (gateway_id, utility_id, hour, returns) "
+        "values (%s, %s, date_trunc('hour', now()), 2) "
+        "on conflict (gateway_id, hour) do update set returns = 2",
+        [gateway_id(connection), ours.id],
+    )
+    connection.commit()
+    page = browser.get(PAGE).text
+    assert "data-copies" in page
+    assert "Two gateways under one name" in page
+
+
 def test_the_charts_have_a_point_for_each_stretch_of_time_and_gaps_where_nothing_was_told(
     browser: TestClient, connection: psycopg.Connection
 ) -> None:

@@ -40,6 +40,8 @@ COMMANDS = (
     Entry("export", "readings.export", "export", "Readings of a range as a file."),
     Entry("arrival", "readings.arrival", "arrival", "The share of due readings that arrived."),
     Entry("quarantine", "readings.quarantine", "app", "What could not be used: look, try again, discard."),
+    Entry("login", "access.login", "login", "Sign in at the command line."),
+    Entry("logout", "access.login", "logout", "Sign out at the command line."),
     Entry("user", "access.user", "app", "Accounts of people, and their roles."),
     Entry("key", "access.key", "app", "API keys of billing systems and people."),
     Entry("audit", "access.audit", "app", "The log of who did what: is it still what was written?"),

@@ -3,6 +3,7 @@
 DATABASE_URL    postgresql://... of the store; unset: the embedded PostgreSQL in the data folder
 HESPER_BROKER   mqtt://host:port of the broker; unset: the embedded one
 HESPER_DATA     the data folder; default ./hesper-data
+HESPER_SESSION  file of the token that `hesper login` keeps; default session in ~/.config/hesper/
 HESPER_AUDIT    folder of the audit log's anchors; default audit/ in the data folder
 HESPER_AUDIT_HOOK  program that gets each new anchor on its standard input
 """
@@ -26,6 +27,7 @@ class Settings(BaseSettings):
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL", repr=False)
     broker: str | None = Field(default=None, repr=False)
     data: Path = Path("hesper-data")
+    session: Path | None = None
     audit: Path | None = None
     audit_hook: str = ""
 

@@ -79,6 +79,11 @@ BILLING_SYSTEM = frozenset(
 )
 
 
+def counting(roles: frozenset[UserRole], *, second_factor: bool) -> frozenset[UserRole]:
+    """Roles that count: those over money and people only with a second factor, ours or a provider's."""
+    return roles if second_factor else roles - PRIVILEGED
+
+
 def scopes_of(roles: Iterable[UserRole]) -> frozenset[Scope]:
     """Scopes of somebody with these roles."""
     held = frozenset(roles)

@@ -15,6 +15,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+_NO_ACCOUNT = " at the command line"
 _PAGE = 5000
 _LAST = 2**63 - 1
 
@@ -94,6 +95,25 @@ def sign_as(connection: Connection[Any], actor: str, address: str = "") -> None:
         "select set_config('hesper.author', %s, true), set_config('hesper.address', %s, true)",
         (actor, address),
     )
+
+
+def sign_session(connection: Connection[Any], actor: str, address: str) -> None:
+    """The same for all transactions of this session. Commits."""
+    connection.execute(
+        "select set_config('hesper.author', %s, false), set_config('hesper.address', %s, false)",
+        (actor, address),
+    )
+    connection.commit()
+
+
+def system_user_actor(system_user: str) -> str:
+    """Name of somebody at the command line of whom no account is known."""
+    return f"{system_user}{_NO_ACCOUNT}"
+
+
+def has_account(actor: str) -> bool:
+    """False for whoever may be anybody: a user of the system who is nobody's account."""
+    return not actor.endswith(_NO_ACCOUNT)
 
 
 def note(

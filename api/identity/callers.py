@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from metering.access import PRIVILEGED, Scope, UserRole, scopes_of
+from metering.access import Scope, UserRole, counting, scopes_of
 from store.access import api_keys, users
 from store.access.sessions import Session
 from store.fleet.utilities import UtilityRow, utility
@@ -108,4 +108,4 @@ def roles_of(
 
 def effective(roles: frozenset[UserRole], person: users.User) -> frozenset[UserRole]:
     """Roles that count: those over money and people only with a second factor, ours or a provider's."""
-    return roles if person.totp_secret or person.issuer else roles - PRIVILEGED
+    return counting(roles, second_factor=person.has_second_factor)

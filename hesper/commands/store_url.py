@@ -1,6 +1,5 @@
 """The store that a command means: the named one, the running one, else that of the data folder."""
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,9 +9,9 @@ import psycopg
 import typer
 
 from hesper.central import running
+from hesper.commands.person import sign_here
 from hesper.settings import Settings
 from metering.registry.checks import RegistryError
-from store.audit import sign_as
 from store.postgres.database import StoreError, UnreachableError, connect
 from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.migrate import migrate
@@ -41,7 +40,10 @@ def store_url(database_url: str | None, data: Path | None) -> Iterator[str]:
 
 @contextmanager
 def administration(database_url: str | None, data: Path | None) -> Iterator[psycopg.Connection]:
-    """Session as hesper_admin, committed at the end; what store or registry refuses changes nothing."""
+    """Session as hesper_admin, in the name of who is here, committed at the end.
+
+    What store or registry refuses changes nothing.
+    """
     with (
         refusals_told(1),
         store_url(database_url, data) as url,
@@ -49,6 +51,7 @@ def administration(database_url: str | None, data: Path | None) -> Iterator[psyc
     ):
         migrate(connection)
         assume(connection, Role.ADMIN)
+        sign_here(connection)
         yield connection
 
 
@@ -60,14 +63,14 @@ def session(database_url: str | None, data: Path | None, *, application: str) ->
         store_url(database_url, data) as url,
         connect(url, application=application, role=Role.ADMIN) as connection,
     ):
+        sign_here(connection)
         yield connection
 
 
 @contextmanager
 def signed(database_url: str | None, data: Path | None) -> Iterator[psycopg.Connection]:
-    """`administration` by the user of this machine, whom the audit log names; a LookupError ends it too."""
+    """`administration`; a LookupError ends it too."""
     with administration(database_url, data) as connection:
-        sign_as(connection, f"{getpass.getuser()} at the command line")
         try:
             yield connection
         except LookupError as error:

@@ -31,6 +31,11 @@ class User:
     totp_step: int
     recovery_hashes: list[bytes] = field(repr=False)
 
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether more than a password stands for this person: ours, or what a provider asks for."""
+        return self.totp_secret is not None or self.issuer is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Membership:
@@ -57,6 +62,7 @@ class UserRow:
     name: str
     issuer: str | None
     second_factor: bool
+    os_user: str | None
     roles: list[str]
     created_at: datetime
     disabled_at: datetime | None
@@ -118,6 +124,12 @@ def utility_of_code(connection: Connection[Any], code: str) -> int | None:
     """The id of a utility, before it is entered."""
     row = connection.execute("select utility_of_code(%s)", (code,)).fetchone()
     return row[0] if row else None
+
+
+def enter_system_user(connection: Connection[Any], system_user: str) -> User | None:
+    """The account of whoever this user of the system is."""
+    found = connection.execute("select id from users where os_user = %s", (system_user,)).fetchone()
+    return enter(connection, found[0]) if found else None
 
 
 def set_password_hash(connection: Connection[Any], user_id: int, password_hash: str) -> None:
@@ -210,6 +222,19 @@ def withdraw(connection: Connection[Any], login: str, utility: str, role: UserRo
         raise LookupError(f"{login} is no {role} of {utility}")
 
 
+def set_system_user(connection: Connection[Any], login: str, system_user: str | None) -> None:
+    """Say which user of the system somebody is at the command line; None: nobody. Raises LookupError."""
+    user_id = _user(connection, login)
+    taken = connection.execute(
+        "select login from users where os_user = %s and id <> %s", (system_user, user_id)
+    ).fetchone()
+    if taken:
+        raise LookupError(
+            f"{system_user} is {taken[0]} already: `hesper user map {taken[0]} --remove` ends that"
+        )
+    connection.execute("update users set os_user = %s where id = %s", (system_user, user_id))
+
+
 def reset(connection: Connection[Any], login: str, password_hash: str) -> None:
     """A new password, no second factor, and every session ended. Raises LookupError."""
     user_id = _user(connection, login)
@@ -241,7 +266,7 @@ def listed(connection: Connection[Any]) -> list[UserRow]:
     with connection.cursor(row_factory=class_row(UserRow)) as cursor:
         return cursor.execute(
             """
-            select login, u.name, issuer, totp_secret is not null as second_factor,
+            select login, u.name, issuer, totp_secret is not null as second_factor, os_user,
                    coalesce(array_agg(c.code || ':' || role order by c.code, role)
                             filter (where role is not null), '{}') as roles, created_at, disabled_at
             from users u left join user_roles r on r.user_id = u.id and r.revoked_at is null

@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from store.audit import has_account
 from store.billing.closes import last_run, lock_period, note
 from store.billing.drafts import DraftRow, draft_of, progress, remove
 from store.billing.rule_sets import rules_on
@@ -29,8 +30,7 @@ def approve(connection: Connection[Any], utility_id: int, period: str, approver:
     """
     with connection.transaction():
         draft = _to_approve(connection, utility_id, period)
-        if approver == draft.author:
-            raise SecondPersonError(f"{period} was drafted by {approver}: another person approves it")
+        _hold_apart(draft, approver)
         return _approve(connection, draft, approver)
 
 
@@ -39,11 +39,8 @@ def approve_news(connection: Connection[Any], utility_id: int, period: str, appr
     with connection.transaction():
         draft = _to_approve(connection, utility_id, period)
         corrected = draft.summary["corrected"] if draft.summary else 0
-        if corrected and approver == draft.author:
-            raise SecondPersonError(
-                f"{period}: {corrected} billing readings change that were issued before; "
-                f"that is approved by another person than {approver}, who drafted it"
-            )
+        if corrected:
+            _hold_apart(draft, approver, f"{corrected} billing readings change that were issued before; ")
         return _approve(connection, draft, approver)
 
 
@@ -57,6 +54,24 @@ def withdraw(connection: Connection[Any], utility_id: int, period: str, author: 
         run = found.base_run + 1
         note(connection, utility_id, period, run=run, state="withdrawn", author=author, summary={})
         remove(connection, found)
+
+
+def _hold_apart(draft: DraftRow, approver: str, because: str = "") -> None:
+    """Raises SecondPersonError unless two people are known to have drafted and to approve."""
+    if not has_account(approver):
+        raise SecondPersonError(
+            f"{draft.period}: {because}who approves has an account, and {approver} has none: use "
+            "`hesper login`, or let `hesper user map` say whose account this user of the system is"
+        )
+    if not has_account(draft.author):
+        raise SecondPersonError(
+            f"{draft.period}: {because}it was drafted by {draft.author}, who may be anybody: withdraw the "
+            "draft, and draft it again with an account (`hesper login`)"
+        )
+    if approver == draft.author:
+        raise SecondPersonError(
+            f"{draft.period} was drafted by {approver}: {because}another person approves it"
+        )
 
 
 def _to_approve(connection: Connection[Any], utility_id: int, period: str) -> DraftRow:

@@ -19,6 +19,7 @@ from psycopg import Connection
 from psycopg.errors import CheckViolation
 from psycopg.rows import class_row
 
+from store.audit import has_account
 from store.postgres.errors import StoreError
 from telemetry.micro import from_micro
 
@@ -126,6 +127,12 @@ def approve(connection: Connection, utility_id: int, edit_id: int, author: str) 
         raise EditError(f"no edit {edit_id}", advice="`hesper edit list` shows them")
     if not row.waits:
         raise EditError(f"edit {edit_id} does not wait for an approval")
+    for person in (row.author, author):
+        if not has_account(person):
+            raise EditError(
+                f"edit {edit_id}: of {person} no account is known",
+                advice="edits are made and approved with an account: use `hesper login`, or undo this one",
+            )
     if row.author == author:
         raise EditError(
             f"edit {edit_id} is by {author} too",

@@ -74,6 +74,31 @@ def reset(login: Login, database_url: DatabaseUrl = None, data: DataFolder = Non
     typer.echo(password)
 
 
+@app.command("map")
+def map_(
+    login: Login,
+    system_user: Annotated[
+        str | None,
+        typer.Argument(help="User of the system where commands are given, as `id -un` shows it."),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Let it be nobody's account again.")] = False,
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
+    """Say which user of the system somebody is: commands that this user gives are given by the account.
+
+        hesper user map anna anna.k
+
+    Whoever else is that user of the system is taken for the same person: give each person one of their own,
+    or let them use `hesper login`.
+    """
+    if (system_user is None) is not remove:
+        raise typer.BadParameter("name a user of the system, or give --remove")
+    with signed(database_url, data) as connection:
+        users.set_system_user(connection, login, system_user)
+    typer.echo(f"{login} is {system_user or 'nobody'} at the command line")
+
+
 @app.command()
 def disable(
     login: Login,
@@ -90,7 +115,9 @@ def disable(
 @app.command("list")
 def list_(database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
     """All accounts, with their roles."""
-    table = Table("login", "name", "roles", "second factor", "signs in with", "disabled")
+    table = Table(
+        "login", "name", "roles", "second factor", "signs in with", "at the command line", "disabled"
+    )
     with signed(database_url, data) as connection:
         for user in users.listed(connection):
             table.add_row(
@@ -99,6 +126,7 @@ def list_(database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
                 " ".join(user.roles),
                 "yes" if user.second_factor else "",
                 user.issuer or "password",
+                user.os_user or "",
                 f"{user.disabled_at:%Y-%m-%d}" if user.disabled_at else "",
             )
     Console().print(table)

@@ -1,6 +1,5 @@
 """`hesper close`: the month close of a utility."""
 
-import getpass
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,15 +23,18 @@ from hesper.commands.billing.close_report import (
     table,
     work_left,
 )
+from hesper.commands.person import sign_here
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month
 from ingest.billing.close import CloseState, CloseSummary
 from ingest.validation import Progress as Judged
 from ingest.validation import drain
+from metering.access import Scope
 from metering.billing.rule_set import RulesError
 from metering.periods.calendar import PeriodError, names
 from store.billing.approval import ApprovalError
+from store.billing.measured import utility as load_utility
 from store.billing.measured import utility_codes
 from store.postgres.database import StoreError, connect
 from store.postgres.roles import Role
@@ -57,7 +59,6 @@ def close(
     utility: Annotated[
         str | None, typer.Option(help="Whose period; needed only where there are several utilities.")
     ] = None,
-    author: Annotated[str | None, typer.Option(help="Who closes; default: the user of this session.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")
     ] = None,
@@ -85,12 +86,13 @@ def close(
     What waits for validation is validated first. Closing again adds only what has changed, as a new version;
     what was issued is never altered. It looks where something happened since the last close; `--all` looks
     everywhere, as after an upgrade, and comes to the same. Where something changes that was issued before,
-    the draft waits until another person approves it. A close that was interrupted goes on where it stopped.
+    the draft waits until another person approves it, each with an account (`hesper login`). A close that was
+    interrupted goes on where it stopped.
 
         hesper close 2026-10
         hesper close 2026-10 --draft
         hesper close 2026-10 --all
-        hesper close 2026-10 --approve --author boris
+        hesper close 2026-10 --approve
         hesper close --from 2016-03 --to 2017-02 --utility daiad
         hesper close --verify 2026-10
         hesper close --common 2026-10
@@ -119,12 +121,15 @@ def close(
                 show_common(store, code, periods)
                 return
             step = _step(draft=draft, approve=approve, withdraw=withdraw)
-            who = author or getpass.getuser()
+            person = sign_here(store)
+            who = person.name
             if step is Step.WITHDRAW:
                 for name in periods:
                     month.withdraw(store, code, name, who)
                 return
             if step is Step.APPROVE:
+                if person.account is not None:  # without one it issues nothing but news
+                    person.allowed(store, load_utility(store, code).id, Scope.BILLING_APPROVE)
                 summaries = [month.approve(store, code, name, who) for name in periods]
             else:
                 summaries = _close(
@@ -140,7 +145,7 @@ def close(
                 )
             waiting = [] if json_output else work_left(store, code, summaries)
     except (StoreError, PeriodError, LookupError, BusyError, StartError, ApprovalError, RulesError) as error:
-        _fail(console, str(error))
+        _fail(console, f"{error}\n{getattr(error, 'advice', '')}".rstrip())
     if json_output:
         typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=2))
     else:

@@ -59,7 +59,7 @@ def remarks(summaries: Sequence[CloseSummary]) -> list[str]:
             )
             said.append(
                 f"{summary.period}: nothing is issued yet{another}; "
-                f"`hesper close {summary.period} --approve --author NAME` issues it"
+                f"`hesper close {summary.period} --approve` issues it"
             )
         if summary.standing:
             said.append(f"{summary.period}: {summary.standing} issued before are now in doubt")

@@ -1,6 +1,5 @@
 """`hesper rules`: by which rules a utility's months are closed, from when on."""
 
-import getpass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hesper.commands.person import person_here
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from hesper.commands.utility import the_utility
 from metering.billing.rule_set import RulesError, parse_rules
@@ -26,11 +26,10 @@ def _group() -> None:
 
 
 @app.command("apply")
-def apply_rules(  # noqa: PLR0917 - typer passes them by name
+def apply_rules(
     file: Annotated[Path, typer.Argument(help="A rule set in TOML.")],
     utility: UtilityCode,
     since: Since,
-    author: Annotated[str | None, typer.Option(help="Default: the user of this session.")] = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
@@ -53,7 +52,7 @@ def apply_rules(  # noqa: PLR0917 - typer passes them by name
                 name=rules.name,
                 version=rules.version,
                 content=text,
-                author=author or getpass.getuser(),
+                author=person_here(connection).name,
             )
     except (OSError, UnicodeDecodeError, LookupError, RulesError) as error:
         typer.echo(f"{file}: {error}", err=True)
@@ -76,7 +75,6 @@ def coefficient(  # noqa: PLR0917 - typer passes them by name
     amount: Annotated[str, typer.Argument(help="How many, a decimal.")],
     utility: UtilityCode,
     since: Since,
-    author: Annotated[str | None, typer.Option(help="Default: the user of this session.")] = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
@@ -96,7 +94,7 @@ def coefficient(  # noqa: PLR0917 - typer passes them by name
                 per=per,
                 valid_from=since.date(),
                 amount=number,
-                author=author or getpass.getuser(),
+                author=person_here(connection).name,
             )
     except (LookupError, InvalidOperation) as error:
         typer.echo(str(error) if isinstance(error, LookupError) else f"{amount!r} is no number", err=True)

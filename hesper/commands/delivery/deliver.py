@@ -1,6 +1,5 @@
 """`hesper deliver`: destinations of billing readings, their messages, files, and an account's statement."""
 
-import getpass
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ import typer
 from hesper.clock import process_clock
 from hesper.commands.delivery.files import AsJson, Utility, file_, statement
 from hesper.commands.delivery.shared import DeliveryError, period_name, show_table
+from hesper.commands.person import person_here
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility, utility_code
 from hesper.stop import until_told
@@ -49,9 +49,6 @@ def add(
     since: Annotated[
         str | None, typer.Option(metavar="YYYY-MM", help="Send the closes from this period on, too.")
     ] = None,
-    author: Annotated[
-        str | None, typer.Option(help="Name for the record; default: the user of this session.")
-    ] = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
@@ -71,7 +68,7 @@ def add(
             raise DeliveryError(f"nothing can be sent to this address: {error}") from None
         secret = new_secret()
         number = places.add(
-            connection, code, url, secret, author or getpass.getuser(), allow_private=allow_private
+            connection, code, url, secret, person_here(connection).name, allow_private=allow_private
         )
         waiting = outbox.put_closed(connection, number, period_name(since)) if since else 0
     typer.echo(f"destination {number} of {code}, {waiting} messages wait for it", err=True)

@@ -1,6 +1,5 @@
 """`hesper deliver file` and `hesper deliver statement`: a period as a file, an account reconciled."""
 
-import getpass
 import json
 import os
 from pathlib import Path
@@ -21,7 +20,7 @@ from metering.billing.canonical_hash import decimal
 from metering.delivery.format import BillingWriter, InexpressibleError
 from metering.delivery.formats import BILLING_WRITERS, DIALECTS, FORMATS
 from metering.delivery.statement import Statement
-from store.audit import note, sign_as
+from store.audit import note
 from store.delivery.outgoing import held, issue
 from store.delivery.statements import statement as load_statement
 
@@ -77,7 +76,6 @@ def file_(
                 f"{path} was not written: {error}",
                 advice=install_advice(kind) if isinstance(error, ModuleNotFoundError) else "",
             ) from error
-        sign_as(connection, f"{getpass.getuser()} at the command line")
         note(
             connection,
             "exported",

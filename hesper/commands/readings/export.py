@@ -1,6 +1,5 @@
 """`hesper export`: readings of a range as a file."""
 
-import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -16,7 +15,7 @@ from psycopg import Connection
 from hesper.commands.delivery.shared import CountingIterator, install_advice
 from hesper.commands.store_url import DatabaseUrl, DataFolder, session
 from metering.delivery.formats import FORMATS, READINGS_WRITERS
-from store.audit import note, sign_as
+from store.audit import note
 from store.readings.export import Range, blocks, registers
 
 
@@ -86,7 +85,6 @@ def _utility(connection: Connection[Any], code: str) -> tuple[int, ZoneInfo]:
 
 def _log(connection: Connection[Any], utility_id: int, wanted: Range, format_: str) -> None:
     """Readings are personal: who takes them out is in the audit log before the first one leaves."""
-    sign_as(connection, f"{getpass.getuser()} at the command line")
     note(
         connection,
         "exported",

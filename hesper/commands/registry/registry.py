@@ -1,6 +1,5 @@
 """`hesper registry`: what a utility owns and where it is, and who changed it when."""
 
-import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from hesper.commands.person import person_here
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from hesper.commands.utility import utility_code
 from metering.registry.checks import RegistryError, medium_of
@@ -30,7 +30,6 @@ app = typer.Typer(no_args_is_help=True)
 Utility = Annotated[
     str | None, typer.Option(help="Whose registry; needed only where there are several utilities.")
 ]
-Author = Annotated[str | None, typer.Option(help="Who does it; default: the user of this session.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; tell what would be done.")]
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 
@@ -45,7 +44,6 @@ def apply(
     file: Annotated[Path, typer.Argument(help="The registry as TOML.")],
     *,
     dry_run: DryRun = False,
-    author: Author = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
@@ -61,7 +59,7 @@ def apply(
             summary, refused = rehearse(connection, registry)
             _tell([f"{error}; {error.advice}" for error in refused])
         else:
-            sign(connection, author or getpass.getuser(), f"registry apply {file.name}")
+            sign(connection, person_here(connection).name, f"registry apply {file.name}")
             summary = apply_registry(connection, registry)
     Console().print(table(summary))
 
@@ -72,7 +70,6 @@ def import_(
     *,
     utility: Utility = None,
     dry_run: DryRun = False,
-    author: Author = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
@@ -85,7 +82,7 @@ def import_(
     """
     with administration(database_url, data) as connection:
         tables = read_tables(folder, extract(connection, utility_code(connection, utility)))
-        summary = _take(connection, tables, author, f"registry import {folder.name}", dry_run=dry_run)
+        summary = _take(connection, tables, f"registry import {folder.name}", dry_run=dry_run)
     Console().print(table(summary))
 
 
@@ -114,7 +111,6 @@ def swap(
     removed: Annotated[str | None, typer.Option(help="The old meter, where there are several.")] = None,
     multiplier: Annotated[str | None, typer.Option(help="CT/VT ratio from then on.")] = None,
     utility: Utility = None,
-    author: Author = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
@@ -139,7 +135,7 @@ def swap(
             removed,
             multiplier,
         )
-        sign(connection, author or getpass.getuser(), reason)
+        sign(connection, person_here(connection).name, reason)
         before = exchange_meters(connection, exchange)
     typer.echo(f"{service_point}: {before} until {at:%Y-%m-%d %H:%M}, {installed} from then on")
 
@@ -152,7 +148,6 @@ def correct(
     reason: Reason,
     dry_run: DryRun = False,
     utility: Utility = None,
-    author: Author = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
@@ -169,7 +164,7 @@ def correct(
     fields = _pairs([word for word in words if "=" in word])
     with administration(database_url, data) as connection:
         tables = amend(extract(connection, utility_code(connection, utility)), kind, key, fields)
-        summary = _take(connection, tables, author, reason, dry_run=dry_run)
+        summary = _take(connection, tables, reason, dry_run=dry_run)
     Console().print(table(summary))
 
 
@@ -212,7 +207,6 @@ def accept(
     site: Annotated[str | None, typer.Option(help="The site where it is.")] = None,
     dry_run: DryRun = False,
     utility: Utility = None,
-    author: Author = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
@@ -232,7 +226,7 @@ def accept(
         typer.echo(f"{entry.code}: {', '.join(filter(None, shown))}")
         if dry_run:
             return
-        sign(connection, author or getpass.getuser(), "accepted with what waited of it")
+        sign(connection, person_here(connection).name, "accepted with what waited of it")
         done = take(connection, calendar(connection, code), entry, to_milliseconds(datetime.now(UTC)))
     typer.echo(f"{done.stored} readings of {done.readouts} readouts are stored, {done.waiting} wait still")
 
@@ -246,9 +240,7 @@ def table(summary: RegistrySummary) -> Table:
     return shown
 
 
-def _take(
-    connection: psycopg.Connection, tables: Tables, author: str | None, reason: str, *, dry_run: bool
-) -> RegistrySummary:
+def _take(connection: psycopg.Connection, tables: Tables, reason: str, *, dry_run: bool) -> RegistrySummary:
     """Apply what was read, all or nothing; the problems of a rehearsal end the command."""
     if not tables.problems:
         summary, refused = rehearse(connection, tables.registry)
@@ -257,7 +249,7 @@ def _take(
     _tell([str(problem) for problem in sorted(tables.problems)])
     if dry_run:
         return summary
-    sign(connection, author or getpass.getuser(), reason)
+    sign(connection, person_here(connection).name, reason)
     return apply_registry(connection, tables.registry)
 
 

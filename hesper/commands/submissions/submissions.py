@@ -1,12 +1,12 @@
 """`hesper submissions`: when a utility takes readings that people hand in, and what was handed in."""
 
-import getpass
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from hesper.commands.delivery.shared import show_table
+from hesper.commands.person import person_here
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from hesper.commands.utility import the_utility
 from metering.billing.canonical_hash import decimal, instant
@@ -48,9 +48,6 @@ def window(
     refuse_late: Annotated[
         bool, typer.Option(help="Outside nothing is taken; else what comes late counts with the next window.")
     ] = False,
-    author: Annotated[
-        str | None, typer.Option(help="Person who sets it; default: the user of this session.")
-    ] = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
@@ -90,7 +87,7 @@ def window(
             name=rules.name,
             version=rules.version,
             content=content,
-            author=author or getpass.getuser(),
+            author=person_here(connection).name,
         )
         later = [row for row in all_rules(connection, whose) if row.valid_from > since]
     typer.echo(f"{rules.label} holds for {utility} from {since}")

@@ -1,6 +1,5 @@
-"""`hesper edit`: what people decide about single readings, by whom and why; nothing is altered."""
+"""`hesper edit`: what people with an account decide about single readings, and why; nothing is altered."""
 
-import getpass
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,10 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
+from hesper.commands.person import person_here
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration
 from hesper.commands.utility import the_utility
+from metering.access import Scope
 from store.validation import edits
 from store.validation.edits import Action, Edit, EditError, EditRow
 from telemetry.micro import ValueOutOfRangeError, to_micro
@@ -26,7 +27,6 @@ Meter = Annotated[str, typer.Argument(help="The meter's id, such as KAM-06855817
 Register = Annotated[str, typer.Argument(help="The register's OBIS code.")]
 At = Annotated[str, typer.Argument(help="The reading's instant, exactly: 2026-10-01T00:00:00Z.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the edit.")]
-Author = Annotated[str | None, typer.Option(help="Who; default: the user of this session.")]
 Utility = Annotated[str | None, typer.Option(help="Whose; needed only where there are several utilities.")]
 
 
@@ -45,13 +45,12 @@ def _decision(action: Action, what: str) -> None:
         at: At,
         *,
         reason: Reason,
-        author: Author = None,
         utility: Utility = None,
         database_url: DatabaseUrl = None,
         data: DataFolder = None,
     ) -> None:
         with _session(database_url, data, utility) as (connection, utility_id):
-            _make(connection, utility_id, meter, register, at, action, author, reason)
+            _make(connection, utility_id, meter, register, at, action, reason)
 
 
 _decision(Action.EXCLUDE, "Leave a reading out: it is judged no more, and nothing is billed from it.")
@@ -67,28 +66,27 @@ def enter(
     value: Annotated[str, typer.Argument(help="What the register showed, in its unit: 1234.567")],
     *,
     reason: Reason,
-    author: Author = None,
     utility: Utility = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
     """Enter a value for an instant without a reading."""
     with _session(database_url, data, utility) as (connection, utility_id):
-        _make(connection, utility_id, meter, register, at, Action.ENTER, author, reason, _micro(value))
+        _make(connection, utility_id, meter, register, at, Action.ENTER, reason, _micro(value))
 
 
 @app.command()
 def approve(
     edit: Annotated[int, typer.Argument(help="The edit's number, as `hesper edit list` shows it.")],
     *,
-    author: Author = None,
     utility: Utility = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
 ) -> None:
     """Let an edit of a closed period hold; by another person than its author."""
     with _session(database_url, data, utility) as (connection, utility_id):
-        _tell(edits.approve(connection, utility_id, edit, author or getpass.getuser()))
+        approver = person_here(connection).allowed(connection, utility_id, Scope.BILLING_APPROVE)
+        _tell(edits.approve(connection, utility_id, edit, approver))
 
 
 @app.command("list")
@@ -132,12 +130,11 @@ def _make(  # noqa: PLR0917 - the commands' own arguments, in their order
     register: str,
     at: str,
     action: Action,
-    author: str | None,
     reason: str,
     value: int | None = None,
 ) -> None:
     register_id = edits.register_named(connection, utility_id, meter, register)
-    edit = Edit(register_id, _instant(at), action, author or getpass.getuser(), reason, value)
+    edit = Edit(register_id, _instant(at), action, person_here(connection).with_account(), reason, value)
     _tell(edits.add(connection, edit))
 
 

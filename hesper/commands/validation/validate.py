@@ -1,6 +1,5 @@
 """`hesper validate`: the process that judges what was stored, and the rules that it judges by."""
 
-import getpass
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from anomaly.catalogue import PARAMETERS
 from hesper.clock import process_clock
+from hesper.commands.person import person_here
 from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
 from hesper.commands.utility import the_utility
 from hesper.stop import until_told
@@ -71,7 +71,6 @@ def rules(
     medium: Annotated[str | None, typer.Option(help="Set it for this medium only: cold water.")] = None,
     since: Annotated[str | None, typer.Option("--from", help="From this day on, YYYY-MM-DD.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why; kept with what is set.")] = None,
-    author: Annotated[str | None, typer.Option(help="Who; default: the user of this session.")] = None,
     utility: Annotated[str | None, typer.Option(help="Whose; needed where there are several.")] = None,
     database_url: DatabaseUrl = None,
     data: DataFolder = None,
@@ -100,7 +99,7 @@ def rules(
                 name=name,
                 value=value,
                 valid_from=_day(since),
-                author=author or getpass.getuser(),
+                author=person_here(connection).name,
                 reason=reason,
             )
             typer.echo(f"parameter {identity}: {name} = {value} from {since} on; all is judged anew")

@@ -175,7 +175,7 @@ grant select (id, utility_id, url, allow_private, previous_until, resting_until,
     on destinations to hesper_admin;
 grant insert, update on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
     installations, fuses, contracts, api_keys, users, user_roles to hesper_admin;
-grant update (ended_at) on sessions to hesper_admin;
+grant insert, update (seen_at, ended_at) on sessions to hesper_admin;
 grant insert on audit_log to hesper_admin;
 grant update (keep) on retention to hesper_admin;
 grant insert on closes, billing_readings, billing_exceptions, close_events, billing_rules,

@@ -114,7 +114,9 @@ def test_change_of_what_was_issued_needs_a_second_person(town: Town) -> None:
     first = issued(town.connection)
     town.read("AAA-1", {NOVEMBER: "141.5"})
     town.judge()
-    with pytest.raises(ApprovalError, match=r"1 billing readings change .* by another person than anna"):
+    with pytest.raises(
+        ApprovalError, match=r"drafted by anna: 1 billing readings change .* another person approves it"
+    ):
         close(town.connection, UTILITY, "2026-10", "anna", NOW)
     assert issued(town.connection) == first
     summary = approve(town.connection, UTILITY, "2026-10", "boris")

@@ -8,7 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
+from hesper.commands.person import system_user
+from metering.access import UserRole
 from store.postgres.database import connect
+from tests.support.people import sit_down
 from tests.support.town import Town
 
 DAY = timedelta(days=1)
@@ -21,6 +24,7 @@ def town(database: str) -> Iterator[Town]:
         town = Town(connection)
         town.meter("AAA-1", {START + n * DAY: str(100 + n) for n in range(62)})
         town.meter("BBB-2", {START + n * DAY: str(100 + n) for n in range(20)})
+        sit_down(connection, "anna", UserRole.BILLING, UserRole.APPROVER)
         yield town
 
 
@@ -32,7 +36,7 @@ def run(database: str, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_one_month_is_closed_and_shown(town: Town, database: str) -> None:
-    code, shown, _ = run(database, "2025-08", "--author", "anna")
+    code, shown, _ = run(database, "2025-08")
     assert code == 0
     assert "2025-08" in shown
     assert [row[0] for row in town.billed("2025-08")] == ["AAA-1"]
@@ -51,8 +55,8 @@ def test_several_months_as_json(town: Town, database: str) -> None:
 
 
 def test_status_says_how_far_each_close_is(town: Town, database: str) -> None:
-    run(database, "2025-08", "--author", "anna")
-    run(database, "2025-09", "--draft", "--author", "anna")
+    run(database, "2025-08")
+    run(database, "2025-09", "--draft")
     code, shown, _ = run(database, "--status")
     assert code == 0
     first, second = shown.splitlines()
@@ -64,28 +68,65 @@ def test_status_says_how_far_each_close_is(town: Town, database: str) -> None:
 
 
 def test_draft_is_shown_worked_off_and_approved(town: Town, database: str) -> None:
-    code, shown, _ = run(database, "2025-08", "--draft", "--author", "anna")
+    code, shown, _ = run(database, "2025-08", "--draft")
     assert code == 0
-    assert "2025-08: nothing is issued yet; `hesper close 2025-08 --approve --author NAME` issues it" in shown
+    assert "2025-08: nothing is issued yet; `hesper close 2025-08 --approve` issues it" in shown
     assert "2025-08 BBB-2 8-0:1.0.0 no_reading_after: BBB-2 has no usable reading" in shown
     assert town.billed("2025-08") == []
-    assert run(database, "2025-08", "--approve", "--author", "anna")[0] == 0
+    assert run(database, "2025-08", "--approve")[0] == 0
     assert len(town.billed("2025-08")) == 1
 
 
-def test_correction_waits_until_another_person_approves_it(town: Town, database: str) -> None:
-    run(database, "2025-08", "--author", "anna")
+@pytest.fixture
+def corrected(town: Town, database: str) -> Town:
+    """A month that was issued, and a correction of it that nobody has drafted yet."""
+    run(database, "2025-08")
     town.read("AAA-1", {START + 31 * DAY + timedelta(minutes=1): "131.25"})
     town.connection.execute("update installations set multiplier = 2")
     town.connection.commit()
-    code, shown, _ = run(database, "2025-08", "--author", "anna")
+    return town
+
+
+def test_correction_waits_until_another_person_approves_it(corrected: Town, database: str) -> None:
+    code, shown, _ = run(database, "2025-08")
     assert (code, "1 of what was issued would change, so another person" in shown) == (0, True)
-    code, _, error = run(database, "2025-08", "--approve", "--author", "anna")
-    assert (code, "by another person than anna" in " ".join(error.split())) == (2, True)
-    assert run(database, "2025-08", "--approve", "--author", "boris")[0] == 0
-    assert [row[1] for row in town.billed("2025-08")] == [1, 2]
+    code, _, error = run(database, "2025-08", "--approve")
+    assert (code, "drafted by anna" in error, "another person approves it" in error) == (2, True, True)
+    sit_down(corrected.connection, "boris")
+    code, _, error = run(database, "2025-08", "--approve")
+    assert (code, "no role goes so far as billing:approve" in error) == (2, True)
+    sit_down(corrected.connection, "boris", UserRole.APPROVER)
+    assert run(database, "2025-08", "--approve")[0] == 0
+    assert [row[1] for row in corrected.billed("2025-08")] == [1, 2]
+    assert (
+        corrected.connection.execute(
+            "select actor, detail from audit_log where subject like 'close_events%' order by id desc limit 1"
+        ).fetchone()[0]
+        == "boris"
+    )  # type: ignore[index]
     assert run(database, "2025-08", "--withdraw")[0] == 2
     assert run(database, "2025-08", "--draft", "--approve")[0] == 2
+
+
+def test_a_name_is_not_a_person(corrected: Town, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who somebody says to be, by an option or by variables, makes nobody another one."""
+    corrected.connection.execute("update users set os_user = null")
+    corrected.connection.commit()
+    assert run(database, "2025-08", "--draft")[0] == 0
+    for variable in ("LOGNAME", "USER", "SUDO_USER"):
+        monkeypatch.setenv(variable, "boris")
+    assert run(database, "2025-08", "--approve", "--author", "Somebody Else")[0] == 2
+    code, _, error = run(database, "2025-08", "--approve")
+    assert (code, "who approves has an account" in error) == (2, True)
+    sit_down(corrected.connection, "boris", UserRole.APPROVER)
+    code, _, error = run(database, "2025-08", "--approve")
+    assert (code, f"drafted by {system_user()} at the command line, who may be anybody" in error) == (2, True)
+    assert run(database, "2025-08", "--withdraw")[0] == 0
+    sit_down(corrected.connection, "anna")
+    assert run(database, "2025-08", "--draft")[0] == 0
+    sit_down(corrected.connection, "boris")
+    assert run(database, "2025-08", "--approve")[0] == 0
+    assert [row[1] for row in corrected.billed("2025-08")] == [1, 2]
 
 
 def test_common_needs_of_a_house_are_shown(town: Town, database: str) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from hesper.cli import build
 from store.postgres.database import connect
 from store.validation.edits import Action, Edit, add, approve
+from tests.support.people import sit_down
 from tests.support.town import Town
 
 OCTOBER = datetime(2026, 9, 30, 22, tzinfo=UTC)  # local midnights in Madrid
@@ -110,7 +111,8 @@ def test_rules_are_given_listed_and_shown_in_the_explanation(
 ) -> None:
     file = tmp_path_factory.mktemp("rules") / "test.toml"
     file.write_text(RULES)
-    named = ("--utility", "town", "--author", "anna", "--database-url", database)
+    sit_down(town.connection, "anna")
+    named = ("--utility", "town", "--database-url", database)
     code, shown, _ = hesper("rules", "apply", str(file), "--from", "2026-11-01", *named)
     assert (code, shown) == (0, "test 1 holds for town from 2026-11-01\n")
     code, shown, _ = hesper("rules", "list", "--utility", "town", "--database-url", database)

@@ -13,6 +13,7 @@ from store.postgres.database import connect
 from store.registry import apply
 from telemetry.wire import Batch, WireReadout, encode, to_milliseconds
 from tests.support.aurora import COLD, NOON, NOW, REGISTRY, TOPIC, WATER
+from tests.support.people import sit_down
 
 STRANGER = "KAM-06855817"
 # a heat meter's answer, also in the README
@@ -66,7 +67,8 @@ def test_a_correction_and_a_swap_are_one_command_each_and_keep_history(aurora: s
             "select p.id, m.id, '2026-01-01' from p, meters m where m.code = %s",
             (WATER,),
         )
-    why = ["--author", "anna", "--reason", "wrong label"]
+        sit_down(connection, "anna")
+    why = ["--reason", "wrong label"]
     assert registry(aurora, "correct", "meters", WATER, "model=Multical 21", *why)[0] == 0
     swap = ["swap", "flat", "KAM-00000009", "--at", "2026-03-01T09:00", "--end", f"{COLD}=412.5"]
     code, output = registry(aurora, *swap, *why)
@@ -93,7 +95,7 @@ def test_an_accepted_meter_gets_all_that_waited(aurora: str) -> None:
     assert registry(aurora, "unknown")[1].startswith(f"{STRANGER}: 3 readouts wait since ")
     shown = f"{STRANGER}: heat, version 08, gateway house, 6-0:1.0.0\n"
     assert registry(aurora, "accept", STRANGER, "--dry-run") == (0, shown)
-    assert registry(aurora, "accept", STRANGER, "--author", "anna") == (
+    assert registry(aurora, "accept", STRANGER) == (
         0,
         shown + "3 readings of 3 readouts are stored, 0 wait still\n",
     )

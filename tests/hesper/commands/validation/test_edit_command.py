@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
+from metering.access import UserRole
+from tests.support.people import sit_down
 from tests.support.town import Town
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -26,11 +28,20 @@ def hesper(database: str, *arguments: str) -> tuple[int, str]:
 def town(connection: psycopg.Connection) -> Town:
     town = Town(connection)
     town.meter("AAA-1", {START + timedelta(hours=n): str(n) for n in range(10)})
+    sit_down(connection, "anna", UserRole.ENGINEER, UserRole.APPROVER)
     return town
 
 
+def test_whom_nobody_knows_makes_no_edit(town: Town, database: str) -> None:
+    town.connection.execute("update users set os_user = null")
+    town.connection.commit()
+    code, output = hesper(database, "edit", "exclude", "AAA-1", "8-0:1.0.0", AT, "--reason", "magnet")
+    assert (code, "no account is known" in output, "hesper login" in output) == (1, True, True)
+    assert json.loads(hesper(database, "edit", "list", "--json")[1]) == []
+
+
 def test_an_edit_is_made_listed_and_undone(town: Town, database: str) -> None:
-    of = ("AAA-1", "8-0:1.0.0", AT, "--reason", "magnet", "--author", "anna")
+    of = ("AAA-1", "8-0:1.0.0", AT, "--reason", "magnet")
     code, output = hesper(database, "edit", "exclude", *of)
     assert (code, "holds" in output) == (0, True)
     assert hesper(database, "edit", "restore", *of)[0] == 0
@@ -52,13 +63,16 @@ def test_an_edit_after_the_close_waits_for_a_second_person(town: Town, database:
         """
     )
     town.connection.commit()
-    of = ("AAA-1", "8-0:1.0.0", "2026-06-01T05:30:00Z", "5.5", "--reason", "photo", "--author", "anna")
+    of = ("AAA-1", "8-0:1.0.0", "2026-06-01T05:30:00Z", "5.5", "--reason", "photo")
     code, output = hesper(database, "edit", "enter", *of)
     assert (code, "waits for a second person" in output) == (0, True)
     (waiting,) = json.loads(hesper(database, "edit", "list", "--waiting", "--json")[1])
     number = str(waiting["id"])
-    assert hesper(database, "edit", "approve", number, "--author", "anna")[0] == 1
-    assert hesper(database, "edit", "approve", number, "--author", "ben")[0] == 0
+    assert hesper(database, "edit", "approve", number)[0] == 1
+    sit_down(town.connection, "ben")
+    assert "billing:approve" in hesper(database, "edit", "approve", number)[1]
+    sit_down(town.connection, "ben", UserRole.APPROVER)
+    assert hesper(database, "edit", "approve", number)[0] == 0
     assert json.loads(hesper(database, "edit", "list", "--waiting", "--json")[1]) == []
     assert town.connection.execute("select count(*) from readings").fetchone() == (11,)
 

@@ -99,8 +99,9 @@ def gateway(connection: Connection[Any], utility_id: int, code: str) -> GatewayR
     """A field gateway by its code; imports are no devices."""
     query = """
         select g.id, g.code, s.code as site_code, s.name as site_name, g.state, g.state_at, g.health_at,
-               g.health as said, exists (select from gateway_hours h where h.gateway_id = g.id and h.returns > 1
-                                         and h.hour > now() - interval '2 hours') as copies
+               g.health as said,
+               exists (select from gateway_hours h where h.gateway_id = g.id and h.returns > 1
+                       and h.hour > now() - interval '2 hours') as copies
         from gateways g left join sites s on s.id = g.site_id
         where g.utility_id = %s and g.code = %s and g.kind = 'field'
         """

@@ -44,6 +44,7 @@ COMMANDS = (
     Entry("logout", "access.login", "logout", "Sign out at the command line."),
     Entry("user", "access.user", "app", "Accounts of people, and their roles."),
     Entry("key", "access.key", "app", "API keys of billing systems and people."),
+    Entry("secrets", "access.secrets", "app", "Keys that encrypt secrets in the database."),
     Entry("audit", "access.audit", "app", "The log of who did what: is it still what was written?"),
     Entry("migrate", "running.migrate", "migrate", "Bring the database to this version's schema."),
     Entry("ingest", "running.ingest", "app", "The process that takes messages into the store."),

@@ -19,6 +19,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from store.keyring import PREFIX, Keyring, KeyringError
+
 SHORTEST = 12  # characters; NIST SP 800-63B asks for eight at least, and for no rules about their kinds
 LONGEST = 256
 MEMORY_KIB = 64 * 1024  # RFC 9106, 4: the second recommended option
@@ -62,11 +64,15 @@ def new_password() -> str:
 
 
 class SecondFactor:
-    """TOTP secrets encrypted with a key that is derived from the installation's secret."""
+    """TOTP secrets encrypted with the installation's keys, or with one derived from its session secret.
 
-    def __init__(self, secret: bytes) -> None:
+    What the session secret encrypted is read for as long as it stays; `resealed` moves it to the keys.
+    """
+
+    def __init__(self, secret: bytes, keyring: Keyring | None = None) -> None:
         key = HKDF(SHA256(), 32, salt=None, info=b"hesper second factor").derive(secret)
         self._cipher = Fernet(base64.urlsafe_b64encode(key))
+        self._keyring = keyring
 
     def new_secret(self) -> str:
         """A secret for an authenticator app, in base32."""
@@ -74,22 +80,42 @@ class SecondFactor:
 
     def seal(self, secret: str) -> bytes:
         """The secret as it is kept."""
+        if self._keyring:
+            return self._keyring.seal(secret).encode()
         return self._cipher.encrypt(secret.encode())
+
+    def resealed(self, sealed: bytes) -> bytes | None:
+        """What to keep instead of what an older key encrypts; None: it may stay, or nobody can read it."""
+        if self._keyring is None or (secret := self._opened(sealed)) is None:
+            return None
+        if sealed.startswith(PREFIX.encode()):
+            kept = self._keyring.resealed(sealed.decode())
+            return kept.encode() if kept else None
+        return self.seal(secret)
 
     def step_of(self, sealed: bytes, code: str, now: datetime) -> int | None:
         """The time step that the code belongs to; None if it is wrong, or sealed by another installation.
 
         A step is to be accepted once: the caller keeps the last one.
         """
-        try:
-            totp = pyotp.TOTP(self._cipher.decrypt(sealed).decode())
-        except InvalidToken:
+        secret = self._opened(sealed)
+        if secret is None:
             return None
+        totp = pyotp.TOTP(secret)
         current = int(now.timestamp()) // _STEP_SECONDS
         for step in range(current - _WINDOW, current + _WINDOW + 1):
             if hmac.compare_digest(totp.generate_otp(step).encode(), code.encode()):
                 return step
         return None
+
+    def _opened(self, sealed: bytes) -> str | None:
+        """None: another installation sealed it."""
+        try:
+            if sealed.startswith(PREFIX.encode()):
+                return self._keyring.open(sealed.decode()) if self._keyring is not None else None
+            return self._cipher.decrypt(sealed).decode()
+        except (InvalidToken, KeyringError):
+            return None
 
 
 def provisioning_uri(secret: str, login: str) -> str:

@@ -124,7 +124,7 @@ def create_app(
             clock=clock,
             signer=Signer(settings.session_secret),
             passwords=Passwords(settings.password_memory_kib),
-            second_factor=SecondFactor(settings.session_secret),
+            second_factor=SecondFactor(settings.session_secret, settings.keyring),
             rates=TokenBuckets(settings.caller_rate, settings.caller_burst, clock),
             refusals=TokenBuckets(_REFUSAL_RATE, _REFUSAL_BURST, clock),
             provider=Provider(settings.oidc, settings.session_secret, clock, client)

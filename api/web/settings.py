@@ -9,6 +9,7 @@ from pathlib import Path
 from api.identity.oidc import OidcSettings
 from api.identity.passwords import MEMORY_KIB
 from store.access.attempts import Patience
+from store.keyring import Keyring
 
 SECRET_BYTES = 32
 _OF_A_NETWORK, _OF_AN_ACCOUNT = Patience(10), Patience(5)
@@ -23,7 +24,8 @@ class ApiSettings:
     """`secure_cookies` is False for plain http on loopback only, and by an explicit word of the operator.
 
     Exports hold a connection while somebody downloads: so many at once, and each so long at the most.
-    `session_secret` signs forms and encrypts second factors: at least 32 random bytes, of this installation.
+    `session_secret` signs forms, and encrypts second factors where there is no `keyring`: at least 32 random
+    bytes, of this installation.
     Requests are counted by address and by caller (a key or a person): how many a second, how many at once.
     After some failed sign-ins a network, and there an account, has to wait, twice as long each time.
     """
@@ -48,6 +50,7 @@ class ApiSettings:
     account_patience: Patience = _OF_AN_ACCOUNT  # from one network: nobody keeps others out of their account
     password_memory_kib: int = MEMORY_KIB
     oidc: OidcSettings | None = None
+    keyring: Keyring | None = None  # encrypts second factors instead of the session secret
 
     def __post_init__(self) -> None:
         if len(self.session_secret) < SECRET_BYTES:

@@ -20,8 +20,10 @@ from ingest.delivery.post import AttemptError, Post, PostAnswer
 from ingest.delivery.signature import headers
 from ingest.worker import Outage, Turn, serve
 from metering.delivery.document import body, webhook_id
+from store.delivery.destinations import reseal
 from store.delivery.outbox import DueMessage, claim, mark_delivered, mark_failed
 from store.delivery.outgoing import readings_of
+from store.keyring import Keyring
 from store.postgres.database import connect
 from store.postgres.roles import Role
 
@@ -56,11 +58,15 @@ class Sends(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """Carrier of one message after another. `clock` gives the present in UTC, `chance` the jitter."""
+    """Carrier of one message after another.
+
+    `clock` gives the present in UTC, `chance` the jitter, `opened` a secret for what is kept of it.
+    """
 
     send: Sends
     clock: Callable[[], datetime]
     chance: random.Random
+    opened: Callable[[str], str] = str
 
     def step(self, connection: Connection) -> bool:
         """Attempts the message that has been due for longest; False where none is due. Commits."""
@@ -71,7 +77,8 @@ class Courier:
             rows = readings_of(connection, message)
             name = webhook_id(message.message_id)
             content = body(name, message.utility, message.period, message.created_at, rows)
-            signed = headers(name, int(self.clock().timestamp()), content, message.secrets)
+            secrets = [self.opened(kept) for kept in message.secrets]
+            signed = headers(name, int(self.clock().timestamp()), content, secrets)
             fields = {"Content-Type": "application/json", "User-Agent": "hesper", **signed}
             try:
                 answer = self.send(message.url, fields, content, allow_private=message.allow_private)
@@ -107,14 +114,22 @@ class Courier:
             log.info("not delivered", error=error, **told)
 
 
-def main(database_url: str, stop: threading.Event, clock: Callable[[], datetime]) -> None:
-    """Deliver what is due until `stop` is set."""
-    courier = Courier(Post(), clock, random.SystemRandom())
+def main(
+    database_url: str,
+    stop: threading.Event,
+    clock: Callable[[], datetime],
+    keyring: Callable[[Connection], Keyring],
+) -> None:
+    """Deliver what is due until `stop` is set. `keyring` gives what seals the secrets, for a session."""
 
     def begin(sessions: ExitStack) -> Turn:
         connection = sessions.enter_context(
             connect(database_url, application="hesper deliver", role=Role.DELIVER)
         )
+        with connection.transaction():
+            keys = keyring(connection)
+            reseal(connection, keys)  # those from before there were keys, or from before the last rotation
+        courier = Courier(Post(), clock, random.SystemRandom(), keys.open)
         log.info("delivering")
         return lambda: courier.step(connection)
 

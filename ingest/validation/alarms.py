@@ -10,7 +10,7 @@ import hashlib
 import json
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, time, timedelta
 from email.message import EmailMessage
@@ -24,6 +24,7 @@ from psycopg import Connection
 from ingest.delivery import signature
 from ingest.delivery.address import AddressError
 from ingest.delivery.post import AttemptError, Post
+from store.keyring import KeyringError
 from store.validation.alarms import (
     AlarmRoute,
     ToldFinding,
@@ -85,11 +86,20 @@ class MailServer:
             raise NotTakenError(" ".join(str(error).split())) from None
 
 
-def tell(connection: Connection, now: datetime, mail: MailServer | None, post: Post | None = None) -> int:
-    """Tell what is due now by every route; how many messages were taken. Outside of any transaction."""
+def tell(
+    connection: Connection,
+    now: datetime,
+    mail: MailServer | None,
+    post: Post | None = None,
+    opened: Callable[[str], str] = str,
+) -> int:
+    """Tell what is due now by every route; how many messages were taken. Outside of any transaction.
+
+    `opened` gives a webhook's secret for what is kept of it.
+    """
     with connection.transaction():
         routes = waiting_routes(connection, now)
-    ways = _Ways(mail, post or Post(seconds=TIMEOUT_SECONDS))
+    ways = _Ways(mail, post or Post(seconds=TIMEOUT_SECONDS), opened)
     return sum(_tell_route(connection, identity, now, ways) for identity in routes)
 
 
@@ -99,6 +109,7 @@ class _Ways:
 
     mail: MailServer | None
     post: Post
+    opened: Callable[[str], str]
 
 
 def due(route: AlarmRoute, now: datetime) -> str | None:
@@ -145,7 +156,7 @@ def _tell_route(connection: Connection, identity: int, now: datetime, ways: _Way
 def _hand_over(route: AlarmRoute, findings: Sequence[ToldFinding], now: datetime, ways: _Ways) -> None:
     """Raises NotTakenError."""
     if route.way == "webhook":
-        _post(ways.post, route, findings, now)
+        _post(ways, route, findings, now)
     elif ways.mail is None:
         raise NotTakenError("no mail server is set: name one with --mail or HESPER_SMTP")
     else:
@@ -173,7 +184,7 @@ def _line(finding: ToldFinding, zone: ZoneInfo) -> str:
     return f"{finding.severity.upper()} {finding.kind}: {place} since {since}\n  {figures}"
 
 
-def _post(post: Post, route: AlarmRoute, findings: Sequence[ToldFinding], now: datetime) -> None:
+def _post(ways: _Ways, route: AlarmRoute, findings: Sequence[ToldFinding], now: datetime) -> None:
     content: dict[str, Any] = {
         "type": "findings",
         "timestamp": now.isoformat(),
@@ -181,10 +192,14 @@ def _post(post: Post, route: AlarmRoute, findings: Sequence[ToldFinding], now: d
     }
     body = json.dumps(content, default=datetime.isoformat).encode()
     assert route.secret is not None  # the table holds that
-    signed = signature.headers(_identity(route, findings), int(now.timestamp()), body, [route.secret])
+    try:
+        secret = ways.opened(route.secret)
+    except KeyringError as error:
+        raise NotTakenError(f"{error}; {error.advice}") from None
+    signed = signature.headers(_identity(route, findings), int(now.timestamp()), body, [secret])
     headers = {"content-type": "application/json"} | signed
     try:
-        answer = post(route.target, headers, body, allow_private=route.allow_private)
+        answer = ways.post(route.target, headers, body, allow_private=route.allow_private)
     except AddressError as error:
         raise NotTakenError(f"nothing is sent to this address: {error}") from None
     except AttemptError as error:

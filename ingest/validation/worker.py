@@ -146,9 +146,16 @@ def drain(connection: Connection, report: Callable[[Progress], None] | None = No
 
 
 def main(
-    database_url: str, stop: threading.Event, clock: Callable[[], datetime], mail: MailServer | None = None
+    database_url: str,
+    stop: threading.Event,
+    clock: Callable[[], datetime],
+    mail: MailServer | None = None,
+    opened: Callable[[str], str] = str,
 ) -> None:
-    """Judge what arrives and tell of what is found until `stop` is set."""
+    """Judge what arrives and tell of what is found until `stop` is set.
+
+    `opened` gives a webhook's secret for what is kept of it.
+    """
 
     def begin(sessions: ExitStack) -> Turn:
         connection = sessions.enter_context(
@@ -156,7 +163,7 @@ def main(
         )
         connection.autocommit = True
         log.info("validating")
-        return _Work(connection, clock, mail).turn
+        return _Work(connection, clock, mail, opened).turn
 
     serve(begin, stop, Outage(log))
 
@@ -165,11 +172,16 @@ class _Work:
     """Everything that the process does over one session: judgement first, and now and then the rest."""
 
     def __init__(
-        self, connection: Connection, clock: Callable[[], datetime], mail: MailServer | None
+        self,
+        connection: Connection,
+        clock: Callable[[], datetime],
+        mail: MailServer | None,
+        opened: Callable[[str], str],
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._mail = mail
+        self._opened = opened
         self._validator = Validator(connection)
         self._rounds = Rounds(connection, clock=clock)
         self._tell_due = self._upkeep_due = 0.0
@@ -177,7 +189,7 @@ class _Work:
     def turn(self) -> bool:
         """Judge the blocks that wait longest; False where none does and nothing else was due."""
         if time.monotonic() >= self._tell_due:
-            tell(self._connection, self._clock(), self._mail)
+            tell(self._connection, self._clock(), self._mail, opened=self._opened)
             self._tell_due = time.monotonic() + TELL_SECONDS
         self._rounds.step()
         progress = self._validator.step()

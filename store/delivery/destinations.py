@@ -1,6 +1,7 @@
 """Destinations that a utility's billing readings are pushed to, and the secrets that sign what goes there.
 
-A secret is written here and read by `store.delivery.outbox.claim` alone, as the role that delivers.
+A secret is written here as a keyring sealed it, and read by `store.delivery.outbox.claim` alone, as the role
+that delivers.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from psycopg import Connection
 from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
+from store.keyring import Keyring
 from store.postgres.errors import StoreError
 
 
@@ -78,6 +80,29 @@ def rotate(connection: Connection[Any], destination_id: int, secret: str, until:
         (secret, until, destination_id),
     )
     _one(changed.rowcount, destination_id)
+
+
+def reseal(connection: Connection[Any], keyring: Keyring) -> int:
+    """Encrypt with the newest key what an older one, or none, does; how many secrets.
+
+    Only the role that delivers can.
+    """
+    connection.execute("select set_config('hesper.resealing', 'on', true)")
+    rows = connection.execute(
+        "select id, secret, previous_secret from destinations order by id for update"
+    ).fetchall()
+    changed = 0
+    for number, secret, previous in rows:
+        fresh = keyring.resealed(secret)
+        fresh_previous = None if previous is None else keyring.resealed(previous)
+        changed += (fresh is not None) + (fresh_previous is not None)
+        if fresh or fresh_previous:
+            connection.execute(
+                "update destinations set secret = %s, previous_secret = %s where id = %s",
+                (fresh or secret, fresh_previous or previous, number),
+            )
+    connection.execute("select set_config('hesper.resealing', '', true)")
+    return changed
 
 
 def remove(connection: Connection[Any], destination_id: int, now: datetime) -> None:

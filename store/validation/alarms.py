@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from store.keyring import Keyring
 from telemetry.findings import SEVERITIES
 
 _AT_ONCE = 500  # findings in one message
@@ -80,6 +81,17 @@ def set_route(
         """,
         (utility_id, name, way, target, secret, severity, *(quiet or (None, None)), digest_at, allow_private),
     )
+
+
+def reseal(connection: Connection, keyring: Keyring) -> int:
+    """Encrypt with the newest key what an older one, or none, does; how many secrets."""
+    rows = connection.execute(
+        "select id, secret from alarm_routes where secret is not null order by id for update"
+    ).fetchall()
+    fresh = {number: sealed for number, secret in rows if (sealed := keyring.resealed(secret))}
+    for number, sealed in fresh.items():
+        connection.execute("update alarm_routes set secret = %s where id = %s", (sealed, number))
+    return len(fresh)
 
 
 def end_route(connection: Connection, utility_id: int, name: str) -> bool:

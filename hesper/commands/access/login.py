@@ -9,9 +9,11 @@ from psycopg import Connection
 from hesper.commands.person import LASTS, PersonError, person_here, system_user, token_file
 from hesper.commands.store_url import DatabaseUrl, DataFolder, session
 from hesper.private_files import write_private
+from hesper.secret_keys import SecretKeys
 from hesper.settings import Settings
 from store import audit
 from store.access import sessions, users
+from store.keyring import Keyring
 
 _WRONG = "login, password and code do not belong together, or there is no such account"
 
@@ -75,7 +77,8 @@ def _known(connection: Connection[Any], login: str, password: str, data: Any) ->
     if person is not None and person.totp_secret is not None:
         code = typer.prompt("code of the second factor").replace(" ", "")
         secret = kept_session_secret((data or Settings().data) / "session-secret")
-        step = SecondFactor(secret).step_of(bytes(person.totp_secret), code, datetime.now(UTC))
+        keyring = Keyring(SecretKeys.of(data or Settings().data))
+        step = SecondFactor(secret, keyring).step_of(bytes(person.totp_secret), code, datetime.now(UTC))
         right = right and (
             users.use_recovery_code(connection, person.id, recovery_hash(code))
             if step is None

@@ -3,16 +3,21 @@
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from psycopg import Connection
 
 from hesper.clock import process_clock
 from hesper.commands.delivery.files import AsJson, Utility, file_, statement
 from hesper.commands.delivery.shared import DeliveryError, period_name, show_table
 from hesper.commands.person import person_here
-from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
+from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login, refusals_told
 from hesper.commands.utility import the_utility, utility_code
+from hesper.secret_keys import SecretKeys, sealing_keyring
+from hesper.settings import Settings
 from hesper.stop import until_told
 from ingest.delivery.address import AddressError, parse
 from ingest.delivery.signature import new_secret
@@ -66,10 +71,9 @@ def add(
             parse(url, allow_private=allow_private)
         except AddressError as error:
             raise DeliveryError(f"nothing can be sent to this address: {error}") from None
-        secret = new_secret()
-        number = places.add(
-            connection, code, url, secret, person_here(connection).name, allow_private=allow_private
-        )
+        secret, author = new_secret(), person_here(connection).name
+        sealed = _sealed(connection, secret, data)
+        number = places.add(connection, code, url, sealed, author, allow_private=allow_private)
         waiting = outbox.put_closed(connection, number, period_name(since)) if since else 0
     typer.echo(f"destination {number} of {code}, {waiting} messages wait for it", err=True)
     typer.echo(secret)
@@ -88,7 +92,8 @@ def rotate(
     """Give a destination a new signing secret, shown once. The old one signs beside it for some hours."""
     with administration(database_url, data) as connection:
         secret = new_secret()
-        places.rotate(connection, destination, secret, datetime.now(UTC) + timedelta(hours=hours))
+        sealed = _sealed(connection, secret, data)
+        places.rotate(connection, destination, sealed, datetime.now(UTC) + timedelta(hours=hours))
     typer.echo(secret)
 
 
@@ -189,7 +194,14 @@ def run(
     """Send waiting messages until told to stop. Any number of these may run."""
     stop = until_told()
     check_login(database_url, Role.DELIVER)
-    main(database_url, stop, process_clock())
+    keys = SecretKeys.of(Settings().data)
+    with refusals_told(1):
+        main(database_url, stop, process_clock(), partial(sealing_keyring, keys=keys))
+
+
+def _sealed(connection: Connection, secret: str, data: Path | None) -> str:
+    """The secret as it is kept."""
+    return sealing_keyring(connection, SecretKeys.of(data or Settings().data)).seal(secret)
 
 
 def _when(at: datetime | None) -> str:

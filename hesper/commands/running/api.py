@@ -10,6 +10,8 @@ import typer
 from hesper.clock import process_clock
 from hesper.commands.store_url import check_login
 from hesper.logs import LogStyle, configure_logging
+from hesper.secret_keys import SecretKeys
+from store.keyring import Keyring, KeyringError
 from store.postgres.roles import Role
 
 if TYPE_CHECKING:
@@ -70,9 +72,10 @@ def run(
             database_url=database_url,
             session_secret=kept_session_secret(data / _SECRET_NAME),
             secure_cookies=not plain_http,
+            keyring=Keyring(SecretKeys.of(data)),
             oidc=load(oidc, os.environ.get("HESPER_OIDC_SECRET")) if oidc else None,
         )
-    except (SettingsError, OidcSettingsError, OSError) as error:
+    except (SettingsError, OidcSettingsError, KeyringError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     check_login(database_url, Role.API)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,14 +14,17 @@ from hesper.acceptance import accept, propose
 from hesper.audit.anchor_file import AnchorFile
 from hesper.audit.anchoring import keep_anchored
 from hesper.clock import process_clock
-from hesper.commands.store_url import check_login
+from hesper.commands.store_url import check_login, refusals_told
+from hesper.secret_keys import SecretKeys, sealing_keyring
 from hesper.settings import Settings
 from hesper.stop import until_told
 from ingest.tasks import TASKS, main
+from store.postgres.database import UnreachableError, connect
 from store.postgres.roles import Role
 from store.registry.extract import calendar
 from store.registry.history import sign
 from store.tasks import TaskKind, TaskRow
+from store.validation.alarms import reseal
 from telemetry.wire import to_milliseconds
 
 _PARTING_SECONDS = 5.0  # for an anchor that is just being kept; whoever ends us waits for ten
@@ -40,6 +44,8 @@ def run(
     """Do what is asked for until told to stop, and anchor the audit log each hour. Any number may run."""
     stop, clock, settings = until_told(), process_clock(), Settings()
     check_login(database_url, Role.ADMIN)
+    with suppress(UnreachableError), connect(database_url, role=Role.ADMIN) as connection, refusals_told(1):
+        reseal(connection, sealing_keyring(connection, SecretKeys.of(settings.data)))
     anchors = AnchorFile(settings.audit_folder(None))
     anchoring = threading.Thread(
         target=keep_anchored,

@@ -13,14 +13,17 @@ from rich.table import Table
 from anomaly.catalogue import PARAMETERS
 from hesper.clock import process_clock
 from hesper.commands.person import person_here
-from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login
+from hesper.commands.store_url import DatabaseUrl, DataFolder, administration, check_login, refusals_told
 from hesper.commands.utility import the_utility
+from hesper.secret_keys import SecretKeys, sealing_keyring
+from hesper.settings import Settings
 from hesper.stop import until_told
 from ingest.delivery.address import AddressError, parse
 from ingest.delivery.signature import new_secret
 from ingest.validation import main
 from ingest.validation.alarms import MailServer
 from ingest.validation.parameters import ParameterError, Parameters, check
+from store.keyring import Keyring
 from store.postgres.roles import Role
 from store.validation import alarms
 from store.validation.rule_parameters import parameters_of, set_parameter
@@ -54,7 +57,9 @@ def run(
         raise typer.BadParameter(str(error), param_hint="--mail") from None
     stop = until_told()
     check_login(database_url, Role.INGEST)
-    main(database_url, stop, process_clock(), server)
+    with refusals_told(1):
+        keyring = Keyring(SecretKeys.of(Settings().data))
+    main(database_url, stop, process_clock(), server, keyring.open)
 
 
 @app.command()
@@ -154,13 +159,14 @@ def route(
         else:
             way, target = _target(email, webhook, allow_private=allow_private)
             secret = None if way == "email" else new_secret()
+            keys = SecretKeys.of(data or Settings().data)
             alarms.set_route(
                 connection,
                 place.id,
                 name,
                 way=way,
                 target=target,
-                secret=secret,
+                secret=None if secret is None else sealing_keyring(connection, keys).seal(secret),
                 severity=severity.value,
                 quiet=None if quiet is None else _span(quiet),
                 digest_at=None if digest is None else _time(digest),

@@ -159,7 +159,8 @@ grant select, insert on idempotency_keys to hesper_api;
 
 -- Delivery: the one who reads the secrets that sign, and nothing but what is sent.
 grant select on utilities, service_points, billing_readings, destinations, outbox to hesper_deliver;
-grant update (resting_until) on destinations to hesper_deliver;
+grant update (resting_until, secret, previous_secret) on destinations to hesper_deliver;  -- encrypted anew
+grant select, insert on keyring to hesper_deliver;
 grant update (state, attempts, due_at, delivered_at, last_error) on outbox to hesper_deliver;
 
 -- A signed-in person's own account, the sessions of browsers, and the log of all that is done.
@@ -176,7 +177,7 @@ grant select (id, utility_id, url, allow_private, previous_until, resting_until,
 grant insert, update on utilities, sites, gateways, lines, meters, verifications, registers, service_points,
     installations, fuses, contracts, api_keys, users, user_roles to hesper_admin;
 grant insert, update (seen_at, ended_at) on sessions to hesper_admin;
-grant insert on audit_log to hesper_admin;
+grant insert on audit_log, keyring to hesper_admin;
 grant update (keep) on retention to hesper_admin;
 grant insert on closes, billing_readings, billing_exceptions, close_events, billing_rules,
     service_point_coefficients to hesper_admin;

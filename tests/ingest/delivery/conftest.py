@@ -10,11 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 import pytest
+from cryptography.fernet import Fernet
 
 from ingest.delivery.post import PostAnswer
 from ingest.delivery.signature import new_secret
 from ingest.delivery.worker import Courier
 from store.delivery import destinations
+from store.keyring import Keyring
 from store.postgres.database import connect
 from tests.support.town import UTILITY, Town
 
@@ -46,11 +48,14 @@ class Destination:
     secret: str = field(default_factory=new_secret)
 
     def __post_init__(self) -> None:
+        key = Fernet.generate_key().decode()
+        keyring = Keyring(lambda: [key])
+        kept = keyring.seal(self.secret)
         self.id = destinations.add(
-            self.connection, UTILITY, "https://billing.example/in", self.secret, "anna", allow_private=False
+            self.connection, UTILITY, "https://billing.example/in", kept, "anna", allow_private=False
         )
         self.connection.commit()
-        self.courier = Courier(self.send, lambda: self.now, random.Random(1))
+        self.courier = Courier(self.send, lambda: self.now, random.Random(1), keyring.open)
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bool) -> PostAnswer:
         assert (url, allow_private) == ("https://billing.example/in", False)

@@ -4,17 +4,21 @@ import json
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from hesper.secret_keys import SecretKeys, sealing_keyring
 from ingest.billing.close import close
 from ingest.delivery.address import AddressError
 from ingest.delivery.post import AttemptError, PostAnswer
 from ingest.delivery.signature import headers, new_secret
 from ingest.delivery.worker import DISTANCES, main
 from store.delivery import destinations, outbox
+from store.keyring import PREFIX
 from store.postgres.database import connect
 from store.postgres.roles import Role
 from tests.ingest.delivery.conftest import DAY, NOVEMBER, Destination, listening
@@ -242,16 +246,19 @@ def test_a_secret_is_in_no_representation(town: Town, destination: Destination) 
     town.close("2026-10")
     claimed = outbox.claim(town.connection, destination.now)
     assert claimed is not None
-    assert claimed.secrets == [destination.secret]
+    assert [*map(destination.courier.opened, claimed.secrets)] == [destination.secret]
     assert destination.secret not in repr(claimed)
 
 
-def test_a_worker_delivers_what_comes_and_ends_when_it_is_told(town: Town, database: str) -> None:
+def test_a_worker_delivers_what_comes_and_ends_when_it_is_told(
+    town: Town, database: str, tmp_path: Path
+) -> None:
+    keyring = partial(sealing_keyring, keys=SecretKeys.of(tmp_path, {}))
     with listening() as server:
         url, stop = f"http://127.0.0.1:{server.port}/in", threading.Event()
         destinations.add(town.connection, UTILITY, url, new_secret(), "anna", allow_private=True)
         town.connection.commit()
-        worker = threading.Thread(target=main, args=(database, stop, lambda: datetime.now(UTC)))
+        worker = threading.Thread(target=main, args=(database, stop, lambda: datetime.now(UTC), keyring))
         worker.start()
         town.close("2026-10")
         town.connection.commit()
@@ -260,4 +267,7 @@ def test_a_worker_delivers_what_comes_and_ends_when_it_is_told(town: Town, datab
         stop.set()
         worker.join()
     assert [told(body)["data"]["count"] for _, body in server.came] == [2]
+    kept = town.connection.execute("select secret from destinations").fetchone()
+    assert kept is not None
+    assert kept[0].startswith(PREFIX), "one from before there were keys is encrypted at the start"
     assert [row.state for row in outbox.messages(town.connection)] == ["delivered"]

@@ -11,9 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
+from hesper.secret_keys import SecretKeys
 from ingest.delivery.signature import headers
 from metering.delivery.formats import BILLING_WRITERS
 from store.delivery import destinations
+from store.keyring import Keyring
 from store.postgres.database import connect
 from tests.support.town import UTILITY, Town
 
@@ -40,7 +42,7 @@ def run(database: str, *arguments: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, " ".join(result.stderr.split())
 
 
-def test_a_destination_shows_its_secret_once(town: Town, database: str) -> None:
+def test_a_destination_shows_its_secret_once(town: Town, database: str, surroundings: Path) -> None:
     code, secret, told = run(database, "deliver", "add", URL)
     assert (code, told) == (0, "destination 1 of town, 0 messages wait for it")
     assert headers("msg_1", 1, b"", [secret.strip()])
@@ -50,7 +52,8 @@ def test_a_destination_shows_its_secret_once(town: Town, database: str) -> None:
     assert code == 0
     assert fresh != secret
     claimed = town.connection.execute("select secret, previous_secret from destinations").fetchone()
-    assert claimed == (fresh.strip(), secret.strip())
+    assert claimed is not None
+    assert [*map(Keyring(SecretKeys.of(surroundings)).open, claimed)] == [fresh.strip(), secret.strip()]
     town.connection.commit()
     assert run(database, "deliver", "remove", "1")[0] == 0
     code, _, told = run(database, "deliver", "rotate", "1")

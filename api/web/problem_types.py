@@ -192,6 +192,12 @@ TYPES: Mapping[str, ProblemType] = {
         N_("Whoever drafted a month, or edited a reading that it rests on, cannot approve it."),
         N_("Have somebody else with the right `billing:approve` approve it."),
     ),
+    "period-busy": ProblemType(
+        HTTPStatus.CONFLICT,
+        N_("Somebody else is working on the month"),
+        N_("One person at a time drafts or approves a month, and months of a utility are approved in turn."),
+        N_("Wait until the person whom the detail names is done, then send the request again."),
+    ),
     "nothing-to-approve": ProblemType(
         HTTPStatus.CONFLICT,
         N_("There is no suitable draft"),

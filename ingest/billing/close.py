@@ -23,9 +23,10 @@ from metering.billing.rule_set import RuleSet, parse_rules
 from metering.periods.calendar import PeriodError
 from store.billing.approval import ApprovalError, approve_news
 from store.billing.approval import withdraw as withdraw_draft
-from store.billing.closes import exceptions_of, last_run, lock_period, note
+from store.billing.closes import exceptions_of, last_run, note
 from store.billing.drafted import counted, drafted_exceptions
 from store.billing.drafts import DraftRow, begin, complete, cut, draft_of, is_cut, progress, remove
+from store.billing.locks import Doing, lock_period
 from store.billing.measured import utility as load_utility
 from store.billing.rule_sets import RulesRow, rules_on
 
@@ -115,7 +116,7 @@ def draft(
         month, rules = _month(connection, utility, period)
         if month.period.ends_at > now:
             raise PeriodError(f"{period} ends at {instant(month.period.ends_at)}; close it after that")
-        lock_period(connection, month.utility.id, period)
+        lock_period(connection, month.utility.id, period, Doing.DRAFTS, author)
         begun = _begun(connection, month, author, None if rules is None else rules.id, scope)
         if not is_cut(connection, begun):
             if scope is DraftScope.CHANGED:
@@ -123,7 +124,7 @@ def draft(
             cut(connection, begun, block_size)
     draft_blocks(sessions, begun, month, told)
     with connection.transaction():
-        lock_period(connection, month.utility.id, period)
+        lock_period(connection, month.utility.id, period, Doing.DRAFTS, author)
         _refuse_others(connection, begun)
         blocks = counted(connection, begun)
         if not begun.whole:

@@ -6,8 +6,9 @@ from typing import Any
 from psycopg import Connection
 
 from store.audit import has_account
-from store.billing.closes import last_run, lock_period, note
+from store.billing.closes import last_run, note
 from store.billing.drafts import DraftRow, draft_of, progress, remove
+from store.billing.locks import Doing, lock_period
 from store.billing.rule_sets import rules_on
 from store.delivery.acknowledgements import note_delivered
 from store.delivery.outbox import put
@@ -25,11 +26,11 @@ class SecondPersonError(ApprovalError):
 def approve(connection: Connection[Any], utility_id: int, period: str, approver: str) -> DraftRow:
     """Issue what was drafted of a period, as another person than the one who drafted it; what that was.
 
-    Commits, unless the caller is in a transaction. Raises ApprovalError, and SecondPersonError for whoever
-    drafted it, or made an edit that it contains for the first time.
+    Commits, unless the caller is in a transaction. Raises ApprovalError, SecondPersonError for whoever
+    drafted it, or made an edit that it contains for the first time, and PeriodBusyError.
     """
     with connection.transaction():
-        draft = _to_approve(connection, utility_id, period)
+        draft = _to_approve(connection, utility_id, period, approver)
         _hold_apart(draft, approver)
         return _approve(connection, draft, approver)
 
@@ -37,7 +38,7 @@ def approve(connection: Connection[Any], utility_id: int, period: str, approver:
 def approve_news(connection: Connection[Any], utility_id: int, period: str, approver: str) -> DraftRow:
     """The same, but whoever drafted it may do it where nothing changes that was issued before."""
     with connection.transaction():
-        draft = _to_approve(connection, utility_id, period)
+        draft = _to_approve(connection, utility_id, period, approver)
         corrected = draft.summary["corrected"] if draft.summary else 0
         if corrected:
             _hold_apart(draft, approver, f"{corrected} billing readings change that were issued before; ")
@@ -45,9 +46,12 @@ def approve_news(connection: Connection[Any], utility_id: int, period: str, appr
 
 
 def withdraw(connection: Connection[Any], utility_id: int, period: str, author: str) -> None:
-    """Leave nothing of a draft but the fact. Commits, unless the caller is in one. Raises ApprovalError."""
+    """Leave nothing of a draft but the fact. Commits, unless the caller is in one.
+
+    Raises ApprovalError and PeriodBusyError.
+    """
     with connection.transaction():
-        lock_period(connection, utility_id, period)
+        lock_period(connection, utility_id, period, Doing.WITHDRAWS, author)
         found = draft_of(connection, utility_id, period)
         if found is None:
             raise ApprovalError(f"nothing of {period} is drafted")
@@ -74,9 +78,9 @@ def _hold_apart(draft: DraftRow, approver: str, because: str = "") -> None:
         )
 
 
-def _to_approve(connection: Connection[Any], utility_id: int, period: str) -> DraftRow:
+def _to_approve(connection: Connection[Any], utility_id: int, period: str, approver: str) -> DraftRow:
     """The draft, where it is complete and still fits; nobody else closes the period meanwhile."""
-    lock_period(connection, utility_id, period)
+    lock_period(connection, utility_id, period, Doing.APPROVES, approver)
     found = draft_of(connection, utility_id, period)
     if found is None:
         raise ApprovalError(

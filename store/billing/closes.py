@@ -34,13 +34,6 @@ class LatestVersion:
         return self.service_point_id, self.obis
 
 
-def lock_period(connection: Connection, utility_id: int, period: str) -> None:
-    """Let nobody else close this period until the transaction ends, so that cursors only grow."""
-    connection.execute(
-        "select pg_advisory_xact_lock(%s::int, %s::int)", (utility_id, int(period.replace("-", "")))
-    )
-
-
 def issued(
     connection: Connection, utility_id: int, period: str, points: Sequence[int]
 ) -> list[LatestVersion]:

@@ -15,14 +15,17 @@ from api.words.presentation import N_
 from metering.access import Scope
 from store.billing import approval
 from store.billing.approval import ApprovalError, SecondPersonError
+from store.billing.locks import PeriodBusyError
 from store.delivery import outbox
 from store.postgres.database import allow_statements
+from store.postgres.errors import StoreError
 from store.tasks import TaskKind, ask
 
 router = page_routes()
 
 _APPROVING = timedelta(minutes=10)  # a million billing readings are issued in one of them
 _MOST = 1000  # messages
+_BUSY = N_("Somebody else is working on a month right now. Wait until that is done, then try again.")
 
 
 @router.post("/months/{period}/draft", dependencies=[requires(Scope.BILLING_CLOSE)])
@@ -40,6 +43,8 @@ def approve(visit: PageVisit, period: PeriodPath) -> Response:
     allow_statements(visit.store, _APPROVING)
     try:
         approval.approve(visit.store, visit.utility.id, period, visit.caller.actor)
+    except PeriodBusyError as error:
+        return _refused(visit, period, _BUSY, error)
     except SecondPersonError as error:
         said = N_("Another person has to approve this: you drafted it, or edited what it rests on.")
         return _refused(visit, period, said, error)
@@ -54,6 +59,8 @@ def withdraw(visit: PageVisit, period: PeriodPath) -> Response:
     """Leave nothing of the draft but the fact."""
     try:
         approval.withdraw(visit.store, visit.utility.id, period, visit.caller.actor)
+    except PeriodBusyError as error:
+        return _refused(visit, period, _BUSY, error)
     except ApprovalError as error:
         said = N_("There is no draft to withdraw.")
         return _refused(visit, period, said, error)
@@ -71,7 +78,7 @@ def send_again(
     return _back(period)
 
 
-def _refused(visit: Visit, period: str, said: str, error: ApprovalError | None = None) -> Response:
+def _refused(visit: Visit, period: str, said: str, error: StoreError | None = None) -> Response:
     """The page as it was, and why nothing was changed."""
     told = (visit.language.gettext(said), f"{error}." if error else "")
     return show_month(visit, period, MonthQuery(), told)

@@ -36,6 +36,7 @@ from api.web.services import services
 from metering.access import Scope
 from store.billing import approval, close_list, outliers
 from store.billing.approval import ApprovalError, SecondPersonError
+from store.billing.locks import PeriodBusyError
 from store.postgres.database import allow_statements
 from store.tasks import TaskKind, ask
 
@@ -189,6 +190,8 @@ def approve_draft(caller: KeyCaller, store: Store, period: Period) -> Close:
     allow_statements(store, _APPROVING)
     try:
         issued = approval.approve(store, caller.utility.id, period, caller.actor)
+    except PeriodBusyError as error:
+        raise _busy(error) from None
     except SecondPersonError as error:
         raise Problem(HTTPStatus.CONFLICT, "second-person-needed", f"{error}.") from None
     except ApprovalError as error:
@@ -207,8 +210,14 @@ def withdraw_draft(caller: KeyCaller, store: Store, period: Period) -> None:
     """Nothing is left of it but the fact."""
     try:
         approval.withdraw(store, caller.utility.id, period, caller.actor)
+    except PeriodBusyError as error:
+        raise _busy(error) from None
     except ApprovalError as error:
         raise _not_possible(error) from None
+
+
+def _busy(error: PeriodBusyError) -> Problem:
+    return Problem(HTTPStatus.CONFLICT, "period-busy", f"{error}: {error.advice}.")
 
 
 def _not_possible(error: ApprovalError) -> Problem:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 
 from metering.billing.case import Beside, BoundaryPlace, StoredReading
-from store.billing.closes import lock_period
+from store.billing import locks
+from store.billing.locks import Doing, PeriodBusyError, lock_period
 from store.billing.measured import stored_beside, usable_beside, utility
 from store.postgres.database import connect
 from tests.support.town import UTILITY, Town
@@ -89,17 +89,18 @@ def test_places_are_answered_in_their_order(town: Town) -> None:
     ]
 
 
-def test_two_closes_of_one_period_come_one_after_the_other(town: Town, database: str) -> None:
+def test_two_closes_of_one_period_come_one_after_the_other(
+    town: Town, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "WAIT", timedelta(milliseconds=100))
     town_id = utility(town.connection, UTILITY).id
-    lock_period(town.connection, town_id, "2026-10")
+    lock_period(town.connection, town_id, "2026-10", Doing.DRAFTS, "anna")
     with connect(database) as second:
-        second.execute("set local lock_timeout = '100ms'")
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            lock_period(second, town_id, "2026-10")
-        second.rollback()
-        lock_period(second, town_id, "2026-11")
+        with pytest.raises(PeriodBusyError, match="2026-10 has to wait: anna drafts 2026-10 right now"):
+            lock_period(second, town_id, "2026-10", Doing.DRAFTS, "boris")
+        lock_period(second, town_id, "2026-11", Doing.APPROVES, "boris")
         town.connection.rollback()
-        lock_period(second, town_id, "2026-10")
+        lock_period(second, town_id, "2026-10", Doing.DRAFTS, "boris")
 
 
 def test_unknown_utility_is_named(town: Town) -> None:

@@ -1,6 +1,7 @@
 """`/v1/closes`, `/v1/quarantine` and `/v1/requests`: what is asked for, looked at, and decided by two."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -11,6 +12,8 @@ from hesper.commands.running.worker import accept_meter
 from ingest.tasks import TASKS, step
 from metering.access import Scope
 from store.access.api_keys import issue
+from store.billing import locks
+from store.billing.locks import Doing
 from store.postgres.database import connect
 from store.postgres.roles import Role
 from store.tasks import TaskKind
@@ -79,6 +82,34 @@ def test_a_draft_is_withdrawn(
     assert client.delete(f"/v1/closes/{PERIOD}/draft").status_code == 204
     assert client.delete(f"/v1/closes/{PERIOD}/draft").status_code == 409
     assert [one["run"] for one in client.get("/v1/closes").json()["closes"]] == [1]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has to wait for somebody else is told at once."""
+    monkeypatch.setattr(locks, "WAIT", timedelta(milliseconds=100))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_whoever_comes_while_another_approves_is_told_who_it_is(
+    client: TestClient,
+    ours: Seeded,
+    work: Callable[[], None],
+    approver: dict[str, str],
+    connection: psycopg.Connection,
+) -> None:
+    client.post(f"/v1/closes/{PERIOD}/draft")
+    work()
+    with connection.transaction():
+        locks.lock_period(connection, ours.id, "2026-12", Doing.APPROVES, "anna")
+        busy = client.post(f"/v1/closes/{PERIOD}/approval", headers=approver)
+        assert (busy.status_code, busy.json()["type"]) == (409, "/problems/period-busy")
+        assert busy.json()["detail"].startswith(f"{PERIOD} has to wait: anna approves 2026-12 right now")
+    with connection.transaction():
+        locks.lock_period(connection, ours.id, PERIOD, Doing.DRAFTS, "erik")
+        busy = client.delete(f"/v1/closes/{PERIOD}/draft")
+        assert (busy.status_code, busy.json()["type"]) == (409, "/problems/period-busy")
+    assert client.post(f"/v1/closes/{PERIOD}/approval", headers=approver).status_code == 201
 
 
 def test_a_month_that_has_not_begun_is_refused_and_one_that_goes_on_fails_with_the_reason(

@@ -105,6 +105,7 @@ class GatewayProcess:
             clock=clock,
             monotonic=monotonic,
             clock_is_right=self._reference,
+            send_again=self.buffer.send_again,
         )
         self.publisher = Publisher(
             config.mqtt_settings,

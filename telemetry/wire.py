@@ -74,7 +74,8 @@ class Batch(Struct, frozen=True, omit_defaults=True):
 
     `missed` are polls that gave no readout; they are kept and acknowledged like readouts. `digest` is the
     sender's name for what the batch holds (`digest_of`), which comes back with the outcome: numbers repeat
-    where a buffer was copied or put back from an image, content does not.
+    where a buffer was copied or put back from an image, content does not. `last_stored_at` is the latest
+    `stored_at` that the sender was told: a database that knows of no such time was put back from a backup.
     """
 
     epoch: ShortText
@@ -83,13 +84,15 @@ class Batch(Struct, frozen=True, omit_defaults=True):
     readouts: Annotated[list[WireReadout], Meta(max_length=MAX_READOUTS)]
     missed: Annotated[list[Miss], Meta(max_length=MAX_READOUTS)] = field(default_factory=list)
     digest: ShortText = ""
+    last_stored_at: Milliseconds = 0
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True):
     """Outcome of a batch. `known` readings were stored before with the same value.
 
     `missed` counts the missed polls of the batch that are kept; `digest` is that of the batch. An outcome
-    without it, of an ingester that knows none, confirms whatever has the number.
+    without it, of an ingester that knows none, confirms whatever has the number. `stored_at`: when it was
+    stored, by the database's clock.
     """
 
     batch: BatchNumber
@@ -99,6 +102,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     missed: Count = 0
     quarantined: dict[str, Count] = field(default_factory=dict)  # reason -> readouts and misses
     digest: ShortText = ""
+    stored_at: Milliseconds = 0
 
 
 class Ack(Struct, frozen=True, omit_defaults=True):
@@ -185,8 +189,8 @@ class Command(Struct, frozen=True, omit_defaults=True):
     """Command to a gateway, to be done once. Topic: command.
 
     `id` comes back in every `Reply`. `command`: read-now, scan, restart-line, set-clock, log-level,
-    show-config. `line` and `meter` say where; `level` is for log-level. Not begun any more after
-    `expires_at`.
+    show-config, send-again. `line` and `meter` say where; `level` is for log-level; `since` for send-again:
+    what was read or stored from then on. Not begun any more after `expires_at`.
     """
 
     id: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -194,6 +198,7 @@ class Command(Struct, frozen=True, omit_defaults=True):
     line: ShortText = ""
     meter: ShortText = ""
     level: ShortText = ""
+    since: Milliseconds | None = None
     expires_at: Milliseconds | None = None
 
 

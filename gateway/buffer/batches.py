@@ -50,9 +50,9 @@ class Batches:
         self._digests: dict[int, str] = {}  # of open batches that were handed out
         self.epoch: str
         self._sealed_by: str
-        self.epoch, self._sealed_by, self._next_batch = disk.connection.execute(
-            "select epoch, seal_key, max(next_batch, (select coalesce(max(number), 0) + 1 from batches)) "
-            "from life"
+        self.epoch, self._sealed_by, self._stored_at, self._next_batch = disk.connection.execute(
+            "select epoch, seal_key, stored_at, "
+            "max(next_batch, (select coalesce(max(number), 0) + 1 from batches)) from life"
         ).fetchone()
         rows = disk.connection.execute("select number, first, last, acknowledged from batches order by first")
         batches = [(number, Run(first, last), seal) for number, first, last, seal in rows]
@@ -108,7 +108,7 @@ class Batches:
 
     def acknowledge(self, outcomes: Mapping[int, Outcome | None]) -> None:
         """These are committed at the other end; numbers that are not open are passed over."""
-        seals: dict[int, int] = {}
+        seals: dict[int, tuple[int, int]] = {}
         for number, outcome in outcomes.items():
             if number not in self._open:
                 continue
@@ -118,9 +118,30 @@ class Batches:
                     extra={"epoch": self.epoch, "batch": number},
                 )
                 continue
-            seals[number] = self._open.pop(number).seal(self._sealed_by, number)
+            stored_at = outcome.stored_at if outcome is not None else 0
+            seals[number] = self._open.pop(number).seal(self._sealed_by, number), stored_at
+            self._stored_at = max(self._stored_at, stored_at)
             self._digests.pop(number, None)
         self._disk.acknowledged(seals)
+
+    def send_again(self, since: int) -> int:
+        """Let what was read or stored since then (milliseconds) wait once more; how many entries."""
+        self._disk.settle()
+        rows = self._disk.connection.execute(
+            "select number, first, last, acknowledged from batches b where acknowledged and (stored_at >= ?1 "
+            "or exists (select 1 from entries where id between b.first and b.last and since >= ?1))",
+            (since,),
+        ).fetchall()
+        runs = {
+            number: run
+            for number, first, last, seal in rows
+            if seal == (run := Run(first, last)).seal(self._sealed_by, number)
+        }
+        with self._disk.transaction() as connection:
+            connection.execute("update life set next_batch = max(next_batch, ?)", (self._next_batch,))
+            connection.executemany("delete from batches where number = ?", [(number,) for number in runs])
+        self.queues.put_back(runs.values())
+        return sum(map(len, runs.values()))
 
     def read(self, row: int, body: object) -> Entry | None:
         """The entry of a row; None, with a log record, where the disk has changed it."""
@@ -182,7 +203,7 @@ class Batches:
         readouts = [entry for entry in entries if isinstance(entry, WireReadout)]
         missed = [entry for entry in entries if isinstance(entry, Miss)]
         digest = self._digests[number] = digest_of(readouts, missed)
-        return Batch(self.epoch, number, sent_at=0, readouts=readouts, missed=missed, digest=digest)
+        return Batch(self.epoch, number, 0, readouts, missed, digest, self._stored_at)
 
     def _digest(self, number: int) -> str:
         """That of an open batch, as it was handed out or will be."""

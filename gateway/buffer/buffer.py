@@ -151,6 +151,14 @@ class Buffer:
             if epoch == self.epoch:
                 self._batches.acknowledge(outcomes)
 
+    def send_again(self, since: datetime) -> int:
+        """Let what was read or stored since then be sent once more; how many entries there still are of it.
+
+        Raises BufferFailedError.
+        """
+        with self._guarded():
+            return self._batches.send_again(max(0, to_milliseconds(since)))
+
     def synchronise(self, boot: str, wall_at_monotonic_zero: datetime) -> None:
         """The clock is set: what was held in this boot gets its true instants. Raises BufferFailedError."""
         self._release(boot, to_milliseconds(wall_at_monotonic_zero))
@@ -240,7 +248,7 @@ class Buffer:
                 entries = [
                     PackedEntry(entry, body)
                     if boot is None or seal != _seal(boot, monotonic)
-                    else _packed(_corrected(entry, wall_zero + monotonic))
+                    else _corrected(entry, wall_zero + monotonic)
                     for row, monotonic, seal, body in rows
                     if (entry := self._batches.read(row, body))
                 ]
@@ -273,10 +281,6 @@ class Buffer:
         self._damage = ""
 
 
-def _packed(entry: Entry) -> PackedEntry:
-    return PackedEntry(entry, pack(entry))
-
-
 def _checked(entry: Entry) -> PackedEntry | None:
     """The entry as it is read back, or None with a log record for what could not be, to be sent."""
     body = pack(entry)
@@ -292,9 +296,12 @@ def _seal(boot: str, monotonic: int) -> int:
     return zlib.crc32(f"{boot} {monotonic}".encode())
 
 
-def _corrected(entry: Entry, at: int) -> Entry:
+def _corrected(entry: Entry, at: int) -> PackedEntry:
     """With its true instant, in milliseconds."""
+    right: Entry
     if isinstance(entry, Miss):
-        return msgspec.structs.replace(entry, at=max(0, at))
-    status = (status_of(entry) & ~Status.UNSYNCHRONISED) | Status.CLOCK_CORRECTED
-    return msgspec.structs.replace(entry, at=max(0, at), status=int(status))
+        right = msgspec.structs.replace(entry, at=max(0, at))
+    else:
+        status = (status_of(entry) & ~Status.UNSYNCHRONISED) | Status.CLOCK_CORRECTED
+        right = msgspec.structs.replace(entry, at=max(0, at), status=int(status))
+    return PackedEntry(right, pack(right))

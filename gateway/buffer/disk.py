@@ -51,7 +51,9 @@ class BufferDisk:
         self._monotonic = monotonic
         self._alive: datetime | None = None
         self._alive_written: datetime | None = None
-        self._acknowledged: dict[int, int] = {}  # batch number -> seal, not yet written
+        self._acknowledged: dict[
+            int, tuple[int, int]
+        ] = {}  # batch number -> seal, stored_at; not yet written
         self._written_at = self._forget_at = monotonic()
 
     @contextmanager
@@ -67,8 +69,8 @@ class BufferDisk:
         self._alive_written = alive or self._alive_written
         self._written_at = self._monotonic()
 
-    def acknowledged(self, seals: Mapping[int, int]) -> None:
-        """These batches, with what seals them, may be forgotten when room is needed."""
+    def acknowledged(self, seals: Mapping[int, tuple[int, int]]) -> None:
+        """These batches, with their seals and when they were stored, may be forgotten when room is needed."""
         self._acknowledged |= seals
         if len(self._acknowledged) >= _MOST_ACKNOWLEDGED:
             self.settle()
@@ -148,9 +150,12 @@ class BufferDisk:
 
     def _ride_along(self) -> None:
         if self._acknowledged:
+            told = [(number, seal, at) for number, (seal, at) in self._acknowledged.items()]
             self.connection.executemany(
-                "update batches set acknowledged = ?2 where number = ?1", list(self._acknowledged.items())
+                "update batches set acknowledged = ?2, stored_at = ?3 where number = ?1", told
             )
+            latest = max(at for _, _, at in told)
+            self.connection.execute("update life set stored_at = max(stored_at, ?)", (latest,))
         if self._alive is not None and self._alive_is_due():
             alive = max(0, to_milliseconds(self._alive))
             self.connection.execute("update life set last_alive = ?", (alive,))

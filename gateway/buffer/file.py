@@ -43,6 +43,7 @@ create table life (
     seal_key text not null,           -- of this file for good: priority.py
     next_batch integer not null,      -- more than the number of any batch that was deleted
     last_alive integer,               -- milliseconds since 1970
+    stored_at integer not null default 0, -- the latest time at which the other end has stored something
     epoch text not null,              -- epoch.py, as the rest
     machine text not null default '',
     boot text not null default '',
@@ -57,7 +58,8 @@ create table batches (
     number integer primary key,
     first integer not null,           -- its entries' ids, both ends included
     last integer not null,
-    acknowledged integer not null default 0 -- or Run.seal
+    acknowledged integer not null default 0, -- or Run.seal
+    stored_at integer not null default 0 -- milliseconds since 1970, by the other end's clock (0: not told)
 ) strict;
 create table held (                   -- read while the clock was not set
     id integer primary key,
@@ -74,6 +76,8 @@ values (lower(hex(randomblob(8))), 1, lower(hex(randomblob(8))))
 
 _FROM_2 = """
 alter table life rename column epoch to seal_key;
+alter table life add column stored_at integer not null default 0;
+alter table batches add column stored_at integer not null default 0;
 alter table life add column epoch text not null default '';
 alter table life add column machine text not null default '';
 alter table life add column boot text not null default '';

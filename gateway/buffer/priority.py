@@ -107,6 +107,13 @@ class PriorityQueues:
             queue.last = max(queue.last, run.last)
             queue.backlog.append(run)
 
+    def put_back(self, runs: Iterable[Run]) -> None:
+        """Rows that had a number wait once more, as a backlog."""
+        for run in runs:
+            self.by_name[Priority.of(run.first)].backlog.append(run)
+        for queue in self.by_name.values():
+            queue.backlog.sort(key=lambda run: run.first)
+
     def choose(self, now: float) -> Run | None:
         """The run whose end is to be the next batch; follow with `take`. None: all may wait."""
         queues = list(self.by_name.values())

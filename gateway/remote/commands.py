@@ -8,11 +8,13 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal, Protocol
 
 from drivers.driver import Clock
 from drivers.errors import DriverError
+from gateway.buffer.source import SourceError
 from gateway.config.document import GatewayConfig, RemoteConfig
 from gateway.line.tasks import LineTask, ReadNow, RestartLine, Scan, SetClock
 from gateway.line.work import PolledLine
@@ -22,7 +24,7 @@ from telemetry.wire import Command, Reply, WireError, decode, from_milliseconds,
 log = logging.getLogger(__name__)
 
 MAX_COMMAND_BYTES = 4_096
-KNOWN = ("read-now", "scan", "restart-line", "set-clock", "log-level", "show-config")
+KNOWN = ("read-now", "scan", "restart-line", "set-clock", "log-level", "show-config", "send-again")
 LEVELS = ("debug", "info", "warning", "error")
 _LOGGERS = ("gateway", "drivers", "telemetry", "hesper")
 _REMEMBERED = 1_000  # ids
@@ -52,6 +54,7 @@ class Commands:
 
     `clock_is_right`: whether the gateway's clock may be given to meters. `shown` gives the text of the
     configuration that runs, and its version; NotShownError, OSError or ValueError where none can be shown.
+    `send_again` lets what was read or stored since an instant be sent once more; SourceError where it cannot.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class Commands:
         monotonic: Callable[[], float],
         clock_is_right: Callable[[], bool],
         shown: Callable[[], tuple[str, str]],
+        send_again: Callable[[datetime], int],
     ) -> None:
         self._shown = shown
+        self._send_again = send_again
         self._lines = lines
         self._allowed = allowed
         self._reply = reply
@@ -130,6 +135,8 @@ class Commands:
                 self._set_clock(command)
             case "show-config":
                 self._show_config(command)
+            case "send-again":
+                self._send_since(command)
             case _:
                 self._set_level(command)
 
@@ -171,6 +178,15 @@ class Commands:
             raise RefusedCommandError(str(error)) from None
         result = {"version": version, "toml": text}
         self._answer(command, "done", f"version {version}" if version else "the installer's file", result)
+
+    def _send_since(self, command: Command) -> None:
+        if command.since is None:
+            raise RefusedCommandError("send-again needs an instant (since)")
+        try:
+            count = self._send_again(from_milliseconds(command.since))
+        except SourceError as error:
+            raise RefusedCommandError(str(error)) from None
+        self._answer(command, "done", f"{count} readouts and missed polls are sent again", {"entries": count})
 
     def _submit(self, command: Command, line: str, task: LineTask) -> None:
         poller = self._poller(line)

@@ -6,6 +6,7 @@ Whatever comes on the topics `config` and `command`, in whatever number, never s
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Protocol
@@ -43,10 +44,12 @@ class RemoteRequests:
         clock: Clock,
         monotonic: Callable[[], float],
         clock_is_right: Callable[[], bool],
+        send_again: Callable[[datetime], int],
     ) -> None:
         """`installed` is the installer's file, beside which configurations from afar are kept.
 
-        None: they are not taken. `clock_is_right`: whether the clock may be given to meters.
+        None: they are not taken. `clock_is_right`: whether the clock may be given to meters. `send_again` is
+        the buffer's.
         """
 
         def tell(version: str, state: State, detail: str, result: Mapping[str, object]) -> None:
@@ -68,6 +71,7 @@ class RemoteRequests:
             monotonic=monotonic,
             clock_is_right=clock_is_right,
             shown=shown,
+            send_again=send_again,
         )
         self._configs = None if files is None else RemoteConfiguration(site, files, tell, monotonic)
         self._inbox: Queue[tuple[Kind, bytes]] = Queue(_MOST_WAITING)

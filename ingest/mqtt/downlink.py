@@ -124,6 +124,7 @@ class Downlink:
             line=due.line,
             meter=due.meter,
             level=due.level,
+            since=None if due.since is None else to_milliseconds(due.since),
             expires_at=to_milliseconds(due.expires_at),
         )
         return self._broker.deliver(str(topic), encode(command), expiry=_KEPT_SECONDS)

@@ -57,6 +57,7 @@ class _Envelope(msgspec.Struct, frozen=True):
     readouts: Annotated[list[msgspec.Raw], Meta(max_length=MAX_READOUTS)]
     missed: Annotated[list[msgspec.Raw], Meta(max_length=MAX_READOUTS)] = []
     digest: ShortText = ""
+    last_stored_at: Milliseconds = 0
 
 
 class _Name(msgspec.Struct, frozen=True):
@@ -115,7 +116,15 @@ def _take_apart(text: str, topic: Topic, payload: bytes, reason: str) -> Decoded
 
     readouts = usable("readouts", envelope.readouts, _readouts)
     missed = usable("missed", envelope.missed, _misses)
-    batch = Batch(envelope.epoch, envelope.batch, envelope.sent_at, readouts, missed, envelope.digest)
+    batch = Batch(
+        envelope.epoch,
+        envelope.batch,
+        envelope.sent_at,
+        readouts,
+        missed,
+        envelope.digest,
+        envelope.last_stored_at,
+    )
     return Decoded(text, topic=topic, payload=payload, batch=batch, refusals=refusals)
 
 

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+import structlog
 from psycopg import Connection
 
 from ingest.receive.columns import ValueColumns, columns_of
@@ -18,10 +19,13 @@ from ingest.receive.directory import Directory
 from ingest.receive.quarantine import QuarantineReason, RefusedPart, count_by_reason, refuse_message
 from ingest.receive.resolve import Resolved, resolve
 from store import quarantine
+from store.gateways.stored import note_stored
 from store.postgres import notices
 from store.readings import misses
 from store.readings.raw import Telegrams, WriteResult, insert, insert_telegrams, mark_for_validation
-from telemetry.wire import Outcome, from_milliseconds
+from telemetry.wire import Outcome, from_milliseconds, to_milliseconds
+
+log = structlog.get_logger(__name__)
 
 _raw = attrgetter("raw")
 _meter_id = attrgetter("meter_id")
@@ -37,7 +41,8 @@ def store_readings(
     stores nothing more. Raises psycopg.Error where the database fails, and then nothing is stored.
     """
     with connection.transaction():
-        return _outcomes(_write(connection, columns_of(resolve(connection, directory, messages, now))))
+        written = _write(connection, columns_of(resolve(connection, directory, messages, now)))
+        return _outcomes(written, _note_stored(connection, directory, messages))
 
 
 def store_refused(
@@ -48,10 +53,13 @@ def store_refused(
     with connection.transaction():
         directory.refresh(connection)
         _keep(connection, [directory.utility(message.topic)], [[refusal]])
-    batch = message.batch
-    if batch is None:
-        return [None]
-    return [Outcome(batch.batch, quarantined=count_by_reason([refusal]), digest=batch.digest)]
+        stored_at = _note_stored(connection, directory, [message])
+    batch, quarantined = message.batch, count_by_reason([refusal])
+    return [
+        Outcome(batch.batch, quarantined=quarantined, digest=batch.digest, stored_at=stored_at)
+        if batch
+        else None
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,23 @@ def _keep(
     quarantine.insert(connection, entries)
 
 
-def _outcomes(written: _Written) -> list[Outcome | None]:
+def _note_stored(connection: Connection[Any], directory: Directory, messages: Sequence[Decoded]) -> int:
+    """Note when something of these gateways was stored; that time, in milliseconds."""
+    told: dict[int, int] = {}
+    for message in messages:
+        gateway = directory.gateway(message.topic) if message.topic else None
+        if gateway is not None and message.batch is not None:
+            known = told.get(gateway.gateway_id, 0)
+            told[gateway.gateway_id] = max(known, message.batch.last_stored_at)
+    mark = note_stored(connection, {gateway: from_milliseconds(at) for gateway, at in told.items()})
+    for gateway_id in mark.asked:
+        log.warning(
+            "a gateway knows of readings that are not here; it is asked to send them", gateway=gateway_id
+        )
+    return to_milliseconds(mark.stored_at)
+
+
+def _outcomes(written: _Written, stored_at: int) -> list[Outcome | None]:
     columns, resolved = written.columns, written.columns.resolved
     total, stored, conflicts = (
         columns.by_message(rows) for rows in (slice(None), written.result.new, written.result.conflicts)
@@ -147,6 +171,7 @@ def _outcomes(written: _Written) -> list[Outcome | None]:
             missed=int(missed[index]),
             quarantined=count_by_reason(resolved.refusals[index]),
             digest=message.batch.digest,
+            stored_at=stored_at,
         )
         if message.batch
         else None

@@ -30,6 +30,7 @@ class DueCommand:
     line: str
     meter: str
     level: str
+    since: datetime | None
     expires_at: datetime
 
 
@@ -64,7 +65,7 @@ def due_commands(
     """
     query = """
         select c.id, c.wire_id, u.code as utility, g.code as gateway, c.command, c.line, c.meter, c.level,
-               c.expires_at
+               c.since, c.expires_at
         from gateway_commands c join gateways g on g.id = c.gateway_id
         join utilities u on u.id = c.utility_id
         where c.state in ('queued', 'sent', 'running')

@@ -21,6 +21,7 @@ class CommandRow:
     line: str
     meter: str
     level: str
+    since: datetime | None
     author: str
     reason: str
     created_at: datetime
@@ -64,8 +65,8 @@ class PresentConfiguration:
 
 
 _COMMANDS = """
-    select c.id, c.command, c.line, c.meter, c.level, c.author, c.reason, c.created_at, c.expires_at, c.state,
-           c.state_at, c.sent_at, r.received_at as answered_at, r.detail, r.result
+    select c.id, c.command, c.line, c.meter, c.level, c.since, c.author, c.reason, c.created_at, c.expires_at,
+           c.state, c.state_at, c.sent_at, r.received_at as answered_at, r.detail, r.result
     from gateway_commands c
     left join lateral (
         select received_at, detail, result from gateway_replies where command_id = c.id

@@ -40,7 +40,7 @@ class ConfigurationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandRequest:
-    """Command, its author and reason. `line`, `meter` and `level` as it takes them, else empty."""
+    """Command, its author and reason. `line`, `meter`, `level`, `since` as it takes them, else empty."""
 
     command: str
     author: str
@@ -50,6 +50,7 @@ class CommandRequest:
     line: str = ""
     meter: str = ""
     level: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,10 @@ def ask(connection: Connection[Any], gateway_id: int, request: CommandRequest) -
     """Queue a command; its id."""
     query = """
         insert into gateway_commands
-            (utility_id, gateway_id, command, line, meter, level, author, reason, created_at,
+            (utility_id, gateway_id, command, line, meter, level, since, author, reason, created_at,
              state_at, expires_at)
-        select utility_id, id, %(command)s, %(line)s, %(meter)s, %(level)s, %(author)s, %(reason)s,
-               %(created_at)s, %(created_at)s, %(expires_at)s
+        select utility_id, id, %(command)s, %(line)s, %(meter)s, %(level)s, %(since)s, %(author)s,
+               %(reason)s, %(created_at)s, %(created_at)s, %(expires_at)s
         from gateways where id = %(gateway)s
         returning id
         """

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from gateway.buffer.source import BatchSource
 from metering.registry.entries import GatewayEntry, MeterEntry, RegisterEntry, Registry, UtilityEntry
 from telemetry.obis import Medium
@@ -38,6 +40,12 @@ def batch_of(number: int, *readouts: tuple[str, int, dict[str, float]]) -> Batch
     return Batch("life", number, NOON, wire)
 
 
+def timeless(outcomes: Sequence[Outcome | None]) -> list[Outcome | None]:
+    """Outcomes without the time at which they were stored; each that stands has one."""
+    assert all(outcome is None or outcome.stored_at > 0 for outcome in outcomes)
+    return [outcome and replace(outcome, stored_at=0) for outcome in outcomes]
+
+
 class ListSource(BatchSource):
     """Batches from a list, and the outcome of each that was acknowledged."""
 
@@ -51,4 +59,4 @@ class ListSource(BatchSource):
 
     def acknowledge(self, epoch: str, outcomes: Mapping[int, Outcome | None]) -> None:
         for number, outcome in outcomes.items():
-            self.outcomes.setdefault(number, outcome)
+            self.outcomes.setdefault(number, *timeless([outcome]))

@@ -15,9 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.buffer.buffer import Buffer
+from gateway.config.document import GatewayConfig, RemoteConfig
+from gateway.line.work import PolledLine
+from gateway.remote.commands import Commands
 from gateway.uplink.link import MqttSettings
 from gateway.uplink.publisher import Publisher, PublisherLimits
 from telemetry.readout import Quantity, Readout
+from telemetry.topics import Kind
 from telemetry.wire import Miss, MissReason, to_milliseconds
 
 UTILITY = "chaos"
@@ -29,6 +33,18 @@ _STEP_SECONDS = 0.04
 _QUICK = PublisherLimits(
     tick=0.05, resend_after=1.0, resend_longest=2.0, reconnect_first=0.1, reconnect_longest=0.5, stall=5.0
 )
+
+
+class NoLines:
+    """A gateway without lines, for commands that need none."""
+
+    @property
+    def config(self) -> GatewayConfig:
+        raise NotImplementedError
+
+    def poller(self, line_name: str) -> PolledLine:
+        raise KeyError(line_name)
+
 
 Reading = tuple[str, str, int, int]  # meter, OBIS, seconds since 1970, micro-units
 
@@ -75,7 +91,22 @@ def main() -> None:
     clock = lambda: datetime.now(UTC)  # noqa: E731 - it is passed on
     buffer = Buffer(folder / "buffer.sqlite", clock, max_age=0.1)
     settings = MqttSettings("127.0.0.1", port, UTILITY, name, session_expiry=0)
-    publisher = Publisher(settings, buffer, clock=clock, version="test", pace=_QUICK)
+    commands = Commands(
+        NoLines(),
+        RemoteConfig(),
+        lambda reply: publisher.send(Kind.REPLY, reply),
+        clock=clock,
+        monotonic=time.monotonic,
+        clock_is_right=lambda: True,
+        shown=lambda: ("", ""),
+        send_again=buffer.send_again,
+    )
+
+    def inbox(kind: Kind, payload: bytes) -> None:
+        if kind is Kind.COMMAND:
+            commands.receive(payload)
+
+    publisher = Publisher(settings, buffer, clock=clock, version="test", inbox=inbox, pace=_QUICK)
     publisher.start()
     step = max(0, steps_of(folder) - 1)
     while not (folder / "stop").exists():

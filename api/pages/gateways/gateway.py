@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
-from pydantic import ConfigDict
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict
 
 from api.identity.authentication import requires
 from api.pages.frame.visit import PageVisit, Visit
@@ -63,7 +63,16 @@ TITLES: dict[Name, str] = {
     "set-clock": N_("Set the meter's clock"),
     "log-level": N_("Write a more detailed log for an hour"),
     "show-config": N_("Show the configuration that runs"),
+    "send-again": N_("Send again what it still has"),
 }
+
+
+_SINCE = (
+    (timedelta(hours=1), N_("an hour ago")),
+    (timedelta(days=1), N_("a day ago")),
+    (timedelta(days=7), N_("a week ago")),
+    (timedelta(days=10_000), N_("the beginning")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +94,11 @@ class PreviewedText:
 
 
 class CommandForm(CommandOrder):
-    """Form that asks for a command; it brings its token along."""
+    """Form that asks for a command; it brings its token along, and empty fields for what is not chosen."""
 
     model_config = ConfigDict(extra="ignore")
+
+    since: Annotated[AwareDatetime | None, BeforeValidator(lambda given: given or None)] = None
 
 
 Reason = Annotated[str, Form(max_length=500)]
@@ -199,6 +210,7 @@ def _show(
     ]
     return visit.page(
         "gateways/gateway.html",
+        since=[(now - ago, title) for ago, title in _SINCE],
         status=status,
         gateway=row,
         address=_address(row.code),

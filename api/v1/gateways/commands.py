@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.identity.authentication import READ_PERSONAL, KeyCaller, Store, requires
 from api.identity.callers import Caller
@@ -23,7 +23,7 @@ from store.gateways.requests import CommandRequest
 
 router = resources("gateways")
 
-Name = Literal["read-now", "scan", "restart-line", "set-clock", "log-level", "show-config"]
+Name = Literal["read-now", "scan", "restart-line", "set-clock", "log-level", "show-config", "send-again"]
 _NEEDS: dict[Name, tuple[str, ...]] = {  # one of these
     "read-now": ("meter", "line"),
     "scan": ("line",),
@@ -31,6 +31,7 @@ _NEEDS: dict[Name, tuple[str, ...]] = {  # one of these
     "set-clock": ("meter",),
     "log-level": ("level",),
     "show-config": (),
+    "send-again": ("since",),
 }
 USUAL_PATIENCE = timedelta(minutes=10)
 _VALUES = "values"  # of meters, in a result
@@ -40,7 +41,8 @@ CommandId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 class CommandOrder(BaseModel):
-    """Command to a gateway. `line` and `meter` say where; `level` is for log-level.
+    """Command to a gateway. `line` and `meter` say where; `level` is for log-level, `since` for send-again:
+    what was read or stored from then on, as far as the gateway still has it.
 
     Not begun any more after `expires_in` seconds.
     """
@@ -51,6 +53,7 @@ class CommandOrder(BaseModel):
     line: str = Field("", max_length=64)
     meter: str = Field("", max_length=64)
     level: Literal["", "debug", "info", "warning", "error"] = ""
+    since: AwareDatetime | None = None
     reason: str = Field("", max_length=500)
     expires_in: int = Field(int(USUAL_PATIENCE.total_seconds()), ge=10, le=86_400)
 
@@ -67,6 +70,7 @@ class GatewayCommand(BaseModel):
     line: str
     meter: str
     level: str
+    since: datetime | None
     author: str
     reason: str
     created_at: datetime

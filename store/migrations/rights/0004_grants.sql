@@ -76,7 +76,7 @@ grant select on utilities, sites, gateways, meters, registers, readings, telegra
     validation_queue, validation_blocks, marks, findings to hesper_ingest;
 grant insert on readings, telegrams, quarantine, registers, validation_queue, validation_blocks, marks, findings
     to hesper_ingest;
-grant update (state, state_at, health, health_at) on gateways to hesper_ingest;
+grant update (state, state_at, health, health_at, epochs) on gateways to hesper_ingest;
 grant update (id) on meters to hesper_ingest;  -- lets it lock a row; an identity takes no value
 grant update (validated_until) on registers to hesper_ingest;
 grant update (state, detail, received_at, resolved_at) on quarantine to hesper_ingest;
@@ -109,6 +109,8 @@ grant select on missed_polls, arrivals to hesper_api;
 grant select, insert on gateway_health, gateway_states, gateway_replies to hesper_ingest;
 grant select on gateway_commands, gateway_configurations to hesper_ingest;
 grant update (state, state_at, sent_at) on gateway_commands to hesper_ingest;
+grant insert on gateway_commands to hesper_ingest;                     -- where it sees that the database went back
+grant select, insert, update on gateway_stored to hesper_ingest;
 grant update (state, state_at, sent_at, reported_at) on gateway_configurations to hesper_ingest;
 grant select on gateway_health, gateway_states, gateway_replies, gateway_commands, gateway_configurations
     to hesper_api;

@@ -128,8 +128,9 @@ def test_a_file_of_the_earlier_schema_is_taken_over_with_what_waits_in_it(
     first.append([readout(2)])
     first.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for column in ("epoch", "machine", "boot", "opening"):
+        for column in ("epoch", "machine", "boot", "opening", "stored_at"):
             connection.execute(f"alter table life drop column {column}")
+        connection.execute("alter table batches drop column stored_at")
         connection.execute("alter table life rename column seal_key to epoch")
         connection.execute("pragma user_version = 2")
     second = open_buffer(path, max_age=0)

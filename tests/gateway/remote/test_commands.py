@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 from drivers.driver import Found, SearchEvent, SearchProgress, SearchScope, Suspicion, Target
 from drivers.errors import LineError, NoAnswerError
 from drivers.line import SerialSettings
+from gateway.buffer.buffer import BufferFailedError
 from gateway.config.document import GatewayConfig, RemoteConfig
 from gateway.line.poller import LinePoller
 from gateway.line.tasks import SCAN_SECONDS
 from gateway.remote.commands import KNOWN, Commands
 from gateway.remote.redacted import NotShownError
-from telemetry.wire import Command, Reply, encode, to_milliseconds
+from telemetry.wire import Command, Reply, encode, from_milliseconds, to_milliseconds
 from tests.gateway.conftest import HandClock
 from tests.gateway.scripted import Bench
 
@@ -49,12 +51,19 @@ class Desk:
             monotonic=clock.monotonic,
             clock_is_right=lambda: self.clock_is_right,
             shown=self.shown,
+            send_again=self.send_again,
         )
 
     def shown(self) -> tuple[str, str]:
         if self.text is None:
             raise NotShownError("a configuration is being tried")
         return self.text, "12"
+
+    def send_again(self, since: datetime) -> int:
+        self.since = since
+        if since.year < 2000:
+            raise BufferFailedError(Path("buffer.sqlite"), "disk full")
+        return 42
 
     def poller(self, line_name: str) -> LinePoller:
         return {"basement": self.bench.poller}[line_name]
@@ -341,3 +350,22 @@ def test_whatever_comes_on_the_topic_raises_nothing(
 def test_a_command_of_unreasonable_size_is_not_even_read(desk: Desk) -> None:
     desk.send("read-now", meter="x" * 60, id="c" * 5000)
     assert desk.replies == []
+
+
+@pytest.mark.parametrize(
+    ("since", "state", "detail"),
+    [
+        (1_795_305_660_000, "done", "42 readouts and missed polls are sent again"),
+        (None, "failed", "send-again needs an instant (since)"),
+        (0, "failed", "the buffer buffer.sqlite cannot be used: disk full"),
+    ],
+)
+def test_what_was_sent_is_sent_again_from_an_instant_on(
+    desk: Desk, since: int | None, state: str, detail: str
+) -> None:
+    desk.send("send-again", since=since)
+    (reply,) = desk.replies
+    assert reply.state == state
+    assert reply.detail.startswith(detail)
+    if state == "done":
+        assert (desk.since, reply.result) == (from_milliseconds(1_795_305_660_000), {"entries": 42})

@@ -14,7 +14,19 @@ from store import quarantine
 from store.registry import apply
 from telemetry.obis import Medium
 from telemetry.wire import Batch, Miss, Outcome, WireReadout, encode, to_milliseconds
-from tests.support.aurora import COLD, ELSEWHERE, ENERGY, HEAT, HOUR, NOON, NOW, TOPIC, WATER, batch_of
+from tests.support.aurora import (
+    COLD,
+    ELSEWHERE,
+    ENERGY,
+    HEAT,
+    HOUR,
+    NOON,
+    NOW,
+    TOPIC,
+    WATER,
+    batch_of,
+    timeless,
+)
 
 
 class Writer:
@@ -26,7 +38,7 @@ class Writer:
 
     def store(self, *batches: Batch, topic: str = TOPIC) -> list[Outcome | None]:
         messages = [decode_readings(topic, encode(batch)) for batch in batches]
-        return store_readings(self.connection, self.directory, messages, to_milliseconds(NOW))
+        return timeless(store_readings(self.connection, self.directory, messages, to_milliseconds(NOW)))
 
     def readings(self) -> list[tuple[str, str, int, int]]:
         """(meter, OBIS, hours after noon, micro-units)"""
@@ -298,7 +310,7 @@ def test_messages_that_cannot_be_read_are_kept_as_they_came(writer: Writer) -> N
     messages = [decode_readings(TOPIC, payload) for payload in payloads]
     for _ in range(2):
         outcomes = store_readings(writer.connection, writer.directory, messages, to_milliseconds(NOW))
-    assert outcomes == [
+    assert timeless(outcomes) == [
         None,
         Outcome(3, quarantined={"malformed": 1}),
         Outcome(4, quarantined={"malformed": 1}),

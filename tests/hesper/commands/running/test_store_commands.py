@@ -1,11 +1,13 @@
 """`hesper migrate` and `hesper registry apply` on a database that is named."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from hesper.cli import build
+from store.gateways.downlink import due_commands
 from store.postgres.database import connect
 from store.registry import lookup
 
@@ -116,3 +118,30 @@ def test_maintenance_tells_what_it_removed(database: str) -> None:
         )
     assert hesper("store", "maintain", "--database-url", database) == (0, "quarantine: 1 removed\n")
     assert hesper("store", "maintain", "--database-url", database) == (0, "")
+
+
+def test_gateways_are_asked_to_send_again_all_or_one(database: str) -> None:
+    with connect(database) as connection:
+        connection.execute("insert into utilities (code, name, time_zone) values ('a', 'A', 'UTC')")
+        connection.execute(
+            "insert into gateways (utility_id, code, kind) "
+            "values (1, 'house', 'field'), (1, 'attic', 'field'), (1, 'file', 'import')"
+        )
+        connection.commit()
+    ask = ["store", "send-again", "2026-11-30T18:00:00", "--database-url", database]
+    code, output = hesper(*ask)
+    assert code == 0
+    assert output == (
+        "attic is asked to send again what it has since 2026-11-30T18:00:00+00:00\n"
+        "house is asked to send again what it has since 2026-11-30T18:00:00+00:00\n"
+    )
+    assert hesper(*ask, "--gateway", "attic")[0] == 0
+    code, output = hesper(*ask, "--gateway", "cellar")
+    assert code == 1
+    assert "There is no such gateway" in output
+    with connect(database) as connection:
+        due = due_commands(connection, datetime.now(UTC), timedelta(0), 9)
+    assert [(one.gateway, one.command, one.since) for one in due] == [
+        (gateway, "send-again", datetime(2026, 11, 30, 18, tzinfo=UTC))
+        for gateway in ("house", "attic", "attic")
+    ]

@@ -27,7 +27,7 @@ from psycopg import sql
 from hesper.clock import CLOCK_SHIFT
 from hesper.ports import Ports
 from hesper.private_files import private_folder, write_private
-from hesper.settings import broker_address
+from hesper.settings import broker_address, only_for, role_url
 from hesper.supervise import Program, Supervisor, hesper_command, module_command
 from store.postgres.database import connect
 from store.postgres.embedded import STOP_SIGNAL, EmbeddedPostgres
@@ -162,10 +162,10 @@ class Central:
         }
 
     def _environment_as(self, role: Role) -> dict[str, str]:
-        """The same, with the embedded database's login of that role: its superuser is for migrations."""
+        """The same, with the login of that role, where there is one: the owner's is for migrations."""
         if self._embedded is None:
-            return self.environment
-        return self.environment | {"DATABASE_URL": self._embedded.url_of(login=role.value)}
+            return self.environment | only_for(role_url(role, self.database_url))
+        return self.environment | only_for(self._embedded.url_of(login=role.value))
 
     def _programs(self) -> list[Program]:
         programs = [*self._database(), *self._broker()]
@@ -192,7 +192,7 @@ class Central:
             self.database_url = self._given_database
             _migrate(self.database_url)
             for role in Role:  # a child that may not be its role would only die and be started again
-                connect(self.database_url, role=role).close()
+                connect(role_url(role, self.database_url), role=role).close()
             return []
         server = EmbeddedPostgres(self.data / "postgres")
         self._embedded = server

@@ -1,6 +1,8 @@
 """Where things are: from the environment, with defaults for one machine.
 
 DATABASE_URL    postgresql://... of the store; unset: the embedded PostgreSQL in the data folder
+DATABASE_URL_INGEST, _DELIVER, _API, _ADMIN  the same with a login of that role, which `hesper serve` gives
+                its processes instead; unset: that of DATABASE_URL
 HESPER_BROKER   mqtt://host:port of the broker; unset: the embedded one
 HESPER_DATA     the data folder; default ./hesper-data
 HESPER_SESSION  file of the token that `hesper login` keeps; default session in ~/.config/hesper/
@@ -8,11 +10,14 @@ HESPER_AUDIT    folder of the audit log's anchors; default audit/ in the data fo
 HESPER_AUDIT_HOOK  program that gets each new anchor on its standard input
 """
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from store.postgres.roles import Role
 
 
 class UnusableSettingError(ValueError):
@@ -34,6 +39,20 @@ class Settings(BaseSettings):
     def audit_folder(self, data: Path | None) -> Path:
         """Folder of the anchors, where `data` is the data folder that a command was given."""
         return self.audit or (data or self.data) / "audit"
+
+
+def role_url(role: Role, url: str) -> str:
+    """The database with the login that processes of a role are given; `url` where there is none for them."""
+    return os.environ.get(_variable(role)) or url
+
+
+def only_for(url: str) -> dict[str, str]:
+    """Environment of a process that knows this login of the database, and none of the others."""
+    return {"DATABASE_URL": url} | {_variable(role): "" for role in Role if _variable(role) in os.environ}
+
+
+def _variable(role: Role) -> str:
+    return f"DATABASE_URL_{role.name}"
 
 
 def broker_address(url: str) -> tuple[str, int]:

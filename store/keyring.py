@@ -37,6 +37,8 @@ class Keyring:
         self._read()
 
     def __bool__(self) -> bool:
+        if not self._fernets:
+            self._read()  # another process may have made the first one meanwhile
         return bool(self._fernets)
 
     @property
@@ -46,7 +48,7 @@ class Keyring:
 
     def seal(self, secret: str) -> str:
         """The secret as it is kept. Raises KeyringError."""
-        if not self._fernets:
+        if not self:
             raise KeyringError("there is no key to encrypt secrets with")
         return PREFIX + self._fernets[0].encrypt(secret.encode()).decode()
 

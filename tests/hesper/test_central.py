@@ -9,6 +9,8 @@ import psycopg
 import pytest
 
 from hesper.central import BusyError, Central, CentralProcess, running
+from hesper.ports import Ports
+from store.postgres.roles import Role
 
 
 @contextmanager
@@ -41,6 +43,30 @@ def test_other_users_of_the_machine_read_nothing_in_the_data_folder(tmp_path: Pa
         )
         assert [path for path in folders if path.stat().st_mode & 0o066] == []
         assert [path for path in files if path.is_file() and path.stat().st_mode & 0o077] == []
+
+
+def test_a_process_knows_the_login_of_its_role_and_no_other(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins = {role: database.replace("//hesper@", f"//{role}@") for role in (Role.API, Role.DELIVER)}
+    for role, url in logins.items():
+        monkeypatch.setenv(f"DATABASE_URL_{role.name}", url)
+    monkeypatch.setenv("DATABASE_URL", database)
+    ports = Ports()
+    free_port = ports.free(0)
+    ports.close()
+    with Central(
+        tmp_path,
+        roles=[CentralProcess.API, CentralProcess.WORKER],
+        database_url=database,
+        broker="mqtt://127.0.0.1:1",
+        api_port=free_port,
+    ) as central:
+        pids = [central.supervisor.pid(name) for name in ("api", "worker")]
+        known = [Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0") for pid in pids]
+    api, worker = (sorted(line for line in lines if line.startswith("DATABASE_URL")) for lines in known)
+    assert api == [f"DATABASE_URL={logins[Role.API]}", "DATABASE_URL_API=", "DATABASE_URL_DELIVER="]
+    assert worker == [f"DATABASE_URL={database}", "DATABASE_URL_API=", "DATABASE_URL_DELIVER="]
 
 
 def test_what_a_killed_one_left_behind_is_not_taken_for_a_running_one(tmp_path: Path) -> None:

@@ -47,6 +47,15 @@ def test_a_process_that_runs_finds_the_key_of_a_rotation() -> None:
     assert keyring.open(kept) == "whsec_x"
 
 
+def test_a_process_that_runs_finds_the_first_key_that_another_one_made() -> None:
+    keys: list[str] = []
+    keyring = Keyring(lambda: keys)
+    with pytest.raises(KeyringError, match="no key"):
+        keyring.seal("whsec_x")
+    keys.append(NEW)
+    assert keyring.open(keyring.seal("whsec_x")) == "whsec_x"
+
+
 @pytest.mark.parametrize("kept", ["sealed:", "sealed:x", f"sealed:{'A' * 120}"])
 def test_what_nobody_sealed_is_refused(kept: str) -> None:
     with pytest.raises(KeyringError):

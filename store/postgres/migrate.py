@@ -95,6 +95,16 @@ def migrate(connection: psycopg.Connection, folder: Path = _FOLDER) -> list[Migr
         connection.autocommit = autocommit
 
 
+def make_roles(connection: psycopg.Connection, folder: Path = _FOLDER) -> None:
+    """Makes the roles that are missing, also where there are no tables yet: a dump names them."""
+    connection.execute(load(_RIGHTS, folder)[0].sql.encode())
+
+
+def renew_rights(connection: psycopg.Connection) -> None:
+    """Lets the next `migrate` grant all rights anew, as after a restore that left them out."""
+    connection.execute("delete from schema_migrations where part = %s", (_RIGHTS,))
+
+
 def parts(connection: psycopg.Connection) -> list[MigrationPart]:
     """The parts that the server can take, in order."""
     row = connection.execute(

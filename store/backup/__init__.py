@@ -1,0 +1,1 @@
+"""Backups of the database: written, and proved when they are restored."""

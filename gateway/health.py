@@ -34,6 +34,7 @@ def health_of(
         epoch=buffer.epoch,
         clock_synchronised=synchronised,
         buffered_readouts=backlog.readouts,
+        held_readouts=backlog.held,
         buffer_full=backlog.full,
         oldest_unacknowledged=None if backlog.oldest is None else to_milliseconds(backlog.oldest),
         disk_free_bytes=disk.free if disk else None,

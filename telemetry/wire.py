@@ -162,6 +162,7 @@ class Health(Struct, frozen=True):
     clock_synchronised: bool
     buffered_readouts: Count  # not yet acknowledged
     oldest_unacknowledged: Milliseconds | None = None
+    held_readouts: Count = 0  # of them, those that wait for the gateway's clock to be set
     buffer_full: bool = False  # of what nobody acknowledged: readouts stay in memory, then are missed
     disk_free_bytes: Count | None = None
     memory_bytes: Count | None = None

@@ -301,6 +301,7 @@ def test_a_configuration_is_applied_while_the_gateway_runs(broker: Broker, tmp_p
         assert list(gateway.answering()) == ["roof", "attic"]
 
 
+@pytest.mark.expects_log("waits for the time")
 @pytest.mark.expects_log("clock is not synchronised")
 @pytest.mark.expects_log("line is too slow")  # a poll each second, on a machine that tests keep busy
 def test_what_is_read_before_the_clock_is_set_waits_for_its_true_instant(

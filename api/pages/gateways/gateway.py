@@ -217,7 +217,7 @@ def _show(
         midnight=lambda seconds: timedelta(seconds=seconds),
         silent=silent(row, now),
         health=health,
-        signs=signs_of(health, now, language) if health else [],
+        signs=signs_of(health, now, language, said(row, "held_readouts", 0)) if health else [],
         versions=said(row, "versions", {}),
         meters=sorted(meters, key=lambda one: (-(one.error_share or 0), one.meter.meter)),
         states=reports.states(store, row.id, _STATES_SHOWN),

@@ -22,8 +22,11 @@ class HealthSign:
     mood: str = "good"
 
 
-def signs_of(health: HealthRow, now: datetime, language: Language) -> list[HealthSign]:
-    """Backlog, disk, temperature, clock and memory, as far as they are told, with what they mean."""
+def signs_of(health: HealthRow, now: datetime, language: Language, held: int = 0) -> list[HealthSign]:
+    """Backlog, disk, temperature, clock and memory, as far as they are told, with what they mean.
+
+    `held` readouts wait for the gateway's clock to be set.
+    """
     say = language.gettext
     signs = [_backlog(health, now, language)]
     if health.disk_free_bytes is not None and health.disk_total_bytes:
@@ -36,7 +39,7 @@ def signs_of(health: HealthRow, now: datetime, language: Language) -> list[Healt
         value = language.decimal(f"{health.cpu_celsius:.0f}") + "\u202f°C"
         word = say("too hot: it slows down") if hot else say("as it should be")
         signs.append(HealthSign(say("Temperature"), value, word, "warning" if hot else "good"))
-    signs.append(_clock(health, language))
+    signs.append(_clock(health, language, held))
     if health.memory_bytes is not None and health.memory_total_bytes:
         share = health.memory_bytes / health.memory_total_bytes
         size = say("%(size)s MB", size=language.decimal(f"{health.memory_bytes / 1e6:.0f}"))
@@ -58,12 +61,19 @@ def _backlog(health: HealthRow, now: datetime, language: Language) -> HealthSign
     return HealthSign(say("Readouts that wait"), language.count(health.buffered_readouts), word, mood)
 
 
-def _clock(health: HealthRow, language: Language) -> HealthSign:
+def _clock(health: HealthRow, language: Language, held: int) -> HealthSign:
     """Ours is the measure. A message that was long on its way makes a clock look late, never early."""
     say = language.gettext
     off = abs(health.clock_ahead) > _CLOCK_LIMIT
     ahead = round(health.clock_ahead, 1) or 0.0  # no minus before nothing
     value = ("+" if ahead > 0 else "") + language.decimal(str(ahead)) + "\u202f" + say("s")
+    if not health.clock_synchronised and held:
+        word = language.ngettext(
+            "waits for the time; %(num)s readout is held until then",
+            "waits for the time; %(num)s readouts are held until then",
+            held,
+        )
+        return HealthSign(say("Clock"), value, word, "alarm")
     if not health.clock_synchronised:
         return HealthSign(say("Clock"), value, say("not synchronised: check its time server"), "alarm")
     word = say("synchronised, and off from ours") if off else say("synchronised")

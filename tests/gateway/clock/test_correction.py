@@ -56,6 +56,7 @@ def pi(tmp_path: Path) -> Iterator[Machine]:
     buffer.close()
 
 
+@pytest.mark.expects_log("waits for the time")
 @pytest.mark.expects_log("clock is not synchronised")
 def test_what_was_read_without_time_is_sent_with_its_true_instant(pi: Machine) -> None:
     pi.run_for(150)
@@ -72,6 +73,7 @@ def test_what_was_read_without_time_is_sent_with_its_true_instant(pi: Machine) -
     assert [readout.status for readout in pi.sent()] == [Status(0)]
 
 
+@pytest.mark.expects_log("waits for the time")
 @pytest.mark.expects_log("clock is not synchronised")
 def test_who_waits_in_vain_sends_what_is_read_as_it_is(pi: Machine) -> None:
     pi.run_for(3590)
@@ -84,6 +86,7 @@ def test_who_waits_in_vain_sends_what_is_read_as_it_is(pi: Machine) -> None:
     assert 1 <= len(pi.sent()) <= 3, "from then on nothing waits for more than a minute"
 
 
+@pytest.mark.expects_log("waits for the time")
 @pytest.mark.expects_log("clock is not synchronised")
 def test_a_process_that_is_started_again_dates_what_the_one_before_has_read(pi: Machine) -> None:
     pi.run_for(70)
@@ -94,6 +97,7 @@ def test_a_process_that_is_started_again_dates_what_the_one_before_has_read(pi: 
     assert [readout.status for readout in pi.sent()] == [Status.CLOCK_CORRECTED] * 2
 
 
+@pytest.mark.expects_log("waits for the time")
 @pytest.mark.expects_log("clock is not synchronised")
 def test_what_was_read_in_an_earlier_boot_cannot_be_dated_and_is_sent_as_it_is(pi: Machine) -> None:
     pi.run_for(70)
@@ -107,6 +111,7 @@ def test_what_was_read_in_an_earlier_boot_cannot_be_dated_and_is_sent_as_it_is(p
     assert statuses.count(Status.UNSYNCHRONISED) == 2
 
 
+@pytest.mark.expects_log("waits for the time")
 @pytest.mark.expects_log("clock is not synchronised")
 @pytest.mark.expects_log("held readouts cannot be dated")
 def test_a_buffer_that_fails_is_told_once_and_tried_again(
@@ -123,3 +128,26 @@ def test_a_buffer_that_fails_is_told_once_and_tried_again(
     pi.run_for(62)
     assert Status.CLOCK_CORRECTED in [readout.status for readout in pi.sent()]
     assert [r.getMessage() for r in caplog.records].count("held readouts cannot be dated") == 1
+
+
+@pytest.mark.expects_log("waits for the time")
+def test_the_wait_is_told_with_its_end_and_what_ends_it_and_then_that_it_is_over(
+    pi: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "gateway.clock")
+    pi.run_for(30 * 60)
+    begun, *reminded = caplog.records
+    assert (begun.getMessage(), begun.__dict__["minutes_at_most"]) == (
+        "waits for the time: what is read is held until the clock is set",
+        60,
+    )
+    assert 'clock = "trusted"' in begun.__dict__["advice"]
+    told = [
+        (one.__dict__["minutes"], one.__dict__["held"], one.__dict__["minutes_at_most"]) for one in reminded
+    ]
+    assert told == [(10, 11, 50), (20, 21, 40)]
+    pi.clock.set(TRUE)
+    pi.synchronised = True
+    pi.run_for(5)
+    assert caplog.records[-1].getMessage() == "the wait for the time is over"
+    assert not any("readings are marked" in str(one.__dict__) for one in caplog.records)

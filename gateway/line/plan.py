@@ -108,15 +108,17 @@ def _pass(
     rush = 0.0
     skipped: list[Skipped] = []
     now, turn = midnight, 0
+    schedules = {one.schedule for one in standing}  # few, of many meters
     while now < end:
-        due = [one for one in standing if one.schedule.latest(now) > one.served]
+        latest = {schedule: schedule.latest(now) for schedule in schedules}
+        due = [one for one in standing if latest[one.schedule] > one.served]
         if not due:
             if now >= midnight + _HOUR:
                 break
-            now = min([one.schedule.next_after(now) for one in standing], default=end)
+            now = min([schedule.next_after(now) for schedule in schedules], default=end)
             continue
-        one = min(due, key=lambda each: (each.schedule.latest(now) != midnight, each.turn))
-        slot, missed = one.schedule.latest(now), one.schedule.next_after(one.served)
+        one = min(due, key=lambda each: (latest[each.schedule] != midnight, each.turn))
+        slot, missed = latest[one.schedule], one.schedule.next_after(one.served)
         if missed < slot:
             skipped.append(Skipped(one.label, missed))
         turn += 1

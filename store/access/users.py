@@ -5,7 +5,7 @@ line sees all of them. Nothing is deleted: a role is revoked, an account disable
 second factors encrypted.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -233,26 +233,6 @@ def set_system_user(connection: Connection[Any], login: str, system_user: str | 
             f"{system_user} is {taken[0]} already: `hesper user map {taken[0]} --remove` ends that"
         )
     connection.execute("update users set os_user = %s where id = %s", (system_user, user_id))
-
-
-def reseal_second_factors(connection: Connection[Any], resealed: Callable[[bytes], bytes | None]) -> int:
-    """Keep what `resealed` gives instead of each secret of a second factor, unless that is None; how many."""
-    rows = connection.execute(
-        """
-        select id, totp_secret, totp_pending from users
-        where totp_secret is not null or totp_pending is not null order by id for update
-        """
-    ).fetchall()
-    changed = 0
-    for number, secret, pending in rows:
-        fresh, fresh_pending = (None if old is None else resealed(bytes(old)) for old in (secret, pending))
-        changed += (fresh is not None) + (fresh_pending is not None)
-        if fresh or fresh_pending:
-            connection.execute(
-                "update users set totp_secret = %s, totp_pending = %s where id = %s",
-                (fresh or secret, fresh_pending or pending, number),
-            )
-    return changed
 
 
 def reset(connection: Connection[Any], login: str, password_hash: str) -> None:

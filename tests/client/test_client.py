@@ -130,4 +130,5 @@ def test_a_file_is_there_whole_or_not_at_all(hesper: Client, ours: Seeded, tmp_p
     assert b"naesb.org/espi" in (tmp_path / "october.xml").read_bytes()
     with pytest.raises(ProblemError, match="404"):
         hesper.export_billing_readings(tmp_path / "never.csv", "2020-01")
-    assert {path.name for path in tmp_path.iterdir()} == {"october.parquet", "october.xml", "days.csv"}
+    files = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert files == dict.fromkeys(("october.parquet", "october.xml", "days.csv"), 0o600)

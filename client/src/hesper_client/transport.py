@@ -106,6 +106,7 @@ class Transport:
                 answer.read()
                 raise _problem(answer)
             try:
+                partial.touch(mode=0o600)  # what people consumed is for this user alone
                 with partial.open("wb") as file:
                     for piece in answer.iter_bytes():
                         file.write(piece)

@@ -8,7 +8,7 @@ from psycopg import Connection
 from hesper.commands.store_url import DatabaseUrl, DataFolder, refusals_told, session, store_url
 from hesper.secret_keys import SecretKeys, new_key, sealing_keyring
 from hesper.settings import Settings
-from store.access import users
+from store.access import second_factors
 from store.delivery import destinations
 from store.keyring import Keyring
 from store.postgres.database import connect
@@ -64,4 +64,4 @@ def _second_factors(connection: Connection, keyring: Keyring, session_secret: Pa
     from api.identity.passwords import SecondFactor
 
     secret = session_secret.read_bytes() if session_secret.is_file() else b""
-    return users.reseal_second_factors(connection, SecondFactor(secret, keyring).resealed)
+    return second_factors.reseal(connection, SecondFactor(secret, keyring).resealed)

@@ -41,13 +41,7 @@ class Examination:
         """What is settled of all registers of a meter at the beginning of a local day, a Monday; none where
         too much is in the air. `since`: the latest day from which events of days are looked for anew."""
         return settle(
-            self.study,
-            self.weeks,
-            self.judged,
-            rows,
-            day=day,
-            off_schedule=self._off_schedule,
-            since=since,
+            self.study, self.weeks, self.judged, rows, day=day, off_schedule=self._off_schedule, since=since
         )
 
     @cached_property

@@ -95,14 +95,13 @@ class Study:
         """Whether a register has any reading that a finding could name."""
         return bool(self.block.bounds[row] < self.block.bounds[row + 1])
 
-    def hit(
+    def hit(  # noqa: PLR0917 - every finding says all of it, in this order
         self,
         row: int,
         kind: str,
         severity: Severity,
         readings: tuple[int, int],
         span: tuple[int, int | None],
-        *,
         evidence: Evidence,
     ) -> Hit:
         """A finding at `readings` (first and last, in the register's series) from `span[0]` to `span[1]`."""
@@ -118,9 +117,7 @@ class Study:
         register = episode.row if row is None else row
         start = midnight(self.days.first + episode.first, self.block.zone)
         end = None if episode.end is None else midnight(self.days.first + episode.end, self.block.zone)
-        return self.hit(
-            register, kind, severity, self.readings(register, start, end), (start, end), evidence=evidence
-        )
+        return self.hit(register, kind, severity, self.readings(register, start, end), (start, end), evidence)
 
     def readings(self, row: int, start: int, end: int | None) -> tuple[int, int]:
         """First and last reading of a register from `start` to before `end`, at least one."""

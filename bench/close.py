@@ -66,12 +66,7 @@ def fill(connection: psycopg.Connection, points: int) -> None:
             cross join generate_series(%(first)s::int, %(last)s::int) m
             where m %% 1000 <> 0 or day not between 30 and 31
             """,
-            {
-                "starts": STARTS,
-                "days": DAYS,
-                "first": first,
-                "last": min(points, first + BATCH - 1),
-            },
+            {"starts": STARTS, "days": DAYS, "first": first, "last": min(points, first + BATCH - 1)},
         )
     connection.commit()
     connection.autocommit = True

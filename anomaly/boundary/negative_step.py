@@ -99,10 +99,7 @@ def _neighbours(life: Lifeline, stretch: Stretch) -> tuple[int | None, int | Non
     """Indices of the chain's readings before and after a stretch."""
     before = np.flatnonzero(life.chain[: stretch[0]])
     after = np.flatnonzero(life.chain[stretch[1] + 1 :])
-    return (
-        int(before[-1]) if len(before) else None,
-        stretch[1] + 1 + int(after[0]) if len(after) else None,
-    )
+    return (int(before[-1]) if len(before) else None, stretch[1] + 1 + int(after[0]) if len(after) else None)
 
 
 def _chain_value(series: Series, life: Lifeline, index: int) -> int:

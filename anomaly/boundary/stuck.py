@@ -115,8 +115,7 @@ def detect(
         return ()
     longest_before = np.maximum.accumulate(np.concatenate(([start.longest], durations[:-1])))
     limit = np.maximum(
-        rule.times_longest * longest_before,
-        np.clip(rule.times_busy * longest_before, rule.least, rule.rest),
+        rule.times_longest * longest_before, np.clip(rule.times_busy * longest_before, rule.least, rule.rest)
     )
     known = (since - start.first >= rule.history) & ((begins > 0) | start.moved)
     findings = []

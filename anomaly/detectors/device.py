@@ -27,16 +27,10 @@ _BITS = {
         Severity.INFO,
     ),
     Status.PERMANENT_ERROR: _bit(
-        "status.permanent_error",
-        "the meter reports a lasting fault",
-        Verdict.QUESTIONABLE,
-        Severity.ALARM,
+        "status.permanent_error", "the meter reports a lasting fault", Verdict.QUESTIONABLE, Severity.ALARM
     ),
     Status.TEMPORARY_ERROR: _bit(
-        "status.temporary_error",
-        "the meter reports a passing fault",
-        Verdict.QUESTIONABLE,
-        Severity.WARNING,
+        "status.temporary_error", "the meter reports a passing fault", Verdict.QUESTIONABLE, Severity.WARNING
     ),
     Status.APPLICATION_ERROR: _bit(
         "status.application_error",
@@ -49,10 +43,7 @@ _BITS = {
     ),
     Status.POWER_LOW: _bit("status.power_low", "battery or supply low", Verdict.INFO, Severity.WARNING),
     Status.TAMPER: _bit(
-        "tamper",
-        "the meter reports a cover, a magnet or its neutral",
-        Verdict.QUESTIONABLE,
-        Severity.ALARM,
+        "tamper", "the meter reports a cover, a magnet or its neutral", Verdict.QUESTIONABLE, Severity.ALARM
     ),
 }
 _KEPT_ELSEWHERE = Status.HISTORICAL | Status.MANUAL | Status.IMPORTED
@@ -126,7 +117,7 @@ def verification_expired(study: Study) -> list[Hit]:
         evidence: dict[str, str | int] = {"verified_until": iso(until)}
         readings = begin, last - first - 1
         span = until, None
-        hit = study.hit(row, VERIFICATION_EXPIRED, Severity.WARNING, readings, span, evidence=evidence)
+        hit = study.hit(row, VERIFICATION_EXPIRED, Severity.WARNING, readings, span, evidence)
         said = hits.get(register.meter)
         if said is None or (register.billed and not said[0]):
             hits[register.meter] = register.billed, hit
@@ -148,9 +139,7 @@ def _stretches(
             "until": iso(int(block.times[run[-1]])),
         }
         readings = int(run[0]) - start, int(run[-1]) - start
-        hits.append(
-            study.hit(row, kind, severity, readings, (int(block.times[run[0]]), ended), evidence=told)
-        )
+        hits.append(study.hit(row, kind, severity, readings, (int(block.times[run[0]]), ended), told))
     return hits
 
 
@@ -171,7 +160,7 @@ def _with_distance(study: Study, hit: Hit, distance: np.ndarray) -> Hit:
         hit.finding.severity,
         (hit.finding.first, hit.finding.last),
         (hit.finding.started_at, hit.finding.ended_at),
-        evidence=told,
+        told,
     )
 
 

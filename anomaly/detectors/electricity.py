@@ -190,9 +190,7 @@ def _negative_power(study: Study, power: int | None) -> list[Hit]:
         }
         span = int(times[run[0]]), int(times[after]) if after < len(times) else None
         hits.append(
-            study.hit(
-                power, NEGATIVE_LOAD, Severity.WARNING, study.readings(power, *span), span, evidence=evidence
-            )
+            study.hit(power, NEGATIVE_LOAD, Severity.WARNING, study.readings(power, *span), span, evidence)
         )
     return hits
 

@@ -188,13 +188,7 @@ def _levels(study: Study, row: int | None, count: int) -> FloatArray:
 def _rule(kind: str, says: str, severity: Severity, uses: str, *more: str) -> Rule:
     evidence = ("energy volume cooling flow_temperature return_temperature days", *more)
     return Rule(
-        kind,
-        says,
-        (severity,),
-        " ".join(evidence),
-        lasts=Duration.DAYS,
-        parameters=HeatParameters,
-        uses=uses,
+        kind, says, (severity,), " ".join(evidence), lasts=Duration.DAYS, parameters=HeatParameters, uses=uses
     )
 
 

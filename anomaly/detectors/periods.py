@@ -34,9 +34,7 @@ def inactive_consumption(study: Study) -> list[Hit]:
             }
             readings = int(steps.first[first + inside[0]]), int(steps.last[first + inside[-1]])
             hits.append(
-                study.hit(
-                    row, INACTIVE_CONSUMPTION, Severity.WARNING, readings, (started, until), evidence=evidence
-                )
+                study.hit(row, INACTIVE_CONSUMPTION, Severity.WARNING, readings, (started, until), evidence)
             )
     return hits
 

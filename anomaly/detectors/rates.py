@@ -84,7 +84,7 @@ def max_rate(study: Study) -> list[Hit]:
             "until": iso(span[1]),
         }
         readings = int(steps.last[run[0]]), int(steps.last[run[-1]])
-        hits.append(study.hit(row, MAX_RATE, Severity.ALARM, readings, span, evidence=evidence))
+        hits.append(study.hit(row, MAX_RATE, Severity.ALARM, readings, span, evidence))
     return hits
 
 
@@ -143,7 +143,7 @@ def spike(study: Study) -> list[Hit]:
             "learned_from_days": int(history[row]),
         }
         readings = int(steps.first[top]), int(steps.last[top])
-        hits.append(study.hit(int(row), SPIKE, Severity.INFO, readings, span, evidence=evidence))
+        hits.append(study.hit(int(row), SPIKE, Severity.INFO, readings, span, evidence))
     return hits
 
 
@@ -192,9 +192,7 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
         }
         span = int(block.times[i + 1]), int(block.times[end]) if end < last else None
         hits.append(
-            study.hit(
-                row, UNIT, Severity.ALARM, (int(i) + 1 - start, end - 1 - start), span, evidence=evidence
-            )
+            study.hit(row, UNIT, Severity.ALARM, (int(i) + 1 - start, end - 1 - start), span, evidence)
         )
     return hits
 

@@ -68,7 +68,7 @@ def _absent(study: Study, gaps: Int64Array, waits: _Waits, interval: FloatArray)
     readings = int(gaps[0]) - start, int(gaps[-1]) - start + (not is_open)
     span = int(begin[gaps[0]]), None if is_open else int(end[gaps[-1]])
     severity = Severity.WARNING if silent.max() > DAY else Severity.INFO
-    return study.hit(row, MISSING, severity, readings, span, evidence=evidence)
+    return study.hit(row, MISSING, severity, readings, span, evidence)
 
 
 def interval(study: Study) -> list[Hit]:
@@ -99,9 +99,7 @@ def interval(study: Study) -> list[Hit]:
         }
         start = int(block.bounds[register])
         hits.append(
-            study.hit(
-                register, INTERVAL, Severity.INFO, (first - start, last - start), span, evidence=evidence
-            )
+            study.hit(register, INTERVAL, Severity.INFO, (first - start, last - start), span, evidence)
         )
     return hits
 

@@ -131,7 +131,7 @@ def seasonal_outlier(study: Study) -> list[Hit]:
             }
             readings = int(study.steps.first[inside[0]]), int(study.steps.last[inside[-1]])
             span = int(study.steps.begin[inside[0]]), ended if inside[-1] + 1 < end else None
-            hits.append(study.hit(row, SEASONAL_OUTLIER, Severity.INFO, readings, span, evidence=evidence))
+            hits.append(study.hit(row, SEASONAL_OUTLIER, Severity.INFO, readings, span, evidence))
     return hits
 
 

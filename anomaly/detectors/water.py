@@ -138,7 +138,7 @@ def _leak(study: Study, rule: LeakParameters, episode: Episode) -> Hit:
         "lost": said(rate * hours),
     }
     severity = Severity.ALARM if rate >= rule.alarm * unit else Severity.WARNING
-    return study.hit(row, LEAK, severity, study.readings(row, start, end), (start, end), evidence=evidence)
+    return study.hit(row, LEAK, severity, study.readings(row, start, end), (start, end), evidence)
 
 
 def burst(study: Study) -> list[Hit]:
@@ -171,7 +171,7 @@ def burst(study: Study) -> list[Hit]:
         }
         ended = span[1] if of[-1] + 1 < len(steps) and steps.row[of[-1] + 1] == row else None
         readings = int(steps.first[inside.start]), int(steps.last[of[-1]])
-        hits.append(study.hit(row, BURST, Severity.ALARM, readings, (span[0], ended), evidence=evidence))
+        hits.append(study.hit(row, BURST, Severity.ALARM, readings, (span[0], ended), evidence))
     return hits
 
 
@@ -219,7 +219,7 @@ def catch_up(study: Study) -> list[Hit]:
         severity = Severity.WARNING if odd else Severity.INFO
         span = int(steps.begin[i]), int(steps.end[i])
         readings = int(steps.first[i]), int(steps.last[i])
-        hits.append(study.hit(row, CATCH_UP, severity, readings, span, evidence=evidence))
+        hits.append(study.hit(row, CATCH_UP, severity, readings, span, evidence))
     return hits
 
 

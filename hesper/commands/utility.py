@@ -17,7 +17,9 @@ def utility_code(connection: Connection, code: str | None) -> str:
     codes = utility_codes(connection)
     if code is None and len(codes) == 1:
         return codes[0]
-    listed = ", ".join(codes) or "none"
+    if not codes:
+        raise StoreError("there is no utility yet", advice="register one with `hesper registry apply`")
+    listed = ", ".join(codes)
     if code is None:
         raise StoreError("there is not just one utility", advice=f"name one with --utility: {listed}")
     if code not in codes:

@@ -24,17 +24,7 @@ from hesper.demo.consumption import (
     household,
     steady,
 )
-from hesper.demo.faults import (
-    Fault,
-    Glitch,
-    Leak,
-    Leaking,
-    Reset,
-    Rollover,
-    Source,
-    Stuck,
-    microseconds,
-)
+from hesper.demo.faults import Fault, Glitch, Leak, Leaking, Reset, Rollover, Source, Stuck, microseconds
 from telemetry.meter_id import meter_id
 from telemetry.micro import MICRO
 from telemetry.obis import Medium
@@ -201,43 +191,42 @@ class _Builder:
         common = SimulatedCounter(
             (self.seed, 4, 0), self.origin, steady(1.1), start=5_321 * MICRO, resolution=1000
         )
-        house = {"account": "100000", "point_name": "House"}
         water = Sum(self.parts["cw"] + self.parts["hw"], factor=1.02, start=9_120 * MICRO, resolution=1000)
         self._add(
             meter="KAM-61000001", medium=Medium.COLD_WATER, model="flowIQ 3200", line="water",
             point="house-cw", obis=COLD, unit="m3", digits=6, source=water,
-            **house | {"point_name": "House, cold water intake"},
+            point_name="House, cold water intake",
         )  # fmt: skip
         heat = Sum(self.parts["heat"], factor=1.07, start=310_000 * MICRO, resolution=MICRO)
         self._add(
             meter="KAM-61000002", medium=Medium.HEAT, model="Multical 603", line="heat",
             point="house-heat", obis=HEAT, unit="kW.h", digits=7, source=heat,
-            **house | {"point_name": "House, heat substation"},
+            point_name="House, heat substation",
         )  # fmt: skip
         power = Sum([*self.parts["el"], common], factor=1.005, start=81_000 * MICRO, resolution=100_000)
         self._add(
             meter="EAS-61000003", medium=Medium.ELECTRICITY, model="SDM630", line="electricity",
             point="house-el", obis=POWER, unit="kW.h", digits=6, source=power, profile="eastron-sdm630",
-            **house | {"point_name": "House, electricity"},
+            point_name="House, electricity",
         )  # fmt: skip
         self._add(
             meter="LGZ-61000004", medium=Medium.ELECTRICITY, model="ZMD310", line="optical",
             point="common-el", obis=POWER, unit="kW.h", digits=6, source=common,
-            **house | {"point_name": "Stairs and lift, electricity"},
+            point_name="Stairs and lift, electricity",
         )  # fmt: skip
         heated = Sum(self.parts["hw"], factor=1.0, start=2_870 * MICRO, resolution=1000)
         self._add(
             meter="KAM-61000005", medium=Medium.COLD_WATER, model="flowIQ 2200", line="water",
             point="boiler-cw", obis=COLD, unit="m3", digits=6, source=heated,
-            **house | {"point_name": "Boiler, cold water to be heated"},
+            point_name="Boiler, cold water to be heated",
         )  # fmt: skip
 
-    def _add(self, *, meter: str, line: str, **fields: object) -> None:
+    def _add(self, *, meter: str, line: str, account: str = "100000", **fields: object) -> None:
         address = self.addresses.get(line, 0) + 1
         self.addresses[line] = address
         offset = 3 + (address * 37) % 50
         self.meters.append(
-            BuildingMeter(meter=meter, line=line, address=address, offset=offset, **fields)  # type: ignore[arg-type]
+            BuildingMeter(meter, line=line, address=address, account=account, offset=offset, **fields)  # type: ignore[arg-type]
         )
 
     # --- what real life brings -----------------------------------------------------------------------
@@ -250,68 +239,57 @@ class _Builder:
         self._change("flat-15-el", "reset", last_month + timedelta(days=16, hours=11), Reset)
         rolled = min(self.begins + timedelta(days=200), self.born - timedelta(days=35))
         self._plant_rollover("flat-19-cw", rolled)
-        self._plant_silence("flat-08-el", this_month - timedelta(days=4), timedelta(days=7))
-        self._plant_silence("flat-21-el", this_month - timedelta(hours=20), timedelta(hours=33))
+        for point, since, hours in (
+            ("flat-08-el", timedelta(days=4), 7 * 24),
+            ("flat-21-el", timedelta(hours=20), 33),
+        ):
+            at = this_month - since
+            until = min(at + timedelta(hours=hours), self.born)
+            self._plant(point, "silent", at, silent=(at, until))
         self._plant_swap("flat-05-heat", last_month + timedelta(days=12, hours=9))
         self._plant_leak("flat-07-cw", self.born - timedelta(days=23, hours=6), 14_000)  # a cistern's 14 l/h
-        self._plant_death("flat-18-hw", self.born - timedelta(days=6, hours=3))
-        self._let_verification_expire("flat-12-heat", self.born.date() - timedelta(days=54))
+        died = self.born - timedelta(days=6, hours=3)
+        self._plant("flat-18-hw", "dead", died, silent=(died, _NEVER))
+        day = self.born.date() - timedelta(days=54)
+        expired = datetime(day.year, day.month, day.day, tzinfo=TIME_ZONE)
+        self._plant("flat-12-heat", "verification expired", expired, verified_until=day)
 
-    def _change(self, point: str, kind: str, at: datetime, fault: Callable[[Source, int], Source]) -> None:
+    def _plant(self, point: str, kind: str, at: datetime, **changes: object) -> None:
         index, meter = self._find(point)
-        self.meters[index] = replace(meter, source=fault(meter.source, microseconds(at)))
+        self.meters[index] = replace(meter, **changes)  # type: ignore[arg-type]
         self.faults.append(Fault(meter.meter, kind, at))
 
+    def _change(self, point: str, kind: str, at: datetime, fault: Callable[[Source, int], Source]) -> None:
+        _, meter = self._find(point)
+        self._plant(point, kind, at, source=fault(meter.source, microseconds(at)))
+
     def _plant_rollover(self, point: str, at: datetime) -> None:
-        index, meter = self._find(point)
+        _, meter = self._find(point)
         series = meter.source
         assert isinstance(series, SimulatedCounter)
         capacity = 10**meter.digits * MICRO
         used = int(series.used(np.array([microseconds(at)], dtype=np.int64))[0])
         series.start_at(capacity - used)
-        self.meters[index] = replace(meter, source=Rollover(series, capacity))
-        self.faults.append(Fault(meter.meter, "rollover", at))
-
-    def _plant_silence(self, point: str, since: datetime, length: timedelta) -> None:
-        index, meter = self._find(point)
-        self.meters[index] = replace(meter, silent=(since, min(since + length, self.born)))
-        self.faults.append(Fault(meter.meter, "silent", since))
+        self._plant(point, "rollover", at, source=Rollover(series, capacity))
 
     def _plant_leak(self, point: str, at: datetime, per_hour: int) -> None:
         """It runs through the house meter, too."""
-        index, meter = self._find(point)
+        _, meter = self._find(point)
         leak = Leak(microseconds(at), per_hour)
-        self.meters[index] = replace(meter, source=Leaking(meter.source, leak, 1000))
         self.parts["cw"].append(leak)
-        self.faults.append(Fault(meter.meter, "leak", at))
-
-    def _plant_death(self, point: str, at: datetime) -> None:
-        index, meter = self._find(point)
-        self.meters[index] = replace(meter, silent=(at, _NEVER))
-        self.faults.append(Fault(meter.meter, "dead", at))
-
-    def _let_verification_expire(self, point: str, day: date) -> None:
-        index, meter = self._find(point)
-        self.meters[index] = replace(meter, verified_until=day)
-        self.faults.append(
-            Fault(
-                meter.meter, "verification expired", datetime(day.year, day.month, day.day, tzinfo=TIME_ZONE)
-            )
-        )
+        self._plant(point, "leak", at, source=Leaking(meter.source, leak, 1000))
 
     def _plant_swap(self, point: str, at: datetime) -> None:
-        index, old = self._find(point)
-        series = old.source
+        _, old = self._find(point)
         manufacturer, _, serial = old.meter.partition("-")
-        self.meters[index] = replace(old, installed_to=at)
         new = replace(
             old,
             meter=meter_id(manufacturer, f"{int(serial) + 9_000_000:08d}"),
-            source=Reset(series, microseconds(at)),
+            source=Reset(old.source, microseconds(at)),
             installed_from=at,
         )
+        self._plant(point, "swap", at, installed_to=at)
         self.meters.append(new)
-        self.faults.append(Fault(old.meter, "swap", at))
 
     def _find(self, point: str) -> tuple[int, BuildingMeter]:
         for index, meter in enumerate(self.meters):

@@ -100,13 +100,7 @@ class SimulatedCounter:
     """
 
     def __init__(
-        self,
-        key: tuple[int, ...],
-        origin: datetime,
-        use: Use,
-        *,
-        start: int = 0,
-        resolution: int = 1000,
+        self, key: tuple[int, ...], origin: datetime, use: Use, *, start: int = 0, resolution: int = 1000
     ) -> None:
         self._key = key
         self._origin_day = _days(origin)

@@ -9,11 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from drivers.driver import Clock
 from gateway.uplink.link import MqttSettings
@@ -80,10 +79,6 @@ class Summary:
         if not self.billing_readings:
             said.append(f"the close of {self.period} made no billing reading")
         return said
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
 
 
 class Demo:
@@ -234,16 +229,13 @@ class Demo:
         ready = self.place / "hosts.ready"
         ready.unlink(missing_ok=True)
         config = self.place / "gateway.toml"
-        write_private(config, self._gateway_config())
+        broker = (self.central.broker_host, self.central.broker_port)
+        write_private(config, gateway_config(self.building, self.state, self.place, broker, self._schedule))
         hosts = module_command("hesper.demo.hosts", str(self.place))
         return [
             Program("building", lambda: hosts, ready=ready.exists),
             Program("gateway", hesper_command("gateway", "run", str(config))),
         ]
-
-    def _gateway_config(self) -> str:
-        broker = (self.central.broker_host, self.central.broker_port)
-        return gateway_config(self.building, self.state, self.place, broker, self._schedule)
 
     def _await_polls(self) -> int:
         started = self._clock()

@@ -24,6 +24,7 @@ from hesper.commands.billing.close_report import (
     work_left,
 )
 from hesper.commands.person import sign_here
+from hesper.commands.utility import utility_code
 from hesper.settings import Settings
 from hesper.supervise import StartError
 from ingest.billing import close as month
@@ -35,7 +36,6 @@ from metering.billing.rule_set import RulesError
 from metering.periods.calendar import PeriodError, names
 from store.billing.approval import ApprovalError
 from store.billing.measured import utility as load_utility
-from store.billing.measured import utility_codes
 from store.postgres.database import StoreError, connect
 from store.postgres.roles import Role
 
@@ -109,7 +109,7 @@ def close(
             _store(data, database_url) as url,
             connect(url, application="hesper close", role=Role.ADMIN) as store,
         ):
-            code = utility or _only_utility(store)
+            code = utility_code(store, utility)
             store.commit()
             if verify:
                 show_verified(store, code, periods, json_output=json_output)
@@ -214,15 +214,6 @@ def _periods(period: str | None, first: str | None, last: str | None) -> list[st
     if period is None and first is not None and last is not None:
         return list(names(first, last))
     raise PeriodError("name one period, such as 2026-10, or several with --from 2026-01 --to 2026-10")
-
-
-def _only_utility(store: Connection) -> str:
-    codes = utility_codes(store)
-    if len(codes) == 1:
-        return codes[0]
-    if not codes:
-        raise LookupError("there is no utility yet: register one with `hesper registry apply`")
-    raise LookupError(f"there are several utilities; name one with --utility: {', '.join(codes)}")
 
 
 @contextmanager

@@ -20,11 +20,6 @@ UtilityCode = Annotated[str, typer.Option("--utility", help="Whose rules.")]
 Since = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First local day.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Rule sets: the steps of the ladder, verification, submission windows, norms."""
-
-
 @app.command("apply")
 def apply_rules(
     file: Annotated[Path, typer.Argument(help="A rule set in TOML.")],

@@ -38,11 +38,6 @@ DestinationId = Annotated[
 ]
 
 
-@app.callback()
-def _group() -> None:
-    """Deliver billing readings: destinations and messages, files, statements."""
-
-
 @app.command()
 def add(
     url: Annotated[str, typer.Argument(help="Address that signed messages are posted to (https://...).")],
@@ -188,9 +183,7 @@ def retry(
 
 
 @app.command()
-def run(
-    database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
-) -> None:
+def run(database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")]) -> None:
     """Send waiting messages until told to stop. Any number of these may run."""
     stop = until_told()
     check_login(database_url, Role.DELIVER)

@@ -28,8 +28,7 @@ ConfigPath = Annotated[Path, typer.Argument(metavar="FILE", help="The gateway's 
 
 @app.command()
 def run(
-    file: ConfigPath,
-    log: Annotated[LogStyle, typer.Option(help="How to write the log.")] = LogStyle.CONSOLE,
+    file: ConfigPath, log: Annotated[LogStyle, typer.Option(help="How to write the log.")] = LogStyle.CONSOLE
 ) -> None:
     """Poll the configured meters and publish what they say, until SIGTERM or Ctrl-C."""
     from gateway.process import run as run_gateway
@@ -47,10 +46,7 @@ def run(
 
 
 @app.command()
-def check(
-    file: ConfigPath,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
-) -> None:
+def check(file: ConfigPath, json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False) -> None:
     """Say whether a configuration can be used, and if not, on which lines it must be mended.
 
     Exit code 0 if it can, else 1. No port is opened and nothing is sent.

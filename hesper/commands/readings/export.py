@@ -29,8 +29,7 @@ def export(  # noqa: PLR0917 - typer passes them by name
     format_: Annotated[
         str | None,
         typer.Option(
-            "--format",
-            help=f"{', '.join(READINGS_WRITERS)}; default: as the file's name ends, else csv.",
+            "--format", help=f"{', '.join(READINGS_WRITERS)}; default: as the file's name ends, else csv."
         ),
     ] = None,
     meter: Annotated[list[str] | None, typer.Option(help="Only this meter; may be given repeatedly.")] = None,

@@ -28,11 +28,6 @@ Meter = Annotated[str | None, typer.Option(help="Only what names this meter.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Messages and readings that could not be used: look at them, try them again, discard them."""
-
-
 @app.command("list")
 def list_(  # noqa: PLR0917 - typer passes them by name
     utility: Utility = None,

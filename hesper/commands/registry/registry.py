@@ -34,11 +34,6 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; tell wh
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Utilities, gateways, meters, service points."""
-
-
 @app.command()
 def apply(
     file: Annotated[Path, typer.Argument(help="The registry as TOML.")],

@@ -22,11 +22,6 @@ app = typer.Typer(no_args_is_help=True)
 _SECRET_NAME = "session-secret"  # noqa: S105 - the name of the file that holds it
 
 
-@app.callback()
-def _group() -> None:
-    """The process that serves the API and the pages."""
-
-
 @app.command()
 def run(
     *,
@@ -39,8 +34,7 @@ def run(
     plain_http: Annotated[
         bool,
         typer.Option(
-            envvar="HESPER_PLAIN_HTTP",
-            help="Let browsers sign in without https: on a loopback address only.",
+            envvar="HESPER_PLAIN_HTTP", help="Let browsers sign in without https: on a loopback address only."
         ),
     ] = False,
     oidc: Annotated[

@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -70,7 +71,7 @@ def _once(start: Callable[..., Demo], console: Console, as_json: bool) -> None:
         with running.course():
             summary = running.summary(running.close_months(1))
     if as_json:
-        typer.echo(json.dumps(summary.as_dict()))
+        typer.echo(json.dumps(asdict(summary)))
     else:
         console.print(_table(summary))
     missing = summary.complaints()

@@ -23,11 +23,6 @@ METRICS_PORT = 9480
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-@app.callback()
-def _group() -> None:
-    """The process that takes messages into the store."""
-
-
 @app.command()
 def run(
     *,
@@ -54,8 +49,7 @@ def run(
     patience: Annotated[float, typer.Option(min=0, help="Seconds that they are waited for.")] = PATIENCE,
     metrics_host: Annotated[str, typer.Option(help="Where /metrics and /health listen.")] = "127.0.0.1",
     metrics_port: Annotated[
-        int,
-        typer.Option(envvar="HESPER_METRICS_PORT", help="Their port; the default, if taken, gives way."),
+        int, typer.Option(envvar="HESPER_METRICS_PORT", help="Their port; the default, if taken, gives way.")
     ] = METRICS_PORT,
     log_style: Annotated[LogStyle, typer.Option("--log", help="How to write the log.")] = LogStyle.CONSOLE,
 ) -> None:

@@ -13,11 +13,6 @@ from store.postgres.retention import settings, upkeep
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """How long data is kept."""
-
-
 @app.command()
 def retention(
     kind: Annotated[

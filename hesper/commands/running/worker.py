@@ -32,15 +32,8 @@ _PARTING_SECONDS = 5.0  # for an anchor that is just being kept; whoever ends us
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """What people asked for in the browser or over /v1: drafts, replays, new meters."""
-
-
 @app.command()
-def run(
-    database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],
-) -> None:
+def run(database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")]) -> None:
     """Do what is asked for until told to stop, and anchor the audit log each hour. Any number may run."""
     stop, clock, settings = until_told(), process_clock(), Settings()
     check_login(database_url, Role.ADMIN)

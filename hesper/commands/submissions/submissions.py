@@ -27,11 +27,6 @@ class WindowError(StoreError):
     """Window that cannot be set."""
 
 
-@app.callback()
-def _group() -> None:
-    """Readings that people hand in."""
-
-
 @app.command()
 def window(
     medium: Annotated[str, typer.Argument(help="Such as cold-water, heat, electricity.")],

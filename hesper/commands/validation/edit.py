@@ -30,11 +30,6 @@ Reason = Annotated[str, typer.Option(help="Why; kept with the edit.")]
 Utility = Annotated[str | None, typer.Option(help="Whose; needed only where there are several utilities.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Readings left out, entered, accepted; each can be undone, and stays on record."""
-
-
 def _decision(action: Action, what: str) -> None:
     """A command for an edit of a reading that is there."""
 

@@ -33,11 +33,6 @@ from telemetry.obis import Medium, Obis, ObisError
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """The process that judges what was stored, and its rules."""
-
-
 @app.command()
 def run(
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The store.")],

@@ -11,12 +11,12 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from hesper.commands.running.api import app
+from hesper.cli import build
 
 
 def test_plain_http_is_for_loopback_only(tmp_path: Path) -> None:
-    given = ["run", "--database-url", "postgresql://x", "--data", str(tmp_path), "--plain-http"]
-    refused = CliRunner().invoke(app, [*given, "--host", "0.0.0.0"])
+    given = ["api", "run", "--database-url", "postgresql://x", "--data", str(tmp_path), "--plain-http"]
+    refused = CliRunner().invoke(build(["api"]), [*given, "--host", "0.0.0.0"])
     assert refused.exit_code == 2
     assert "put a proxy with TLS in front" in refused.output
     assert list(tmp_path.iterdir()) == []

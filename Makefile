@@ -37,7 +37,7 @@ screenshot: $(READY)
 	@$(BIN)/python scripts/screenshot
 
 screenshots: $(READY)
-	@$(BIN)/python scripts/screenshots
+	@$(BIN)/python scripts/screenshot --all
 
 lock:
 	@scripts/lock

@@ -4,7 +4,7 @@ The first readout of every month is read by the real driver from the real telegr
 month's boundary lead down to bytes; the hours between carry the billed register only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,81 +14,28 @@ from hesper.demo.building import TIME_ZONE, Building, BuildingMeter, month_start
 from hesper.demo.consumption import Micro
 from hesper.demo.faults import microseconds
 from hesper.demo.meters import read_at
+from hesper.importer.source import RowSource
 from telemetry.micro import to_wire
-from telemetry.wire import Batch, Outcome, WireReadout, wire_readout
+from telemetry.wire import WireReadout, wire_readout
 
 _HOUR = 3_600_000_000
 _SECOND = 1_000_000
 
 
-class History:
-    """A `BatchSource` over the readouts between two instants. Once made, its batches never change.
-
-    `readings` counts what was handed out, `stored` and `known` what became of it; `trouble` the rest.
-    """
+class History(RowSource):
+    """The readouts between two instants. Once made, its batches never change."""
 
     def __init__(self, building: Building, since: datetime, until: datetime) -> None:
-        self.epoch = f"history-{microseconds(since) // 1000}"
-        self._batches = self._make(building, since, until)
+        epoch = f"history-{microseconds(since) // 1000}"
+        super().__init__(_readouts(building, since, until), epoch, MAX_BATCH_READOUTS)
         hours = (microseconds(until) - microseconds(since)) // _HOUR
         self.expected = hours * len(building.meters_now)  # readouts, roughly: for the progress bar
-        self.sent = 0
-        self.readings = 0
-        self.acknowledged: set[int] = set()
-        self.stored = 0
-        self.known = 0
-        self.trouble: dict[str, int] = {}
-        self._exhausted = False
 
     @property
-    def done(self) -> int:
-        """Readouts that are acknowledged."""
-        return len(self.acknowledged) * MAX_BATCH_READOUTS
-
-    @property
-    def finished(self) -> bool:
-        """All batches are acknowledged."""
-        return self._exhausted and len(self.acknowledged) == self.sent
-
-    def next_batches(self, limit: int) -> Sequence[Batch]:
-        """See `BatchSource`."""
-        batches = []
-        for _ in range(limit):
-            batch = next(self._batches, None)
-            if batch is None:
-                self._exhausted = True
-                break
-            self.sent += 1
-            self.readings += sum(len(readout.values) for readout in batch.readouts)
-            batches.append(batch)
-        return batches
-
-    def acknowledge(self, epoch: str, outcomes: Mapping[int, Outcome | None]) -> None:
-        """See `BatchSource`."""
-        if epoch != self.epoch:
-            return
-        for number, outcome in outcomes.items():
-            if number in self.acknowledged:
-                continue
-            self.acknowledged.add(number)
-            if outcome is not None:
-                self.stored += outcome.stored
-                self.known += outcome.known
-                for reason, count in outcome.quarantined.items():
-                    self.trouble[reason] = self.trouble.get(reason, 0) + count
-                if outcome.conflicts:
-                    self.trouble["conflict"] = self.trouble.get("conflict", 0) + outcome.conflicts
-
-    def _make(self, building: Building, since: datetime, until: datetime) -> Iterator[Batch]:
-        number, waiting = 0, list[WireReadout]()
-        for readout in _readouts(building, since, until):
-            waiting.append(readout)
-            if len(waiting) == MAX_BATCH_READOUTS:
-                number += 1
-                yield Batch(self.epoch, number, 0, waiting)
-                waiting = []
-        if waiting:
-            yield Batch(self.epoch, number + 1, 0, waiting)
+    def trouble(self) -> dict[str, int]:
+        """What was not taken, by reason."""
+        conflicts = {"conflict": self.tally.conflicts} if self.tally.conflicts else {}
+        return dict(self.tally.quarantined) | conflicts
 
 
 def _readouts(building: Building, since: datetime, until: datetime) -> Iterator[WireReadout]:

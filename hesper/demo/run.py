@@ -150,7 +150,7 @@ class Demo:
         return Summary(
             meters=len(self.building.answering),
             meters_read=self.meters_read,
-            readings_sent=self.history.readings,
+            readings_sent=self.history.tally.readings,
             readings_stored=now.readings,
             quarantined=now.quarantined,
             findings=now.findings,
@@ -215,7 +215,10 @@ class Demo:
         publisher.start()
         try:
             self._await(
-                "history of the building", lambda: history.done, lambda: history.finished, history.expected
+                "history of the building",
+                lambda: history.tally.acknowledged,
+                history.finished.is_set,
+                history.expected,
             )
         finally:
             publisher.stop()

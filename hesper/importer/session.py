@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.buffer.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS
 from gateway.uplink.link import MqttSettings
 from gateway.uplink.publisher import Publisher, PublisherLimits
-from hesper.importer.source import FileSource, ImportTally
+from hesper.importer.source import ImportTally, RowSource
 from hesper.importer.table import FileError, Survey, Table
 from store.postgres.database import connect
 from store.postgres.roles import Role
@@ -61,7 +62,9 @@ def publish(
     was sent until then is stored, and an import of the mended file adds the rest. Raises ImportSessionError
     where publishing ends early.
     """
-    source = FileSource(table, survey.epoch)
+    most_bytes = 150 + 80 * len(table.columns.registers)  # of a readout: its names and numbers are bounded
+    size = max(1, min(MAX_BATCH_READOUTS, MAX_BATCH_BYTES // most_bytes))
+    source = RowSource(table.readouts(), survey.epoch, size)
     publisher = Publisher(
         MqttSettings(
             destination.broker_host,

@@ -1,4 +1,4 @@
-"""Rows of a table as the numbered batches of a publisher, and what became of each.
+"""Rows as the numbered batches of a publisher, and what became of each.
 
 A batch is a fixed number of rows in the order of the file, so an import that is repeated or restarted sends
 the same batches with the same numbers in the same epoch.
@@ -6,12 +6,12 @@ the same batches with the same numbers in the same epoch.
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from gateway.buffer.source import MAX_BATCH_BYTES, MAX_BATCH_READOUTS, SourceError
-from hesper.importer.table import FileError, RowError, Table
+from gateway.buffer.source import SourceError
+from hesper.importer.table import FileError, RowError
 from telemetry.wire import Batch, Outcome, WireReadout
 
 MAX_ROW_ERRORS_KEPT = 1_000
@@ -38,18 +38,17 @@ class ImportTally:
         return not (self.unreadable or self.conflicts or self.quarantined)
 
 
-class FileSource:
-    """A `BatchSource` over a table. `finished` is set when every batch is acknowledged, or `failure` is."""
+class RowSource:
+    """A `BatchSource` over rows, so many in a batch. `finished` is set when every batch is acknowledged, or
+    `failure` is."""
 
-    def __init__(self, table: Table, epoch: str) -> None:
+    def __init__(self, rows: Iterable[WireReadout | RowError], epoch: str, size: int) -> None:
+        self.epoch = epoch
         self.tally = ImportTally()
         self.failure: FileError | None = None
         self.finished = threading.Event()
-        self._epoch = epoch
-        self._size = max(
-            1, min(MAX_BATCH_READOUTS, MAX_BATCH_BYTES // _most_bytes(len(table.columns.registers)))
-        )
-        self._batches = self._number(table.readouts())
+        self._size = size
+        self._batches = self._number(rows)
         self._waiting: dict[int, int] = {}  # batch -> readouts, sent and not acknowledged
         self._exhausted = False
 
@@ -68,7 +67,7 @@ class FileSource:
 
     def acknowledge(self, epoch: str, outcomes: Mapping[int, Outcome | None]) -> None:
         """Add up what became of batches; each counts once, however often it was sent."""
-        if epoch != self._epoch:
+        if epoch != self.epoch:
             return
         for number, outcome in outcomes.items():
             readouts = self._waiting.pop(number, None)
@@ -90,7 +89,7 @@ class FileSource:
         if self._exhausted and not self._waiting:
             self.finished.set()
 
-    def _number(self, rows: Iterator[WireReadout | RowError]) -> Iterator[Batch]:
+    def _number(self, rows: Iterable[WireReadout | RowError]) -> Iterator[Batch]:
         number, readouts = 1, list[WireReadout]()
         for row in rows:
             self.tally.rows += 1
@@ -103,12 +102,7 @@ class FileSource:
             self.tally.readings += len(row.values)
             readouts.append(row)
             if len(readouts) == self._size:
-                yield Batch(self._epoch, number, 0, readouts)
+                yield Batch(self.epoch, number, 0, readouts)
                 number, readouts = number + 1, []
         if readouts:
-            yield Batch(self._epoch, number, 0, readouts)
-
-
-def _most_bytes(values: int) -> int:
-    """Upper bound of a readout's encoded size: its names and numbers are all of bounded length."""
-    return 150 + 80 * values
+            yield Batch(self.epoch, number, 0, readouts)

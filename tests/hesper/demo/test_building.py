@@ -142,14 +142,14 @@ def test_a_month_begins_with_real_telegrams(building: Building) -> None:
 def test_history_is_finished_when_every_batch_is_acknowledged(building: Building) -> None:
     history = History(building, BORN - timedelta(hours=12), BORN)
     sent = batches(history)
-    assert not history.finished
+    assert not history.finished.is_set()
     history.acknowledge("another epoch", {batch.batch: None for batch in sent})
-    assert not history.finished
+    assert not history.finished.is_set()
     outcomes = {batch.batch: Outcome(batch.batch, stored=5, quarantined={"unit": 1}) for batch in sent}
     history.acknowledge(history.epoch, outcomes)
     history.acknowledge(history.epoch, outcomes)  # acknowledged twice, counted once
-    assert history.finished
-    assert history.stored == 5 * len(sent)
+    assert history.finished.is_set()
+    assert history.tally.stored == 5 * len(sent)
     assert history.trouble == {"unit": len(sent)}
 
 

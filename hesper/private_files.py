@@ -17,14 +17,22 @@ def keep_private() -> None:
 
 
 def private_folder(folder: Path, *, below: tuple[str, ...] = ()) -> None:
-    """Folder of mode 0700, made where it is missing; its files, and those of folders `below`, become 0600."""
+    """Folder of mode 0700, made where it is missing; its files, and those of folders `below`, become 0600.
+
+    What belongs to another user stays as that one wants it.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    _close(folder, 0o700)
     for path in folder.iterdir():
         if path.is_file() and not path.is_symlink():
-            path.chmod(0o600)
+            _close(path, 0o600)
         elif path.name in below and path.is_dir():
             private_folder(path)
+
+
+def _close(path: Path, mode: int) -> None:
+    if path.stat().st_uid == os.geteuid():
+        path.chmod(mode)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,8 +1,11 @@
 """Who else may read what Hesper writes: nobody, whatever the umask was."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from hesper.private_files import close_to_everybody, private_folder, write_private
 
@@ -43,6 +46,14 @@ def test_what_was_left_open_is_closed(tmp_path: Path) -> None:
         0o755,
         0o644,
     ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_what_belongs_to_another_user_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch(mode=0o644)
+    os.chown(tmp_path / "lock", 65534, 65534)
+    private_folder(tmp_path)
+    assert (mode(tmp_path), mode(tmp_path / "lock")) == (0o700, 0o644)
 
 
 def test_a_secret_is_private_also_where_an_open_file_was(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from functools import cached_property
 import numpy as np
 
 from anomaly.boundary.steps import Days, Steps, days_of, over_two, recent, steps_of
-from anomaly.episodes import Episode
+from anomaly.episodes import Episode, Hysteresis, episodes
 from anomaly.input.block import Block, Register, edges
 from anomaly.input.local_time import local, midnight
-from anomaly.input.series import Evidence, Finding, FloatArray, Int64Array, Judgement
+from anomaly.input.series import BoolArray, Evidence, Finding, FloatArray, Int64Array, Judgement
 from anomaly.parameters import P, ParameterSet
 from metering.readings.rate import LearnedRates
 from telemetry.findings import Severity
@@ -90,6 +90,11 @@ class Study:
             for row, register in enumerate(self.block.registers)
             if register.kind is RegisterKind.COUNTER and (on := register.parameters.get(of)) is not None
         }
+
+    def spells(self, row: int, wrong: BoolArray, right: BoolArray, by: Hysteresis) -> list[Episode]:
+        """Events of days of one register (bool, shape (days,)) that are wrong, until as many are right."""
+        on, off = wrong[None], right[None]
+        return episodes((on, off), (off, on), by, since=self.days.opens[row : row + 1])
 
     def heard(self, row: int) -> bool:
         """Whether a register has any reading that a finding could name."""

@@ -26,6 +26,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from bench.buffer import BLOCK, DAY, METERS, day_offline, drained_per_second
+from bench.ingest import broker
 from bench.measurement import Measurement, show
 from drivers.bus import VirtualBus
 from drivers.host import TcpMeterHost
@@ -37,7 +38,6 @@ from drivers.mbus.codec.telegram import encode_telegram
 from drivers.mbus.virtual import VirtualMBusMeter
 from gateway.uplink.link import MqttSettings
 from gateway.uplink.publisher import Publisher
-from hesper.ports import Ports
 from telemetry.topics import Kind, Topic, subscription
 from telemetry.wire import Ack, Batch, decode, encode
 
@@ -129,21 +129,6 @@ def process(target: Callable[..., None], *arguments: object) -> Iterator[Connect
             child.kill()
 
 
-@contextmanager
-def broker(folder: Path) -> Iterator[int]:
-    """The embedded broker's port."""
-    ports = Ports()
-    port = ports.free(0)
-    child = subprocess.Popen([sys.executable, "-m", "hesper.broker", str(port), str(folder / "broker")])
-    try:
-        time.sleep(1.0)
-        yield port
-    finally:
-        child.terminate()
-        child.wait()
-        ports.close()
-
-
 def configuration(folder: Path, port: int, line_ports: list[int]) -> Path:
     """The file of a gateway with all meters, each read every minute."""
     tables = []
@@ -215,9 +200,11 @@ def main() -> None:
     parser.add_argument("--settle", type=float, default=70.0, help="s until each meter was read once")
     parser.add_argument("--folder", type=Path, default=Path(), help="on the disk that is measured")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as place, broker(Path(place)) as port:
-        show(running(Path(place), port, arguments.seconds, arguments.settle))
-        show(catching_up(Path(place), port))
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as place:
+        folder = Path(place)
+        with broker("embedded", folder / "broker") as (port, _):
+            show(running(folder, port, arguments.seconds, arguments.settle))
+            show(catching_up(folder, port))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly.episodes import Hysteresis, episodes
+from anomaly.episodes import Hysteresis
 from anomaly.input.local_time import local, midnight
 from anomaly.input.series import DAY, FloatArray
 from anomaly.parameters import WATT_HOUR, RuleParameters
@@ -91,9 +91,7 @@ def _differences(
         allowed = np.maximum(rule.share * np.fmax(own, other), rule.least * scale(register))
         on = apart > allowed
     hits = []
-    agree = (apart <= allowed)[None]
-    since = study.days.opens[total : total + 1]
-    for episode in episodes((on[None], agree), (agree, on[None]), _DAILY, since=since):
+    for episode in study.spells(total, on, apart <= allowed, _DAILY):
         span = episode.days
         mine, theirs = own[span][on[span]].sum(), other[span][on[span]].sum()
         told = evidence | {

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 
 from anomaly.detectors.usage import ShiftParameters
-from anomaly.episodes import Hysteresis, departures, episodes
-from anomaly.input.series import DAY, iso
+from anomaly.episodes import Hysteresis, departures
+from anomaly.input.series import DAY, FloatArray, iso
 from anomaly.parameters import WATT_HOUR, Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, groups, mean, said, scale, share
@@ -80,14 +80,11 @@ def _theft_like(study: Study, wanted: Mapping[int, ElectricityParameters]) -> li
     nights = study.usual(days.night_mean, history, 0.5, least=28)
 
     def by(row: int) -> Hysteresis:
-        rule = wanted[row].theft
-        return Hysteresis(rule.days, rule.days // 2, rule.settle)
+        return wanted[row].theft.hysteresis
 
     hits = []
-    only = np.array([row in wanted for row in range(len(study.block))])[:, None]
-    measured = np.where(only, -days.night_mean, np.nan)
-    dropped = departures(measured, -nights, (down, 0.0), ((1 + down) / 2, 0.0), by, since=days.opens)
-    for episode in dropped:
+    measured = -_nights(study, wanted)
+    for episode in departures(measured, -nights, (down, 0.0), ((1 + down) / 2, 0.0), by, since=days.opens):
         before, now = usual[episode.row, episode.first], mean(days.total[episode.row, episode.days])
         if not now < before * down[episode.row]:
             continue
@@ -112,14 +109,11 @@ def _base_load(study: Study, wanted: Mapping[int, ElectricityParameters]) -> lis
     nights = study.usual(days.night_mean, history, 0.5, least=28)
 
     def by(row: int) -> Hysteresis:
-        rule = wanted[row].base
-        return Hysteresis(rule.days, rule.days // 2, rule.settle)
+        return wanted[row].base.hysteresis
 
-    only = np.array([row in wanted for row in range(len(study.block))])[:, None]
-    measured = np.where(only, days.night_mean, np.nan)
-    jumped = departures(measured, nights, (up, least), ((1 + up) / 2, least / 2), by, since=days.opens)
     hits = []
-    for episode in jumped:
+    rise, fall = (up, least), ((1 + up) / 2, least / 2)
+    for episode in departures(_nights(study, wanted), nights, rise, fall, by, since=days.opens):
         now = mean(days.night_mean[episode.row, episode.days])
         evidence: dict[str, str | int] = {
             "usual_night_per_hour": said(episode.reference),
@@ -129,6 +123,12 @@ def _base_load(study: Study, wanted: Mapping[int, ElectricityParameters]) -> lis
         }
         hits.append(study.by_days(BASE_LOAD, Severity.WARNING, episode, evidence))
     return hits
+
+
+def _nights(study: Study, wanted: Mapping[int, ElectricityParameters]) -> FloatArray:
+    """Use of the nights of the wanted registers, NaN for all others: shape as `days`."""
+    only = np.array([row in wanted for row in range(len(study.block))])[:, None]
+    return np.where(only, study.days.night_mean, np.nan)
 
 
 def _phase_imbalance(study: Study, row: int, rule: ElectricityParameters, phases: list[int]) -> list[Hit]:
@@ -141,8 +141,7 @@ def _phase_imbalance(study: Study, row: int, rule: ElectricityParameters, phases
         on = loaded & (over > rule.imbalance)
     off = loaded & ~on
     hits = []
-    by, since = Hysteresis(rule.days, rule.days), study.days.opens[row : row + 1]
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
+    for episode in study.spells(row, on, off, Hysteresis(rule.days, rule.days)):
         parts = np.nansum(used[:, episode.days], axis=1)
         evidence: dict[str, str | int] = {
             f"share_l{phase + 1}": share(parts[phase] / parts.sum()) for phase in range(3)
@@ -161,8 +160,7 @@ def _fed_in(study: Study, rule: ElectricityParameters, export: int | None) -> li
     on = fed > rule.export * scale(study.block.registers[export])
     off = ~np.isnan(fed) & ~on
     hits = []
-    by, since = Hysteresis(1, rule.days), study.days.opens[export : export + 1]
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
+    for episode in study.spells(export, on, off, Hysteresis(1, rule.days)):
         evidence: dict[str, str | int] = {
             "fed_in": said(np.nansum(fed[episode.days])),
             "days": int(np.count_nonzero(on[episode.days])),

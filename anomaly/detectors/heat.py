@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from anomaly.episodes import Hysteresis, episodes
+from anomaly.episodes import Hysteresis
 from anomaly.input.series import DAY, BoolArray, FloatArray, Int64Array
 from anomaly.parameters import LITRE, WATT_HOUR, Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
@@ -113,8 +113,7 @@ def _events(
     on, off = days
     by = Hysteresis(meter.rule.days, meter.rule.days)
     hits = []
-    since = study.days.opens[meter.row : meter.row + 1]
-    for episode in episodes((on[None], off[None]), (off[None], on[None]), by, since=since):
+    for episode in study.spells(meter.row, on, off, by):
         part = episode.days
         evidence: dict[str, str | int] = {
             "energy": said(np.nansum(meter.energy[part])),

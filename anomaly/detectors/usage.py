@@ -31,6 +31,11 @@ class ShiftParameters(LearningParameters):
     days: int = 7
     settle: int = 90
 
+    @property
+    def hysteresis(self) -> Hysteresis:
+        """What opens and ends a departure from the level."""
+        return Hysteresis(self.days, max(1, self.days // 2), self.settle)
+
     @classmethod
     def usual(cls, of: CountedRegister) -> Self | None:
         """Water, gas and electricity."""
@@ -71,7 +76,7 @@ def level_shift(study: Study) -> list[Hit]:
     worth_it = np.where(usual >= least[:, None], usual, np.nan)
 
     def by(row: int) -> Hysteresis:
-        return Hysteresis(on[row].days, max(1, on[row].days // 2), on[row].settle)
+        return on[row].hysteresis
 
     ways = (
         departures(days.total, usual, (up, least), ((1 + up) / 2, least / 2), by, since=days.opens),

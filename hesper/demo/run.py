@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -174,7 +174,7 @@ class Demo:
         except FileNotFoundError:
             state = DemoState(self._seed, self._clock().replace(microsecond=0), months=self._months)
         ports = {name: self.central.ports.free(0) for name in PROTOCOLS if name != "optical"}
-        return state.but(ports=ports).save(self.place)
+        return replace(state, ports=ports).save(self.place)
 
     def _apply_rules(self) -> None:
         """The example of Germany, where the house stands: what was not measured is billed by estimate."""
@@ -224,7 +224,7 @@ class Demo:
             publisher.stop()
         if history.trouble:
             raise DemoError(f"the history was not taken whole: {history.trouble}; see {self.folder / 'logs'}")
-        self.state = self.state.but(history_until=until).save(self.place)
+        self.state = replace(self.state, history_until=until).save(self.place)
         return history
 
     def _field_side(self) -> list[Program]:

@@ -1,9 +1,10 @@
 """What the demo keeps between starts, in its folder: `building.json`."""
 
-import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from hesper.demo.building import HISTORY_MONTHS
 
@@ -26,24 +27,12 @@ class DemoState:
     @classmethod
     def load(cls, folder: Path) -> "DemoState":
         """Raises FileNotFoundError before the first start."""
-        raw = json.loads((folder / _NAME).read_text(encoding="utf-8"))
-        until = raw["history_until"]
-        return cls(
-            seed=raw["seed"],
-            born=datetime.fromisoformat(raw["born"]),
-            history_until=None if until is None else datetime.fromisoformat(until),
-            ports=raw["ports"],
-            months=raw.get("months", HISTORY_MONTHS),
-        )
+        return msgspec.json.decode((folder / _NAME).read_bytes(), type=cls)
 
     def save(self, folder: Path) -> "DemoState":
         """Written aside and renamed, so that a killed demo leaves a whole file."""
         folder.mkdir(parents=True, exist_ok=True)
         fresh = folder / (_NAME + ".new")
-        fresh.write_text(json.dumps(asdict(self), default=datetime.isoformat), encoding="utf-8")
+        fresh.write_bytes(msgspec.json.encode(self))
         fresh.rename(folder / _NAME)
         return self
-
-    def but(self, **changes: object) -> "DemoState":
-        """The same with other fields."""
-        return replace(self, **changes)  # type: ignore[arg-type]  # checked by the dataclass's own fields

@@ -53,9 +53,9 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         new_key: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
-        self._transport = Transport(
-            url, key, timeout=timeout, transport=transport, sleep=sleep, new_key=new_key
-        )
+        headers = {"Authorization": f"Bearer {key}"}
+        http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        self._transport = Transport(http, sleep, new_key)
 
     def __enter__(self) -> Self:
         return self

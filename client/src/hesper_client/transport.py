@@ -1,7 +1,5 @@
 """Requests to `/v1` that may be sent again, and what is raised where one is not fulfilled."""
 
-import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -43,21 +41,13 @@ class Seen(Generic[Document]):
 
 
 class Transport:
-    """Requests with a key. They raise ProblemError, and httpx.TransportError where no answer came."""
+    """Requests over `http`, which holds address and key. They raise ProblemError, and httpx.TransportError
+    where no answer came."""
 
     def __init__(
-        self,
-        url: str,
-        key: str,
-        *,
-        timeout: float = 30.0,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        new_key: Callable[[], str] = lambda: str(uuid.uuid4()),
+        self, http: httpx.Client, sleep: Callable[[float], None], new_key: Callable[[], str]
     ) -> None:
-        self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout, transport=transport
-        )
+        self._http = http
         self._sleep = sleep
         self._new_key = new_key
 

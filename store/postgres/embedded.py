@@ -45,6 +45,7 @@ _SETTINGS = {
     "fsync": "on",
     "jit": "off",  # our statements are short: compiling them costs more than it gives
     "max_wal_size": "2GB",
+    "max_slot_wal_keep_size": "10GB",  # for `hesper backup log` while it is away: it must not fill the disk
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] ",
     "log_timezone": "UTC",
@@ -70,6 +71,11 @@ class EmbeddedPostgres:
         self._cluster = self.folder / "cluster"
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def cluster(self) -> Path:
+        """The data directory."""
+        return self._cluster
 
     @property
     def url(self) -> str:
@@ -122,8 +128,8 @@ class EmbeddedPostgres:
             *self._server(programs),
         ]
 
-    def start(self) -> None:
-        """Runs the server as a child of this process and waits until it answers."""
+    def start(self, seconds: float = 60.0) -> None:
+        """Runs the server as a child of this process and waits until it answers, for so long at most."""
         command = self.prepare()
         log = self.folder / "postgres.log"
         with log.open("ab") as output:
@@ -132,7 +138,7 @@ class EmbeddedPostgres:
             )
         process = self._process
         try:
-            self.wait_ready(alive=lambda: process.poll() is None)
+            self.wait_ready(seconds, alive=lambda: process.poll() is None)
         except EmbeddedPostgresError:
             self.stop()
             raise

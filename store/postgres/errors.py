@@ -3,7 +3,8 @@
 StoreError
 ├── UnreachableError, UnsupportedServerError, RoleError   store/postgres/database.py, store/postgres/roles.py
 ├── EmbeddedPostgresError                                 store/postgres/embedded.py
-└── MigrationError                                        store/postgres/migrate.py
+├── MigrationError                                        store/postgres/migrate.py
+└── BackupError                                           store/backup/programs.py
 """
 
 

@@ -8,6 +8,7 @@ acknowledgement. Production uses Mosquitto or EMQX (`deploy/`).
 import argparse
 import logging
 import signal
+import socket
 from pathlib import Path
 
 CONFIG_NAME = "broker.toml"
@@ -39,6 +40,20 @@ dynamic_filters = true
 def render_config(port: int, host: str = "127.0.0.1") -> str:
     """The rumqttd TOML of one MQTT 5 listener without TLS or passwords: for loopback only."""
     return _CONFIG.format(host=host, port=port)
+
+
+def takes_clients(address: tuple[str, int], seconds: float = 5.0) -> bool:
+    """Whether the broker there answers a CONNECT (MQTT 5, 3.1); connected to is also one that hangs."""
+    name = b"hesper-probe"
+    content = b"\x00\x04MQTT\x05\x02\x00\x0a\x00" + len(name).to_bytes(2, "big") + name
+    try:
+        with socket.create_connection(address, timeout=seconds) as connection:
+            connection.sendall(b"\x10" + bytes([len(content)]) + content)
+            answered = connection.recv(1) == b"\x20"
+            connection.sendall(b"\xe0\x00")
+    except OSError:
+        return False
+    return answered
 
 
 def main(port: int, data_dir: Path, host: str = "127.0.0.1") -> None:

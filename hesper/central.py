@@ -24,12 +24,13 @@ from typing import IO
 import psycopg
 from psycopg import sql
 
+from hesper.broker import takes_clients
 from hesper.clock import CLOCK_SHIFT
 from hesper.ports import Ports
 from hesper.private_files import private_folder, write_private
 from hesper.settings import broker_address, only_for, role_url
 from hesper.supervise import Program, Supervisor, hesper_command, module_command
-from store.postgres.database import connect
+from store.postgres.database import answers, connect
 from store.postgres.embedded import STOP_SIGNAL, EmbeddedPostgres
 from store.postgres.migrate import migrate
 from store.postgres.roles import Role
@@ -174,15 +175,15 @@ class Central:
             arguments = ["ingest", "run", "--name", "central"]
             if self._given_broker is None:
                 arguments += ["--session-expiry", "0"]
-            programs.append(Program("ingest", hesper_command(*arguments), ingest))
+            programs.append(Program("ingest", hesper_command(*arguments), ingest, beats=True))
         if CentralProcess.VALIDATE in self._roles:
-            programs.append(Program("validate", hesper_command("validate", "run"), ingest))
+            programs.append(Program("validate", hesper_command("validate", "run"), ingest, beats=True))
         if CentralProcess.DELIVER in self._roles:
             deliver = self._environment_as(Role.DELIVER)
-            programs.append(Program("deliver", hesper_command("deliver", "run"), deliver))
+            programs.append(Program("deliver", hesper_command("deliver", "run"), deliver, beats=True))
         if CentralProcess.WORKER in self._roles:
             admin = self._environment_as(Role.ADMIN)
-            programs.append(Program("worker", hesper_command("worker", "run"), admin))
+            programs.append(Program("worker", hesper_command("worker", "run"), admin, beats=True))
         if CentralProcess.API in self._roles:
             programs.append(self._api_program(api))
         return programs + self._extra(self)
@@ -201,12 +202,20 @@ class Central:
 
         def ready() -> bool:
             nonlocal migrated
-            if not migrated and _answers(server.url):
+            if not migrated and answers(server.url):
                 _migrate(server.url)
                 migrated = True
             return migrated
 
-        return [Program("database", server.prepare, ready=ready, stop_signal=STOP_SIGNAL)]
+        return [
+            Program(
+                "database",
+                server.prepare,
+                ready=ready,
+                stop_signal=STOP_SIGNAL,
+                alive=lambda: answers(server.url),
+            )
+        ]
 
     def _broker(self) -> list[Program]:
         if self._given_broker is not None:
@@ -216,7 +225,14 @@ class Central:
         self.broker_port = self.ports.free(self._wanted_broker_port or BROKER_PORT, self._wanted_broker_port)
         command = module_command("hesper.broker", str(self.broker_port), str(self.data / "broker"))
         address = (self.broker_host, self.broker_port)
-        return [Program("broker", lambda: command, ready=lambda: _listens(address))]
+        return [
+            Program(
+                "broker",
+                lambda: command,
+                ready=lambda: _listens(address),
+                alive=lambda: takes_clients(address),
+            )
+        ]
 
     def _api_program(self, environment: dict[str, str]) -> Program:
         host, wanted = self._api
@@ -225,7 +241,9 @@ class Central:
         arguments = ["api", "run", "--host", host, "--port", str(port)]
         if host == _LOOPBACK:
             arguments.append("--plain-http")  # browsers on this machine; elsewhere a proxy brings TLS
-        return Program("api", hesper_command(*arguments), environment, ready=lambda: _listens((host, port)))
+        return Program(
+            "api", hesper_command(*arguments), environment, ready=lambda: _listens((host, port)), beats=True
+        )
 
 
 def _take_lock(data: Path) -> IO[str] | None:
@@ -250,14 +268,6 @@ def _listens(address: tuple[str, int]) -> bool:
     try:
         socket.create_connection(address, timeout=0.5).close()
     except OSError:
-        return False
-    return True
-
-
-def _answers(url: str) -> bool:
-    try:
-        psycopg.connect(url, connect_timeout=2).close()
-    except psycopg.OperationalError:
         return False
     return True
 

@@ -1,19 +1,24 @@
-"""Several processes as one: start in order, restart what dies, end together.
+"""Several processes as one: start in order, restart what dies or hangs, end together.
 
 Ready means that a probe says so. A program that dies is started again after a pause that grows with each
-death in a row. When the supervisor itself is killed, the kernel ends its children (`setpriv --pdeathsig`).
+death in a row; one that gives no sign of life is ended, and started again like one that died. A sign of life
+is a heartbeat (`heartbeat.py`), or a probe's answer for programs that have none. When the supervisor itself
+is killed, the kernel ends its children (`setpriv --pdeathsig`).
 All children are started by one thread that lives as long as they do: the kernel's promise is tied to it.
 """
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from types import TracebackType
 
@@ -21,8 +26,12 @@ import structlog
 
 _TICK = 0.05  # seconds between looks at the children
 _STOP_GRACE = 10.0  # seconds from the polite signal to SIGKILL
-_PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before a restart, by deaths in a row
-_STEADY = 30.0  # seconds alive after which earlier deaths are forgotten
+_PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # seconds before a restart, by deaths in a row
+_STEADY = 600.0  # seconds alive after which earlier deaths are forgotten
+_LOOP = 3  # deaths in a row from which on it is not chance
+_HUNG = 20.0  # seconds without a sign of life
+_FIRST_SIGN = 60.0  # seconds until the first one, after a start
+_PROBE_SECONDS = 3.0  # between two
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +44,8 @@ class StartError(RuntimeError):
 class Program:
     """One child. `command` is asked for before every start, so that it can clear what a dead one left.
 
-    `ready` is asked until it says True; None means ready once started.
+    `ready` is asked until it says True; None means ready once started. With `beats` it gives signs of life by
+    itself, with `alive` it is asked for them; with neither, only its death is noticed.
     """
 
     name: str
@@ -44,6 +54,8 @@ class Program:
     ready: Callable[[], bool] | None = None
     ready_timeout: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
+    beats: bool = False
+    alive: Callable[[], bool] | None = None  # asked in a thread of its own, and may take some seconds
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
@@ -69,6 +81,8 @@ class _Child:
         self.deaths = 0
         self.started_at = 0.0
         self.restart_at: float | None = None
+        self.sign_until = inf  # monotonic seconds: by then a sign of life is due
+        self.ear: socket.socket | None = None
 
     def start(self) -> None:
         command = list(self.program.command())
@@ -77,6 +91,9 @@ class _Child:
             parting = self.program.stop_signal.name.removeprefix("SIG")
             command = [setpriv, "--pdeathsig", parting, "--", *command]
         environment = os.environ | dict(self.program.environment)
+        environment.pop("NOTIFY_SOCKET", None)  # of whoever supervises us
+        if self.program.beats:
+            environment["NOTIFY_SOCKET"] = self._listen()
         # own session: Ctrl-C reaches the supervisor only, which then ends the children in order
         if self.log_path is None:
             self.process = subprocess.Popen(  # noqa: S603 - commands are composed here, never from input
@@ -96,6 +113,31 @@ class _Child:
                 )
         self.started_at = time.monotonic()
         self.restart_at = None
+        watched = self.program.beats or self.program.alive is not None
+        self.sign_until = self.started_at + _FIRST_SIGN if watched else inf
+
+    def _listen(self) -> str:
+        """Address of a socket for the heartbeats of a new process: none of an old one is heard."""
+        if self.ear is not None:
+            self.ear.close()
+        self.ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.ear.bind("")  # Linux chooses a name that nobody else has (unix(7), autobind)
+        name: bytes = self.ear.getsockname()
+        return f"@{name[1:].decode()}"
+
+    def listen(self, now: float) -> None:
+        """Hear the heartbeats that have come."""
+        with suppress(BlockingIOError):
+            while self.ear is not None and self.ear.recv(64):
+                self.sign_until = now + _HUNG
+
+    def ask(self, stopping: threading.Event) -> None:
+        """Ask for signs of life until `stopping`, in a thread of its own."""
+        assert self.program.alive is not None
+        while not stopping.wait(_PROBE_SECONDS):
+            process = self.process
+            if self.program.alive() and self.process is process:
+                self.sign_until = time.monotonic() + _HUNG
 
     def last_words(self) -> str:
         if self.log_path is None or not self.log_path.exists():
@@ -171,6 +213,8 @@ class Supervisor:
                 self._await_ready(child)
                 if self._stopping.is_set():
                     return
+                if child.program.alive is not None:
+                    threading.Thread(target=child.ask, args=[self._stopping], daemon=True).start()
             self._settled.set()
             while not self._stopping.wait(_TICK):
                 for child in self._children:
@@ -186,6 +230,8 @@ class Supervisor:
         finally:
             for child in reversed(self._children):
                 child.stop()
+                if child.ear is not None:
+                    child.ear.close()
             self._settled.set()
 
     def _await_ready(self, child: _Child) -> None:
@@ -205,8 +251,13 @@ class Supervisor:
 
     def _look_after(self, child: _Child) -> None:
         process, now = child.process, time.monotonic()
+        child.listen(now)
         if process is None or process.poll() is None:
-            if child.deaths and now - child.started_at > _STEADY:
+            if process is not None and now > child.sign_until:
+                log.error("program hangs, will be ended and started again", program=child.program.name)
+                child.sign_until = inf
+                _end_with_children(process.pid)
+            elif child.deaths and now - child.started_at > _STEADY:
                 log.info("steady again", program=child.program.name, deaths=child.deaths)
                 child.deaths = 0
             return
@@ -220,9 +271,20 @@ class Supervisor:
                 code=process.returncode,
                 pause_seconds=pause,
             )
+            if child.deaths == _LOOP:
+                log.error("program dies again and again", program=child.program.name, log=str(child.log_path))
         elif now >= child.restart_at:
             try:
                 child.start()
             except Exception as error:  # whatever a program's command raises is one more death, tried again
                 log.error("program cannot be started", program=child.program.name, reason=str(error))
                 child.restart_at = None
+
+
+def _end_with_children(pid: int) -> None:
+    """SIGKILL, to the children first: a database's are sessions of their own, and may be stopped as well."""
+    with suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)

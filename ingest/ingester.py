@@ -24,6 +24,7 @@ from ingest.mqtt.inbox import Delivery, Inbox
 from ingest.mqtt.subscriber import Connection, Subscriber
 from ingest.receive.decode import Decoded, decode_readings
 from ingest.receive.storing import Storing
+from store.postgres.database import answers
 from telemetry.topics import Kind
 
 _TICK = 0.2  # seconds between looks at `stop` while nothing arrives
@@ -82,6 +83,7 @@ class Ingester:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.metrics = Metrics()
+        self._database_url = database_url
         self._pace = pace
         self._together = broker.together
         # more than the broker may send: QoS 0, which Receive Maximum does not bound, fills the rest
@@ -171,7 +173,7 @@ class Ingester:
         self.metrics.inbox.set_function(lambda: len(self._inbox))
         self.metrics.inbox_bytes.set_function(lambda: self._inbox.size)
         self.metrics.broker.set_function(lambda: self.subscriber.listening)
-        self.metrics.database.set_function(lambda: not self._storing.failing)
+        self.metrics.database.set_function(lambda: answers(self._database_url))
 
     def _not_live(self) -> str:
         silent = time.monotonic() - self._turn
@@ -183,4 +185,6 @@ class Ingester:
             problems.append("not listening to the broker")
         if self._storing.failing:
             problems.append("the database does not store")
+        elif not answers(self._database_url):  # where nothing comes, nothing has failed
+            problems.append("the database does not answer")
         return "; ".join(problems)

@@ -43,6 +43,15 @@ class UnsupportedServerError(StoreError):
     advice = "use PostgreSQL 15 or newer, or leave DATABASE_URL unset for the embedded one"
 
 
+def answers(url: str) -> bool:
+    """Whether the server takes sessions: known within two seconds, also where it hangs."""
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 def connect(
     url: str,
     *,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from hesper import supervise
 from hesper.supervise import Program, StartError, Supervisor
+from tests.support.broker import free_port
 
 
 def python(code: str) -> Callable[[], list[str]]:
@@ -109,3 +112,92 @@ def test_a_restart_that_fails_is_tried_again() -> None:
         wait_until(lambda: supervisor.pid("sleeper") not in {None, before})
         assert starts == [0, 1, 2]
         assert supervisor.pid("other") == other
+
+
+HEART = "from hesper.heartbeat import beat_while; import time; beat_while(lambda: True); time.sleep(600)"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "_HUNG", 4.0)
+    monkeypatch.setattr(supervise, "_FIRST_SIGN", 10.0)
+    monkeypatch.setattr(supervise, "_PROBE_SECONDS", 0.2)
+
+
+def stopped_then_replaced(supervisor: Supervisor, name: str) -> None:
+    before = supervisor.pid(name)
+    assert before is not None
+    os.kill(before, signal.SIGSTOP)
+    wait_until(lambda: supervisor.pid(name) not in {None, before}, 30)
+
+
+@pytest.mark.expects_log("program hangs, will be ended")
+@pytest.mark.expects_log("program died")
+def test_a_program_that_beats_no_more_is_ended_and_started_again(impatient: None) -> None:
+    programs = [Program("heart", python(HEART), beats=True), Program("other", python(HEART), beats=True)]
+    with Supervisor(programs) as supervisor:
+        other = supervisor.pid("other")
+        time.sleep(5)  # longer than the patience: both beat
+        assert supervisor.restarts() == {"heart": 0, "other": 0}
+        stopped_then_replaced(supervisor, "heart")
+        assert supervisor.pid("other") == other
+
+
+@pytest.mark.expects_log("program hangs, will be ended")
+@pytest.mark.expects_log("program died")
+def test_a_program_that_answers_no_more_is_ended_with_its_children(impatient: None, tmp_path: Path) -> None:
+    port, children = free_port(), tmp_path / "children"
+    listener = (
+        "import os, socket, subprocess, sys, time\n"
+        "sleeper = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "child = subprocess.Popen(sleeper, start_new_session=True)\n"
+        f"open({str(children)!r}, 'a').write(f'{{child.pid}}\\n')\n"
+        f"server = socket.create_server(('127.0.0.1', {port}))\n"
+        "while True:\n"
+        "    one, _ = server.accept()\n"
+        "    one.sendall(b'x')\n"
+        "    one.close()\n"
+    )
+
+    def answers() -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=0.5) as asking:
+                return asking.recv(1) == b"x"
+        except OSError:
+            return False
+
+    with Supervisor([Program("server", python(listener), ready=answers, alive=answers)]) as supervisor:
+        stopped_then_replaced(supervisor, "server")
+        wait_until(answers)
+        first, second = (int(line) for line in children.read_text().split())
+        assert not alive(first)
+        assert alive(second)
+    os.kill(second, signal.SIGKILL)
+
+
+@pytest.mark.expects_log("program hangs, will be ended")
+@pytest.mark.expects_log("program died")
+def test_a_process_whose_work_does_not_come_round_is_ended_although_it_runs(impatient: None) -> None:
+    busy = (
+        "from hesper.stop import until_told; import time\n"
+        "stop = until_told(longest_turn=2)\n"
+        "for _ in range(20):\n"
+        "    stop.wait(0.2)\n"
+        "while True: time.sleep(1)\n"  # the loop has got stuck somewhere
+    )
+    with Supervisor([Program("stuck", python(busy), beats=True)]) as supervisor:
+        before = supervisor.pid("stuck")
+        wait_until(lambda: supervisor.pid("stuck") not in {None, before}, 40)
+
+
+@pytest.mark.expects_log("program died")
+@pytest.mark.expects_log("program dies again and again")
+def test_who_dies_again_and_again_is_told_and_waits_longer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervise, "_PAUSES", (0.05, 0.05, 0.05, 0.2))
+    with Supervisor([Program("mortal", python("raise SystemExit(3)"))]) as supervisor:
+        wait_until(lambda: supervisor.restarts()["mortal"] >= 5, 30)
+    told = capsys.readouterr().out
+    assert told.count("program dies again and again") == 1
+    assert told.count("pause_seconds=0.2") >= 2

@@ -1,5 +1,8 @@
 """What an ingester says of itself by HTTP, and that its memory stays bounded while the database is away."""
 
+import os
+import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -125,3 +128,34 @@ def test_a_database_that_is_away_holds_the_broker_up_and_not_our_memory(
             assert ask(endpoint.port, "/health/ready") == (200, "ok\n")
         with connect(server.url) as connection:
             assert stored(connection) == 50 * len(batches)
+
+
+def test_an_ingester_that_nobody_sends_anything_says_that_its_database_is_gone_or_hangs(
+    tmp_path: Path, broker: Broker
+) -> None:
+    def ready(endpoint: Endpoint) -> tuple[int, str]:
+        began = time.monotonic()
+        told = ask(endpoint.port, "/health/ready")
+        assert time.monotonic() - began < 3
+        return told
+
+    with EmbeddedPostgres(tmp_path / "postgres", {"fsync": "off"}) as server:
+        with connect(server.url) as connection:
+            migrate(connection)
+        with (
+            ingesting(server.url, broker) as ingester,
+            Endpoint("127.0.0.1", 0, ingester.answers) as endpoint,
+        ):
+            eventually(lambda: ready(endpoint) == (200, "ok\n"), "it listens")
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGSTOP)
+            try:
+                assert ready(endpoint) == (503, "the database does not answer\n")
+                assert "database_up 0.0" in ask(endpoint.port, "/metrics")[1]
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+            eventually(lambda: ready(endpoint)[0] == 200, "it answers again")
+            server.stop()
+            assert ready(endpoint)[0] == 503
+            server.start()
+            assert ready(endpoint)[0] == 200

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from hesper.clock import process_clock
 from hesper.commands.store_url import check_login
+from hesper.heartbeat import beat_while
 from hesper.logs import LogStyle, configure_logging
 from hesper.secret_keys import SecretKeys
 from store.keyring import Keyring, KeyringError
@@ -74,6 +76,7 @@ def run(
         raise typer.Exit(2) from None
     check_login(database_url, Role.API)
     configure_logging(log)
+    beat_while(lambda: _answers(host, port))
     Server(
         create_app(settings, clock=process_clock(), check=_configuration_check(), decode=decode), host, port
     ).run()
@@ -93,3 +96,16 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether the server answers, whatever it says."""
+    connection = HTTPConnection({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port, timeout=10)  # noqa: S104 - compared only
+    try:
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True

@@ -20,6 +20,7 @@ from store.postgres.roles import Role
 log = structlog.get_logger(__name__)
 app = typer.Typer(no_args_is_help=True)
 METRICS_PORT = 9480
+_LONGEST_TURN = 120.0  # s, of the thread that gathers: it waits for nothing for long
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -59,7 +60,7 @@ def run(
     embedded broker is not up to that, and needs --session-expiry 0.
     """
     configure_logging(log_style)
-    stop = until_told()
+    stop = until_told(longest_turn=_LONGEST_TURN)
     try:
         host, port = broker_address(broker)
         connection = Connection(host, port, _checked(name), receive_maximum, session_expiry)

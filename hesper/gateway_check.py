@@ -14,6 +14,7 @@ from api.web.configuration_check import Checked, ConfigurationProblem, PlannedLi
 from gateway.config.document import FIXED, NEEDS_RESTART, GatewayConfig
 from gateway.config.file import ConfigError, parse_config
 from gateway.config.toml_lines import TomlLines, TomlPath
+from gateway.line.plan import LinePlan
 from gateway.remote.redacted import MASK
 from hesper.commands.gateways.plan import plans_of
 
@@ -31,35 +32,26 @@ def check_configuration(
     except RecursionError:
         return Checked([ConfigurationProblem(None, "this is not TOML: brackets without end")])
     except ConfigError as error:
-        return Checked(
-            [
-                ConfigurationProblem(one.line, ": ".join(filter(None, (one.place, one.message))))
-                for one in error.problems
-            ]
-        )
-    problems = [
-        ConfigurationProblem(TomlLines(toml).find(where), what)
-        for where, what in (
-            *_unfit(config, utility, gateway),
-            *_changed(config, present),
-            *_secrets(tomllib.loads(toml)),
-        )
-    ]
-    if problems:
-        return Checked(problems)
-    return Checked(
-        lines=[
-            PlannedLine(
-                name=plan.name,
-                meters=len(plan.meters),
-                utilisation=plan.utilisation,
-                midnight_seconds=plan.rush,
-                fits=plan.fits,
-                tight=plan.tight,
-                unknown=len(plan.unknown),
-            )
-            for plan in plans_of(config, lambda: now)
-        ]
+        told = [(one.line, ": ".join(filter(None, (one.place, one.message)))) for one in error.problems]
+        return Checked([ConfigurationProblem(*each) for each in told])
+    secrets = _secrets(tomllib.loads(toml))
+    found = (*_unfit(config, utility, gateway), *_changed(config, present), *secrets)
+    if found:
+        lines = TomlLines(toml)
+        return Checked([ConfigurationProblem(lines.find(where), what) for where, what in found])
+    plans = plans_of(config, lambda: now)
+    return Checked(lines=[_planned(plan) for plan in plans])
+
+
+def _planned(plan: LinePlan) -> PlannedLine:
+    return PlannedLine(
+        name=plan.name,
+        meters=len(plan.meters),
+        utilisation=plan.utilisation,
+        midnight_seconds=plan.rush,
+        fits=plan.fits,
+        tight=plan.tight,
+        unknown=len(plan.unknown),
     )
 
 
@@ -90,14 +82,15 @@ def _secrets(tree: dict[str, Any]) -> Iterator[tuple[TomlPath, str]]:
     for position, line in enumerate(tree["line"]):
         for number, meter in enumerate(line["meter"]):
             for name, instead in _SECRETS.items():
+                place = ("line", position, "meter", number)
                 if name in meter:
-                    yield (
-                        ("line", position, "meter", number, name),
-                        f'no {name} is sent from here; let a file on the gateway hold it: {instead} = "..."',
+                    what = (
+                        f'no {name} is sent from here; let a file on the gateway hold it: {instead} = "..."'
                     )
+                    yield (*place, name), what
                 file = Path(meter.get(instead, ""))
                 if file.is_absolute() or ".." in file.parts:
                     yield (
-                        ("line", position, "meter", number, instead),
+                        (*place, instead),
                         f"{instead} has to be in the folder of the installer's file or below it",
                     )

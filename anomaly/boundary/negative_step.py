@@ -11,10 +11,13 @@
 The step back from an upward glitch belongs to the glitch: every backward step has exactly one explanation.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from anomaly.boundary.consistent_chain import GLITCH_READINGS, Lifeline, Link, trace
-from anomaly.input.series import DAY, Finding, Judgement, Mark, Series, iso
+from anomaly.input.series import DAY, Evidence, Finding, Judgement, Mark, Series, iso
 from anomaly.rule import Duration, Rule
 from metering.readings.rate import LearnedRates, impossible
 from telemetry.findings import STEP, STEPS, Severity, Verdict
@@ -69,10 +72,17 @@ def _visits(series: Series, life: Lifeline) -> list[list[Stretch]]:
     if not len(off):
         return []
     stretches = [(int(run[0]), int(run[-1])) for run in np.split(off, np.flatnonzero(np.diff(off) > 1) + 1)]
-    groups = [[stretches[0]]]
-    for stretch in stretches[1:]:
-        near = series.times[stretch[0]] - series.times[groups[-1][-1][1]] <= MIXED_UP_WITHIN
-        if near:
+    times = series.times
+    return _grouped(stretches, lambda one, next_: times[next_[0]] - times[one[1]], MIXED_UP_WITHIN)
+
+
+def _grouped(
+    stretches: list[Stretch], apart: Callable[[Stretch, Stretch], np.int64], within: int
+) -> list[list[Stretch]]:
+    """Stretches in groups, in which each is no more than `within` microseconds from the one before."""
+    groups: list[list[Stretch]] = []
+    for stretch in stretches:
+        if groups and apart(groups[-1][-1], stretch) <= within:
             groups[-1].append(stretch)
         else:
             groups.append([stretch])
@@ -117,49 +127,41 @@ def _ends(series: Series, before: int | None, after: int | None) -> dict[str, st
     return told
 
 
-def _around(series: Series, life: Lifeline, stretch: Stretch) -> tuple[dict[str, str | int], int | None]:
+def _off_chain(
+    series: Series, life: Lifeline, kind: str, stretch: Stretch, *, over: Severity, still: Severity
+) -> Finding:
+    """Readings that do not belong to the story. `over`: its severity where that goes on behind
+    them; `still`: where the series ends in them."""
+    first, last = stretch
     before, after = _neighbours(life, stretch)
-    part = series.values[stretch[0] : stretch[1] + 1]
+    part = series.values[first : last + 1]
     evidence: dict[str, str | int] = {
-        "readings": int(np.count_nonzero(~life.chain[stretch[0] : stretch[1] + 1])),
+        "readings": int(np.count_nonzero(~life.chain[first : last + 1])),
         "lowest": str(from_micro(int(part.min()))),
         "highest": str(from_micro(int(part.max()))),
     }
-    return evidence | _ends(series, before, after), after
+    ended = None if after is None else int(series.times[after])
+    severity = still if after is None else over
+    told = evidence | _ends(series, before, after)
+    return Finding(kind, severity, first, last, int(series.times[first]), ended, told)
 
 
 def _glitch(series: Series, life: Lifeline, stretch: Stretch) -> tuple[Finding, list[Mark]]:
-    evidence, after = _around(series, life, stretch)
-    first, last = stretch
-    finding = Finding(
-        GLITCH,
-        Severity.INFO if after is not None else Severity.WARNING,
-        first,
-        last,
-        int(series.times[first]),
-        None if after is None else int(series.times[after]),
-        evidence,
-    )
-    marks = [Mark(i, "glitch", Quality.QUESTIONABLE, False, evidence) for i in range(first, last + 1)]
-    return finding, marks
+    finding = _off_chain(series, life, GLITCH, stretch, over=Severity.INFO, still=Severity.WARNING)
+    return finding, _unusable("glitch", stretch, finding.evidence)
 
 
 def _mix_up(series: Series, life: Lifeline, group: list[Stretch]) -> tuple[Finding, list[Mark]]:
     """Both levels are unusable while it lasts: nobody can tell from the series whose is whose."""
-    whole = (group[0][0], group[-1][1])
-    evidence, after = _around(series, life, whole)
-    evidence |= {"pattern": "mix-up", "visits": len(group)}
-    finding = Finding(
-        SWAP_SUSPECT,
-        Severity.ALARM,
-        *whole,
-        int(series.times[whole[0]]),
-        None if after is None else int(series.times[after]),
-        evidence,
-    )
-    brief: dict[str, str | int] = {"since": iso(int(series.times[whole[0]])), "visits": len(group)}
-    marks = [Mark(i, "mix_up", Quality.QUESTIONABLE, False, brief) for i in range(whole[0], whole[1] + 1)]
-    return finding, marks
+    whole, visits = (group[0][0], group[-1][1]), len(group)
+    found = _off_chain(series, life, SWAP_SUSPECT, whole, over=Severity.ALARM, still=Severity.ALARM)
+    finding = replace(found, evidence={**found.evidence, "pattern": "mix-up", "visits": visits})
+    return finding, _unusable("mix_up", whole, {"since": iso(found.started_at), "visits": visits})
+
+
+def _unusable(rule: str, stretch: Stretch, evidence: Evidence) -> list[Mark]:
+    indices = range(stretch[0], stretch[1] + 1)
+    return [Mark(index, rule, Quality.QUESTIONABLE, False, evidence) for index in indices]
 
 
 def _break(series: Series, rates: LearnedRates, before: int, after: int, kind: Link) -> tuple[Finding, Mark]:
@@ -184,14 +186,9 @@ def _kind_of_break(series: Series, rates: LearnedRates, before: int, after: int)
 
 def _jitters(series: Series, steps: list[Stretch]) -> list[Finding]:
     """One finding for steps back that follow each other within a month."""
-    groups: list[list[Stretch]] = []
-    for step in steps:
-        if groups and series.times[step[1]] - series.times[groups[-1][-1][1]] <= JITTER_APART:
-            groups[-1].append(step)
-        else:
-            groups.append([step])
     findings = []
-    for group in groups:
+    times = series.times
+    for group in _grouped(steps, lambda one, next_: times[next_[1]] - times[one[1]], JITTER_APART):
         back = [-series.step(a, b) for a, b in group]
         evidence: dict[str, str | int] = {
             "steps": len(group),
@@ -199,7 +196,7 @@ def _jitters(series: Series, steps: list[Stretch]) -> list[Finding]:
             "total": str(from_micro(sum(back))),
         }
         first, last = group[0][1], group[-1][1]
-        started, ended = int(series.times[first]), int(series.times[last])
+        started, ended = int(times[first]), int(times[last])
         findings.append(Finding(JITTER, Severity.INFO, first, last, started, ended, evidence))
     return findings
 

@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 
 from anomaly.input.past import Standing
-from anomaly.input.series import DAY, BoolArray, Finding, Int64Array, Series, iso
+from anomaly.input.series import DAY, HOUR, BoolArray, Finding, Int64Array, Series, iso
 from anomaly.parameters import Counted, CountedRegister, RuleParameters
 from anomaly.rule import Duration, Rule
 from telemetry.findings import STUCK, Severity
@@ -121,25 +121,17 @@ def detect(
     findings = []
     for k in np.flatnonzero((durations > limit) & known):
         begin, end = int(begins[k]), int(ends[k])
-        changed = end + 1 < len(chain)
-        findings.append(
-            Finding(
-                kind,
-                severity,
-                int(chain[begin]),
-                int(chain[end]),
-                int(since[k]),
-                int(times[end + 1]) if changed else None,
-                {
-                    "value": str(from_micro(int(values[begin]))),
-                    "since": iso(int(since[k])),
-                    "until": iso(int(times[end])),
-                    "hours": int(durations[k] // (DAY // 24)),
-                    "longest_before_hours": int(longest_before[k] // (DAY // 24)),
-                    "limit_hours": int(limit[k] // (DAY // 24)),
-                },
-            )
-        )
+        first, last, started = int(chain[begin]), int(chain[end]), int(since[k])
+        changed = int(times[end + 1]) if end + 1 < len(chain) else None
+        evidence: dict[str, str | int] = {
+            "value": str(from_micro(int(values[begin]))),
+            "since": iso(started),
+            "until": iso(int(times[end])),
+            "hours": int(durations[k] // HOUR),
+            "longest_before_hours": int(longest_before[k] // HOUR),
+            "limit_hours": int(limit[k] // HOUR),
+        }
+        findings.append(Finding(kind, severity, first, last, started, changed, evidence))
     return tuple(findings)
 
 

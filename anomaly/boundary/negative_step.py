@@ -201,6 +201,11 @@ def _jitters(series: Series, steps: list[Stretch]) -> list[Finding]:
     return findings
 
 
+def _break_rule(kind: str, says: str, severity: Severity, verdict: Verdict, more: str = "") -> Rule:
+    evidence = f"before before_at after after_at capacity{more}"
+    return Rule(kind, says, (severity,), evidence, verdict, Duration.BREAK)
+
+
 RULES = (
     Rule(
         GLITCH,
@@ -217,27 +222,13 @@ RULES = (
         "steps largest total",
         joins=JITTER_APART,
     ),
-    Rule(
-        ROLLOVER,
-        "across the register's capacity",
-        (Severity.INFO,),
-        "before before_at after after_at capacity",
-        lasts=Duration.BREAK,
-    ),
-    Rule(
-        RESET,
-        "down to near zero and on from there",
-        (Severity.ALARM,),
-        "before before_at after after_at capacity",
-        lasts=Duration.BREAK,
-        verdict=Verdict.QUESTIONABLE,
-    ),
-    Rule(
+    _break_rule(ROLLOVER, "across the register's capacity", Severity.INFO, Verdict.INFO),
+    _break_rule(RESET, "down to near zero and on from there", Severity.ALARM, Verdict.QUESTIONABLE),
+    _break_rule(
         SWAP_SUSPECT,
         "on from another level, or two levels in turn (then neither is usable)",
-        (Severity.ALARM,),
-        "before before_at after after_at capacity pattern readings lowest highest visits",
-        lasts=Duration.BREAK,
-        verdict=Verdict.QUESTIONABLE,
+        Severity.ALARM,
+        Verdict.QUESTIONABLE,
+        " pattern readings lowest highest visits",
     ),
 )

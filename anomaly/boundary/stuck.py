@@ -135,21 +135,12 @@ def detect(
     return tuple(findings)
 
 
+def _rule(kind: str, says: str, severity: Severity, parameters: type[StuckParameters]) -> Rule:
+    evidence = "value since until hours longest_before_hours limit_hours"
+    return Rule(kind, says, (severity,), evidence, lasts=Duration.STANDSTILL, parameters=parameters)
+
+
 RULES = (
-    Rule(
-        ZERO,
-        "no use for longer than is usual here, until it is `stuck`",
-        (Severity.INFO,),
-        "value since until hours longest_before_hours limit_hours",
-        lasts=Duration.STANDSTILL,
-        parameters=ZeroParameters,
-    ),
-    Rule(
-        KIND,
-        "unchanged for longer than this meter ever was",
-        (Severity.WARNING,),
-        "value since until hours longest_before_hours limit_hours",
-        lasts=Duration.STANDSTILL,
-        parameters=StuckParameters,
-    ),
+    _rule(ZERO, "no use for longer than is usual here, until it is `stuck`", Severity.INFO, ZeroParameters),
+    _rule(KIND, "unchanged for longer than this meter ever was", Severity.WARNING, StuckParameters),
 )

@@ -107,23 +107,13 @@ def _told(of: Balance, zone: ZoneInfo, kind: str, severity: Severity, event: Epi
     return BalanceFinding(kind, severity, midnight(of.first + event.first, zone), end, evidence)
 
 
+def _rule(kind: str, says: str, severity: Severity, uses: str) -> Rule:
+    evidence = "house flats difference difference_share usual_share lost estimated_share days"
+    return Rule(kind, says, (severity,), evidence, None, parameters=BalanceParameters, uses=uses)
+
+
+_MISSING = "more goes missing between the house and its flats than in past weeks"
 RULES = (
-    Rule(
-        DRIFT,
-        "more goes missing between the house and its flats than in past weeks",
-        (Severity.WARNING,),
-        "house flats difference difference_share usual_share lost estimated_share days",
-        parameters=BalanceParameters,
-        uses="above days history estimated",
-        verdict=None,
-    ),
-    Rule(
-        NEGATIVE,
-        "the flats used more than the house",
-        (Severity.ALARM,),
-        "house flats difference difference_share usual_share lost estimated_share days",
-        parameters=BalanceParameters,
-        uses="below",
-        verdict=None,
-    ),
+    _rule(DRIFT, _MISSING, Severity.WARNING, "above days history estimated"),
+    _rule(NEGATIVE, "the flats used more than the house", Severity.ALARM, "below"),
 )

@@ -128,22 +128,13 @@ def _families(study: Study) -> Iterator[tuple[int, list[int], str]]:
                 yield row, [phase for phase in phases if phase is not None], "phases"
 
 
+def _rule(kind: str, says: str, against: str) -> Rule:
+    evidence = f"{against} total sum difference allowed_share days"
+    return Rule(kind, says, (Severity.WARNING,), evidence, Verdict.QUESTIONABLE, parameters=SumParameters)
+
+
 RULES = (
-    Rule(
-        SIBLING,
-        "tariffs or phases do not add up to the total of the day",
-        (Severity.WARNING,),
-        "parts total sum difference allowed_share days",
-        parameters=SumParameters,
-        verdict=Verdict.QUESTIONABLE,
-    ),
-    Rule(
-        SUM_CHECK,
-        "the load profile's day is not what the register moved by",
-        (Severity.WARNING,),
-        "register total sum difference allowed_share days",
-        parameters=SumParameters,
-        verdict=Verdict.QUESTIONABLE,
-    ),
+    _rule(SIBLING, "tariffs or phases do not add up to the total of the day", "parts"),
+    _rule(SUM_CHECK, "the load profile's day is not what the register moved by", "register"),
 )
 DETECTORS = (sibling, sum_check)

@@ -4,6 +4,7 @@ The VEE standard of California (DASMMD) names the comparisons; what was learned 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -197,6 +198,13 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
     return hits
 
 
+_day = partial(
+    Rule,
+    severities=(Severity.INFO,),
+    evidence="day_of_use limit usual_day learned_from_days days",
+    lasts=Duration.DAYS,
+    parameters=HighLowParameters,
+)
 RULES = (
     Rule(
         MAX_RATE,
@@ -205,24 +213,8 @@ RULES = (
         "per_hour possible_per_hour moved since until",
         verdict=Verdict.QUESTIONABLE,
     ),
-    Rule(
-        HIGH,
-        "a day far above past days",
-        (Severity.INFO,),
-        "day_of_use limit usual_day learned_from_days days",
-        lasts=Duration.DAYS,
-        parameters=HighLowParameters,
-        uses="high least history",
-    ),
-    Rule(
-        LOW,
-        "a day far below past days",
-        (Severity.INFO,),
-        "day_of_use limit usual_day learned_from_days days",
-        lasts=Duration.DAYS,
-        parameters=HighLowParameters,
-        uses="low least history",
-    ),
+    _day(HIGH, "a day far above past days", uses="high least history"),
+    _day(LOW, "a day far below past days", uses="low least history"),
     Rule(
         SPIKE,
         "the highest interval of a day far above its third highest, and above the past",

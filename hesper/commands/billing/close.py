@@ -24,6 +24,7 @@ from hesper.commands.billing.close_report import (
     work_left,
 )
 from hesper.commands.person import sign_here
+from hesper.commands.store_url import DatabaseUrl, DataFolder
 from hesper.commands.utility import utility_code
 from hesper.settings import Settings
 from hesper.supervise import StartError
@@ -59,10 +60,8 @@ def close(
     utility: Annotated[
         str | None, typer.Option(help="Whose period; needed only where there are several utilities.")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")
-    ] = None,
-    database_url: Annotated[str | None, typer.Option(help="The store; default DATABASE_URL.")] = None,
+    data: DataFolder = None,
+    database_url: DatabaseUrl = None,
     verify: Annotated[
         bool, typer.Option(help="Close nothing; check that what was issued is still what it was.")
     ] = False,

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from hesper.central import BusyError, Central, CentralProcess, running
+from hesper.commands.store_url import DatabaseUrl, DataFolder
 from hesper.importer.columns import EXAMPLE, ColumnMapError, parse_column_map
 from hesper.importer.report import as_json, progress_bar, summary
 from hesper.importer.session import GATEWAY, Destination, ImportSessionError, publish, register
@@ -58,10 +59,8 @@ def import_(  # noqa: PLR0917 - typer passes them by name
         str | None, typer.Option(help="Such as '%d/%m/%Y %H:%M', if times are not ISO 8601.")
     ] = None,
     gateway: Annotated[str, typer.Option(help="Code under which the readings are published.")] = GATEWAY,
-    data: Annotated[
-        Path | None, typer.Option(help="Data folder; default HESPER_DATA or ./hesper-data.")
-    ] = None,
-    database_url: Annotated[str | None, typer.Option(help="The store; default DATABASE_URL.")] = None,
+    data: DataFolder = None,
+    database_url: DatabaseUrl = None,
     broker: Annotated[str | None, typer.Option(help="mqtt://host:port; default HESPER_BROKER.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="The summary as JSON on stdout.")] = False,
 ) -> None:

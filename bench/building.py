@@ -75,14 +75,20 @@ def _with(copy: Copy, changed: dict[str, Int64Array]) -> Copy:
     return replace(copy, values=copy.values | changed)
 
 
+def _counts(code: str, least: float, most: float) -> Plant:
+    """A counter that counts so many times what is used."""
+
+    def plant(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
+        factor = float(random.uniform(least, most))
+        return _with(copy, {code: _grown(copy.values[code], first, last, factor)})
+
+    return plant
+
+
 def _return_temperature(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
     hotter = copy.values[RETURN].copy()
     hotter[first:last] += int(random.integers(22, 30)) * MICRO
     return _with(copy, {RETURN: hotter})
-
-
-def _small_difference(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
-    return _with(copy, {VOLUME: _grown(copy.values[VOLUME], first, last, float(random.uniform(7, 12)))})
 
 
 def _swapped(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
@@ -91,22 +97,10 @@ def _swapped(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
     return _with(copy, {FLOW: flow, RETURN: back, ENERGY: _grown(copy.values[ENERGY], first, last, 0.0)})
 
 
-def _no_volume(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
-    return _with(copy, {VOLUME: _grown(copy.values[VOLUME], first, last, 0.0)})
-
-
-def _no_energy(_: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
-    return _with(copy, {ENERGY: _grown(copy.values[ENERGY], first, last, 0.0)})
-
-
 def _off_season(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
     hours = np.clip(np.arange(len(copy.times)) - first, 0, last - first)
     more = np.floor(hours * float(random.uniform(0.2, 0.6))).astype(np.int64) * MICRO
     return _with(copy, {ENERGY: copy.values[ENERGY] + more, VOLUME: copy.values[VOLUME] + more // 30})
-
-
-def _theft(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
-    return _with(copy, {IMPORT: _grown(copy.values[IMPORT], first, last, float(random.uniform(0.1, 0.5)))})
 
 
 def _base_load(random: np.random.Generator, copy: Copy, first: int, last: int) -> Copy:
@@ -144,6 +138,8 @@ def _party(random: np.random.Generator, copy: Copy, first: int, _: int) -> Copy:
     return _with(copy, {IMPORT: copy.values[IMPORT] + hours * int(random.integers(1_000_000, 2_500_000))})
 
 
+_small_difference, _theft = _counts(VOLUME, 7, 12), _counts(IMPORT, 0.1, 0.5)
+_no_volume, _no_energy = _counts(VOLUME, 0, 0), _counts(ENERGY, 0, 0)
 _HEAT, _POWER = Medium.HEAT, Medium.ELECTRICITY
 FAULTS = (
     Fault(
@@ -151,8 +147,24 @@ FAULTS = (
     ),
     Fault("small difference", _HEAT, "heat.small_difference", _small_difference, (7, 30), 8.0, hard=True),
     Fault("swapped sensors", _HEAT, "heat.swapped_sensors", _swapped, (7, 30), 8.0, hard=True),
-    Fault("energy, no volume", _HEAT, "heat.energy_without_volume", _no_volume, (7, 30), 8.0, hard=True),
-    Fault("volume, no energy", _HEAT, "heat.volume_without_energy", _no_energy, (7, 30), 8.0, hard=True),
+    Fault(
+        "energy, no volume",
+        _HEAT,
+        "heat.energy_without_volume",
+        _no_volume,
+        (7, 30),
+        8.0,
+        hard=True,
+    ),
+    Fault(
+        "volume, no energy",
+        _HEAT,
+        "heat.volume_without_energy",
+        _no_energy,
+        (7, 30),
+        8.0,
+        hard=True,
+    ),
     Fault("off-season use", _HEAT, "heat.off_season", _off_season, (7, 30), summer=True),
     Fault("theft-like drop", _POWER, "theft_like_drop", _theft, (21, 60)),
     Fault("base load jump", _POWER, "base_load_jump", _base_load, (14, 60)),

@@ -46,8 +46,7 @@ def leak(litres_an_hour: float) -> Plant:
     def plant(random: np.random.Generator, times: Int64Array, values: Int64Array, *_: Int64Array) -> Planted:
         length = int(random.integers(10, 41)) * DAY
         start = _moment(random, times, length, 60 * DAY)
-        ran = np.clip(times - start, 0, length) / HOUR * litres_an_hour
-        return Planted(times, values + np.floor(ran).astype(np.int64) * LITRE, start, start + length)
+        return _running(times, values, start, length, litres_an_hour)
 
     return plant
 
@@ -65,8 +64,7 @@ def burst(random: np.random.Generator, times: Int64Array, values: Int64Array, *_
     """600 to 1,500 litres an hour until somebody shuts the valve, three to twelve hours later."""
     length = int(random.integers(3, 13)) * HOUR
     start = _moment(random, times, length, 60 * DAY)
-    ran = np.clip(times - start, 0, length) / HOUR * float(random.uniform(600, 1500))
-    return Planted(times, values + np.floor(ran).astype(np.int64) * LITRE, start, start + length)
+    return _running(times, values, start, length, float(random.uniform(600, 1500)))
 
 
 def stuck(random: np.random.Generator, times: Int64Array, values: Int64Array, *_: Int64Array) -> Planted:
@@ -129,6 +127,12 @@ def reverse(random: np.random.Generator, times: Int64Array, values: Int64Array, 
     ran[first:last] = values[first - 1] - back.astype(np.int64) * LITRE
     ran[last:] -= values[last - 1] - ran[last - 1]
     return Planted(times, ran, start, start + length)
+
+
+def _running(times: Int64Array, values: Int64Array, start: int, length: int, litres: float) -> Planted:
+    """So many litres an hour more, for so long."""
+    ran = np.floor(np.clip(times - start, 0, length) / HOUR * litres).astype(np.int64) * LITRE
+    return Planted(times, values + ran, start, start + length)
 
 
 def _moment(random: np.random.Generator, times: Int64Array, length: int, after: int) -> int:

@@ -5,7 +5,7 @@ argument.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 CLOCK_SHIFT = "HESPER_CLOCK_SHIFT"  # seconds from the machine's clock to the process's
@@ -15,8 +15,3 @@ def process_clock() -> Callable[[], datetime]:
     """The present of this process, aware, in UTC."""
     shift = timedelta(seconds=float(os.environ.get(CLOCK_SHIFT, "0")))
     return lambda: datetime.now(UTC) + shift
-
-
-def shifted_to(today: datetime) -> Mapping[str, str]:
-    """Environment of processes for which it is `today` (aware) now."""
-    return {CLOCK_SHIFT: str((today - datetime.now(UTC)).total_seconds())}

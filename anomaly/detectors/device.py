@@ -1,6 +1,6 @@
 """What the meter, its clock and the way of a reading say about it: status bits, instants, verification."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def status(study: Study) -> list[Hit]:
         wrong = (given & int(bit)) != 0
         if bit is Status.UNSYNCHRONISED:
             wrong &= (given & int(Status.CLOCK_CORRECTED)) == 0
-        hits += _stretches(study, rule.kind, rule.severities[0], wrong, {"bit": bit.labels()[0]})
+        hits += _stretches(study, rule.kind, rule.severities[0], wrong, bit=bit.labels()[0])
     return hits
 
 
@@ -85,8 +85,8 @@ def instants(study: Study) -> list[Hit]:
     limit = block.per_reading([each.parameters.always(ClockParameters).future for each in block.registers])
     age = block.per_reading([each.parameters.always(ClockParameters).age for each in block.registers])
     direct = (block.status & int(_KEPT_ELSEWHERE)) == 0
-    hits = _stretches(study, FUTURE, Severity.WARNING, ahead > limit, {})
-    hits += _stretches(study, TOO_OLD, Severity.INFO, (-ahead > age) & direct, {})
+    hits = _stretches(study, FUTURE, Severity.WARNING, ahead > limit)
+    hits += _stretches(study, TOO_OLD, Severity.INFO, (-ahead > age) & direct)
     return [_with_distance(study, hit, ahead) for hit in hits]
 
 
@@ -98,7 +98,7 @@ def clock_drift(study: Study) -> list[Hit]:
         return []
     drift = np.where(known, np.where(known, block.clocks, block.times) - block.times, 0)
     limit = block.per_reading([each.parameters.always(ClockParameters).drift for each in block.registers])
-    hits = _stretches(study, CLOCK_DRIFT, Severity.WARNING, np.abs(drift) > limit, {})
+    hits = _stretches(study, CLOCK_DRIFT, Severity.WARNING, np.abs(drift) > limit)
     return [_with_distance(study, hit, drift) for hit in hits]
 
 
@@ -125,7 +125,7 @@ def verification_expired(study: Study) -> list[Hit]:
 
 
 def _stretches(
-    study: Study, kind: str, severity: Severity, wrong: BoolArray, evidence: dict[str, str | int]
+    study: Study, kind: str, severity: Severity, wrong: BoolArray, **evidence: str | int
 ) -> list[Hit]:
     block, rows = study.block, study.block.rows
     hits = []
@@ -154,14 +154,7 @@ def _with_distance(study: Study, hit: Hit, distance: np.ndarray) -> Hit:
         "seconds": int(part[np.argmax(np.abs(part))]) // 1_000_000,
         "limit_seconds": allowed // 1_000_000,
     }
-    return study.hit(
-        hit.row,
-        hit.finding.kind,
-        hit.finding.severity,
-        (hit.finding.first, hit.finding.last),
-        (hit.finding.started_at, hit.finding.ended_at),
-        told,
-    )
+    return replace(hit, finding=replace(hit.finding, evidence=told))
 
 
 def _instant(kind: str, says: str, verdict: Verdict, severity: Severity, uses: str) -> Rule:

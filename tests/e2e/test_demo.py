@@ -17,8 +17,8 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from hesper.clock import shifted_to
 from tests.e2e.conftest import assert_planted_only, wait_until
+from tests.support.clock import shifted_to
 
 TODAY = datetime(2026, 5, 1, 4, tzinfo=UTC)  # a first of the month, and never the day on which the test runs
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hesper.clock import shifted_to
 from hesper.demo.building import TIME_ZONE
 from tests.e2e.conftest import assert_planted_only
+from tests.support.clock import shifted_to
 
 
 @pytest.mark.e2e

@@ -65,14 +65,10 @@ def publish(
     most_bytes = 150 + 80 * len(table.columns.registers)  # of a readout: its names and numbers are bounded
     size = max(1, min(MAX_BATCH_READOUTS, MAX_BATCH_BYTES // most_bytes))
     source = RowSource(table.readouts(), survey.epoch, size)
+    to = destination
+    settings = MqttSettings(to.broker_host, to.broker_port, to.utility, to.gateway, session_expiry=0)
     publisher = Publisher(
-        MqttSettings(
-            destination.broker_host,
-            destination.broker_port,
-            destination.utility,
-            destination.gateway,
-            session_expiry=0,
-        ),
+        settings,
         source,
         clock=lambda: datetime.now(UTC),
         version=importlib.metadata.version("hesper"),

@@ -6,12 +6,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hesper.central import API_PORT, BusyError, Central, Runtime
+from hesper.central import API_PORT, BusyError, Central
 from hesper.settings import Settings, UnusableSettingError
 from hesper.stop import until_told
 from hesper.supervise import StartError
 from metering.registry.checks import RegistryError
-from store.postgres.database import StoreError, shown
+from metering.registry.document import load
+from store.postgres.database import StoreError, connect, shown
+from store.postgres.roles import Role
+from store.registry import apply
 
 
 def serve(
@@ -59,18 +62,13 @@ def serve(
 
 
 def _apply(document: Path, database_url: str) -> None:
-    from metering.registry.document import load
-    from store.postgres.database import connect
-    from store.postgres.roles import Role
-    from store.registry import apply
-
     registry = load(document)
     with connect(database_url, role=Role.ADMIN) as connection:
         apply(connection, registry)
 
 
 def _where(central: Central) -> str:
-    runtime: Runtime = central.runtime
+    runtime = central.runtime
     return (
         f"pages and API   {runtime.api_url}\n"
         f"gateways to     mqtt://{runtime.broker_host}:{runtime.broker_port}\n"

@@ -75,10 +75,9 @@ def balance(first: int, house: FloatArray, flats: FloatArray, given: BoolArray |
 def drift(of: Balance, zone: ZoneInfo, rule: BalanceParameters | None = None) -> list[BalanceFinding]:
     """Days in a row in which more goes missing than in past weeks, or the flats used more than the house."""
     rule = rule or BalanceParameters()
+    told = (of.house > 0) & (of.estimated <= rule.estimated)
     with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where((of.house > 0) & (of.estimated <= rule.estimated), of.difference / of.house, np.nan)[
-            None
-        ]
+        part = np.where(told, of.difference / of.house, np.nan)[None]
     usual = recent(part, of.first, np.array([float(rule.history)]), 0.5, least=21)
     by = Hysteresis(rule.days, max(1, rule.days // 2))
     zero = np.zeros(part.shape)

@@ -78,9 +78,8 @@ def health(figures: Mapping[str, FloatArray], limits: Mapping[str, Limit] = LIMI
                 x = np.where(figures[limit.per] > 0, x / figures[limit.per], np.nan)
         sign = -1.0 if limit.low else 1.0
         rise, fall = (0.0, sign * limit.above), (0.0, sign * limit.well)
-        for event in departures(
-            sign * x, np.zeros(x.shape), rise, fall, Hysteresis(limit.opens, limit.closes)
-        ):
+        by = Hysteresis(limit.opens, limit.closes)
+        for event in departures(sign * x, np.zeros(x.shape), rise, fall, by):
             part = x[event.row, event.days]
             worst = np.nanmax(sign * part) * sign
             evidence: dict[str, str | int] = {
@@ -89,9 +88,8 @@ def health(figures: Mapping[str, FloatArray], limits: Mapping[str, Limit] = LIMI
                 "well_again_at": f"{limit.well:.4g}",
                 "periods": int(np.count_nonzero(~np.isnan(part))),
             }
-            found.append(
-                HealthFinding(event.row, limit.kind, limit.severity, event.first, event.end, evidence)
-            )
+            span = event.first, event.end
+            found.append(HealthFinding(event.row, limit.kind, limit.severity, *span, evidence))
     return sorted(found, key=lambda finding: (finding.row, finding.first, finding.kind))
 
 

@@ -67,16 +67,14 @@ def _periods(study: Study, row: int) -> FloatArray:
     if len(times) < 2:
         return summed
     period = int(np.median(np.diff(times)))
-    day = (
-        local(times - period // 2, study.block.zone) // DAY - study.days.first
-    )  # a period ends at its instant
+    middle = times - period // 2  # a period ends at its instant
+    day = local(middle, study.block.zone) // DAY - study.days.first
     inside = (day >= 0) & (day < len(summed))
     count = np.bincount(day[inside], minlength=len(summed))
     begins = [midnight(study.days.first + day, study.block.zone) for day in range(len(summed) + 1)]
     complete = count >= np.diff(begins) // period  # a day of 23 hours has fewer
-    summed[complete] = np.bincount(day[inside], values[inside].astype(np.float64), minlength=len(summed))[
-        complete
-    ]
+    of_days = np.bincount(day[inside], values[inside].astype(np.float64), minlength=len(summed))
+    summed[complete] = of_days[complete]
     return summed
 
 

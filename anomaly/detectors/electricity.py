@@ -187,9 +187,8 @@ def _negative_power(study: Study, power: int | None) -> list[Hit]:
             "until": iso(int(times[run[-1]])),
         }
         span = int(times[run[0]]), int(times[after]) if after < len(times) else None
-        hits.append(
-            study.hit(power, NEGATIVE_LOAD, Severity.WARNING, study.readings(power, *span), span, evidence)
-        )
+        readings = study.readings(power, *span)
+        hits.append(study.hit(power, NEGATIVE_LOAD, Severity.WARNING, readings, span, evidence))
     return hits
 
 

@@ -56,7 +56,8 @@ def _month(building: Building, since: datetime, until: datetime) -> Iterator[Wir
             if not due[index]:
                 continue
             if index == 0 and _begins_month(hour):
-                yield from _read(meter, int(instants[index]))
+                at = datetime.fromtimestamp(int(instants[index]) // _SECOND, TIME_ZONE)
+                yield from map(wire_readout, read_at(meter, at))
                 continue
             yield WireReadout(
                 meter=meter.meter,
@@ -83,9 +84,3 @@ def _column(
 def _begins_month(hour: int) -> bool:
     local = datetime.fromtimestamp(hour // _SECOND, TIME_ZONE)
     return local.day == 1 and local.hour == 0
-
-
-def _read(meter: BuildingMeter, instant: int) -> Iterator[WireReadout]:
-    at = datetime.fromtimestamp(instant // _SECOND, TIME_ZONE)
-    for readout in read_at(meter, at):
-        yield wire_readout(readout)

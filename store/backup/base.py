@@ -44,6 +44,18 @@ def base(url: str, folder: Path, now: datetime) -> Path:
     return backup
 
 
+def forget(folder: Path, keep: int) -> list[Path]:
+    """Removes all but the newest copies, and the log before the oldest that stays. Returns what went."""
+    copies = sorted(path.parent for path in folder.glob("base-*Z/backup_label"))
+    old, kept = copies[:-keep], copies[-keep:]
+    for copy in old:
+        shutil.rmtree(copy)
+    for file in (folder / LOG).glob("*"):
+        if kept and not file.suffix and file.name[_SEGMENT] < _begin(kept[0]):
+            file.unlink()
+    return old
+
+
 def log_command(url: str, folder: Path) -> tuple[list[str], dict[str, str]]:
     """(command, environment) of the program that streams the log into `folder` until it is stopped.
 
@@ -127,8 +139,7 @@ def _verify(backup: Path) -> None:
 
 def _log_since(backup: Path) -> list[Path]:
     """The files of the log that a copy needs, complete or the last. Raises BackupError for a gap."""
-    label = (backup / "backup_label").read_text(encoding="utf-8")
-    first = label.split("(file ", 1)[1][_SEGMENT]
+    first = _begin(backup)
     files = list((backup.parent / LOG).glob("*"))
     segments = [file for file in files if file.suffix in ("", ".partial") and file.name[_SEGMENT] >= first]
     numbers = {int(file.name[8:16], 16) * _OF_A_LOG + int(file.name[16:24], 16) for file in segments}
@@ -139,6 +150,12 @@ def _log_since(backup: Path) -> list[Path]:
             advice="keep `hesper backup log` running on this folder, and use a later copy",
         )
     return [*segments, *(file for file in files if file.suffix == ".history")]
+
+
+def _begin(backup: Path) -> str:
+    """Where the log begins that a copy needs, as in the names of its files."""
+    label = (backup / "backup_label").read_text(encoding="utf-8")
+    return label.split("(file ", 1)[1][_SEGMENT]
 
 
 def _write_recovery(cluster: Path, log: Path, until: datetime | None) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from hesper.commands.store_url import DatabaseUrl, DataFolder, refusals_told, store_url
 from store.backup.base import base as copy_cluster
-from store.backup.base import log_command
+from store.backup.base import forget, log_command
 from store.backup.dump import dump as write_dump
 
 app = typer.Typer(no_args_is_help=True)
@@ -39,18 +39,29 @@ def dump(folder: Backups, database_url: DatabaseUrl = None, data: DataFolder = N
 
 
 @app.command()
-def base(folder: Backups, database_url: DatabaseUrl = None, data: DataFolder = None) -> None:
+def base(
+    folder: Backups,
+    keep: Annotated[
+        int | None,
+        typer.Option(min=1, help="Then keep so many copies, and the log since the oldest; default all."),
+    ] = None,
+    database_url: DatabaseUrl = None,
+    data: DataFolder = None,
+) -> None:
     """Copy the server's files into a new folder, to begin a recovery to an instant with, and print its name.
 
     Run `hesper backup log` on the same folder all the time: a copy and the log since bring back any instant.
     The login needs the right to replicate (`alter role hesper replication`); the embedded server's has it.
 
-        hesper backup base /mnt/backups
+        hesper backup base /mnt/backups --keep 4
 
     Exit code: 0 when the copy is complete, 1 when not; what an interrupted one left ends in `.partial`.
     """
     with refusals_told(1), store_url(database_url, data) as url:
         typer.echo(copy_cluster(url, folder, datetime.now(UTC)))
+    if keep is not None:
+        for old in forget(folder, keep):
+            typer.echo(f"removed {old}", err=True)
 
 
 @app.command()

@@ -271,3 +271,31 @@ def test_a_copy_or_a_log_that_is_not_whole_is_refused(
     code, said = hesper("restore", "base", str(copy))
     assert (code, "pg_verifybackup failed" in said) == (1, True)
     assert not (surroundings / "postgres" / "cluster").exists()
+
+
+def test_older_copies_go_with_the_log_that_only_they_need(tmp_path: Path, surroundings: Path) -> None:
+    with EmbeddedPostgres(surroundings / "postgres", {"fsync": "off"}) as server:
+        follower = Follower(server.url, tmp_path)
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            received(connection)
+            code, first = hesper("backup", "base", str(tmp_path), "--database-url", server.url)
+            assert code == 0, first
+            written = live(server.url)
+            connection.execute("select pg_switch_wal()")
+            now(connection)  # copies are named by the second
+            needed_by_the_first = min((tmp_path / "log").iterdir())
+            code, second = hesper(
+                "backup", "base", str(tmp_path), "--keep", "1", "--database-url", server.url
+            )
+            assert code == 0, second
+            received(connection)
+            follower.stop()
+    copy = Path(second.splitlines()[0])
+    assert f"removed {first.strip()}" in second
+    assert [path.name for path in tmp_path.glob("base-*")] == [copy.name]
+    assert needed_by_the_first not in (tmp_path / "log").iterdir()
+    shutil.rmtree(surroundings / "postgres")
+    code, said = hesper("restore", "base", str(copy))
+    assert code == 0, said
+    with EmbeddedPostgres(surroundings / "postgres", {"fsync": "off"}) as server:
+        assert readings(server.url) == written != []

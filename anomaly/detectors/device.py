@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from anomaly.input.block import UNKNOWN
-from anomaly.input.series import DAY, BoolArray, iso
+from anomaly.input.series import DAY, BoolArray, Evidence, iso
 from anomaly.parameters import RuleParameters
 from anomaly.rule import Duration, Rule
 from anomaly.workspace import Hit, Study, groups
@@ -71,7 +71,7 @@ def status(study: Study) -> list[Hit]:
         wrong = (given & int(bit)) != 0
         if bit is Status.UNSYNCHRONISED:
             wrong &= (given & int(Status.CLOCK_CORRECTED)) == 0
-        hits += _stretches(study, rule.kind, rule.severities[0], wrong, bit=bit.labels()[0])
+        hits += _stretches(study, rule.kind, rule.severities[0], wrong, {"bit": bit.labels()[0]})
     return hits
 
 
@@ -125,7 +125,7 @@ def verification_expired(study: Study) -> list[Hit]:
 
 
 def _stretches(
-    study: Study, kind: str, severity: Severity, wrong: BoolArray, **evidence: str | int
+    study: Study, kind: str, severity: Severity, wrong: BoolArray, evidence: Evidence | None = None
 ) -> list[Hit]:
     block, rows = study.block, study.block.rows
     hits = []
@@ -133,7 +133,8 @@ def _stretches(
         row = int(rows[run[0]])
         start, after = int(block.bounds[row]), int(run[-1]) + 1
         ended = int(block.times[after]) if after < block.bounds[row + 1] else None
-        told = evidence | {
+        told = {
+            **(evidence or {}),
             "readings": len(run),
             "since": iso(int(block.times[run[0]])),
             "until": iso(int(block.times[run[-1]])),

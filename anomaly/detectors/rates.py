@@ -192,9 +192,8 @@ def unit_or_multiplier(study: Study) -> list[Hit]:
             "readings": end - int(i) - 1,
         }
         span = int(block.times[i + 1]), int(block.times[end]) if end < last else None
-        hits.append(
-            study.hit(row, UNIT, Severity.ALARM, (int(i) + 1 - start, end - 1 - start), span, evidence)
-        )
+        readings = int(i) + 1 - start, end - 1 - start
+        hits.append(study.hit(row, UNIT, Severity.ALARM, readings, span, evidence))
     return hits
 
 

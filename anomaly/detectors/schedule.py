@@ -98,9 +98,8 @@ def interval(study: Study) -> list[Hit]:
             "until": iso(span[1]),
         }
         start = int(block.bounds[register])
-        hits.append(
-            study.hit(register, INTERVAL, Severity.INFO, (first - start, last - start), span, evidence)
-        )
+        readings = first - start, last - start
+        hits.append(study.hit(register, INTERVAL, Severity.INFO, readings, span, evidence))
     return hits
 
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -13,7 +14,9 @@ from starlette.exceptions import StarletteDeprecationWarning
 from api.web.app import create_app
 from api.web.settings import ApiSettings
 from store.postgres.database import connect
+from store.postgres.embedded import EmbeddedPostgres
 from tests.api.seeding import NOW, Seeded, seed
+from tests.support.postgres import TEMPLATE, copied
 
 with warnings.catch_warnings():  # starlette's test client wants httpx2, which the rest of us does not need
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
@@ -52,9 +55,30 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
         yield session
 
 
+@pytest.fixture(scope="session")
+def seeded(postgres_server: EmbeddedPostgres) -> tuple[str, Seeded]:
+    """A database with the utility `ours`, made once to be copied: to fill one takes longer than a test."""
+    with connect(postgres_server.url) as administrator:
+        administrator.autocommit = True
+        name = f"seeded_{uuid4().hex}"  # folders that borrow this fixture have one each
+        administrator.execute(f"create database {name} template {TEMPLATE}")
+    with connect(postgres_server.url_of(name)) as connection:
+        ours = seed(connection, "alpha")
+    return name, ours
+
+
 @pytest.fixture
-def ours(connection: psycopg.Connection) -> Seeded:
-    return seed(connection, "alpha")
+def database(request: pytest.FixtureRequest, postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a database that only this test uses: with `ours` where the test asks for that."""
+    asked = request.node._fixtureinfo.name2fixturedefs.get("ours", ())
+    here = asked and asked[-1].func.__module__ == __name__  # else a module has an `ours` of its own
+    template = request.getfixturevalue("seeded")[0] if here else TEMPLATE
+    yield from copied(postgres_server, template)
+
+
+@pytest.fixture
+def ours(database: str, seeded: tuple[str, Seeded]) -> Seeded:
+    return seeded[1]
 
 
 @pytest.fixture

@@ -12,7 +12,15 @@ from api.web.app import create_app
 from api.web.settings import ApiSettings
 from metering.access import ROLES_OF
 from store.access.api_keys import issue
-from tests.api.conftest import Clock, clock, connection, ours, settings  # noqa: F401 - fixtures of the app
+from tests.api.conftest import (  # noqa: F401 - fixtures of the app
+    Clock,
+    clock,
+    connection,
+    database,
+    ours,
+    seeded,
+    settings,
+)
 from tests.api.seeding import Seeded
 from tests.support.browsing import CHROMIUM, chromium, serving, sign_in_with_key
 

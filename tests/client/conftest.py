@@ -1,5 +1,5 @@
 """The API of `tests/api`, for the client to speak to."""
 
-from tests.api.conftest import app, clock, connection, ours, settings
+from tests.api.conftest import app, clock, connection, database, ours, seeded, settings
 
-__all__ = ["app", "clock", "connection", "ours", "settings"]
+__all__ = ["app", "clock", "connection", "database", "ours", "seeded", "settings"]

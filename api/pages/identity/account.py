@@ -15,6 +15,7 @@ from api.identity.passwords import (
     SHORTEST,
     Passwords,
     provisioning_uri,
+    qr_code,
     recovery_codes,
     recovery_hash,
 )
@@ -86,7 +87,8 @@ def offer_second_factor(visit: PageVisit) -> Response:
         )
     secret = shared.second_factor.new_secret()
     users.set_totp_pending(visit.store, person.id, shared.second_factor.seal(secret))
-    return _account(visit, secret=secret, uri=provisioning_uri(secret, person.login))
+    uri = provisioning_uri(secret, person.login)
+    return _account(visit, secret=secret, uri=uri, qr=qr_code(uri))
 
 
 @router.post("/account/second-factor/confirm", dependencies=_OWN)
@@ -152,7 +154,7 @@ def _account(visit: Visit, *, error: str | None = None, **shown_once: Any) -> Re
         current=visitor.session.id,
         error=visit.language.gettext(error, shortest=SHORTEST) if error else None,
         shortest=SHORTEST,
-        **{"secret": None, "uri": None, "codes": None, **shown_once},
+        **{"secret": None, "uri": None, "qr": None, "codes": None, **shown_once},
     )
 
 

@@ -17,7 +17,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.identity.authentication import OPEN, PageVisitor, Store, check_form, client_address, requires
-from api.identity.callers import roles_of
+from api.identity.callers import effective, roles_of
 from api.identity.cookies import cookie_name, session_cookie
 from api.identity.oidc import ATTEMPT_SECONDS, OidcError, ProvidedIdentity
 from api.identity.passwords import recovery_hash
@@ -143,6 +143,8 @@ def _end(request: Request, begun: _Attempt, password_right: bool, code: str, bac
         attempts.right(store, _by_account(request, begun.account)[0], forgive=True)
         attempts.right(store, _by_network(request)[0], forgive=False)
         known = _entry(store, person, {})
+        if _waits_for_second_factor(store, person):
+            back_to = "/account#second-factor"
         return _enter(request, store, known, back_to) if known else _unwelcome(request, back_to)
 
 
@@ -248,6 +250,11 @@ def _second_factor_is_right(shared: Services, store: Store, person: users.User, 
     if step is not None:
         return users.use_totp_step(store, person.id, step)
     return users.use_recovery_code(store, person.id, recovery_hash(code))
+
+
+def _waits_for_second_factor(store: Store, person: users.User) -> bool:
+    """True where the person has a role that counts only with a second factor, and none is set."""
+    return any(roles - effective(roles, person) for roles in roles_of(store, person, {}).values())
 
 
 def _entry(store: Store, person: users.User, granted: dict[str, list[str]]) -> _Entry | None:

@@ -127,6 +127,19 @@ def test_a_second_factor_is_set_up_once_and_asked_for_from_then_on(
     assert sign_in(totp.at(clock.now, counter_offset=-3)) == 401
 
 
+def test_who_has_a_role_that_needs_a_second_factor_is_led_to_it_with_a_code_for_the_camera(
+    anonymous: TestClient, connection: psycopg.Connection, ours: Seeded
+) -> None:
+    person(connection, "olga", ours.code, UserRole.APPROVER)
+    entered = post_sign_in(anonymous, login="olga", password=PASSWORD, next="/months")
+    assert entered.headers["location"] == "/account#second-factor"
+    page = anonymous.get("/account").text
+    assert "counts once you have a second factor." in page
+    offered = anonymous.post("/account/second-factor", data={"form_token": form_token(page)})
+    assert re.search(r'<div class="qr" role="img"[^>]*><svg [^>]*>', offered.text)
+    assert " style=" not in offered.text, "the content security policy takes none"
+
+
 def test_a_second_factor_of_another_installation_opens_nothing(clock: Clock) -> None:
     factor = SecondFactor(SECRET)
     secret = factor.new_secret()

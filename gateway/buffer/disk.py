@@ -162,12 +162,12 @@ class BufferDisk:
         if self._monotonic() >= self._forget_at:
             self._forget_at = self._monotonic() + _ALIVE_SECONDS
             until = to_milliseconds(self._clock() - timedelta(days=self._limits.days))
-            self._delete(
-                [batch for batch in self._oldest_acknowledged() if self._since(batch[1].last) < until]
-            )
+            self._delete([batch for batch in self._oldest_acknowledged() if self._kept_since(*batch) < until])
 
-    def _since(self, row: int) -> int:
-        found = self.connection.execute("select since from entries where id = ?", (row,)).fetchone()
+    def _kept_since(self, number: int, run: Run) -> int:
+        """When it was read, or stored, whichever is later: a database may be put back from before that."""
+        select = "select max(since, stored_at) from entries, batches where id = ? and number = ?"
+        found = self.connection.execute(select, (run.last, number)).fetchone()
         return found[0] if found and isinstance(found[0], int) else 0
 
     def _alive_is_due(self) -> bool:

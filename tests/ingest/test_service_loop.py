@@ -5,17 +5,22 @@ import time
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
+from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
 from ingest import tasks, worker
 from ingest.delivery import worker as delivery
 from ingest.mqtt import downlink
 from ingest.validation import worker as validation
+from store.keyring import Keyring
 from store.postgres.database import UnreachableError, connect
+
+KEY = Fernet.generate_key().decode()
 
 
 class Idle:
@@ -93,7 +98,7 @@ def eventually(true: Callable[[], bool]) -> None:
     ("application", "module", "main"),
     [
         ("hesper validate", validation, validation.main),
-        ("hesper deliver", delivery, delivery.main),
+        ("hesper deliver", delivery, partial(delivery.main, keyring=lambda _session: Keyring(lambda: [KEY]))),
         ("hesper worker", tasks, tasks.main),
         ("hesper downlink", downlink, ask_gateways),
     ],

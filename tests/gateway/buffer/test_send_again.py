@@ -81,3 +81,19 @@ def test_batches_say_what_their_gateway_was_told_last_also_after_a_restart(
     buffer.append([readout(3)])
     (batch,) = buffer.next_batches(9)
     assert batch.last_stored_at == 1_000
+
+
+def test_a_history_is_as_old_as_what_became_of_it_and_not_only_as_its_readouts(
+    tmp_path: Path, open_buffer: OpenBuffer, clock: HandClock, readout: MakeReadout
+) -> None:
+    """A backlog of months ago was stored today, into a database that may be put back from yesterday."""
+    buffer = open_buffer(tmp_path / "buffer.sqlite", max_age=0)
+    today = BEGIN + timedelta(days=100)
+    clock.advance(100 * 86_400)
+    store(buffer, [readout(1)], to_milliseconds(today))
+    store(buffer, [readout(2)], to_milliseconds(BEGIN + timedelta(days=1)))
+    clock.advance(120)
+    buffer.append([readout(3)])  # what is too old goes along with it
+    buffer.next_batches(9)
+    assert buffer.send_again(BEGIN) == 1
+    assert minutes(list(buffer.next_batches(99))) == {1}

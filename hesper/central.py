@@ -30,7 +30,7 @@ from hesper.ports import Ports
 from hesper.private_files import private_folder, write_private
 from hesper.settings import broker_address, only_for, role_url
 from hesper.supervise import Program, Supervisor, hesper_command, module_command
-from store.postgres.database import answers, connect
+from store.postgres.database import answers, connect, lives
 from store.postgres.embedded import STOP_SIGNAL, EmbeddedPostgres
 from store.postgres.migrate import migrate
 from store.postgres.roles import Role
@@ -213,7 +213,7 @@ class Central:
                 server.prepare,
                 ready=ready,
                 stop_signal=STOP_SIGNAL,
-                alive=lambda: answers(server.url),
+                alive=lambda: lives(server.url),
             )
         ]
 

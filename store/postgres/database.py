@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import PGconn, Ping
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from store.postgres.errors import StoreError
@@ -41,6 +42,12 @@ class UnsupportedServerError(StoreError):
     """The server is older than the schema needs."""
 
     advice = "use PostgreSQL 15 or newer, or leave DATABASE_URL unset for the embedded one"
+
+
+def lives(url: str) -> bool:
+    """Whether a server is there, known within two seconds: also one that is full, or starts, says so."""
+    told = PGconn.ping(make_conninfo(url, connect_timeout=2).encode())
+    return told in (Ping.OK, Ping.REJECT)
 
 
 def answers(url: str) -> bool:

@@ -1,11 +1,17 @@
 """Sessions: UTC, named, and clear about what is wrong."""
 
+import os
+import signal
+import time
+from contextlib import ExitStack, suppress
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from store.postgres.database import UnreachableError, connect, pool, shown
+from store.postgres.database import UnreachableError, answers, connect, lives, pool, shown
+from store.postgres.embedded import EmbeddedPostgres
 from store.postgres.roles import Role
 
 
@@ -65,3 +71,25 @@ def test_a_statement_timeout_ends_a_statement(database: str) -> None:
         pytest.raises(psycopg.errors.QueryCanceled),
     ):
         connection.execute("select pg_sleep(30)")
+
+
+def test_a_server_that_is_full_lives_although_it_answers_nobody_and_one_that_hangs_does_not(
+    tmp_path: Path,
+) -> None:
+    few = {"max_connections": "4", "superuser_reserved_connections": "0", "fsync": "off"}
+    with EmbeddedPostgres(tmp_path / "postgres", few) as server, ExitStack() as sessions:
+        with suppress(psycopg.OperationalError):
+            while True:
+                sessions.enter_context(psycopg.connect(server.url))
+        assert not answers(server.url)
+        assert lives(server.url)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            assert not lives(server.url)
+            assert time.monotonic() - began < 4
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        assert lives(server.url)
+    assert not lives(server.url)

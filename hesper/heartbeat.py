@@ -55,7 +55,7 @@ def beat_while(works: Callable[[], bool]) -> None:
 
 
 def _beat(address: str, works: Callable[[], bool]) -> None:
-    told = False
+    told = True  # a server that starts has not come round yet
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
         while True:
             if works():

@@ -6,18 +6,19 @@ later time than the database knows has sent what is gone: it is asked to send it
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
 
-from store.postgres.rows import one_row
+from store.gateways.requests import CommandRequest, ask
 
 AUTHOR = "hesper"
 _REASON = "the database was put back from a backup"
 _WRITTEN_EVERY = timedelta(seconds=10)
 _MARGIN = timedelta(minutes=1)  # more than that, and than a transaction takes
 _PATIENCE = timedelta(days=1)
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ def note_stored(connection: Connection[Any], told: Mapping[int, datetime]) -> St
 
     Gateways that know of a later time than the database are asked to send again what came since that.
     """
-    query = """
+    rows = connection.execute(
+        """
         with told as (
             select * from unnest(%(gateways)s::int[], %(told)s::timestamptz[]) as t (gateway_id, told)
         ), known as (
@@ -45,48 +47,44 @@ def note_stored(connection: Connection[Any], told: Mapping[int, datetime]) -> St
             insert into gateway_stored as s (gateway_id, utility_id, stored_at)
             select gateway_id, utility_id, now() from known order by gateway_id
             on conflict (gateway_id) do update set stored_at = greatest(s.stored_at, now())
-        ), asked as (
-            insert into gateway_commands
-                (utility_id, gateway_id, command, since, author, reason, created_at, expires_at)
-            select utility_id, gateway_id, 'send-again',
-                   coalesce(stored_at - %(margin)s, to_timestamp(0)), %(author)s, %(reason)s, now(),
-                   now() + %(patience)s
-            from known k
-            where told > coalesce(stored_at + %(margin)s, to_timestamp(0))
+        ), ahead as (
+            select gateway_id, stored_at - %(margin)s as since from known k
+            where told > coalesce(stored_at + %(margin)s, %(ever)s)
               and told < now() + %(margin)s  -- else it is no time that this server ever told
               and not exists (
                 select from gateway_commands c where c.gateway_id = k.gateway_id
                 and c.command = 'send-again' and c.state in ('queued', 'sent', 'running'))
-            returning gateway_id
         )
-        select now() as stored_at, array(select gateway_id from asked) as asked
-        """
-    values = {
-        "gateways": list(told),
-        "told": list(told.values()),
-        "every": _WRITTEN_EVERY,
-        "margin": _MARGIN,
-        "author": AUTHOR,
-        "reason": _REASON,
-        "patience": _PATIENCE,
-    }
-    mark = one_row(connection, StoredMark, query, values)
-    assert mark is not None, "a query without from has one row"
-    return mark
+        select now(), gateway_id, since from (select) as once left join ahead on true
+        """,
+        {
+            "gateways": list(told),
+            "told": list(told.values()),
+            "every": _WRITTEN_EVERY,
+            "margin": _MARGIN,
+            "ever": _EVER,
+        },
+    ).fetchall()
+    stored_at = rows[0][0]
+    ahead = {gateway_id: since or _EVER for _, gateway_id, since in rows if gateway_id is not None}
+    for gateway_id, since in ahead.items():
+        ask(connection, gateway_id, _send_again(since, _REASON, stored_at))
+    return StoredMark(stored_at, list(ahead))
 
 
 def ask_all(connection: Connection[Any], since: datetime, gateway: str | None = None) -> list[str]:
     """Ask gateways, or those of this code, to send again what they have since then; their codes."""
-    query = """
-        with asked as (
-            insert into gateway_commands
-                (utility_id, gateway_id, command, since, author, reason, created_at, expires_at)
-            select utility_id, id, 'send-again', %(since)s, %(author)s, 'asked by a command', now(),
-                   now() + %(patience)s
-            from gateways where kind = 'field' and (%(gateway)s::text is null or code = %(gateway)s)
-            returning gateway_id
-        )
-        select code from gateways where id in (select gateway_id from asked) order by code
+    rows = connection.execute(
         """
-    values = {"since": since, "author": AUTHOR, "patience": _PATIENCE, "gateway": gateway}
-    return [code for (code,) in connection.execute(query, values)]
+        select id, code, now() from gateways
+        where kind = 'field' and (%(gateway)s::text is null or code = %(gateway)s) order by id
+        """,
+        {"gateway": gateway},
+    ).fetchall()
+    for gateway_id, _, now in rows:
+        ask(connection, gateway_id, _send_again(since, "asked by a command", now))
+    return sorted(code for _, code, _ in rows)
+
+
+def _send_again(since: datetime, reason: str, now: datetime) -> CommandRequest:
+    return CommandRequest("send-again", AUTHOR, reason, now, now + _PATIENCE, since=since)

@@ -36,9 +36,8 @@ def keep_hour(connection: Connection[Any], utility: str, gateway: str, health: H
     gateway_id, utility_id, now, epochs = row
     at = from_milliseconds(health.at)
     instant = min(at, now) if health.clock_synchronised else now
-    _keep_gateway(connection, (gateway_id, utility_id), instant, health)
     returned = _keep_epoch(connection, gateway_id, epochs, health.epoch)
-    _keep_arrival(connection, (gateway_id, utility_id), now, (at - now).total_seconds(), returned=returned)
+    _keep_gateway(connection, (gateway_id, utility_id), health, (instant, now), returned=returned)
     for line in health.lines:
         told = (line.exchanges, line.retries, line.crc_errors)
         connection.execute(
@@ -65,38 +64,47 @@ def _keep_epoch(connection: Connection[Any], gateway_id: int, epochs: list[str],
     return told in epochs[1:]
 
 
-def _keep_arrival(
-    connection: Connection[Any], whose: tuple[int, int], now: datetime, ahead: float, *, returned: bool
-) -> None:
-    connection.execute(
-        """
-        insert into gateway_hours as t (gateway_id, utility_id, hour, clock_ahead, returns)
-        values (%s, %s, date_trunc('hour', %s), %s, %s)
-        on conflict (gateway_id, hour) do update
-        set clock_ahead = case when abs(excluded.clock_ahead) < abs(coalesce(t.clock_ahead, 'infinity'))
-                               then excluded.clock_ahead else t.clock_ahead end,
-            returns = t.returns + excluded.returns
-        """,
-        (*whose, now, ahead, int(returned)),
-    )
-
-
 def _keep_gateway(
-    connection: Connection[Any], whose: tuple[int, int], instant: datetime, health: Health
+    connection: Connection[Any],
+    whose: tuple[int, int],
+    health: Health,
+    hours: tuple[datetime, datetime],
+    *,
+    returned: bool,
 ) -> None:
+    """`hours` are those that it speaks of and in which it came, mostly the same."""
     free, total = health.disk_free_bytes, health.disk_total_bytes
     used = None if free is None or not total else min(1.0, max(0.0, 1 - free / total))
+    told, came = hours
     connection.execute(
         """
         insert into gateway_hours as t
-            (gateway_id, utility_id, hour, cpu_celsius, disk_used, unsynchronised)
-        values (%s, %s, date_trunc('hour', %s), %s, %s, %s)
+            (gateway_id, utility_id, hour, cpu_celsius, disk_used, unsynchronised, clock_ahead, returns)
+        select %(gateway)s, %(utility)s, hour, max(cpu), max(used), bool_or(lost), max(ahead), max(returns)
+        from (values
+            (date_trunc('hour', %(told)s), %(cpu)s::real, %(used)s::real, %(lost)s, null::real, 0),
+            (date_trunc('hour', %(came)s), null, null, false, %(ahead)s, %(returned)s::int)
+        ) as said (hour, cpu, used, lost, ahead, returns)
+        group by hour order by hour
         on conflict (gateway_id, hour) do update
         set cpu_celsius = greatest(t.cpu_celsius, excluded.cpu_celsius),
             disk_used = greatest(t.disk_used, excluded.disk_used),
-            unsynchronised = t.unsynchronised or excluded.unsynchronised
+            unsynchronised = t.unsynchronised or excluded.unsynchronised,
+            clock_ahead = case when abs(excluded.clock_ahead) < abs(coalesce(t.clock_ahead, 'infinity'))
+                               then excluded.clock_ahead else t.clock_ahead end,
+            returns = t.returns + excluded.returns
         """,
-        (*whose, instant, health.cpu_celsius, used, not health.clock_synchronised),
+        {
+            "gateway": whose[0],
+            "utility": whose[1],
+            "told": told,
+            "came": came,
+            "cpu": health.cpu_celsius,
+            "used": used,
+            "lost": not health.clock_synchronised,
+            "ahead": (from_milliseconds(health.at) - came).total_seconds(),
+            "returned": int(returned),
+        },
     )
 
 
